@@ -1,0 +1,1 @@
+"""MGE-LDM Desktop, the application above the `mgeldm` library."""

@@ -1,0 +1,30 @@
+"""What a text or a sound becomes before the denoiser sees it: one unit vector, text and audio in the same space.
+
+`embedded.EmbeddedConditioner` comes inside the shipped model; `clap.ClapConditioner` reads LAION's CLAP, which the
+published weights need. Both follow `Conditioner`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+from torch import Tensor
+
+
+class Conditioner(Protocol):
+    """Text and audio to unit vectors [batch, dimensions]; without gradients, texts remembered."""
+
+    audio_input: Literal["mel", "audio"]
+
+    def embed_text(self, texts: list[str]) -> Tensor:
+        """Unit vectors of the texts: [batch, dimensions]."""
+        ...
+
+    def embed_audio(self, audio: Tensor) -> Tensor:
+        """Unit vectors of sounds: [batch, dimensions].
+
+        Args:
+            audio: Where `audio_input` is "mel", the embedded autoencoder's compressed mel [batch, bands, frames];
+                where it is "audio", mono at 48 kHz [batch, samples].
+        """
+        ...

@@ -1,0 +1,150 @@
+"""Banks of single notes and drum hits, rendered once from a soundfont by the fluidsynth program."""
+
+import struct
+import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+RATE_HZ = 44100
+NOTE_S = 2.2
+"""Length of a stored note, in seconds: the key stays down all the time."""
+HIT_S = 1.2
+"""Length of a stored drum hit, in seconds."""
+PITCH_STEP = 6
+PROGRAMS = tuple(range(104))
+KITS = (0, 8, 16, 24, 25, 32, 40, 48)
+DRUM_KEYS = tuple(range(35, 83))
+
+# Sensible pitch range (MIDI numbers) of each General MIDI family of eight programs.
+FAMILY_RANGES = (
+    (30, 90), (48, 90), (36, 84), (40, 80), (26, 56), (36, 88), (40, 82), (42, 80),
+    (44, 84), (58, 92), (40, 88), (38, 82), (40, 84),
+)
+
+
+@dataclass
+class Bank:
+    """Notes of a soundfont: `notes` int16 [n, samples] at `rate_hz`, `hits` int16 [m, samples], full scale 32768."""
+
+    name: str
+    notes: np.ndarray
+    programs: np.ndarray
+    """GM program of each note, [n]."""
+    pitches: np.ndarray
+    """MIDI pitch of each note, [n]."""
+    hits: np.ndarray
+    kits: np.ndarray
+    """GM kit (program on channel 10) of each hit, [m]."""
+    keys: np.ndarray
+    """GM drum key of each hit, [m]."""
+    rate_hz: int = RATE_HZ
+    by_program: dict[int, np.ndarray] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.by_program = {int(p): np.flatnonzero(self.programs == p) for p in np.unique(self.programs)}
+
+    def program(self, program: int) -> tuple[np.ndarray, np.ndarray]:
+        """Pitches [p] and audio float32 [p, samples] of one program."""
+        rows = self.by_program[program]
+        return self.pitches[rows].astype(np.float64), self.notes[rows].astype(np.float32) / 32768
+
+    def kit(self, kit: int) -> dict[int, np.ndarray]:
+        """Drum key -> audio float32 [samples] of one kit."""
+        rows = np.flatnonzero(self.kits == kit)
+        return {int(self.keys[r]): self.hits[r].astype(np.float32) / 32768 for r in rows}
+
+
+def load_bank(path: str | Path) -> Bank:
+    """The bank that `build_bank` stored at `path`."""
+    with np.load(path) as data:
+        return Bank(Path(path).stem, *(data[k] for k in ("notes", "programs", "pitches", "hits", "kits", "keys")))
+
+
+def build_bank(soundfont: str | Path, path: str | Path, programs=PROGRAMS, kits=KITS, keys=DRUM_KEYS) -> Bank:
+    """Render `soundfont` to a bank, store it at `path` (.npz) and return it."""
+    families = {p: range(FAMILY_RANGES[p // 8][0], FAMILY_RANGES[p // 8][1] + 1, PITCH_STEP) for p in programs}
+    note_jobs = [(0, p, list(families[p]), NOTE_S) for p in programs]
+    hit_jobs = [(9, k, list(keys), HIT_S) for k in kits]
+    with ThreadPoolExecutor(2) as pool:
+        parts = list(pool.map(lambda job: _render_job(Path(soundfont), *job), note_jobs + hit_jobs))
+    notes, hits = parts[: len(note_jobs)], parts[len(note_jobs):]
+    arrays = {
+        "notes": np.concatenate(notes),
+        "programs": np.concatenate([np.full(len(j[2]), j[1], np.int16) for j in note_jobs]),
+        "pitches": np.concatenate([np.asarray(j[2], np.int16) for j in note_jobs]),
+        "hits": np.concatenate(hits),
+        "kits": np.concatenate([np.full(len(j[2]), j[1], np.int16) for j in hit_jobs]),
+        "keys": np.concatenate([np.asarray(j[2], np.int16) for j in hit_jobs]),
+    }
+    sounding = np.abs(arrays["hits"]).max(1) > 100
+    for k in ("hits", "kits", "keys"):
+        arrays[k] = arrays[k][sounding]
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **arrays)
+    return load_bank(path)
+
+
+def render_midi(soundfont: Path, midi: bytes, gain: float = 0.4, effects: bool = False) -> np.ndarray:
+    """Audio float32 [2, samples] at 44.1 kHz of a MIDI file's bytes, by fluidsynth."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "in.mid"), Path(folder, "out.wav")
+        source.write_bytes(midi)
+        on = "1" if effects else "0"
+        command = ["fluidsynth", "-ni", "-R", on, "-C", on, "-g", str(gain), "-r", str(RATE_HZ), "-O", "float",
+                   "-T", "wav", "-F", str(target), str(soundfont), str(source)]
+        subprocess.run(command, check=True, capture_output=True, timeout=300)
+        audio, _ = soundfile.read(target, dtype="float32", always_2d=True)
+    return audio.T
+
+
+def midi_file(events: list[tuple[float, bytes]]) -> bytes:
+    """A one-track MIDI file of (time in seconds, message) events; one tick is a millisecond."""
+    track = bytearray(b"\x00\xff\x51\x03" + (1_000_000).to_bytes(3, "big"))
+    last = 0
+    for time_s, message in sorted(events, key=lambda e: e[0]):
+        tick = round(time_s * 1000)
+        track += _varlen(tick - last) + message
+        last = tick
+    track += b"\x00\xff\x2f\x00"
+    return b"MThd" + struct.pack(">IHHH", 6, 0, 1, 1000) + b"MTrk" + struct.pack(">I", len(track)) + bytes(track)
+
+
+def _varlen(value: int) -> bytes:
+    parts = [value & 0x7F]
+    while value := value >> 7:
+        parts.append((value & 0x7F) | 0x80)
+    return bytes(reversed(parts))
+
+
+def _render_job(soundfont: Path, channel: int, program: int, pitches: list[int], slot_s: float) -> np.ndarray:
+    """int16 [len(pitches), slot samples]: every pitch of a program, peak of the whole program at 0.9."""
+    period_s = slot_s + 0.8
+    events: list[tuple[float, bytes]] = [(0.0, bytes([0xC0 | channel, program]))]
+    for i, pitch in enumerate(pitches):
+        start_s = 0.1 + i * period_s
+        events.append((start_s, bytes([0x90 | channel, pitch, 100])))
+        events.append((start_s + slot_s, bytes([0x80 | channel, pitch, 0])))
+        events.append((start_s + slot_s + 0.5, bytes([0xB0 | channel, 120, 0])))
+    mono = render_midi(soundfont, midi_file(events)).mean(0)
+    slot, need = round(slot_s * RATE_HZ), round((0.1 + len(pitches) * period_s) * RATE_HZ)
+    mono = np.pad(mono, (0, max(0, need - len(mono))))
+    starts = [round((0.1 + i * period_s) * RATE_HZ) for i in range(len(pitches))]
+    audio = np.stack([mono[s: s + slot] for s in starts])
+    audio *= 0.9 / max(float(np.abs(audio).max()), 1e-4)
+    return np.round(audio * 32767).astype(np.int16)
+
+
+def main() -> None:
+    """Build the training bank (FluidR3) and the held-out one (TimGM6mb) under cache/bank."""
+    for name, file in (("fluidr3", "FluidR3_GM.sf2"), ("timgm", "TimGM6mb.sf2")):
+        bank = build_bank(Path("/usr/share/sounds/sf2") / file, Path("cache/bank") / f"{name}.npz")
+        print(name, bank.notes.shape, bank.hits.shape, flush=True)
+
+
+if __name__ == "__main__":
+    main()

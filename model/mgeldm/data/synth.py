@@ -138,7 +138,7 @@ def plucked(rng: np.random.Generator, pitches) -> Sampler:
         n = np.arange(size // 2 + 1)
         start = np.exp(2j * np.pi * rng.uniform(size=len(n))) * np.sin(np.pi * n * pick) / np.maximum(n, 1) ** colour
         start[0] = 0
-        loop = (np.cos(np.pi * n / size) ** damping).clip(1e-6) * np.exp(-size / RATE_HZ / loss_s)
+        loop = np.cos(np.pi * n / size).clip(1e-6) ** damping * np.exp(-size / RATE_HZ / loss_s)
         spectra = (start * loop ** np.arange(periods)[:, None]).astype(np.complex64)
         out = np.fft.irfft(spectra, n=size, axis=1).ravel().astype(np.float32)
         audio.append(np.pad(out, (0, len(_time()) - len(out))))

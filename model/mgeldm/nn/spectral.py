@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..config import SpectralConfig
 
-_FLOOR = 1e-5  # magnitude; keeps the gradient of x ** 0.3 finite in silence
+FLOOR = 1e-5  # magnitude; keeps the gradient of x ** 0.3 finite in silence
 
 
 def mel_of_hz(hz: Tensor) -> Tensor:
@@ -99,11 +99,11 @@ class SpectralAutoencoder(nn.Module):
 
     def compress(self, magnitudes: Tensor) -> Tensor:
         """Linear magnitudes to the domain the latent is linear in."""
-        return (magnitudes + _FLOOR) ** self.config.power
+        return (magnitudes + FLOOR) ** self.config.power
 
     def expand(self, mel: Tensor) -> Tensor:
         """Inverse of `compress`; never negative."""
-        return (mel.clamp(min=_FLOOR**self.config.power) ** (1 / self.config.power) - _FLOOR).clamp(min=0)
+        return (mel.clamp(min=FLOOR**self.config.power) ** (1 / self.config.power) - FLOOR).clamp(min=0)
 
     def encode_mel(self, mel: Tensor) -> Tensor:
         """Latents [batch, channels, frames] of compressed mel magnitudes [batch, bands, mel frames]."""

@@ -108,7 +108,7 @@ class Run:
                     self.ema[key].lerp_(value, 1 - decay)
                 else:
                     self.ema[key].copy_(value)
-        return {"loss": float(loss), **scalars}
+        return {"loss": float(loss.detach()), **scalars}
 
     def train(self) -> None:
         """Train until the budget is spent; the state is saved at the end and every `save_every_s`."""
@@ -129,7 +129,8 @@ class Run:
         self.save()
 
     def _log(self, scalars: dict[str, float]) -> None:
-        line = {"step": self.step, "minutes": round(self.spent_s / 60, 2), **{k: round(v, 4) for k, v in scalars.items()}}
+        rounded = {key: round(value, 4) for key, value in scalars.items()}
+        line = {"step": self.step, "minutes": round(self.spent_s / 60, 2), **rounded}
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
         print(line, flush=True)

@@ -1,0 +1,1 @@
+"""Measuring extraction: metrics, baselines, and the table that `mgeldm evaluate` prints."""

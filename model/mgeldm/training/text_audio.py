@@ -1,0 +1,50 @@
+"""The text-audio recipe: two towers, trained contrastively on the sources of pre-encoded triplets."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..conditioning.embedded import EmbeddedConditioner
+from ..data.latents import Triplets
+
+_CROP_FRAMES = 128
+
+
+class TextAudioRecipe:
+    """Batches of sounds, each with one of its phrases.
+
+    Args:
+        conditioner: The towers to train.
+        pool: Triplets; silent sources are left out.
+        batch: Pairs a step.
+    """
+
+    def __init__(self, conditioner: EmbeddedConditioner, pool: Triplets, batch: int = 96):
+        self.model, self.pool, self.batch = conditioner.train(), pool, batch
+        levels = np.array([float(source[:, ::4].mean()) for source in pool.sources])
+        silence = float(levels.min()) if len(levels) else 0.0
+        self.audible = np.flatnonzero(levels > silence * 1.05)
+        self.classes = {label: number for number, label in enumerate(sorted(set(pool.labels.tolist())))}
+        labels = pool.labels[self.audible]
+        counts = {label: int((labels == label).sum()) for label in self.classes}
+        weights = np.array([counts[label] ** -0.5 for label in labels])  # rare classes are seen more often
+        self.weights = weights / weights.sum()
+
+    def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+        """Contrastive loss of one batch."""
+        rows = rng.choice(self.audible, self.batch, p=self.weights)
+        start = int(rng.integers(0, self.pool.sources.shape[2] - _CROP_FRAMES + 1))
+        mel = torch.from_numpy(self.pool.sources[rows, :, start : start + _CROP_FRAMES]).float()
+        texts = [str(rng.choice(self.pool.captions[row].split("|"))) for row in rows]
+        labels = torch.tensor([self.classes[self.pool.labels[row]] for row in rows])
+        loss = self.model.loss(texts, equalise(mel, rng), labels)
+        return loss, {}
+
+
+def equalise(mel: Tensor, rng: np.random.Generator, deviation_db: float = 3.0) -> Tensor:
+    """Compressed mels [batch, bands, frames] under a smooth random equaliser each, the same in every frame."""
+    knots = torch.from_numpy(rng.normal(0, deviation_db, (len(mel), 1, 8)).astype(np.float32))
+    curve_db = torch.nn.functional.interpolate(knots, mel.shape[1], mode="linear", align_corners=True)[:, 0]
+    return mel * (10 ** (curve_db / 20 * 0.3))[:, :, None]

@@ -1,0 +1,558 @@
+"""Audio files: any common format in, at any rate, read in blocks from any sample; wav and flac out, never half-written.
+
+Sample 0 of a reader is the first sample of the music: the decoders drop the encoder's delay where the file states it
+(mp3, opus, ogg, m4a, mp4, mkv) and this module drops it for bare AAC, which cannot state it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import shutil
+import struct
+import tempfile
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import AudioError, OutputError
+
+Samples = npt.NDArray[np.float32]
+
+SHORTEST_S = 0.05
+MOST_CHANNELS = 8
+RATES_HZ = (1_000, 768_000)
+EXACT_SEEK = {"PCM", "FLAC", "FLOAT", "DOUBLE", "ALAC", "ULAW"}  # others need a run-up before the wanted sample
+RUN_UP_S = 1.0  # covers the mp3 bit reservoir, the overlap of vorbis and the 80 ms of opus
+FORMATS = {"wav32": ".wav", "wav24": ".wav", "wav16": ".wav", "flac": ".flac"}
+BITS = {"wav24": 24, "wav16": 16, "flac": 24}
+RIFF_LIMIT_BYTES = 2**32 - 2**16
+
+
+@dataclass(frozen=True)
+class AudioClip:
+    """Audio in memory.
+
+    Attributes:
+        samples: float32 [channels, samples], full scale 1.
+        rate_hz: Samples a second.
+    """
+
+    samples: Samples
+    rate_hz: int
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return self.samples.shape[0]
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.samples.shape[1] / self.rate_hz
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a file holds: `rate_hz`, `channels`, `samples` (a channel) and the name of its `format`."""
+
+    rate_hz: int
+    channels: int
+    samples: int
+    format: str
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.samples / self.rate_hz
+
+
+class _Source(Protocol):
+    """Decoded audio with random access; `get` may return fewer samples only where the file is damaged."""
+
+    info: AudioInfo
+
+    def get(self, start: int, stop: int) -> Samples: ...  # [samples, channels]
+
+    def close(self) -> None: ...
+
+
+class _SoundFileSource:
+    """What libsndfile reads: wav, aiff, flac, ogg, opus, mp3 and more, whatever the suffix says."""
+
+    def __init__(self, path: Path) -> None:
+        import soundfile
+
+        self._file = soundfile.SoundFile(os.fspath(path))
+        file = self._file
+        self.info = AudioInfo(file.samplerate, file.channels, file.frames, f"{file.format} {file.subtype}")
+        exact = any(file.subtype.startswith(kind) for kind in EXACT_SEEK) or file.format == "FLAC"
+        self._run_up = 0 if exact else round(RUN_UP_S * file.samplerate)
+        self._position = 0
+
+    def get(self, start: int, stop: int) -> Samples:
+        if start != self._position:
+            first = max(0, start - self._run_up)
+            self._file.seek(first)
+            self._file.read(start - first, dtype="float32", always_2d=True)
+        samples = self._file.read(stop - start, dtype="float32", always_2d=True)
+        self._position = start + len(samples)
+        return samples
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _DecodedSource:
+    """What FFmpeg reads (m4a, aac, the sound of video), decoded once into an unnamed temporary file.
+
+    Compressed streams in these containers cannot be entered at an exact sample; a plain file of floats can.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file: IO[bytes] = tempfile.TemporaryFile(prefix="mgeldm-")  # noqa: SIM115 - lives as long as the reader
+        try:
+            self.info = _decode(path, self._file)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def get(self, start: int, stop: int) -> Samples:
+        size = 4 * self.info.channels
+        self._file.seek(start * size)
+        samples = np.frombuffer(self._file.read((stop - start) * size), np.float32)
+        return samples.reshape(-1, self.info.channels)  # [samples, channels]
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _decode(path: Path, out: IO[bytes]) -> AudioInfo:
+    """Write the first sound stream of a file to `out` as interleaved float32, without encoder delay or padding."""
+    import av
+    from av.audio.resampler import AudioResampler
+
+    # A file object and this whitelist keep a playlist that pretends to be music from opening anything else.
+    with open(path, "rb") as raw, av.open(raw, "r", options={"protocol_whitelist": "file"}) as container:
+        if not container.streams.audio:
+            raise AudioError(f"{path.name} holds no sound; choose a file with an audio track.")
+        stream = container.streams.audio[0]
+        # Bare AAC has no field for the delay; its first frame lacks the overlap that would make it whole.
+        skip_frames = 1 if container.format.name == "aac" else 0
+        rate_hz, channels = stream.rate, stream.codec_context.channels
+        resampler = AudioResampler(format="fltp", layout=stream.codec_context.layout, rate=rate_hz)
+        samples, end = 0, None
+        for packet in container.demux(stream):
+            if packet.pts is not None and packet.duration and stream.time_base == 1 / _fraction(rate_hz):
+                end = packet.pts + packet.duration - (stream.start_time or 0)
+            for frame in packet.decode():
+                if skip_frames:
+                    skip_frames -= 1
+                    continue
+                for part in resampler.resample(frame):  # type: ignore[arg-type]
+                    block = np.ascontiguousarray(part.to_ndarray().T)  # [samples, channels]
+                    out.write(block.data)
+                    samples += len(block)
+        padded = end is not None and 0 < samples - end < 4096  # the last frame is filled up with silence
+        return AudioInfo(rate_hz, channels, end if padded and end is not None else samples, container.format.name)
+
+
+def _fraction(value: int) -> Any:
+    from fractions import Fraction
+
+    return Fraction(value)
+
+
+class AudioReader:
+    """An open file: random access by sample in bounded memory. Use it in a `with` statement, or `close` it.
+
+    Attributes:
+        info: Rate, channels, samples and format.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Open `path`.
+
+        Raises:
+            AudioError: If it is missing, empty, damaged, not audio, too short, or has too many channels.
+        """
+        self.path = Path(path)
+        self._source = _open_source(self.path)
+        self.info = self._source.info
+        try:
+            _check(self.path, self.info)
+        except AudioError:
+            self.close()
+            raise
+
+    def read(self, start: int = 0, stop: int | None = None) -> Samples:
+        """Samples [channels, stop - start]; what lies outside the file is silence.
+
+        Raises:
+            AudioError: If the file is cut off or damaged there, or holds values that are not numbers.
+        """
+        stop = self.info.samples if stop is None else stop
+        first, last = min(max(start, 0), self.info.samples), min(max(stop, 0), self.info.samples)
+        out = np.zeros((self.info.channels, max(0, stop - start)), np.float32)
+        if last > first:
+            out[:, first - start : last - start] = self._decoded(first, last).T
+        return out
+
+    def _decoded(self, first: int, last: int) -> Samples:
+        rate_hz, name = self.info.rate_hz, self.path.name
+        try:
+            samples = self._source.get(first, last)
+        except (OSError, RuntimeError) as error:
+            raise AudioError(f"{name} is damaged after {first / rate_hz:.2f} s ({error}); export it again.") from error
+        if len(samples) < last - first:
+            end_s = (first + len(samples)) / rate_hz
+            raise AudioError(f"{name} is cut off or damaged at {end_s:.2f} s; copy or export it again.")
+        finite = np.isfinite(samples).all(1)  # [samples]
+        if not finite.all():
+            bad_s = (first + int(np.argmin(finite))) / rate_hz
+            raise AudioError(f"{name} holds values that are not numbers from {bad_s:.3f} s on; export it again.")
+        return samples
+
+    def blocks(self, block_samples: int, start: int = 0, stop: int | None = None) -> Iterator[Samples]:
+        """Consecutive blocks [channels, up to block_samples] from `start` to `stop`."""
+        stop = self.info.samples if stop is None else stop
+        for first in range(start, stop, block_samples):
+            yield self.read(first, min(first + block_samples, stop))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._source.close()
+
+    def __enter__(self) -> AudioReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _open_source(path: Path) -> _Source:
+    import av
+    import soundfile
+
+    try:
+        if path.stat().st_size == 0:
+            raise AudioError(f"{path.name} is empty; copy or export it again.")
+        with open(path, "rb"):
+            pass
+    except OSError as error:
+        raise AudioError(f"{path.name} cannot be opened ({error.strerror}); check the path and its rights.") from error
+    try:
+        return _SoundFileSource(path)
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a suffix of .raw
+        reason = str(error)
+    if "channel" in reason.lower():
+        raise AudioError(f"{path.name} states an impossible number of channels; export it again.")
+    try:
+        return _DecodedSource(path)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise AudioError(f"No room to decode {path.name} in {tempfile.gettempdir()}; free some disk.") from error
+        raise AudioError(f"{path.name} is not audio, or is damaged; convert it to wav or flac.") from error
+    except (av.error.FFmpegError, ValueError) as error:
+        raise AudioError(f"{path.name} is not audio, or is damaged; convert it to wav or flac.") from error
+
+
+def _check(path: Path, info: AudioInfo) -> None:
+    if not 1 <= info.channels <= MOST_CHANNELS:
+        raise AudioError(f"{path.name} has {info.channels} channels; 1 to {MOST_CHANNELS} can be used.")
+    lowest_hz, highest_hz = RATES_HZ
+    if not lowest_hz <= info.rate_hz <= highest_hz:
+        raise AudioError(f"{path.name} is at {info.rate_hz} Hz; rates of {lowest_hz} to {highest_hz} Hz can be used.")
+    if info.samples < SHORTEST_S * info.rate_hz:
+        raise AudioError(
+            f"{path.name} lasts only {1000 * info.duration_s:.1f} ms ({info.samples} samples); "
+            f"at least {1000 * SHORTEST_S:.0f} ms are needed."
+        )
+
+
+def open_audio(path: str | Path) -> AudioReader:
+    """Open an audio file, or the sound of a video, for reading in blocks; see `AudioReader`."""
+    return AudioReader(path)
+
+
+def probe(path: str | Path) -> AudioInfo:
+    """What a file holds, without reading its samples where the format allows it.
+
+    Raises:
+        AudioError: As `AudioReader`.
+    """
+    with open_audio(path) as reader:
+        return reader.info
+
+
+def read(path: str | Path, start_s: float = 0.0, end_s: float | None = None) -> AudioClip:
+    """Read a file, or the part of it from `start_s` to `end_s`.
+
+    Raises:
+        AudioError: As `AudioReader`, or if the part is empty or reaches outside the file.
+    """
+    with open_audio(path) as reader:
+        info = reader.info
+        start = round(start_s * info.rate_hz)
+        stop = info.samples if end_s is None else round(end_s * info.rate_hz)
+        if not 0 <= start < stop <= info.samples:
+            end_text = "its end" if end_s is None else f"{end_s:g} s"
+            raise AudioError(
+                f"{Path(path).name} has no part from {start_s:g} s to {end_text}; it lasts {info.duration_s:.3f} s."
+            )
+        return AudioClip(reader.read(start, stop), info.rate_hz)
+
+
+def resample(samples: Samples, from_hz: float, to_hz: float) -> Samples:
+    """Samples [channels, n] at another rate, [channels, round(n * to_hz / from_hz)], in very high quality."""
+    import soxr
+
+    if from_hz == to_hz:
+        return samples
+    wanted = round(samples.shape[1] * to_hz / from_hz)
+    out = soxr.resample(samples.T, from_hz, to_hz, quality="VHQ").T[:, :wanted]
+    return np.ascontiguousarray(np.pad(out, ((0, 0), (0, wanted - out.shape[1]))), dtype=np.float32)
+
+
+# ---------------------------------------------------------------------------------------------------------------- out
+
+
+class Writer:
+    """Writes a file block by block, aside in the same folder; the file appears under its name only when complete.
+
+    Use it in a `with` statement: leaving it normally puts the file in place, an exception removes every trace.
+
+    Args:
+        path: Where the file goes; one that exists is replaced.
+        rate_hz: Sample rate.
+        channels: Number of channels.
+        format: "wav32" (float), "wav24", "wav16" or "flac" (24 bit).
+
+    Raises:
+        OutputError: If the folder is missing or not writable, the name too long, or the disk full.
+    """
+
+    def __init__(self, path: str | Path, rate_hz: int, channels: int, format: str = "wav32") -> None:
+        if format not in FORMATS:
+            raise OutputError(f"The format {format!r} cannot be written; choose one of {', '.join(FORMATS)}.")
+        self.path, self.format, self.channels = Path(path), format, channels
+        self._aside = self.path.with_name(f".{secrets.token_hex(6)}.part")
+        with _writing(self.path, self._aside):
+            if len(os.fsencode(self.path.name)) > 255:
+                raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+            if self.path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            self._sink = (_FlacSink if format == "flac" else _WavSink)(self._aside, rate_hz, channels, BITS.get(format))
+
+    def write(self, samples: npt.NDArray[Any]) -> None:
+        """Append samples [channels, n]: floats of full scale 1 or, for integer formats, whole steps as integers.
+
+        Floats are rounded to steps and limited to the range of an integer format.
+
+        Raises:
+            OutputError: If the disk is full or the file cannot be written.
+        """
+        if samples.shape[0] != self.channels:
+            raise ValueError(f"expected [{self.channels}, samples], got {samples.shape}")
+        with _writing(self.path, self._aside):
+            self._sink.write(as_steps(samples, BITS[self.format]) if self.format in BITS else samples)
+
+    def commit(self) -> None:
+        """Finish the file and give it its name."""
+        with _writing(self.path, self._aside):
+            self._sink.close()
+            os.replace(self._aside, self.path)
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        with contextlib.suppress(OSError, RuntimeError):  # a full disk: what cannot be finished is removed all the same
+            self._sink.close()
+        self._aside.unlink(missing_ok=True)
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.discard()
+        else:
+            self.commit()
+
+
+@contextlib.contextmanager
+def _writing(path: Path, aside: Path) -> Iterator[None]:
+    """Turns failures of writing into `OutputError`s that say what to do, and removes the file aside."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise OutputError(_failure(path, error)) from error
+
+
+def _failure(path: Path, error: OSError | RuntimeError) -> str:
+    """What went wrong while writing `path`, and what to do."""
+    folder, name = path.parent, path.name
+    code = error.errno if isinstance(error, OSError) else None
+    full = code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    if full or (code is None and folder.is_dir() and shutil.disk_usage(folder).free < 2**20):
+        return f"No room for {name} in {folder}; free some disk or choose another folder."
+    if code == errno.ENAMETOOLONG:
+        return f"The name {name[:40]}... or its folder's path is too long; choose a shorter one."
+    if code in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{folder} cannot be written to; choose another folder or change its rights."
+    if code in (errno.ENOENT, errno.ENOTDIR):
+        return f"{folder} is not a folder; create it or choose another."
+    if code == errno.EISDIR:
+        return f"{path} is a folder; choose another name for the file."
+    return f"{name} could not be written to {folder} ({error}); try another folder."
+
+
+class _WavSink:
+    """wav of 16 or 24 bit or, with `bits` None, of 32-bit floats; becomes RF64 (EBU Tech 3306) beyond 4 GB."""
+
+    def __init__(self, path: Path, rate_hz: int, channels: int, bits: int | None) -> None:
+        self._rate_hz, self._channels, self._bits = rate_hz, channels, bits
+        self._bytes = 0
+        self._file = open(path, "wb")  # noqa: SIM115 - closed by close()
+        self._file.write(self._header())
+
+    def _header(self) -> bytes:
+        """The 104 bytes before the samples; a JUNK chunk keeps room for the 64-bit sizes that RF64 needs."""
+        width = (self._bits or 32) // 8
+        frame = width * self._channels
+        frames = self._bytes // frame
+        tag = 1 if self._bits else 3  # PCM, IEEE float
+        format = struct.pack("<HHIIHH", 0xFFFE, self._channels, self._rate_hz, self._rate_hz * frame, frame, 8 * width)
+        guid = struct.pack("<H", tag) + bytes.fromhex("000000001000800000aa00389b71")
+        speakers = {1: 4, 2: 3}.get(self._channels, 0)  # centre; left and right; unassigned
+        format += struct.pack("<HHI", 22, 8 * width, speakers) + guid
+        riff = 4 + 36 + 8 + len(format) + 12 + 8 + self._bytes + self._bytes % 2
+        large = riff > RIFF_LIMIT_BYTES
+        cap = 0xFFFFFFFF
+        sizes = struct.pack("<QQQI", riff, self._bytes, frames, 0) if large else bytes(28)
+        return b"".join(
+            [
+                struct.pack("<4sI4s", b"RF64" if large else b"RIFF", cap if large else riff, b"WAVE"),
+                struct.pack("<4sI", b"ds64" if large else b"JUNK", len(sizes)) + sizes,
+                struct.pack("<4sI", b"fmt ", len(format)) + format,
+                struct.pack("<4sII", b"fact", 4, min(frames, cap)),
+                struct.pack("<4sI", b"data", cap if large else self._bytes),
+            ]
+        )
+
+    def write(self, samples: npt.NDArray[Any]) -> None:
+        interleaved = np.ascontiguousarray(samples.T)  # [samples, channels]
+        if self._bits is None:
+            data = interleaved.astype("<f4")
+        elif self._bits == 16:
+            data = interleaved.astype("<i2")
+        else:
+            data = np.ascontiguousarray(interleaved.astype("<i4")[..., None].view(np.uint8)[..., :3])  # low three bytes
+        self._file.write(data.data)
+        self._bytes += data.nbytes
+
+    def close(self) -> None:
+        if self._file.closed:
+            return
+        try:
+            self._file.write(bytes(self._bytes % 2))
+            self._file.seek(0)
+            self._file.write(self._header())
+        finally:
+            self._file.close()
+
+
+class _FlacSink:
+    """flac of 24 bit."""
+
+    def __init__(self, path: Path, rate_hz: int, channels: int, bits: int | None) -> None:
+        import soundfile
+
+        path.touch()  # a plain OSError says why a folder cannot be written to; libsndfile would not
+        self._file = soundfile.SoundFile(os.fspath(path), "w", rate_hz, channels, f"PCM_{bits}", format="FLAC")
+        self._path, self._shift = path, 32 - (bits or 24)
+
+    def write(self, samples: npt.NDArray[Any]) -> None:
+        try:
+            self._file.write(np.ascontiguousarray(samples.T.astype(np.int32) << self._shift))
+        except AssertionError as error:  # soundfile asserts that everything was written
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def as_steps(samples: npt.NDArray[Any], bits: int) -> npt.NDArray[np.int32]:
+    """Samples as whole steps of an integer format: floats are rounded and limited, integers passed on."""
+    if np.issubdtype(samples.dtype, np.integer):
+        return samples.astype(np.int32, copy=False)
+    top = 2 ** (bits - 1)
+    return np.clip(np.rint(samples.astype(np.float64) * top), -top, top - 1).astype(np.int32)
+
+
+def write(path: str | Path, clip: AudioClip, format: str = "wav32") -> None:
+    """Write a clip to a file; see `Writer`."""
+    with Writer(path, clip.rate_hz, clip.channels, format) as writer:
+        writer.write(clip.samples)
+
+
+# -------------------------------------------------------------------------------------------------------------- names
+
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*]')
+_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?$", re.IGNORECASE)
+_JOINERS = "\u200d\ufe0f\ufe0e"
+
+
+def safe_name(prompt: str, suffix: str = "", prefix: str = "") -> str:
+    """A file name of `prefix`, a prompt and `suffix` that every system takes: cleaned, and at most 255 bytes.
+
+    Slashes and what Windows forbids become spaces, control characters go, reserved names get an underscore,
+    dots and spaces at the ends go. Emoji and all scripts stay. An empty rest becomes "untitled".
+    """
+    name = _clean(prefix + prompt) or "untitled"
+    if _RESERVED.match(name):
+        name = "_" + name
+    return _shortened(name, 255 - len(suffix.encode())) + suffix
+
+
+def unique_names(prompts: Sequence[str], suffix: str = "", prefix: str = "") -> list[str]:
+    """`safe_name` of each prompt; equal ones (whatever their case) are numbered: "bass", "bass 2"."""
+    names: list[str] = []
+    taken: set[str] = set()
+    for prompt in prompts:
+        name, number = safe_name(prompt, suffix, prefix), 1
+        while name.casefold() in taken:
+            number += 1
+            name = safe_name(prompt, f" {number}{suffix}", prefix)
+        names.append(name)
+        taken.add(name.casefold())
+    return names
+
+
+def _clean(text: str) -> str:
+    text = _FORBIDDEN.sub(" ", unicodedata.normalize("NFC", text))
+    kept = [" " if c.isspace() else c for c in text if c in _JOINERS or c.isspace() or _printable(c)]
+    return " ".join("".join(kept).split()).strip(" .")
+
+
+def _printable(character: str) -> bool:
+    return unicodedata.category(character) not in ("Cc", "Cf", "Cs")
+
+
+def _shortened(name: str, most_bytes: int) -> str:
+    """The longest beginning of `name` within `most_bytes` that does not cut a character or a joined emoji."""
+    if len(name.encode()) <= most_bytes:
+        return name
+    cut = len(name.encode()[:most_bytes].decode(errors="ignore"))
+    while cut > 1 and (name[cut] in _JOINERS or name[cut - 1] == "\u200d" or unicodedata.combining(name[cut])):
+        cut -= 1
+    return name[:cut].rstrip(" .")

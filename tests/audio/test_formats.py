@@ -1,0 +1,154 @@
+"""Every format comes back at its own rate, with its own length, and with an impulse exactly where it was."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+
+from mgeldm import audio
+
+RATE_HZ, SAMPLES, PLACE = 48_000, 48_000 * 2 + 137, 30_011
+
+SOUNDFILE = {  # suffix -> what libsndfile is told to write
+    ".wav": ("WAV", "FLOAT"),
+    ".aiff": ("AIFF", "PCM_16"),
+    ".flac": ("FLAC", "PCM_24"),
+    ".ogg": ("OGG", "VORBIS"),
+    ".opus": ("OGG", "OPUS"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+    ".w64": ("W64", "PCM_24"),
+    ".caf": ("CAF", "ALAC_16"),
+}
+PYAV = {  # suffix -> container and codec
+    ".m4a": ("ipod", "aac"),
+    ".mp4": ("mp4", "aac"),
+    ".mov": ("mov", "alac"),
+    ".mkv": ("matroska", "aac"),
+    ".webm": ("webm", "libopus"),
+    ".aac": ("adts", "aac"),
+    ".lame.mp3": ("mp3", "libmp3lame"),
+}
+KNOWN_LENGTH = {".mkv", ".aac"}  # these cannot state where the last frame's filling begins
+
+
+def impulse(samples: int = SAMPLES, place: int = PLACE) -> np.ndarray:
+    """Stereo [2, samples]: a short click at `place`, the same at half the level on the right, over faint noise."""
+    x = np.random.default_rng(0).standard_normal((2, samples)).astype(np.float32) * 1e-4
+    click = np.array([0.3, 0.9, 0.3], np.float32)
+    x[0, place - 1 : place + 2] += click
+    x[1, place - 1 : place + 2] += click / 2
+    return x
+
+
+def encode(path: Path, samples: np.ndarray, container: str, codec: str, rate_hz: int = RATE_HZ) -> None:
+    with av.open(str(path), "w", format=container) as out:
+        stream = out.add_stream(codec, rate=rate_hz, layout="stereo")
+        if codec != "alac":
+            stream.bit_rate = 256_000
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout="stereo")
+        frame.sample_rate, frame.pts = rate_hz, 0
+        resampler = av.AudioResampler(format=stream.codec_context.format, layout="stereo", rate=rate_hz)
+        for part in resampler.resample(frame):
+            out.mux(stream.encode(part))
+        out.mux(stream.encode(None))
+
+
+def make(path: Path, suffix: str, samples: np.ndarray) -> Path:
+    path = path / f"song{suffix}"
+    if suffix in SOUNDFILE:
+        format, subtype = SOUNDFILE[suffix]
+        soundfile.write(path, samples.T, RATE_HZ, format=format, subtype=subtype)
+    else:
+        encode(path, samples, *PYAV[suffix])
+    return path
+
+
+@pytest.mark.parametrize("suffix", [*SOUNDFILE, *PYAV])
+def test_an_impulse_stays_where_it_is(tmp_path, suffix):
+    path = make(tmp_path, suffix, impulse())
+    info = audio.probe(path)
+    assert (info.rate_hz, info.channels) == (RATE_HZ, 2)
+    if suffix in KNOWN_LENGTH:
+        assert SAMPLES <= info.samples < SAMPLES + 2048
+    else:
+        assert info.samples == SAMPLES
+    samples = audio.read(path).samples
+    assert samples.shape == (2, info.samples)
+    assert np.argmax(np.abs(samples), axis=1).tolist() == [PLACE, PLACE]
+    assert samples[0, PLACE] > 1.3 * samples[1, PLACE] > 0
+
+
+@pytest.mark.parametrize("suffix", [*SOUNDFILE, *PYAV])
+def test_any_part_equals_the_same_part_of_the_whole(tmp_path, suffix):
+    noise = np.random.default_rng(1).standard_normal((2, 5 * RATE_HZ)).astype(np.float32) * 0.1
+    path = make(tmp_path, suffix, noise)
+    with audio.open_audio(path) as reader:
+        whole = np.concatenate(list(reader.blocks(50_021)), 1)
+        assert whole.shape == (2, reader.info.samples)
+        for start in np.random.default_rng(2).integers(0, 4 * RATE_HZ, 8).tolist():
+            np.testing.assert_allclose(reader.read(start, start + 3000), whole[:, start : start + 3000], atol=1e-6)
+
+
+def test_lossless_formats_return_the_samples_written(tmp_path):
+    steps = np.random.default_rng(3).integers(-(2**15), 2**15, (2, 5000))
+    samples = (steps / 2**15).astype(np.float32)
+    for suffix in (".wav", ".aiff", ".flac", ".w64", ".caf", ".mov"):
+        np.testing.assert_array_equal(audio.read(make(tmp_path, suffix, samples)).samples, samples)
+
+
+@pytest.mark.parametrize("channels", range(1, 9))
+@pytest.mark.parametrize("rate_hz", [8_000, 44_100, 96_000])
+def test_any_rate_and_one_to_eight_channels(tmp_path, channels, rate_hz):
+    samples = np.random.default_rng(4).uniform(-1, 1, (channels, rate_hz // 20)).astype(np.float32)
+    path = tmp_path / "a.wav"
+    soundfile.write(path, samples.T, rate_hz, subtype="FLOAT")
+    clip = audio.read(path)
+    assert (clip.rate_hz, clip.channels, clip.duration_s) == (rate_hz, channels, 0.05)
+    np.testing.assert_array_equal(clip.samples, samples)
+
+
+def test_the_content_counts_and_not_the_suffix(tmp_path):
+    for real, claimed in ((".wav", ".mp3"), (".m4a", ".wav"), (".flac", ".raw"), (".lame.mp3", ".flac")):
+        path = make(tmp_path, real, impulse())
+        renamed = path.rename(tmp_path / f"renamed{claimed}")
+        assert np.argmax(audio.read(renamed).samples[0]) == PLACE
+
+
+def test_a_part_by_seconds_and_silence_outside(tmp_path):
+    path = make(tmp_path, ".wav", impulse())
+    clip = audio.read(path, 0.5, 1.0)
+    np.testing.assert_array_equal(clip.samples, impulse()[:, 24_000:48_000])
+    with audio.open_audio(path) as reader:
+        around = reader.read(-10, 20)
+        np.testing.assert_array_equal(around, np.pad(impulse()[:, :20], ((0, 0), (10, 0))))
+        assert not reader.read(SAMPLES + 5, SAMPLES + 9).any()
+
+
+def test_sound_of_a_video(tmp_path):
+    path, samples = tmp_path / "film.mp4", impulse()
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("mpeg4", rate=25, width=32, height=32)
+        sound = out.add_stream("aac", rate=RATE_HZ, layout="stereo")
+        video.pix_fmt = "yuv420p"
+        for _ in range(50):
+            out.mux(video.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")))
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="stereo")
+        frame.sample_rate, frame.pts = RATE_HZ, 0
+        out.mux(sound.encode(frame))
+        out.mux(sound.encode(None))
+        out.mux(video.encode(None))
+    clip = audio.read(path)
+    assert clip.samples.shape == (2, SAMPLES)
+    assert np.argmax(clip.samples[0]) == PLACE
+
+
+def test_resample_keeps_the_place_and_the_rounded_length():
+    x = impulse()
+    for rate_hz in (16_000, 44_100, 96_000):
+        y = audio.resample(x, RATE_HZ, rate_hz)
+        assert y.dtype == np.float32
+        assert y.shape == (2, round(SAMPLES * rate_hz / RATE_HZ))
+        assert abs(np.argmax(np.abs(y[0])) - PLACE * rate_hz / RATE_HZ) <= 0.6
+    assert audio.resample(x, RATE_HZ, RATE_HZ) is x

@@ -479,16 +479,25 @@ class _FlacSink:
 
         path.touch()  # a plain OSError says why a folder cannot be written to; libsndfile would not
         self._file = soundfile.SoundFile(os.fspath(path), "w", rate_hz, channels, f"PCM_{bits}", format="FLAC")
-        self._path, self._shift = path, 32 - (bits or 24)
+        self._shift = 32 - (bits or 24)
 
     def write(self, samples: npt.NDArray[Any]) -> None:
-        try:
+        with self._no_room():
             self._file.write(np.ascontiguousarray(samples.T.astype(np.int32) << self._shift))
-        except AssertionError as error:  # soundfile asserts that everything was written
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
 
     def close(self) -> None:
-        self._file.close()
+        with self._no_room():
+            self._file.close()
+
+    @contextlib.contextmanager
+    def _no_room(self) -> Iterator[None]:
+        """In a file that could be opened, libsndfile's "system error" and soundfile's assertion mean a full disk."""
+        import soundfile
+
+        try:
+            yield
+        except (AssertionError, soundfile.LibsndfileError) as error:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
 
 
 def as_steps(samples: npt.NDArray[Any], bits: int) -> npt.NDArray[np.int32]:

@@ -6,7 +6,6 @@ import av
 import numpy as np
 import pytest
 import soundfile
-
 from mgeldm import audio
 
 RATE_HZ, SAMPLES, PLACE = 48_000, 48_000 * 2 + 137, 30_011

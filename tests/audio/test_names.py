@@ -1,0 +1,67 @@
+"""Prompts become file names that every system takes."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mgeldm.audio import safe_name, unique_names
+
+
+@pytest.mark.parametrize(
+    "prompt, name",
+    [
+        ("drums", "drums.wav"),
+        ("kick / snare", "kick snare.wav"),
+        ("../../etc/passwd", "etc passwd.wav"),
+        ("a\\b:c*d?e\"f<g>h|i", "a b c d e f g h i.wav"),
+        ("line\nbreak\tand\x00null\x1b", "line break andnull.wav"),
+        ("etc...", "etc.wav"),
+        (" . ", "untitled.wav"),
+        ("", "untitled.wav"),
+        ("con", "_con.wav"),
+        ("LPT1", "_LPT1.wav"),
+        ("nul.x", "_nul.x.wav"),
+        ("concert piano", "concert piano.wav"),
+        ("エレキギター", "エレキギター.wav"),
+        ("🎸 solo 👩‍🎤", "🎸 solo 👩‍🎤.wav"),
+        ("e\u0301tude", "\u00e9tude.wav"),
+        ("right\u202eto left", "rightto left.wav"),
+    ],
+)
+def test_cleaned(prompt, name):
+    assert safe_name(prompt, ".wav") == name
+
+
+def test_shortened_to_255_bytes_with_prefix_and_suffix():
+    assert safe_name("x" * 10_000, " 2.wav", "song - ") == "song - " + "x" * (255 - 7 - 6) + " 2.wav"
+    family = "👨‍👩‍👧"
+    name = safe_name(family * 40, ".wav")
+    assert len(name.encode()) <= 255
+    assert name.removesuffix(".wav").replace(family, "") == ""  # no family is torn apart
+
+
+@given(st.text(max_size=400), st.sampled_from(["", ".wav", " 12.flac"]), st.sampled_from(["", "song - "]))
+def test_any_text_gives_a_usable_name(tmp_path_factory, prompt, suffix, prefix):
+    name = safe_name(prompt, suffix, prefix)
+    assert 0 < len(name.encode()) <= 255
+    assert not set(name) & set('<>:"/\\|?*')
+    assert all(unicodedata.category(c) not in ("Cc", "Cs") for c in name)
+    assert name == name.strip()
+    assert not name.startswith(".")
+    (tmp_path_factory.getbasetemp() / name).touch()
+
+
+def test_equal_names_are_numbered_whatever_their_case():
+    prompts = ["bass", "Bass", "bass/", "bass 2", "drums"]
+    assert unique_names(prompts, ".wav") == ["bass.wav", "Bass 2.wav", "bass 3.wav", "bass 2 2.wav", "drums.wav"]
+    long = unique_names(["y" * 300] * 3, ".wav")
+    assert [len(name) for name in long] == [255] * 3
+    assert len(set(long)) == 3
+
+
+@given(st.lists(st.text(max_size=8), max_size=12))
+def test_numbered_names_are_always_distinct(prompts):
+    names = unique_names(prompts, ".wav")
+    assert len(names) == len(prompts)
+    assert len({name.casefold() for name in names}) == len(names)

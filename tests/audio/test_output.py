@@ -1,0 +1,148 @@
+"""Files appear whole or not at all, hold exactly what was written, and failures say what to do."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mgeldm import audio
+from mgeldm.errors import OutputError
+
+NOISE = np.random.default_rng(0).uniform(-1, 1, (2, 5000)).astype(np.float32)
+
+
+def listing(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+SUBTYPES = {"wav32": "FLOAT", "wav24": "PCM_24", "wav16": "PCM_16", "flac": "PCM_24"}
+
+
+@pytest.mark.parametrize("format, subtype", SUBTYPES.items())
+@pytest.mark.parametrize("channels", [1, 2, 3, 8])
+def test_each_format_reads_back(tmp_path, format, subtype, channels):
+    samples = np.resize(NOISE, (channels, 3331))
+    path = tmp_path / f"a{audio.FORMATS[format]}"
+    with audio.Writer(path, 44_100, channels, format) as writer:
+        for start in range(0, 3331, 1000):
+            writer.write(samples[:, start : start + 1000])
+    info = soundfile.info(path)
+    assert (info.subtype, info.channels, info.samplerate, info.frames) == (subtype, channels, 44_100, 3331)
+    back = audio.read(path).samples
+    step = 2.0 ** (1 - audio.BITS[format]) if format in audio.BITS else 0
+    np.testing.assert_allclose(back, samples, rtol=0, atol=step)
+    assert listing(tmp_path) == [path.name]
+
+
+@settings(max_examples=25, deadline=None)
+@given(format=st.sampled_from(sorted(audio.BITS)), seed=st.integers(0, 99), samples=st.integers(2205, 4000))
+def test_integers_read_back_exactly(tmp_path_factory, format, seed, samples):
+    path = tmp_path_factory.mktemp("integers") / "a.wav"
+    top = 2 ** (audio.BITS[format] - 1)
+    steps = np.random.default_rng(seed).integers(-top, top, (2, samples))
+    with audio.Writer(path, 44_100, 2, format) as writer:
+        writer.write(steps)
+    np.testing.assert_array_equal(audio.read(path).samples.astype(np.float64) * top, steps)
+
+
+def test_floats_beyond_an_integer_format_are_limited_and_wav32_keeps_them(tmp_path):
+    loud = audio.AudioClip(NOISE * 3, 44_100)
+    audio.write(tmp_path / "a.wav", loud, "wav16")
+    assert np.abs(audio.read(tmp_path / "a.wav").samples).max() <= 1
+    audio.write(tmp_path / "a.wav", loud)
+    np.testing.assert_array_equal(audio.read(tmp_path / "a.wav").samples, loud.samples)
+
+
+@pytest.mark.parametrize("format", audio.FORMATS)
+def test_nothing_is_left_behind_by_an_exception(tmp_path, format):
+    (tmp_path / "a.wav").write_bytes(b"precious")
+    with pytest.raises(KeyboardInterrupt), audio.Writer(tmp_path / "a.wav", 44_100, 2, format) as writer:
+        writer.write(NOISE)
+        assert len(listing(tmp_path)) == 2  # aside, in the same folder
+        raise KeyboardInterrupt
+    assert listing(tmp_path) == ["a.wav"]
+    assert (tmp_path / "a.wav").read_bytes() == b"precious"
+
+
+def test_beyond_4_gb_the_header_becomes_rf64(tmp_path, monkeypatch):
+    monkeypatch.setattr(audio, "RIFF_LIMIT_BYTES", 10_000)
+    path = tmp_path / "large.wav"
+    audio.write(path, audio.AudioClip(NOISE, 44_100))
+    assert path.read_bytes()[:4] == b"RF64"
+    assert soundfile.info(path).format == "RF64"
+    np.testing.assert_array_equal(audio.read(path).samples, NOISE)
+
+
+@pytest.mark.parametrize("format", audio.FORMATS)
+def test_a_missing_folder_a_folder_in_place_and_a_long_name(tmp_path, format):
+    clip = audio.AudioClip(NOISE, 44_100)
+    with pytest.raises(OutputError, match="is not a folder"):
+        audio.write(tmp_path / "missing" / "a.wav", clip, format)
+    (tmp_path / "b.wav").mkdir()
+    with pytest.raises(OutputError, match=r"b\.wav is a folder"):
+        audio.write(tmp_path / "b.wav", clip, format)
+    with pytest.raises(OutputError, match="too long"):
+        audio.write(tmp_path / ("é" * 130 + ".wav"), clip, format)
+    with pytest.raises(OutputError, match="too long"):
+        audio.write(tmp_path / "/".join(["x" * 200] * 30) / "a.wav", clip, format)
+    assert listing(tmp_path) == ["b.wav"]
+
+
+@pytest.mark.parametrize("format", audio.FORMATS)
+def test_a_folder_without_the_right_to_write(tmp_path, monkeypatch, format):
+    real_open, real_touch = open, os.open
+
+    def denied(path, *rest, **more):
+        if str(path).endswith(".part"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return (real_open if more.pop("builtin", False) else real_touch)(path, *rest, **more)
+
+    # Rights do not bind an administrator, who may run this test, so the system's refusal is imitated.
+    monkeypatch.setattr("builtins.open", lambda path, *rest, **more: denied(path, *rest, builtin=True, **more))
+    monkeypatch.setattr(os, "open", denied)
+    with pytest.raises(OutputError, match="cannot be written to; choose another folder"):
+        audio.write(tmp_path / "a.wav", audio.AudioClip(NOISE, 44_100), format)
+    assert listing(tmp_path) == []
+
+
+FULL_DISK = """
+import resource, sys
+import numpy as np
+from mgeldm import audio
+from mgeldm.errors import OutputError
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))  # beyond it every write fails, as on a full disk
+noise = np.random.default_rng(0).uniform(-1, 1, (2, 50_000)).astype(np.float32)
+try:
+    with audio.Writer(sys.argv[1], 44_100, 2, sys.argv[2]) as writer:
+        for _ in range(20):
+            writer.write(noise)
+except OutputError as error:
+    print(error)
+"""
+
+
+if sys.platform != "win32":  # Windows has no limit on a file's size to stand in for the full disk
+
+    @pytest.mark.parametrize("format", audio.FORMATS)
+    def test_a_full_disk(tmp_path, format):
+        command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "a.wav"), format]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert "No room for a.wav" in done.stdout
+        assert listing(tmp_path) == []
+
+
+def test_an_unknown_format(tmp_path):
+    with pytest.raises(OutputError, match="wav32, wav24, wav16, flac"):
+        audio.write(tmp_path / "a.ogg", audio.AudioClip(NOISE, 44_100), "ogg")
+
+
+def test_names_with_emoji_and_250_characters(tmp_path):
+    clip = audio.AudioClip(NOISE, 44_100)
+    for name in ("🎸 雨 – é.wav", "n" * 250 + ".wav"):
+        audio.write(tmp_path / name, clip)
+        np.testing.assert_array_equal(audio.read(tmp_path / name).samples, NOISE)

@@ -1,0 +1,194 @@
+"""What a user asks for. Plain data, checked by `validate` before anything is loaded or read; no torch."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from .errors import InputError
+
+Quality = Literal["draft", "standard", "best"]
+QUALITIES: tuple[Quality, ...] = ("draft", "standard", "best")
+MAX_PROMPT = 1000  # characters
+MAX_GUIDANCE = 20.0
+MAX_STEPS = 1000
+SHORTEST_S = 0.05
+LONGEST_GENERATED_S = 3600.0
+
+_KEEP_REST = re.compile(r"^\s*(?:everything|all|anything)\s+(?:but|except|besides|without)\s+(.+)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Region:
+    """A stretch of the song, in seconds; `end_s` None is the song's end."""
+
+    start_s: float = 0.0
+    end_s: float | None = None
+
+    def validate(self, duration_s: float | None = None) -> None:
+        """Raise `InputError` if the region is empty, not a number, or outside a song of `duration_s`."""
+        end_s = self.end_s if self.end_s is not None else duration_s
+        if self.start_s < 0 or not all(math.isfinite(x) for x in (self.start_s, end_s or 0.0)):
+            raise InputError("Start and end must be numbers of seconds from the song's beginning.")
+        if end_s is None:
+            return
+        if self.end_s is None and end_s <= self.start_s:
+            raise InputError(f"The song lasts {end_s:.2f} s; choose a start before that, not {self.start_s:g} s.")
+        if end_s <= self.start_s:
+            raise InputError(f"The end ({end_s:g} s) is not after the start ({self.start_s:g} s); swap them.")
+        if end_s - self.start_s < SHORTEST_S:
+            raise InputError(f"The region lasts {(end_s - self.start_s) * 1000:.0f} ms; choose at least 50 ms.")
+        if duration_s is not None and end_s > duration_s + 1e-3:
+            raise InputError(f"The region ends at {end_s:g} s, the song at {duration_s:.2f} s; choose an earlier end.")
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the model works, shared by all requests.
+
+    Attributes:
+        quality: How much time to spend.
+        steps: Denoising steps; None takes what the quality says.
+        guidance: Guidance scale; None takes the model's best.
+        negative: What the result should not sound like.
+        seed: The same seed gives the same result.
+    """
+
+    quality: Quality = "standard"
+    steps: int | None = None
+    guidance: float | None = None
+    negative: str = ""
+    seed: int = 0
+
+    def validate(self) -> None:
+        """Raise `InputError` for a value out of range."""
+        if self.quality not in QUALITIES:
+            raise InputError(f"There is no quality {self.quality!r}; choose one of {', '.join(QUALITIES)}.")
+        if self.steps is not None and not 1 <= self.steps <= MAX_STEPS:
+            raise InputError(f"{self.steps} steps cannot be taken; choose from 1 to {MAX_STEPS}.")
+        if self.guidance is not None and not 0 <= self.guidance <= MAX_GUIDANCE:
+            raise InputError(f"A guidance of {self.guidance:g} is out of range; choose from 0 to {MAX_GUIDANCE:g}.")
+        if self.seed < 0:
+            raise InputError(f"The seed {self.seed} is negative; choose zero or more.")
+        if self.negative:
+            check_prompt(self.negative)
+
+
+@dataclass(frozen=True)
+class Extract:
+    """Take the prompted sources out of the song.
+
+    Attributes:
+        prompts: One sentence a stem; "everything but the drums" is the rest of "the drums".
+        region: Where; outside it the stems are silent.
+        sampling: How.
+        sensitivity: From -1 (less bleed) to 1 (fuller).
+        raw: The decoder's own sound instead of masks on the song (the paper's way).
+        examples: Regions of the song whose sound to look for, used beside the prompts ("like this").
+    """
+
+    prompts: tuple[str, ...]
+    region: Region = Region()
+    sampling: Sampling = Sampling()
+    sensitivity: float = 0.0
+    raw: bool = False
+    examples: tuple[Region, ...] = ()
+
+    def validate(self, duration_s: float | None = None) -> None:
+        """Raise `InputError` with one sentence that says what is wrong."""
+        if not self.prompts and not self.examples:
+            raise InputError("There is no prompt; say which instrument to extract.")
+        for prompt in self.prompts:
+            check_prompt(prompt)
+        if not -1 <= self.sensitivity <= 1:
+            raise InputError(f"A sensitivity of {self.sensitivity:g} is out of range; choose from -1 to 1.")
+        for region in (self.region, *self.examples):
+            region.validate(duration_s)
+        self.sampling.validate()
+
+
+@dataclass(frozen=True)
+class Impute:
+    """Add missing parts to the song, one prompt after the other, each hearing the ones before."""
+
+    prompts: tuple[str, ...]
+    region: Region = Region()
+    sampling: Sampling = Sampling()
+
+    def validate(self, duration_s: float | None = None) -> None:
+        """Raise `InputError` with one sentence that says what is wrong."""
+        if not self.prompts:
+            raise InputError("There is no prompt; say which part to add.")
+        for prompt in self.prompts:
+            check_prompt(prompt)
+        self.region.validate(duration_s)
+        self.sampling.validate()
+
+
+@dataclass(frozen=True)
+class Accompany:
+    """Make everything that goes with a given source."""
+
+    prompt: str
+    region: Region = Region()
+    sampling: Sampling = Sampling()
+
+    def validate(self, duration_s: float | None = None) -> None:
+        """Raise `InputError` with one sentence that says what is wrong."""
+        check_prompt(self.prompt)
+        self.region.validate(duration_s)
+        self.sampling.validate()
+
+
+@dataclass(frozen=True)
+class Inpaint:
+    """Replace one source of the song inside a region; everything else stays the user's own audio."""
+
+    prompt: str
+    region: Region
+    sampling: Sampling = Sampling()
+
+    def validate(self, duration_s: float | None = None) -> None:
+        """Raise `InputError` with one sentence that says what is wrong."""
+        check_prompt(self.prompt)
+        self.region.validate(duration_s)
+        self.sampling.validate()
+
+
+@dataclass(frozen=True)
+class Generate:
+    """Make music of a given length from nothing, prompted or not."""
+
+    duration_s: float
+    prompt: str = ""
+    sampling: Sampling = Sampling()
+
+    def validate(self) -> None:
+        """Raise `InputError` with one sentence that says what is wrong."""
+        if not SHORTEST_S <= self.duration_s <= LONGEST_GENERATED_S:
+            raise InputError(
+                f"A duration of {self.duration_s:g} s is out of range; choose from {SHORTEST_S:g} to "
+                f"{LONGEST_GENERATED_S:g} s."
+            )
+        if self.prompt:
+            check_prompt(self.prompt)
+        self.sampling.validate()
+
+
+Request = Extract | Impute | Accompany | Inpaint | Generate
+
+
+def check_prompt(prompt: str) -> None:
+    """Raise `InputError` if a prompt says nothing or too much."""
+    if not any(character.isalnum() for character in prompt):
+        raise InputError("The prompt is empty; say which instrument you mean, for example \"the bass\".")
+    if len(prompt) > MAX_PROMPT:
+        raise InputError(f"The prompt has {len(prompt)} characters; say it in at most {MAX_PROMPT}.")
+
+
+def parse_prompt(prompt: str) -> tuple[str, bool]:
+    """What to extract, and whether the rest is wanted instead: "everything but the drums" gives ("the drums", True)."""
+    match = _KEEP_REST.match(prompt)
+    return (match.group(1).strip(), True) if match else (prompt.strip(), False)

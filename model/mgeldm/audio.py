@@ -15,7 +15,7 @@ import shutil
 import struct
 import tempfile
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -59,6 +59,16 @@ class AudioClip:
         """Length in seconds."""
         return self.samples.shape[1] / self.rate_hz
 
+    @property
+    def info(self) -> AudioInfo:
+        """The same facts as a file's."""
+        return AudioInfo(self.rate_hz, self.channels, self.samples.shape[1], "memory")
+
+    def read(self, start: int = 0, stop: int | None = None) -> Samples:
+        """Samples [channels, stop - start]; what lies outside the clip is silence."""
+        stop = self.samples.shape[1] if stop is None else stop
+        return _within(start, stop, self.samples.shape[1], self.channels, lambda a, b: self.samples[:, a:b])
+
 
 @dataclass(frozen=True)
 class AudioInfo:
@@ -73,6 +83,24 @@ class AudioInfo:
     def duration_s(self) -> float:
         """Length in seconds."""
         return self.samples / self.rate_hz
+
+
+class Song(Protocol):
+    """What can be read by sample: an `AudioClip` or an `AudioReader`."""
+
+    @property
+    def info(self) -> AudioInfo: ...
+
+    def read(self, start: int = 0, stop: int | None = None) -> Samples: ...
+
+
+def _within(start: int, stop: int, samples: int, channels: int, get: Callable[[int, int], Samples]) -> Samples:
+    """Samples [channels, stop - start]; `get` is asked for those that exist, the others are zero."""
+    first, last = min(max(start, 0), samples), min(max(stop, 0), samples)
+    out = np.zeros((channels, max(0, stop - start)), np.float32)
+    if last > first:
+        out[:, first - start : last - start] = get(first, last)
+    return out
 
 
 class _Source(Protocol):
@@ -200,11 +228,7 @@ class AudioReader:
             AudioError: If the file is cut off or damaged there, or holds values that are not numbers.
         """
         stop = self.info.samples if stop is None else stop
-        first, last = min(max(start, 0), self.info.samples), min(max(stop, 0), self.info.samples)
-        out = np.zeros((self.info.channels, max(0, stop - start)), np.float32)
-        if last > first:
-            out[:, first - start : last - start] = self._decoded(first, last).T
-        return out
+        return _within(start, stop, self.info.samples, self.info.channels, lambda a, b: self._decoded(a, b).T)
 
     def _decoded(self, first: int, last: int) -> Samples:
         rate_hz, name = self.info.rate_hz, self.path.name
@@ -365,10 +389,15 @@ class Writer:
         with _writing(self.path, self._aside):
             self._sink.write(as_steps(samples, BITS[self.format]) if self.format in BITS else samples)
 
-    def commit(self) -> None:
-        """Finish the file and give it its name."""
+    def finish(self) -> None:
+        """Complete the file aside, so that only its name is wanting: call it on several before any is put in place."""
         with _writing(self.path, self._aside):
             self._sink.close()
+
+    def commit(self) -> None:
+        """Finish the file and give it its name."""
+        self.finish()
+        with _writing(self.path, self._aside):
             os.replace(self._aside, self.path)
 
     def discard(self) -> None:

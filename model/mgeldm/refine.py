@@ -1,0 +1,564 @@
+"""From coarse estimates of source and rest to stems of the user's own audio: full rate, stereo, additive.
+
+The model knows a song in mono, in bands and frames. Here its magnitudes become soft masks on the song's own STFT, in
+which all sources and the rest share one denominator. In stereo one multichannel Wiener iteration (Duong, Vincent &
+Gribonval 2010) then uses where each source is panned. The rest is the song minus the stems, so the sum is the song.
+
+Measured with ideal 128-band x 23 ms estimates (SDR in dB; four real stereo mixes / ten panned stems): masks 3.0 / 11.1,
+with one Wiener iteration 3.3 / 13.5, with two 2.9 / 14.4; with estimates blurred by 6 dB and 30 % bleed 1.4 / 2.8 and
+1.9 / 5.7. Hence one iteration, and exponent 1: higher ones gain on plain masks but not on top of the iteration.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .audio import BITS, AudioClip, AudioInfo, Samples, Song, Writer
+from .errors import InputError
+from .progress import Reporter
+
+if TYPE_CHECKING:
+    import torch
+
+WINDOW_S = 2048 / 44100
+SEGMENT_S = 2.3  # panning is taken as constant over about two of these
+SENSITIVITY_DB = 12.0  # what a sensitivity of one adds to the estimates of the sources
+FADE_S = 0.01
+EDGE_BANDS = 4  # the mask above the model's band is the mean of this many top bands
+PANNING_FLOOR = 0.01  # keeps the covariance of a source that sits in one place invertible
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the model heard: linear magnitudes of each source and of the rest, on bands and frames.
+
+    Attributes:
+        sources: [k, bands, frames], never negative; only ratios between sources and rest matter.
+        rest: [bands, frames].
+        centres_hz: Centre of each band [bands], rising.
+        hop_s: Seconds between frames.
+        first_s: Time in the song of the first frame's centre.
+    """
+
+    sources: npt.NDArray[np.float32]
+    rest: npt.NDArray[np.float32]
+    centres_hz: npt.NDArray[np.float32]
+    hop_s: float
+    first_s: float
+
+    def __post_init__(self) -> None:
+        bands, frames = self.rest.shape
+        if self.sources.shape[1:] != (bands, frames) or self.centres_hz.shape != (bands,) or not frames:
+            raise ValueError(f"sources {self.sources.shape}, rest {self.rest.shape}, bands {self.centres_hz.shape}")
+        if not (np.isfinite(self.sources).all() and np.isfinite(self.rest).all()):
+            raise ValueError("an estimate holds values that are not numbers")
+
+    def between(self, start_s: float, end_s: float) -> Estimate:
+        """The frames that matter from `start_s` to `end_s`: those inside and one on either side."""
+        frames = self.rest.shape[1]
+        first = min(max(int((start_s - self.first_s) // self.hop_s) - 1, 0), frames - 1)
+        last = min(max(int((end_s - self.first_s) // self.hop_s) + 3, first + 1), frames)
+        part = slice(first, last)
+        first_s = self.first_s + first * self.hop_s
+        return replace(self, sources=self.sources[:, :, part], rest=self.rest[:, part], first_s=first_s)
+
+
+Estimates = Estimate | Sequence[Estimate]
+"""One estimate (of the mono sum) for all channels, or one for each channel where the mono sum would lose too much."""
+
+EstimatesAt = Callable[[float, float], Estimates]
+"""Estimates that cover at least `start_s` to `end_s` of the song; asked for in rising, overlapping order."""
+
+
+@dataclass(frozen=True)
+class StemBlock:
+    """From sample `start`: `stems` [k, channels, n], `rest` [channels, n] and the `song` [channels, n] they sum to."""
+
+    start: int
+    stems: Samples
+    rest: Samples
+    song: Samples
+
+
+def estimate_of_audio(sources: Samples, rest: Samples, rate_hz: int, first_s: float = 0.0) -> Estimate:
+    """Estimate of decoded audio, for models that give sound: sources [k, n], rest [n], starting at `first_s`."""
+    import torch
+
+    size = 2 * round(WINDOW_S * rate_hz / 2)
+    hop = size // 4
+    audio = torch.from_numpy(np.concatenate([sources, rest[None]]).astype(np.float32))
+    window = torch.hann_window(size)
+    spectra = torch.stft(audio, size, hop, window=window, pad_mode="constant", return_complex=True).abs().numpy()
+    centres_hz = np.linspace(0, rate_hz / 2, size // 2 + 1, dtype=np.float32)
+    return Estimate(spectra[:-1], spectra[-1], centres_hz, hop / rate_hz, first_s)
+
+
+def mono_loss_db(blocks: Iterable[Samples]) -> float:
+    """How far the sides are above the mono sum of a song, in dB; blocks [channels, n].
+
+    Above 3 dB the mono sum loses so much that each channel should get an estimate of its own.
+    """
+    sum_power, side_power = 1e-12, 1e-12
+    for block in blocks:
+        mono = block.mean(0, dtype=np.float64)
+        sum_power += len(block) * float(mono @ mono)
+        side_power += float(np.square(block - mono).sum())
+    return 10 * float(np.log10(side_power / sum_power))
+
+
+# -------------------------------------------------------------------------------------------------------------- masks
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """The STFT of a song at its own rate: sine window of about 46 ms, half overlapped; frame j is centred on j hops."""
+
+    rate_hz: int
+    size: int
+    hop: int
+    segment: int  # frames
+
+    @staticmethod
+    def of(rate_hz: int) -> _Grid:
+        from scipy.fft import next_fast_len
+
+        hop = next_fast_len(round(WINDOW_S * rate_hz / 2))
+        return _Grid(rate_hz, 2 * hop, hop, max(4, round(SEGMENT_S * rate_hz / hop)))
+
+    @property
+    def bins_hz(self) -> npt.NDArray[np.float64]:
+        return np.arange(self.hop + 1) * (self.rate_hz / self.size)
+
+
+def _band_to_bin(bins_hz: npt.NDArray[np.float64], centres_hz: npt.NDArray[np.float32]) -> torch.Tensor:
+    """Linear interpolation from bands to bins [bands, bins]; above the top band the mean of the top few."""
+    import torch
+
+    bands = len(centres_hz)
+    place = np.interp(bins_hz, centres_hz, np.arange(bands))
+    low = np.minimum(place.astype(int), bands - 1)
+    high = np.minimum(low + 1, bands - 1)
+    matrix = np.zeros((bands, len(bins_hz)), np.float32)
+    matrix[low, np.arange(len(bins_hz))] += 1 - (place - low)
+    matrix[high, np.arange(len(bins_hz))] += place - low
+    edge = min(EDGE_BANDS, bands)
+    matrix[:, bins_hz > centres_hz[-1]] = 0
+    matrix[bands - edge :, bins_hz > centres_hz[-1]] = 1 / edge
+    return torch.from_numpy(matrix)
+
+
+def band_masks(estimate: Estimate, sensitivity: float | Sequence[float] = 0.0) -> npt.NDArray[np.float32]:
+    """Soft masks of the sources [k, bands, frames]; with the rest's they sum to one.
+
+    Args:
+        estimate: Magnitudes of sources and rest.
+        sensitivity: From -1 (less bleed, more artefacts) to 1 (fuller, more bleed), for all sources or for each.
+    """
+    louder = 10 ** (SENSITIVITY_DB / 20 * np.broadcast_to(np.asarray(sensitivity, np.float64), len(estimate.sources)))
+    sources = np.maximum(estimate.sources, 0).astype(np.float64) * louder[:, None, None]
+    total = sources.sum(0) + np.maximum(estimate.rest, 0)
+    return (sources / np.where(total > 0, total, 1)).astype(np.float32)
+
+
+def _masks(
+    estimates: Sequence[Estimate], times_s: npt.NDArray[np.float64], grid: _Grid, sensitivity: float | Sequence[float]
+) -> torch.Tensor:
+    """Masks [k, 1 or channels, frames, bins] of the sources at the STFT frames `times_s`."""
+    import torch
+
+    masks = []
+    for estimate in estimates:
+        part = estimate.between(times_s[0], times_s[-1])
+        known = band_masks(part, sensitivity)  # [k, bands, known frames]
+        place = np.clip((times_s - part.first_s) / part.hop_s, 0, known.shape[2] - 1)
+        low = place.astype(int)
+        high = np.minimum(low + 1, known.shape[2] - 1)
+        share = (place - low).astype(np.float32)
+        bands = torch.from_numpy(known[:, :, low] * (1 - share) + known[:, :, high] * share)  # [k, bands, frames]
+        masks.append(bands.transpose(1, 2) @ _band_to_bin(grid.bins_hz, part.centres_hz))  # [k, frames, bins]
+    return torch.stack(masks, 1)
+
+
+# ------------------------------------------------------------------------------------------------------------- panning
+
+
+@dataclass(frozen=True)
+class _Panning:
+    """Sums over a segment's frames, each [sources + rest, bins]: left and right power, and their cross spectrum."""
+
+    left: torch.Tensor
+    right: torch.Tensor
+    cross: torch.Tensor
+
+    def __add__(self, other: _Panning) -> _Panning:
+        return _Panning(self.left + other.left, self.right + other.right, self.cross + other.cross)
+
+    def normalised(self) -> _Panning:
+        """Spatial covariance with unit mean power, pulled a little towards "everywhere"."""
+        power = ((self.left + self.right) / 2).clamp(min=1e-20)
+        known = (power > 1e-20).float()
+        left = self.left / power * known + (1 - known) + PANNING_FLOOR
+        right = self.right / power * known + (1 - known) + PANNING_FLOOR
+        return _Panning(left, right, self.cross / power * known)
+
+    def towards(self, other: _Panning, share: torch.Tensor) -> _Panning:
+        """Between this and `other` by `share` [frames]; each [sources + rest, frames, bins]."""
+        pairs = ((self.left, other.left), (self.right, other.right), (self.cross, other.cross))
+        return _Panning(*(a[:, None] + (b - a)[:, None] * share[None, :, None] for a, b in pairs))
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """Spectra of the song [channels, frames, bins] and of sources and rest by masks [k + 1, channels, frames, bins]."""
+
+    song: torch.Tensor
+    masked: torch.Tensor
+
+    def panning(self) -> _Panning:
+        left, right = self.masked[:, 0], self.masked[:, 1]  # [k + 1, frames, bins]
+        cross = (left * right.conj()).sum(1)
+        return _Panning(_power(left).sum(1), _power(right).sum(1), cross)
+
+
+def _power(spectra: torch.Tensor) -> torch.Tensor:
+    return spectra.real.square() + spectra.imag.square()
+
+
+def _wiener(segment: _Segment, panning: _Panning) -> torch.Tensor:
+    """Sources [k, 2, frames, bins] by one multichannel Wiener filter from the masked spectra and their panning."""
+    import torch
+
+    left, right = segment.song
+    levels = _power(segment.masked).sum(1)  # [k + 1, frames, bins]
+    levels = levels / (_power(left) + _power(right)).clamp(min=1e-20)
+    a = (levels * panning.left).sum(0)  # the song's covariance, [frames, bins]
+    d = (levels * panning.right).sum(0)
+    b = (levels * panning.cross).sum(0)
+    determinant = (a * d - _power(b)).clamp(min=1e-12)
+    whitened_left = (d * left - b * right) / determinant
+    whitened_right = (a * right - b.conj() * left) / determinant
+    out = []
+    for j in range(len(levels) - 1):  # the rest is the song minus the stems
+        cross = panning.cross[j]
+        out_left = levels[j] * (panning.left[j] * whitened_left + cross * whitened_right)
+        out_right = levels[j] * (panning.right[j] * whitened_right + cross.conj() * whitened_left)
+        out.append(torch.stack([out_left, out_right]))
+    return torch.stack(out)
+
+
+# -------------------------------------------------------------------------------------------------------------- stems
+
+
+class _ReadOnce:
+    """Reads a song forwards and keeps its last seconds, because seeking in a compressed file is slow."""
+
+    def __init__(self, song: Song) -> None:
+        self.info, self._song = song.info, song
+        self._keep = round(4 * SEGMENT_S * song.info.rate_hz)
+        self._first, self._held = 0, np.zeros((song.info.channels, 0), np.float32)
+
+    def read(self, start: int = 0, stop: int | None = None) -> Samples:
+        stop = self.info.samples if stop is None else stop
+        end = self._first + self._held.shape[1]
+        if not self._first <= start <= end + self._keep:
+            self._first, end, self._held = start, start, self._held[:, :0]
+        if stop > end:
+            self._held = np.concatenate([self._held, self._song.read(end, stop)], 1)
+        out = self._held[:, start - self._first : stop - self._first]
+        old = max(0, self._held.shape[1] - self._keep - out.shape[1])
+        self._first, self._held = self._first + old, self._held[:, old:]
+        return out
+
+
+def _segments(song: Song, estimates_at: EstimatesAt, first: int, last: int, sensitivity: Any) -> Iterator[_Segment]:
+    """Spectra of the samples `first` to `last` of a song, a few seconds at a time; frame 0 is centred on `first`."""
+    import torch
+
+    grid, channels = _Grid.of(song.info.rate_hz), song.info.channels
+    window = torch.from_numpy(np.sin(np.pi * (np.arange(grid.size) + 0.5) / grid.size).astype(np.float32))
+    frames = -(-(last - first) // grid.hop) + 1
+    for start in range(0, frames, grid.segment):
+        stop = min(start + grid.segment, frames)
+        samples = torch.from_numpy(song.read(first + (start - 1) * grid.hop, first + stop * grid.hop))
+        spectra = torch.fft.rfft(samples.unfold(1, grid.size, grid.hop) * window)  # [channels, frames, bins]
+        times_s = (first + np.arange(start, stop) * grid.hop) / grid.rate_hz
+        masks = _masks(_each(estimates_at(times_s[0], times_s[-1]), channels), times_s, grid, sensitivity)
+        masks = torch.cat([masks, 1 - masks.sum(0, keepdim=True)])  # [k + 1, 1 or channels, frames, bins]
+        yield _Segment(spectra, masks * spectra)
+
+
+def _each(estimates: Estimates, channels: int) -> Sequence[Estimate]:
+    several = [estimates] if isinstance(estimates, Estimate) else list(estimates)
+    if len(several) not in (1, channels):
+        raise ValueError(f"{len(several)} estimates for {channels} channels; give one for all or one for each")
+    return several
+
+
+def _separated(segments: Iterator[_Segment]) -> Iterator[torch.Tensor]:
+    """Spectra of the sources [k, channels, frames, bins], segment after segment.
+
+    In stereo the panning at each border of two segments is that of both, and in between it moves from one to the
+    next, so that nothing jumps. More channels are far apart already: their masks alone are used.
+    """
+    import torch
+
+    segment = next(segments)
+    panning = segment.panning() if len(segment.song) == 2 else None
+    border = panning
+    while True:
+        following = next(segments, None)
+        if panning is None or border is None:
+            yield segment.masked[:-1]
+        else:
+            next_panning = following.panning() if following else panning
+            next_border = panning + next_panning if following else panning
+            share = torch.arange(segment.song.shape[1]) / segment.song.shape[1]
+            yield _wiener(segment, border.normalised().towards(next_border.normalised(), share))
+            panning, border = next_panning, next_border
+        if following is None:
+            return
+        segment = following
+
+
+def _region_stems(
+    song: Song, estimates_at: EstimatesAt, first: int, last: int, sensitivity: Any
+) -> Iterator[tuple[int, Samples]]:
+    """Stems [k, channels, n] of the samples `first` to `last`, each with the sample it starts at."""
+    import torch
+
+    hop = _Grid.of(song.info.rate_hz).hop
+    window = torch.from_numpy(np.sin(np.pi * (np.arange(2 * hop) + 0.5) / (2 * hop)).astype(np.float32))
+    tail: torch.Tensor | None = None
+    start = first - hop
+    for spectra in _separated(_segments(song, estimates_at, first, last, sensitivity)):
+        frames = torch.fft.irfft(spectra, n=2 * hop) * window  # [k, channels, frames, 2 hops]
+        out = frames[..., :hop].clone()
+        out[:, :, 1:] += frames[:, :, :-1, hop:]
+        if tail is not None:
+            out[:, :, 0] += tail
+        tail = frames[:, :, -1, hop:]
+        stems = out.flatten(2).numpy()  # [k, channels, frames * hop]
+        skip, keep = max(0, first - start), min(stems.shape[2], last - start)
+        if keep > skip:
+            yield start + skip, stems[:, :, skip:keep]
+        start += stems.shape[2]
+
+
+def _edges(start: int, samples: int, first: int, last: int, song_samples: int, rate_hz: int) -> Samples | None:
+    """Gain [samples] that fades a region in and out, inside it, except where it meets the song's own ends."""
+    fade = min(round(FADE_S * rate_hz), (last - first) // 2)
+    place = np.arange(start, start + samples)
+    into = (place - first + 0.5) / fade if first > 0 and fade else np.ones(samples)
+    out_of = (last - place - 0.5) / fade if last < song_samples and fade else np.ones(samples)
+    nearest = np.minimum(into, out_of)
+    return None if nearest.min() >= 1 else np.square(np.sin(np.pi / 2 * np.clip(nearest, 0, 1))).astype(np.float32)
+
+
+def refine_blocks(
+    song: Song,
+    estimates: Estimates | EstimatesAt,
+    *,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    sensitivity: float | Sequence[float] = 0.0,
+) -> Iterator[StemBlock]:
+    """Stems and rest of a whole song, block after block, in bounded memory; stems + rest = song.
+
+    Args:
+        song: A clip, or an open file of any length, of 1 to 8 channels.
+        estimates: What the model heard, or a function that gives it for any stretch of time.
+        start_s: Where the region begins; before it the stems are silent.
+        end_s: Where it ends, None for the song's end; after it the stems are silent.
+        sensitivity: From -1 (less bleed, more artefacts) to 1 (fuller, more bleed), for all sources or for each.
+
+    Raises:
+        InputError: If the region is empty or outside the song, or a sensitivity is out of range.
+        AudioError: If the song's file is damaged.
+    """
+    info = song.info
+    first = round(start_s * info.rate_hz)
+    last = info.samples if end_s is None else round(end_s * info.rate_hz)
+    if not 0 <= first < last <= info.samples:
+        raise InputError(
+            f"The song has no region from {start_s:g} s to {last / info.rate_hz:g} s; it lasts {info.duration_s:.3f} s."
+        )
+    if not np.all(np.abs(sensitivity) <= 1):
+        raise InputError(f"A sensitivity of {sensitivity} is out of range; choose from -1 to 1.")
+    estimates_at = estimates if callable(estimates) else lambda _start_s, _end_s: estimates
+    return _blocks(song, estimates_at, first, last, sensitivity)
+
+
+def _blocks(song: Song, estimates_at: EstimatesAt, first: int, last: int, sensitivity: Any) -> Iterator[StemBlock]:
+    info = song.info
+    k: int | None = None
+
+    def silent(begin: int, end: int) -> Iterator[StemBlock]:
+        for start in range(begin, end, info.rate_hz):
+            block = song.read(start, min(start + info.rate_hz, end))
+            yield StemBlock(start, np.zeros((k or 0, *block.shape), np.float32), block, block)
+
+    once = _ReadOnce(song)
+    for start, stems in _region_stems(once, estimates_at, first, last, sensitivity):
+        if k is None:
+            k = len(stems)
+            yield from silent(0, first)
+        gain = _edges(start, stems.shape[2], first, last, info.samples, info.rate_hz)
+        if gain is not None:
+            stems = stems * gain
+        block = once.read(start, start + stems.shape[2])
+        rest = block - stems.sum(0, dtype=np.float64)
+        yield StemBlock(start, stems, rest.astype(np.float32), block)
+    yield from silent(last, info.samples)
+
+
+def refine(
+    song: Song,
+    estimates: Estimates | EstimatesAt,
+    *,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    sensitivity: float | Sequence[float] = 0.0,
+) -> tuple[Samples, Samples]:
+    """Stems [k, channels, samples] and rest [channels, samples] of a song at once; see `refine_blocks`."""
+    blocks = list(refine_blocks(song, estimates, start_s=start_s, end_s=end_s, sensitivity=sensitivity))
+    return np.concatenate([b.stems for b in blocks], 2), np.concatenate([b.rest for b in blocks], 1)
+
+
+# -------------------------------------------------------------------------------------------------------------- files
+
+
+def quantise(
+    stems: Samples, song: Samples, bits: int, gain: float | None = None
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], float]:
+    """Stems [k, channels, n] and rest [channels, n] in whole steps of an integer format, and the gain applied.
+
+    The stems are rounded first; the rest is the rounded song minus them, so the sum is exact.
+
+    Args:
+        stems: Stems, full scale 1.
+        song: The song they come from [channels, n].
+        bits: 16 or 24.
+        gain: Shared gain; None for 1 or, if any file would clip, the largest with which none does.
+    """
+    top = 2.0 ** (bits - 1) * (1.0 if gain is None else gain)
+    stem_steps = np.rint(stems * np.float64(top)).astype(np.int64)
+    song_steps = np.rint(song * np.float64(top)).astype(np.int64)
+    rest_steps = song_steps - stem_steps.sum(0)
+    if gain is None:
+        fitting = _fitting_gain(_reach(stem_steps, song_steps, rest_steps), bits, len(stems))
+        if fitting < 1:
+            return quantise(stems, song, bits, fitting)
+    return stem_steps, rest_steps, 1.0 if gain is None else gain
+
+
+def _reach(*steps: npt.NDArray[Any]) -> int:
+    """The largest step up, or down below -1: what must stay under 2 ** (bits - 1)."""
+    return max(max(int(s.max(initial=0)), -int(s.min(initial=0)) - 1) for s in steps)
+
+
+def _fitting_gain(reach: int, bits: int, k: int) -> float:
+    top = 2 ** (bits - 1)
+    return 1.0 if reach < top else (top - k - 3) / (reach + 1)  # k + 3 steps of room for what rounding adds to the rest
+
+
+def write_stems(
+    song: Song,
+    estimates: Estimates | EstimatesAt,
+    stem_paths: Sequence[str | Path],
+    rest_path: str | Path,
+    *,
+    format: str = "wav32",
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    sensitivity: float | Sequence[float] = 0.0,
+    reporter: Reporter | None = None,
+) -> float:
+    """Write each stem and the rest to files of the song's length; all appear together, or none.
+
+    Integer formats null exactly. If one of their files would clip, all are written again with one shared gain, for
+    which `estimates` is asked from the start again.
+
+    Returns:
+        The gain: 1 unless an integer format would have clipped.
+
+    Raises:
+        OutputError: If a file cannot be written.
+        Cancelled: If the reporter says so.
+        InputError, AudioError: As `refine_blocks`.
+    """
+    options: dict[str, Any] = {"start_s": start_s, "end_s": end_s, "sensitivity": sensitivity}
+    gain, paths = 1.0, [*stem_paths, rest_path]
+    while True:
+        blocks = refine_blocks(song, estimates, **options)
+        try:
+            _write_blocks(song.info, blocks, paths, format, gain, reporter or Reporter())
+            return gain
+        except _Clips as clips:
+            gain *= clips.fitting_gain
+
+
+class _Clips(Exception):
+    """With `fitting_gain` on top nothing would clip; raised where it removes the files begun."""
+
+    def __init__(self, fitting_gain: float) -> None:
+        self.fitting_gain = fitting_gain
+
+
+def _write_blocks(
+    info: AudioInfo,
+    blocks: Iterator[StemBlock],
+    paths: Sequence[str | Path],
+    format: str,
+    gain: float,
+    reporter: Reporter,
+) -> None:
+    bits, reach = BITS.get(format), 0
+    with contextlib.ExitStack() as stack:
+        writers = [stack.enter_context(Writer(path, info.rate_hz, info.channels, format)) for path in paths]
+        for block in blocks:
+            reporter.report("stems", block.start + block.rest.shape[1], info.samples)
+            parts: list[npt.NDArray[Any]] = [*block.stems, block.rest]
+            if bits:
+                stems, rest, _ = quantise(block.stems, block.song, bits, gain)
+                reach = max(reach, _reach(stems, rest, stems.sum(0) + rest))
+                parts = [*stems, rest]
+            if not bits or reach < 2 ** (bits - 1):  # once something clips, only the reach is still of interest
+                for writer, part in zip(writers, parts, strict=True):
+                    writer.write(part)
+        if bits and _fitting_gain(reach, bits, len(paths) - 1) < 1:
+            raise _Clips(_fitting_gain(reach, bits, len(paths) - 1))
+        for writer in writers:
+            writer.finish()
+
+
+def loudness_match(part: AudioClip, context: AudioClip) -> AudioClip:
+    """A generated part as loud as its context (ITU-R BS.1770; by RMS where too short), with no new clipping.
+
+    A silent part or context leaves the part as it is.
+    """
+    wanted_db, given_db = _loudness_db(context, part), _loudness_db(part, context)
+    if not (np.isfinite(wanted_db) and np.isfinite(given_db)):
+        return part
+    gain = 10 ** ((wanted_db - given_db) / 20)
+    peak = float(np.abs(part.samples).max())
+    ceiling = max(1.0, float(np.abs(context.samples).max()))
+    return replace(part, samples=(part.samples * min(gain, ceiling / peak)).astype(np.float32))
+
+
+def _loudness_db(clip: AudioClip, other: AudioClip) -> float:
+    """Loudness of a clip, in the measure that suits both it and `other`; -inf if silent."""
+    import pyloudnorm
+
+    if min(clip.duration_s, other.duration_s) < 0.4 or max(clip.channels, other.channels) > 5:  # the meter's limits
+        power = float(np.square(clip.samples, dtype=np.float64).mean())
+        return 10 * np.log10(power) if power > 1e-10 else -np.inf
+    with np.errstate(divide="ignore"):
+        meter = pyloudnorm.Meter(clip.rate_hz)
+        return float(meter.integrated_loudness(clip.samples.T.astype(np.float64)))

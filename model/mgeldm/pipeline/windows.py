@@ -56,7 +56,7 @@ class Joiner:
         self.weights = np.zeros(0, np.float32)
 
     def add(self, first: int, values: Array, next_first: int | None) -> Iterator[Piece]:
-        """Add a window [..., steps] that begins at step `first`; the next one begins at `next_first` (None: no more)."""
+        """Add a window [..., steps] from step `first` on; the next begins at `next_first` (None: it is the last)."""
         steps = values.shape[-1]
         if self.first < 0:
             self.first, self.values = first, np.zeros((*values.shape[:-1], 0), np.float32)

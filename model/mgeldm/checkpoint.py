@@ -1,0 +1,258 @@
+"""Models on disk: safetensors with the configuration inside, and the published torch file, without running its code.
+
+A tensor NAME of our files lies under its own name, or as NAME.int8 with NAME.scale (a scale for each row). The
+published file is memory-mapped and its tensors are assigned, not copied: loading needs little more than the model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import re
+import zipfile
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from .config import PUBLISHED, DenoiserConfig, ModelConfig, OobleckConfig, SpectralConfig, from_dict, to_dict
+from .errors import CheckpointError
+from .nn.dit import Denoiser
+from .nn.oobleck import OobleckAutoencoder
+from .nn.refiner import Refiner
+from .nn.spectral import SpectralAutoencoder
+
+_HEAD = 32  # width of an attention head of the published network
+
+
+@dataclass
+class Model:
+    """A loaded model: networks in evaluation mode, and the conditioner's tensors if it carries them."""
+
+    config: ModelConfig
+    autoencoder: Any  # OobleckAutoencoder or SpectralAutoencoder: encode and decode alike
+    denoiser: Denoiser
+    refiner: Refiner | None
+    conditioner_state: dict[str, Tensor]
+    path: Path
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the file, read when first asked for."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_model(path: str | Path, config: ModelConfig | None = None, device: str = "cpu") -> Model:
+    """Read a model: our safetensors, or a torch file of the published form.
+
+    Args:
+        path: The file.
+        config: Its sizes; None reads them from the file, or from its tensors' shapes.
+        device: Where the networks go.
+
+    Raises:
+        CheckpointError: The file is missing, truncated, foreign, malicious, or does not fit the configuration.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"There is no model file {path}; check the path, or install the program again.")
+    if path.stat().st_size == 0:
+        raise CheckpointError(f"The model file {path.name} is empty; fetch it again.")
+    tensors, found = _read_safetensors(path) if _is_safetensors(path) else (_read_torch(path), None)
+    config = config or found or _config_of(tensors, path)
+    if isinstance(config.autoencoder, SpectralConfig):
+        autoencoder: Any = _on_meta(lambda: SpectralAutoencoder(config.autoencoder, config.rate_hz))
+    else:
+        autoencoder = _on_meta(lambda: OobleckAutoencoder(config.autoencoder))
+    denoiser = _on_meta(lambda: Denoiser(config.denoiser))
+    refiner = _on_meta(lambda: Refiner(config.refiner, config.autoencoder)) if config.refiner else None
+    for prefix, module in (("autoencoder.", autoencoder), ("denoiser.", denoiser), ("refiner.", refiner)):
+        if module is not None:
+            _fill(module, tensors, prefix, path)
+            module.to(device).eval()
+    conditioner = {name: value for name, value in tensors.items() if name.startswith("conditioner.")}
+    state = {name.removeprefix("conditioner."): value for name, value in conditioner.items()}
+    return Model(config, autoencoder, denoiser, refiner, state, path)
+
+
+def save_model(path: str | Path, config: ModelConfig, tensors: dict[str, Tensor], half: bool = True) -> None:
+    """Write our form, aside, then renamed.
+
+    Args:
+        path: The file.
+        config: Goes into its metadata.
+        tensors: By name, under autoencoder. denoiser. refiner. conditioner.
+        half: Floating-point tensors in half precision.
+    """
+    path, stored = Path(path), {}
+    for name, value in tensors.items():
+        value = value.detach().cpu()
+        stored[name] = (value.half() if half and value.is_floating_point() else value).contiguous()
+    aside = path.with_name(path.name + ".part")
+    save_file(stored, aside, metadata={"config": json.dumps(to_dict(config))})
+    os.replace(aside, path)
+
+
+def _on_meta(build: Any) -> nn.Module:
+    """A module without memory of its own; what is not in a file (tables that are computed) is built for real."""
+    with torch.device("meta"):
+        module = build()
+    if any(name not in module.state_dict() for name, _ in module.named_buffers()):
+        return build()
+    return module
+
+
+def _fill(module: nn.Module, tensors: dict[str, Tensor], prefix: str, path: Path) -> None:
+    state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    wanted = module.state_dict()
+    for name, value in state.items():
+        if name in wanted and value.dtype != wanted[name].dtype:
+            state[name] = value.to(wanted[name].dtype)
+    missing, extra = sorted(set(wanted) - set(state)), sorted(set(state) - set(wanted))
+    wrong = sorted(name for name in set(wanted) & set(state) if wanted[name].shape != state[name].shape)
+    if missing or extra or wrong:
+        fault = "missing" if missing else "unknown" if extra else "misshapen"
+        what = f"{prefix}{(missing or extra or wrong)[0]} is {fault}"
+        raise CheckpointError(f"{path.name} does not fit its configuration ({what}); fetch another copy.")
+    module.load_state_dict(state, assign=True)
+    for parameter in module.parameters():
+        parameter.requires_grad_(False)
+
+
+# ---------------------------------------------------------------------------------------------------------- reading
+
+
+def _is_safetensors(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(9)
+    return len(head) == 9 and head[8:] == b"{"
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], ModelConfig]:
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        config = from_dict(json.loads(metadata["config"]))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path.name} is truncated or damaged ({error}); fetch it again.") from error
+    except KeyError as error:
+        raise CheckpointError(f"{path.name} holds no MGE-LDM configuration; it is another program's model.") from error
+    tensors = {}
+    for name, value in stored.items():
+        if name.endswith(".int8"):
+            tensors[name.removesuffix(".int8")] = value.float() * stored[name.removesuffix("int8") + "scale"].float()
+        elif name.removesuffix(".scale") + ".int8" not in stored:
+            tensors[name] = value.float() if value.is_floating_point() else value
+    return tensors, config
+
+
+def _read_torch(path: Path) -> dict[str, Tensor]:
+    """Tensors of the published form under our names."""
+    if not zipfile.is_zipfile(path):
+        raise CheckpointError(f"{path.name} is truncated, or no model file at all; fetch it again.")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path.name} holds more than tensors and was not opened: it could run code. Use the published file."
+        ) from error
+    except (RuntimeError, OSError, ValueError, EOFError, KeyError) as error:
+        raise CheckpointError(f"{path.name} is truncated or damaged ({error}); fetch it again.") from error
+    state = content.get("state_dict") if isinstance(content, dict) else None
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise CheckpointError(f"{path.name} holds no state_dict of tensors; it is another program's file.")
+    tensors = _renamed(state)
+    if not any(name.startswith("denoiser.") for name in tensors):
+        raise CheckpointError(f"{path.name} holds no tensors of MGE-LDM; it is another program's file.")
+    return tensors
+
+
+# The published name of each tensor (a pattern) and ours.
+_DENOISER_NAMES = (
+    (r"timestep_features\.weight", r"features.weight"),
+    (r"to_timestep_embed\.([13])\.(weight|bias)", lambda m: f"timestep.{int(m[1]) - 1}.{m[2]}"),
+    (r"to_global_embed\.([13])\.weight", lambda m: f"condition.{int(m[1]) - 1}.weight"),
+    (r"preprocess_conv\.weight", r"before.weight"),
+    (r"postprocess_conv\.weight", r"after.weight"),
+    (r"transformer\.project_in\.weight", r"enter.weight"),
+    (r"transformer\.project_out\.weight", r"leave.weight"),
+    (r"transformer\.layers\.(\d+)\.pre_norm\.gamma", r"blocks.\1.attention_norm.gamma"),
+    (r"transformer\.layers\.(\d+)\.self_attn\.to_(qkv|out)\.weight", r"blocks.\1.attention.\2.weight"),
+    (r"transformer\.layers\.(\d+)\.ff_norm\.gamma", r"blocks.\1.feedforward_norm.gamma"),
+    (r"transformer\.layers\.(\d+)\.ff\.ff\.0\.proj\.(weight|bias)", r"blocks.\1.feedforward.wide.\2"),
+    (r"transformer\.layers\.(\d+)\.ff\.ff\.2\.(weight|bias)", r"blocks.\1.feedforward.narrow.\2"),
+    (r"transformer\.layers\.(\d+)\.to_scale_shift_gate\.2\.weight", r"blocks.\1.modulation.weight"),
+)
+
+
+def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Published names to ours, weight norm folded; what is computed anyway (rotary, zero shifts) is left out."""
+    tensors = {}
+    for name, value in state.items():
+        if name.startswith("model_dit."):
+            for pattern, ours in _DENOISER_NAMES:
+                match = re.fullmatch(pattern, name.removeprefix("model_dit."))
+                if match:
+                    tensors["denoiser." + (ours(match) if callable(ours) else match.expand(ours))] = value
+        elif name.startswith("pretransform.model.") and not name.endswith(".weight_g"):
+            ours_name = _autoencoder_name(name.removeprefix("pretransform.model."))
+            if name.endswith(".weight_v"):
+                gain = state.get(name.removesuffix("v") + "g")
+                if gain is None:
+                    raise CheckpointError(f"The tensor {name} lacks its gain; the file is damaged, fetch it again.")
+                value = gain * value / value.norm(dim=(1, 2), keepdim=True)
+            tensors["autoencoder." + ours_name] = value
+    return tensors
+
+
+def _autoencoder_name(name: str) -> str:
+    """`encoder.layers.1.layers.0.layers.1.weight_v` to `encoder.1.0.layers.1.weight`."""
+    name = re.sub(r"weight_v$", "weight", name)
+    name = re.sub(r"^(encoder|decoder)\.layers\.(\d+)", r"\1.\2", name)
+    return re.sub(r"^(\w+\.\d+)\.layers\.(\d+)", r"\1.\2", name)
+
+
+def _config_of(tensors: dict[str, Tensor], path: Path) -> ModelConfig:
+    """Sizes from the shapes of tensors of the published form, with heads of 32, 16 kHz and 100 frames."""
+    try:
+        width, channels = tensors["denoiser.enter.weight"].shape
+        depth = len({name.split(".")[2] for name in tensors if name.startswith("denoiser.blocks.")})
+        conv = tensors["denoiser.condition.0.weight"]  # [tracks * dim, dim, 1]
+        tracks = conv.shape[0] // conv.shape[1]
+        narrow = tensors["denoiser.blocks.0.feedforward.narrow.weight"]
+        denoiser = DenoiserConfig(
+            latent_channels=channels // tracks,
+            tracks=tracks,
+            width=width,
+            depth=depth,
+            heads=width // _HEAD,
+            condition_dim=conv.shape[1],
+            timestep_features=2 * len(tensors["denoiser.features.weight"]),
+            feedforward_multiple=narrow.shape[1] / width,
+        )
+        return replace(PUBLISHED, autoencoder=_oobleck_of(tensors), denoiser=denoiser)
+    except (KeyError, IndexError, ZeroDivisionError) as error:
+        raise CheckpointError(f"{path.name} lacks the tensor {error}; it is another program's file.") from error
+
+
+def _oobleck_of(tensors: dict[str, Tensor]) -> OobleckConfig:
+    first = tensors["autoencoder.encoder.0.weight"]
+    downs = []
+    while (name := f"autoencoder.encoder.{len(downs) + 1}.4.weight") in tensors:
+        downs.append(tensors[name])
+    return OobleckConfig(
+        channels=first.shape[0],
+        multiples=tuple(down.shape[0] // first.shape[0] for down in downs),
+        strides=tuple(down.shape[2] // 2 for down in downs),
+        latent_channels=tensors["autoencoder.decoder.0.weight"].shape[1],
+        audio_channels=first.shape[1],
+    )

@@ -1,0 +1,418 @@
+"""The library's front door: load a model once, then one method a request.
+
+    pipeline = Pipeline.load()
+    with open_audio("song.flac") as song:
+        stems = pipeline.extract(song, Extract(("the bass", "the drums")))
+        write_stems(song, stems.estimates, ["bass.wav", "drums.wav"], "rest.wav")
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..audio import AudioClip, Samples, Song, resample
+from ..checkpoint import Model, load_model
+from ..conditioning import Conditioner
+from ..config import SpectralConfig
+from ..errors import CheckpointError, InputError
+from ..progress import Reporter
+from ..refine import Estimates, EstimatesAt, loudness_match, refine
+from ..requests import (
+    LONGEST_GENERATED_S,
+    Accompany,
+    Extract,
+    Generate,
+    Impute,
+    Inpaint,
+    Region,
+    Sampling,
+    parse_prompt,
+)
+from ..tracks import TASKS
+from .compute import Compute, OnNotice, choose_device
+from .extraction import Decoded, EstimateStream, How, Latents, Masks
+from .generation import LatentsAt, Maker, Wish
+from .listening import Listener, Survey
+
+__all__ = ["EMBEDDED_PATH", "Extraction", "Pipeline"]
+
+EMBEDDED_PATH = Path(__file__).resolve().parents[3] / "resources" / "embedded" / "model.safetensors"
+MIXTURE_RMS = 0.1  # the level that the embedded model hears songs at
+MONO_LOSS_DB = 3.0  # beyond this the channels are heard apart
+PART_BELOW_CONTEXT_DB = 6.0  # a new part sits this far under the loudness of all it joins
+FADE_S = 0.01
+EXAMPLE_S = 10.0  # of an audio example are heard
+
+# Share of a window from one extraction window to the next.
+HOPS = {"draft": 7 / 8, "standard": 3 / 4, "best": 1 / 4}
+EXTRACTION_STEPS = {"draft": 10, "standard": 25, "best": 100}  # published; the embedded model takes one
+GENERATION_STEPS = {"draft": 12, "standard": 24, "best": 60}
+EXTRACTION_GUIDANCE, GENERATION_GUIDANCE = 1.5, 2.0
+SILENT = Reporter()
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """A running extraction: estimates to be refined to stems, computed as they are asked for, then kept.
+
+    Attributes:
+        estimates: What `refine.refine_blocks` and `refine.write_stems` take.
+        start_s: Where the region begins.
+        end_s: Where it ends.
+    """
+
+    estimates: EstimatesAt
+    start_s: float
+    end_s: float
+
+
+class Pipeline:
+    """A loaded model with everything around it.
+
+    Args:
+        model: The model.
+        conditioner: Its text and audio space.
+        device: Where to run.
+        on_notice: Receives a sentence when memory runs out and the work goes on elsewhere.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        conditioner: Conditioner,
+        device: torch.device | None = None,
+        on_notice: OnNotice | None = None,
+    ):
+        self.model, self.conditioner, self.config = model, conditioner, model.config
+        parts = {"autoencoder": model.autoencoder, "denoiser": model.denoiser}
+        if model.refiner is not None:
+            parts["refiner"] = model.refiner
+        self.compute = Compute(nn.ModuleDict(parts), device or choose_device(), on_notice)
+        self._heard: dict[int | None, dict[tuple[int, int], Tensor]] = {}  # by channel: what `Masks` remembers
+        self._heard_song: Song | None = None
+        self._surveyed: tuple[Song, Survey] | None = None
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path = "embedded",
+        device: str = "auto",
+        clap: str | Path | None = None,
+        on_notice: OnNotice | None = None,
+    ) -> Pipeline:
+        """Load a model.
+
+        Args:
+            model: "embedded", or the path of a checkpoint.
+            device: "auto", "cpu", "cuda" or "mps".
+            clap: Folder or file of CLAP weights, which models conditioned on CLAP need.
+            on_notice: See the class.
+
+        Raises:
+            CheckpointError: A file is missing, damaged or foreign.
+            InputError: The device is not there.
+        """
+        chosen = choose_device(device)
+        loaded = load_model(EMBEDDED_PATH if model == "embedded" else model)
+        return cls(loaded, _conditioner(loaded, clap), chosen, on_notice)
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the model is of the embedded kind: magnitudes and masks, a timestep per frame."""
+        return isinstance(self.config.autoencoder, SpectralConfig)
+
+    @torch.inference_mode()
+    def windows_per_second(self) -> float:
+        """The measured speed of the denoiser on its device: windows evaluated in a second."""
+        denoiser = self.config.denoiser
+        z = torch.zeros(self.compute.batch, denoiser.tracks * denoiser.latent_channels, self.config.window_frames)
+        tau = torch.ones(len(z), denoiser.tracks)
+        conditions = torch.zeros(len(z), denoiser.tracks, denoiser.condition_dim)
+        self.compute.map(self.model.denoiser, z, tau, conditions)  # the first one warms up
+        began_s = time.perf_counter()
+        self.compute.map(self.model.denoiser, z, tau, conditions)
+        return len(z) / (time.perf_counter() - began_s)
+
+    # ------------------------------------------------------------------------------------------------- extraction
+
+    def extract(self, song: Song, request: Extract, reporter: Reporter = SILENT) -> Extraction:
+        """Begin to extract the prompted sources of a song (PAPER: source extraction).
+
+        Args:
+            song: A clip or an open file; it must stay open while the estimates are used.
+            request: What and where.
+            reporter: Hears of windows as they are done, and may stop the work.
+
+        Raises:
+            InputError: The request does not fit the song.
+        """
+        request.validate(song.info.duration_s)
+        start_s, end_s = _bounds(song, request.region)
+        window, hop = self.config.window_frames, HOPS[request.sampling.quality]
+        latents = self._latents(song, request)
+        streams = [
+            EstimateStream(
+                listener, self._separator(latents, listener), start_s, end_s, window, round(window * hop), reporter
+            )
+            for listener in self._listeners(song)
+        ]
+
+        def estimates(start_s: float, end_s: float) -> Estimates:
+            found = [stream(start_s, end_s) for stream in streams]
+            return found if len(found) > 1 else found[0]
+
+        return Extraction(estimates, start_s, end_s)
+
+    def extract_raw(self, song: Song, request: Extract, reporter: Reporter = SILENT) -> list[AudioClip]:
+        """The decoder's own sound, as in the paper: each prompt's source, then the rest, of the region alone.
+
+        Raises:
+            InputError: The request does not fit the song.
+        """
+        request.validate(song.info.duration_s)
+        start_s, end_s = _bounds(song, request.region)
+        window, hop = self.config.window_frames, HOPS[request.sampling.quality]
+        listener = self._listener(song)
+        decoded = Decoded(self._latents(song, request))
+        stream = EstimateStream(listener, decoded, start_s, end_s, window, round(window * hop), reporter)
+        audio = stream.values(start_s, end_s)[:, 0] / listener.gain  # [k + 1, samples]
+        return [self._at_song_rate(song, track[None], start_s, end_s) for track in audio]
+
+    def _latents(self, song: Song, request: Extract) -> Latents:
+        parsed = [parse_prompt(prompt) for prompt in request.prompts]
+        conditions = [self._text(text) for text, _ in parsed] + [self._example(song, e) for e in request.examples]
+        inverted = torch.tensor([rest for _, rest in parsed] + [False] * len(request.examples))
+        how, negative = self._how(request.sampling, extraction=True), self._negative(request.sampling)
+        return Latents(self.model, self.compute, how, torch.stack(conditions), inverted, negative)
+
+    def _separator(self, latents: Latents, listener: Listener) -> Masks | Decoded:
+        if not self.is_embedded:
+            return Decoded(latents)
+        if self._heard_song is not listener.song:
+            self._heard, self._heard_song = {}, listener.song
+        return Masks(latents, self._heard.setdefault(listener.channel, {}))
+
+    # ------------------------------------------------------------------------------------------------- new parts
+
+    def impute(self, song: Song, request: Impute, reporter: Reporter = SILENT) -> list[AudioClip]:
+        """Parts that fit the song, one a prompt, each hearing those before (PAPER: source imputation).
+
+        Returns:
+            Clips of the region, at the song's rate and in its channels.
+
+        Raises:
+            InputError: The request does not fit the song.
+        """
+        request.validate(song.info.duration_s)
+        start_s, end_s = _bounds(song, request.region, LONGEST_GENERATED_S)
+        heard, parts = song, []
+        for prompt in request.prompts:
+            parts.append(self._add(heard, "impute", prompt, request.sampling, (start_s, end_s), reporter))
+            heard = Sum(heard, parts[-1], round(start_s * song.info.rate_hz))
+        return parts
+
+    def accompany(self, song: Song, request: Accompany, reporter: Reporter = SILENT) -> AudioClip:
+        """Everything that goes with a given source (PAPER: accompaniment); a clip of the region as `impute` gives.
+
+        Raises:
+            InputError: The request does not fit the song.
+        """
+        request.validate(song.info.duration_s)
+        bounds = _bounds(song, request.region, LONGEST_GENERATED_S)
+        return self._add(song, "accompany", request.prompt, request.sampling, bounds, reporter)
+
+    def generate(self, request: Generate, reporter: Reporter = SILENT) -> AudioClip:
+        """Music from nothing, mono at the model's rate (PAPER: total generation).
+
+        Raises:
+            InputError: The request is out of range.
+        """
+        request.validate()
+        per, rate_hz = self.config.samples_per_frame, self.config.rate_hz
+        frames = -(-round(request.duration_s * rate_hz) // per)
+        condition = self._text(request.prompt) if request.prompt else torch.zeros(self.config.denoiser.condition_dim)
+        wish = Wish(TASKS["generate"], condition, self._negative(request.sampling), 0, frames, frames)
+        audio = self._maker(request.sampling, reporter).make(wish)[: round(request.duration_s * rate_hz)]
+        return AudioClip(np.ascontiguousarray(audio[None]), rate_hz)
+
+    def inpaint(self, song: Song, request: Inpaint, reporter: Reporter = SILENT) -> tuple[AudioClip, AudioClip]:
+        """Replace one source inside a region: the prompted source goes, a new one comes, the rest is the user's own.
+
+        Returns:
+            The new part and the old one, both of the region, faded over 10 ms at its edges: the song minus the old
+            part plus the new one is the result.
+
+        Raises:
+            InputError: The request does not fit the song.
+        """
+        request.validate(song.info.duration_s)
+        start_s, end_s = _bounds(song, request.region, LONGEST_GENERATED_S)
+        context_s = self.config.window_samples / self.config.rate_hz
+        region = Region(max(0.0, start_s - context_s), min(song.info.duration_s, end_s + context_s))
+        extraction = self.extract(song, Extract((request.prompt,), region, request.sampling), reporter)
+        stems, rest = refine(song, extraction.estimates, start_s=region.start_s, end_s=region.end_s)
+        rate_hz = song.info.rate_hz
+        old, others = AudioClip(stems[0], rate_hz), AudioClip(rest, rate_hz)
+        bounds, around = (start_s, end_s), self._hearing(song, old)
+        new = self._add(song, "impute", request.prompt, request.sampling, bounds, reporter, others, around)
+        first = round(start_s * rate_hz)
+        old = AudioClip(old.samples[:, first : first + new.samples.shape[1]], rate_hz)
+        if float(np.square(old.samples).mean()) > 1e-8:
+            new = loudness_match(new, old)
+        return _faded(new, song, first), _faded(old, song, first)
+
+    def _add(
+        self,
+        song: Song,
+        task: str,
+        prompt: str,
+        sampling: Sampling,
+        bounds: tuple[float, float],
+        reporter: Reporter,
+        context: Song | None = None,
+        around: LatentsAt | None = None,
+    ) -> AudioClip:
+        """A part of the region `bounds` made for `context` (the song itself unless given), at the song's rate."""
+        context = context or song
+        listener = self._listener(song)
+        start_s, end_s = bounds
+        start, stop = int(start_s / listener.frame_s), int(np.ceil(end_s / listener.frame_s))
+        condition, negative = self._text(prompt), self._negative(sampling)
+        total, given = max(listener.frames, stop), self._hearing(song, context)
+        wish = Wish(TASKS[task], condition, negative, start, stop, total, given, around)
+        mono = self._maker(sampling, reporter).make(wish)
+        skip = round((start_s - start * listener.frame_s) * self.config.rate_hz)
+        part = self._at_song_rate(song, mono[None, skip:], start_s, end_s)
+        heard = AudioClip(context.read(*_samples(song, start_s, end_s)), song.info.rate_hz)
+        return _quieter(loudness_match(part, heard), heard)
+
+    def _maker(self, sampling: Sampling, reporter: Reporter) -> Maker:
+        return Maker(self.model, self.compute, self._how(sampling, extraction=False), reporter)
+
+    def _hearing(self, song: Song, part: Song) -> LatentsAt:
+        """Latents of a part of a song, heard at the song's level."""
+        gain = self._listener(song).gain
+        listener = Listener(part, self.config.rate_hz, self.config.samples_per_frame, gain)
+
+        def latents_at(first: int, frames: int) -> Tensor:
+            audio = torch.from_numpy(listener.read(first, frames))[None, None]  # [1, 1, samples]
+            return self.compute.map(self.model.autoencoder.encode, audio)[0]
+
+        return latents_at
+
+    # ------------------------------------------------------------------------------------------------- pieces
+
+    def _survey(self, song: Song) -> Survey:
+        if self._surveyed is None or self._surveyed[0] is not song:
+            self._surveyed = (song, Survey.of(song))
+        return self._surveyed[1]
+
+    def _listener(self, song: Song, channel: int | None = None) -> Listener:
+        rms = self._survey(song).rms
+        gain = MIXTURE_RMS / rms if self.is_embedded and rms > 1e-5 else 1.0
+        return Listener(song, self.config.rate_hz, self.config.samples_per_frame, gain, channel)
+
+    def _listeners(self, song: Song) -> list[Listener]:
+        """One that hears the mono sum; where that would lose too much, one a channel."""
+        if song.info.channels == 1 or self._survey(song).mono_loss_db <= MONO_LOSS_DB:
+            return [self._listener(song)]
+        return [self._listener(song, channel) for channel in range(song.info.channels)]
+
+    def _text(self, text: str) -> Tensor:
+        return self.conditioner.embed_text([text])[0].cpu()
+
+    def _negative(self, sampling: Sampling) -> Tensor | None:
+        return self._text(sampling.negative) if sampling.negative else None
+
+    def _example(self, song: Song, region: Region) -> Tensor:
+        """The condition of a stretch of the song: "like this selection"."""
+        start_s, end_s = _bounds(song, region)
+        audio = song.read(*_samples(song, start_s, min(end_s, start_s + EXAMPLE_S))).mean(0, keepdims=True)
+        if self.conditioner.audio_input == "audio":
+            return self.conditioner.embed_audio(torch.from_numpy(resample(audio, song.info.rate_hz, 48000)))[0].cpu()
+        listener = Listener(AudioClip(audio, song.info.rate_hz), self.config.rate_hz, self.config.samples_per_frame)
+        mel = self.compute.map(self.model.autoencoder.mel, torch.from_numpy(listener.read(0, listener.frames))[None])
+        return self.conditioner.embed_audio(mel)[0].cpu()
+
+    def _how(self, sampling: Sampling, extraction: bool) -> How:
+        """Steps and guidance: the user's, or the quality's."""
+        table = EXTRACTION_STEPS if extraction else GENERATION_STEPS
+        one_step = extraction and self.is_embedded
+        steps = sampling.steps or (1 if one_step else table[sampling.quality])
+        default = 1.0 if one_step else EXTRACTION_GUIDANCE if extraction else GENERATION_GUIDANCE
+        return How(steps, default if sampling.guidance is None else sampling.guidance, sampling.seed)
+
+    def _at_song_rate(self, song: Song, mono: Samples, start_s: float, end_s: float) -> AudioClip:
+        """Mono [1, samples] at the model's rate as a clip of the song's rate, channels and exact region."""
+        start, stop = _samples(song, start_s, end_s)
+        audio = resample(mono, self.config.rate_hz, song.info.rate_hz)[:, : stop - start]
+        audio = np.pad(audio, ((0, 0), (0, stop - start - audio.shape[1])))
+        return AudioClip(np.repeat(audio, song.info.channels, 0), song.info.rate_hz)
+
+
+class Sum:
+    """A song with a part on top, from sample `start` on; a song itself."""
+
+    def __init__(self, song: Song, part: AudioClip, start: int):
+        self.song, self.part, self.start, self.info = song, part, start, song.info
+
+    def read(self, start: int = 0, stop: int | None = None) -> Samples:
+        """Samples [channels, stop - start]."""
+        stop = self.info.samples if stop is None else stop
+        return self.song.read(start, stop) + self.part.read(start - self.start, stop - self.start)
+
+
+def _bounds(song: Song, region: Region, longest_s: float | None = None) -> tuple[float, float]:
+    """Start and end of a region in seconds.
+
+    Raises:
+        InputError: It lasts longer than `longest_s`.
+    """
+    end_s = song.info.duration_s if region.end_s is None else min(region.end_s, song.info.duration_s)
+    if longest_s is not None and end_s - region.start_s > longest_s:
+        raise InputError(f"A new part can last {longest_s:g} s at most; choose a shorter region.")
+    return region.start_s, end_s
+
+
+def _samples(song: Song, start_s: float, end_s: float) -> tuple[int, int]:
+    return round(start_s * song.info.rate_hz), round(end_s * song.info.rate_hz)
+
+
+def _quieter(part: AudioClip, context: AudioClip) -> AudioClip:
+    """A part under its context; beside silence it stays as it is."""
+    heard = float(np.square(context.samples).mean()) > 1e-8
+    return replace(part, samples=part.samples * np.float32(10 ** (-PART_BELOW_CONTEXT_DB / 20))) if heard else part
+
+
+def _faded(clip: AudioClip, song: Song, first: int) -> AudioClip:
+    """A clip faded in and out over 10 ms, except where it meets the song's own ends."""
+    samples, fade = clip.samples.copy(), min(round(FADE_S * clip.rate_hz), clip.samples.shape[1] // 2)
+    ramp = ((np.arange(fade) + 0.5) / max(fade, 1)).astype(np.float32)
+    if first > 0 and fade:
+        samples[:, :fade] *= ramp
+    if first + samples.shape[1] < song.info.samples and fade:
+        samples[:, -fade:] *= ramp[::-1]
+    return replace(clip, samples=samples)
+
+
+def _conditioner(model: Model, clap: str | Path | None) -> Conditioner:
+    """The text and audio space that a model was trained with.
+
+    Raises:
+        CheckpointError: CLAP is needed and its weights are not given, or damaged.
+    """
+    if model.config.conditioner == "embedded":
+        from ..conditioning.embedded import EmbeddedConditioner
+
+        return EmbeddedConditioner.from_state(model.conditioner_state)
+    if clap is None:
+        raise CheckpointError("This model understands text through CLAP; give the folder of its weights with --clap.")
+    from ..conditioning.clap import ClapConditioner
+
+    return ClapConditioner.load(clap)

@@ -1,0 +1,245 @@
+"""Extraction: windows of the song to estimates of every prompted source and of the rest."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..audio import Samples
+from ..checkpoint import Model
+from ..progress import Reporter
+from ..refine import Estimate, estimate_of_audio
+from ..sampling import dpmpp_2m, guided, posterior_mean, window_noise
+from ..tracks import Known, Track
+from .compute import Compute
+from .listening import Listener
+from .windows import Joiner, plan
+
+_HEARD_WINDOWS = 1200  # about an hour and a half; then it is heard anew
+_MARGIN_FRAMES = 2  # latent frames of an estimate beyond what was asked for
+_ON_DISK_BYTES = 2**27  # what is kept beyond this lies in a temporary file
+
+
+@dataclass(frozen=True)
+class How:
+    """How latents are found: evaluations of the network (1 is the posterior mean), guidance, seed."""
+
+    steps: int
+    guidance: float
+    seed: int
+
+
+class Latents:
+    """The joint latents of windows whose mixture is known, under one source condition at a time.
+
+    Args:
+        model: The model.
+        compute: Where it runs.
+        how: Steps, guidance, seed.
+        conditions: One a prompt [k, dim].
+        inverted: Prompts whose rest is wanted ("everything but"), bool [k].
+        negative: What to move away from [dim], if anything.
+    """
+
+    def __init__(
+        self, model: Model, compute: Compute, how: How, conditions: Tensor, inverted: Tensor, negative: Tensor | None
+    ):
+        self.model, self.compute, self.how = model, compute, how
+        self.conditions, self.inverted, self.negative = conditions, inverted, negative
+
+    def find(self, mixtures: Tensor, first_frames: list[int], done: Callable[..., Tensor], *more: Tensor) -> Tensor:
+        """`done(latents, condition, *more)` for each window and prompt: [windows, k, ...].
+
+        Args:
+            mixtures: Latents of the mixture [windows, channels, frames].
+            first_frames: Absolute latent frame of each window's beginning.
+            done: From latents [batch, tracks, channels, frames], conditions [batch, dim] and `more` to a result.
+            more: Tensors [windows, ...] handed to `done`.
+        """
+        k, (_, channels, frames) = len(self.conditions), mixtures.shape
+        noise = torch.stack([window_noise(self.how.seed, f, frames, len(Track), channels) for f in first_frames])
+        each = [x.repeat_interleave(k, 0) for x in (mixtures, noise, *more)]  # windows outside, prompts inside
+        conditions = self.conditions.repeat(len(first_frames), 1)
+
+        def run(mixture: Tensor, noise: Tensor, condition: Tensor, *more: Tensor) -> Tensor:
+            return done(self._sample(mixture, noise, condition), condition, *more)
+
+        found = self.compute.map(run, each[0], each[1], conditions, *each[2:])
+        return found.unflatten(0, (len(first_frames), k))
+
+    def _sample(self, mixture: Tensor, noise: Tensor, condition: Tensor) -> Tensor:
+        batch, channels, frames = mixture.shape
+        known = Known.nothing(batch, channels, frames).to(mixture.device).with_track(Track.MIXTURE, mixture)
+        conditions = _source_only(condition)
+        negative = None if self.negative is None else _source_only(self.negative.to(condition).expand_as(condition))
+        denoise = guided(self.model.denoiser, conditions, self.how.guidance, negative)
+        per_frame = self.model.config.denoiser.frame_timesteps
+        if self.how.steps == 1:
+            return posterior_mean(denoise, known, per_frame)
+        return dpmpp_2m(denoise, noise, known, self.how.steps, per_frame)
+
+
+def _source_only(condition: Tensor) -> Tensor:
+    """Conditions [batch, tracks, dim] of a source condition [batch, dim]; mixture and submixture have none."""
+    return torch.nn.functional.pad(condition[:, None], (0, 0, int(Track.SOURCE), 0))
+
+
+class Masks:
+    """The embedded model's way: latents to magnitudes, and through the refiner to masks of the sources.
+
+    Args:
+        latents: Finds the latents of a window.
+        heard: Mels of windows by (first frame, frames): what a second prompt on the same song reuses.
+    """
+
+    def __init__(self, latents: Latents, heard: dict[tuple[int, int], Tensor]):
+        self.latents, self.heard = latents, heard
+        self.spectral, self.refiner = latents.model.autoencoder, latents.model.refiner
+        self.steps_per_frame = self.spectral.config.mels_per_latent
+        self.bands = self.spectral.config.mel_bands
+        self.centres_hz = self.spectral.centres_hz.cpu().numpy()
+
+    def separate(self, listener: Listener, first_frames: list[int], frames: int) -> Samples:
+        """Shares [windows, k + 1, bands, steps] of every source and the rest; they sum to one."""
+        mels = self._hear(listener, first_frames, frames)  # [windows, bands, steps]
+        mixtures = self.latents.compute.map(self.spectral.encode_mel, mels)
+
+        def mask(latents: Tensor, condition: Tensor, mel: Tensor) -> Tensor:
+            rest, source = (self.spectral.decode_mel(latents[:, t]) for t in (Track.SUBMIXTURE, Track.SOURCE))
+            return self.refiner(mel, source, rest, condition)
+
+        masks = self.latents.find(mixtures, first_frames, mask, mels)  # [windows, k, bands, steps]
+        masks = torch.where(self.latents.inverted[:, None, None], 1 - masks, masks)
+        total = masks.sum(1, keepdim=True)
+        return torch.cat((masks / total.clamp(min=1), 1 - total.clamp(max=1)), 1).numpy()
+
+    def _hear(self, listener: Listener, first_frames: list[int], frames: int) -> Tensor:
+        new = [first for first in first_frames if (first, frames) not in self.heard]
+        if new:
+            audio = torch.from_numpy(np.stack([listener.read(first, frames) for first in new]))
+            mels = self.latents.compute.map(self.spectral.mel, audio).half()
+            if len(self.heard) > _HEARD_WINDOWS:
+                self.heard.clear()
+            self.heard |= {(first, frames): mel for first, mel in zip(new, mels, strict=True)}
+        return torch.stack([self.heard[first, frames] for first in first_frames]).float()
+
+    def estimate(self, values: Samples, step_s: float, first_s: float) -> Estimate:
+        """The estimate of joined shares [k + 1, bands, steps]; step j is centred on (j + 1/2) steps."""
+        return Estimate(values[:-1], values[-1], self.centres_hz, step_s, first_s + step_s / 2)
+
+
+class Decoded:
+    """The paper's way: latents to the sound of every source and of the rest, from which magnitudes are taken."""
+
+    def __init__(self, latents: Latents):
+        self.latents, self.autoencoder = latents, latents.model.autoencoder
+        self.steps_per_frame = latents.model.config.samples_per_frame
+        self.bands = 1
+
+    def separate(self, listener: Listener, first_frames: list[int], frames: int) -> Samples:
+        """Audio [windows, k + 1, 1, samples] of every source and the rest."""
+        audio = torch.from_numpy(np.stack([listener.read(first, frames) for first in first_frames]))
+        mixtures = self.latents.compute.map(self.autoencoder.encode, audio[:, None])
+
+        def decode(latents: Tensor, _: Tensor) -> Tensor:
+            both = [self.autoencoder.decode(latents[:, track]) for track in (Track.SOURCE, Track.SUBMIXTURE)]
+            return torch.cat(both, 1)  # [batch, 2, samples]
+
+        both = self.latents.find(mixtures, first_frames, decode)  # [windows, k, 2, samples]
+        both = torch.where(self.latents.inverted[:, None, None], both.flip(2), both)
+        sources, rests = both.unbind(2)  # each [windows, k, samples]
+        others = sources.sum(1, keepdim=True) - sources
+        rest = (rests - others).mean(1, keepdim=True)  # every prompt's submixture, less the other prompts' sources
+        return torch.cat((sources, rest), 1)[:, :, None].numpy()
+
+    def estimate(self, values: Samples, step_s: float, first_s: float) -> Estimate:
+        """The estimate of joined audio [k + 1, 1, samples]."""
+        return estimate_of_audio(values[:-1, 0], values[-1, 0], round(1 / step_s), first_s)
+
+
+class EstimateStream:
+    """Estimates of a region, computed window by window as they are asked for, and kept: sensitivity can change later.
+
+    Args:
+        listener: The song.
+        separator: The way.
+        start_s: Where the region begins.
+        end_s: Where it ends.
+        window: Latent frames in a window.
+        hop: Latent frames from one window to the next.
+        reporter: Hears of each batch of windows, and may stop the work.
+    """
+
+    def __init__(
+        self,
+        listener: Listener,
+        separator: Masks | Decoded,
+        start_s: float,
+        end_s: float,
+        window: int,
+        hop: int,
+        reporter: Reporter,
+    ):
+        self.listener, self.separator, self.reporter = listener, separator, reporter
+        self.step_s = listener.frame_s / separator.steps_per_frame
+        start, stop = int(start_s / listener.frame_s), int(np.ceil(end_s / listener.frame_s))
+        self.window, total = window, max(listener.frames, stop)
+        self.starts = plan(start, stop, total, window, hop)
+        self.end = self.starts[-1] + window  # latent frame where the last window ends
+        steps = separator.steps_per_frame
+        self.joiner = Joiner(self.starts[0] * steps, self.end * steps, (window - hop) * steps)
+        self.done, self.ready = 0, self.starts[0] * steps  # windows computed, steps finished
+        self._kept: Samples | None = None
+
+    def __call__(self, start_s: float, end_s: float) -> Estimate:
+        """The estimate from `start_s` to `end_s`, a little more where there is more."""
+        begin, steps = self.starts[0] * self.separator.steps_per_frame, self.separator.steps_per_frame
+        first = min(max(int(start_s / self.step_s) - _MARGIN_FRAMES * steps, begin), (self.end - 1) * steps)
+        last = max(int(end_s / self.step_s) + _MARGIN_FRAMES * steps, first + steps)
+        return self.separator.estimate(self._steps(first, last), self.step_s, first * self.step_s)
+
+    def values(self, start_s: float, end_s: float) -> Samples:
+        """What the separator gave, joined, of exactly that time [k + 1, ..., steps]."""
+        return self._steps(round(start_s / self.step_s), round(end_s / self.step_s))
+
+    def _steps(self, first: int, last: int) -> Samples:
+        while self.ready < last and self.done < len(self.starts):
+            self._compute()
+        assert self._kept is not None
+        begin = self.starts[0] * self.separator.steps_per_frame
+        return np.asarray(self._kept[..., first - begin : max(last - begin, 0)], np.float32)
+
+    def _compute(self) -> None:
+        """The next batch of windows; the first one is alone, so that something is heard soon."""
+        self.reporter.check()
+        count = 1 if self.done == 0 else max(1, self.separator.latents.compute.batch)
+        firsts = self.starts[self.done : self.done + count]
+        values = self.separator.separate(self.listener, firsts, self.window)
+        for i, first in enumerate(firsts):
+            following = self.starts[self.done + i + 1 :][:1]
+            steps = self.separator.steps_per_frame
+            self._keep(first * steps, values[i], following[0] * steps if following else None)
+        self.done += len(firsts)
+        self.reporter.report("windows", self.done, len(self.starts))
+
+    def _keep(self, first: int, values: Samples, following: int | None) -> None:
+        begin = self.starts[0] * self.separator.steps_per_frame
+        if self._kept is None:
+            steps = (self.end - self.starts[0]) * self.separator.steps_per_frame
+            self._kept = _room((*values.shape[:-1], steps), np.float16 if self.separator.bands > 1 else np.float32)
+        for piece in self.joiner.add(first, values, following):
+            self._kept[..., piece.first - begin : piece.first - begin + piece.values.shape[-1]] = piece.values
+            self.ready = piece.first + piece.values.shape[-1]
+
+
+def _room(shape: tuple[int, ...], dtype: type) -> Samples:
+    """Zeros, in memory or, for hours of music, in a temporary file that goes with its last reader."""
+    if int(np.prod(shape)) * np.dtype(dtype).itemsize <= _ON_DISK_BYTES:
+        return np.zeros(shape, dtype)
+    with tempfile.TemporaryFile() as file:
+        return np.memmap(file, dtype, "w+", shape=shape)

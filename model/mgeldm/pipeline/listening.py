@@ -1,0 +1,80 @@
+"""A song as the model hears it: mono, at the model's rate, at the level it was trained on, from any latent frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..audio import Samples, Song, resample
+from ..refine import mono_loss_db
+
+_SURVEY_PIECES, _PIECE_S = 10, 3.0
+_MARGIN_SAMPLES = 512  # of context, so that a resampled piece does not feel its edges
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a few pieces of a song tell of all of it, without reading hours of music twice.
+
+    Attributes:
+        rms: Level of the mono sum.
+        mono_loss_db: How far the sides are above the mono sum (`refine.mono_loss_db`).
+    """
+
+    rms: float
+    mono_loss_db: float
+
+    @classmethod
+    def of(cls, song: Song) -> Survey:
+        """Survey a song."""
+        size, total = round(_PIECE_S * song.info.rate_hz), song.info.samples
+        starts = [0] if total <= _SURVEY_PIECES * size else np.linspace(0, total - size, _SURVEY_PIECES).astype(int)
+        stops = [total] if len(starts) == 1 else [int(start) + size for start in starts]
+        pieces = [song.read(int(start), stop) for start, stop in zip(starts, stops, strict=True)]
+        power = np.mean([float(np.square(piece.mean(0), dtype=np.float64).mean()) for piece in pieces])
+        return cls(float(power**0.5), mono_loss_db(pieces))
+
+
+class Listener:
+    """Reads windows of a song for the model.
+
+    Args:
+        song: The song.
+        rate_hz: The model's rate.
+        samples_per_frame: Model samples in one latent frame.
+        gain: Brings the song to the level the model was trained on.
+        channel: The channel to hear; None hears the mean of all.
+    """
+
+    def __init__(self, song: Song, rate_hz: int, samples_per_frame: int, gain: float = 1.0, channel: int | None = None):
+        self.song, self.rate_hz, self.samples_per_frame = song, rate_hz, samples_per_frame
+        self.gain, self.channel = gain, channel
+        self.ratio = song.info.rate_hz / rate_hz  # native samples per model sample
+
+    @property
+    def frames(self) -> int:
+        """Latent frames that begin inside the song."""
+        return max(1, -(-round(self.song.info.samples / self.ratio) // self.samples_per_frame))
+
+    @property
+    def frame_s(self) -> float:
+        """Length of a latent frame, in seconds."""
+        return self.samples_per_frame / self.rate_hz
+
+    def sample_of(self, frame: int) -> int:
+        """Native sample at which a latent frame begins."""
+        return round(frame * self.samples_per_frame * self.ratio)
+
+    def read(self, first_frame: int, frames: int) -> Samples:
+        """Mono audio [frames * samples_per_frame] at the model's rate; silence outside the song."""
+        start, wanted = self.sample_of(first_frame), frames * self.samples_per_frame
+        margin = _MARGIN_SAMPLES if self.ratio != 1 else 0
+        stop = start + int(np.ceil(wanted * self.ratio))
+        audio = self.song.read(start - margin, stop + margin)
+        mono = audio.mean(0, keepdims=True) if self.channel is None else audio[self.channel : self.channel + 1]
+        heard = resample(mono * np.float32(self.gain), self.song.info.rate_hz, self.rate_hz)[0]
+        skip = round(margin / self.ratio)
+        piece = heard[skip : skip + wanted]
+        return np.pad(piece, (0, wanted - len(piece)))
+

@@ -68,12 +68,7 @@ def load_model(path: str | Path, config: ModelConfig | None = None, device: str 
         raise CheckpointError(f"The model file {path.name} is empty; fetch it again.")
     tensors, found = _read_safetensors(path) if _is_safetensors(path) else (_read_torch(path), None)
     config = config or found or _config_of(tensors, path)
-    if isinstance(config.autoencoder, SpectralConfig):
-        autoencoder: Any = _on_meta(lambda: SpectralAutoencoder(config.autoencoder, config.rate_hz))
-    else:
-        autoencoder = _on_meta(lambda: OobleckAutoencoder(config.autoencoder))
-    denoiser = _on_meta(lambda: Denoiser(config.denoiser))
-    refiner = _on_meta(lambda: Refiner(config.refiner, config.autoencoder)) if config.refiner else None
+    autoencoder, denoiser, refiner = _build(config)
     for prefix, module in (("autoencoder.", autoencoder), ("denoiser.", denoiser), ("refiner.", refiner)):
         if module is not None:
             _fill(module, tensors, prefix, path)
@@ -83,7 +78,9 @@ def load_model(path: str | Path, config: ModelConfig | None = None, device: str 
     return Model(config, autoencoder, denoiser, refiner, state, path)
 
 
-def save_model(path: str | Path, config: ModelConfig, tensors: dict[str, Tensor], half: bool = True) -> None:
+def save_model(
+    path: str | Path, config: ModelConfig, tensors: dict[str, Tensor], half: bool = True, int8: str = ""
+) -> None:
     """Write our form, aside, then renamed.
 
     Args:
@@ -91,23 +88,31 @@ def save_model(path: str | Path, config: ModelConfig, tensors: dict[str, Tensor]
         config: Goes into its metadata.
         tensors: By name, under autoencoder. denoiser. refiner. conditioner.
         half: Floating-point tensors in half precision.
+        int8: Prefix of matrices to store as eight-bit integers with a scale for each row; empty for none.
     """
     path, stored = Path(path), {}
     for name, value in tensors.items():
         value = value.detach().cpu()
+        if int8 and name.startswith(int8) and value.is_floating_point() and value.squeeze(-1).ndim == 2:
+            rows = value.flatten(1).abs().amax(1).clamp(min=1e-8) / 127
+            scale = rows.view(-1, *[1] * (value.ndim - 1))
+            stored[name + ".int8"], stored[name + ".scale"] = (value / scale).round().to(torch.int8), scale
+            continue
         stored[name] = (value.half() if half and value.is_floating_point() else value).contiguous()
     aside = path.with_name(path.name + ".part")
     save_file(stored, aside, metadata={"config": json.dumps(to_dict(config))})
     os.replace(aside, path)
 
 
-def _on_meta(build: Any) -> nn.Module:
-    """A module without memory of its own; what is not in a file (tables that are computed) is built for real."""
+def _build(config: ModelConfig) -> tuple[Any, Denoiser, Refiner | None]:
+    """Autoencoder, denoiser and refiner; the large ones without memory of their own, which the file's tensors bring."""
     with torch.device("meta"):
-        module = build()
-    if any(name not in module.state_dict() for name, _ in module.named_buffers()):
-        return build()
-    return module
+        denoiser = Denoiser(config.denoiser)
+    if isinstance(config.autoencoder, SpectralConfig):
+        refiner = Refiner(config.refiner, config.autoencoder) if config.refiner else None
+        return SpectralAutoencoder(config.autoencoder, config.rate_hz), denoiser, refiner
+    with torch.device("meta"):
+        return OobleckAutoencoder(config.autoencoder), denoiser, None
 
 
 def _fill(module: nn.Module, tensors: dict[str, Tensor], prefix: str, path: Path) -> None:
@@ -246,7 +251,7 @@ def _config_of(tensors: dict[str, Tensor], path: Path) -> ModelConfig:
 
 def _oobleck_of(tensors: dict[str, Tensor]) -> OobleckConfig:
     first = tensors["autoencoder.encoder.0.weight"]
-    downs = []
+    downs: list[Tensor] = []
     while (name := f"autoencoder.encoder.{len(downs) + 1}.4.weight") in tensors:
         downs.append(tensors[name])
     return OobleckConfig(

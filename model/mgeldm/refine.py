@@ -134,7 +134,7 @@ class _Grid:
 
     @property
     def bins_hz(self) -> npt.NDArray[np.float64]:
-        return np.arange(self.hop + 1) * (self.rate_hz / self.size)
+        return np.arange(self.hop + 1, dtype=np.float64) * (self.rate_hz / self.size)
 
 
 def _band_to_bin(bins_hz: npt.NDArray[np.float64], centres_hz: npt.NDArray[np.float32]) -> torch.Tensor:

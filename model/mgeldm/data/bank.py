@@ -85,7 +85,7 @@ def build_bank(soundfont: str | Path, path: str | Path, programs=PROGRAMS, kits=
     for k in ("hits", "kits", "keys"):
         arrays[k] = arrays[k][sounding]
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, **arrays)
+    np.savez(path, **arrays)  # type: ignore[arg-type]
     return load_bank(path)
 
 

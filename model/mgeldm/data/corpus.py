@@ -101,9 +101,8 @@ def _render_part(label: str, plan: Plan, rng, banks: list[Bank], samples: int, s
             notes = events.drum_part(plan, rng, events.choose(rng, events.GROOVES, split))
         else:
             notes = events.percussion_part(plan, rng)
-        electronic = bank is None or rng.uniform() < 0.35
-        if electronic:
-            kit = synth.drum_kit(rng)
+        if bank is None or rng.uniform() < 0.35:
+            kit = synth.drum_kit(rng)  # electronic
         else:
             kit = bank.kit(int(rng.choice(np.unique(bank.kits))))
         return _hits(notes, kit, samples), captions
@@ -124,8 +123,11 @@ def _instrument(label: str, plan: Plan, rng, bank: Bank | None, split: str) -> t
         sampler, more = _synth_sampler(label, notes, rng)
         return sampler, notes, more
     program = int(rng.choice(available))
-    return bank_sampler(bank, program, 0.15 if label in ("strings", "pad synth") else 0.06), notes, list(
-        program_captions(program))
+    return (
+        bank_sampler(bank, program, 0.15 if label in ("strings", "pad synth") else 0.06),
+        notes,
+        list(program_captions(program)),
+    )
 
 
 def _role_notes(role: str, plan: Plan, rng, centre: float, split: str) -> np.ndarray:
@@ -175,7 +177,10 @@ def _synth_sampler(label: str, notes: np.ndarray, rng) -> tuple[Sampler, list[st
     if label == "vocals":
         female = bool(rng.uniform() < 0.5)
         return synth.voice(rng, pitches, female), (
-            ["female vocals", "female singer", "woman singing"] if female else ["male vocals", "male singer", "man singing"])
+            ["female vocals", "female singer", "woman singing"]
+            if female
+            else ["male vocals", "male singer", "man singing"]
+        )
     if label == "acoustic guitar":
         return synth.plucked(rng, pitches), ["plucked strings guitar"]
     if label == "effects" and rng.uniform() < 0.6:
@@ -275,8 +280,8 @@ def _filter(dry: np.ndarray, response: np.ndarray) -> np.ndarray:
     count = -(-samples // HOP)
     out = np.zeros((2, count * HOP + ROOM_TAPS), np.float32)
     for i in range(count):
-        spectrum = scipy.fft.rfft(dry[i * HOP: (i + 1) * HOP], BLOCK)
-        out[:, i * HOP: i * HOP + BLOCK] += scipy.fft.irfft(spectrum * response, BLOCK, axis=1)
+        spectrum = scipy.fft.rfft(dry[i * HOP : (i + 1) * HOP], BLOCK)
+        out[:, i * HOP : i * HOP + BLOCK] += scipy.fft.irfft(spectrum * response, BLOCK, axis=1)
     return out[:, :samples]
 
 
@@ -301,7 +306,9 @@ class RealSong:
         for label, file in self.files.items():
             info = soundfile.info(file)
             begin = min(round(start_s * info.samplerate), info.frames)
-            part, rate = soundfile.read(file, round(duration_s * info.samplerate), begin, dtype="float32", always_2d=True)
+            part, rate = soundfile.read(
+                file, round(duration_s * info.samplerate), begin, dtype="float32", always_2d=True
+            )
             part = soxr.resample(part, rate, RATE_HZ) if len(part) else part
             part = np.repeat(part, 2, 1) if part.shape[1] == 1 else part[:, :2]
             audio = np.zeros((2, samples), np.float32)

@@ -1,4 +1,7 @@
-"""Quick generators of musical material. Notes are float arrays [n, 4]: start s, duration s, MIDI pitch, velocity 0-1."""
+"""Quick generators of musical material.
+
+Notes are float arrays [n, 4]: start in seconds, duration in seconds, MIDI pitch, velocity from 0 to 1.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,12 +9,30 @@ from dataclasses import dataclass
 import numpy as np
 
 MODES = {
-    "major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10), "dorian": (0, 2, 3, 5, 7, 9, 10),
-    "mixolydian": (0, 2, 4, 5, 7, 9, 10), "phrygian": (0, 1, 3, 5, 7, 8, 10), "harmonic": (0, 2, 3, 5, 7, 8, 11),
+    "major": (0, 2, 4, 5, 7, 9, 11),
+    "minor": (0, 2, 3, 5, 7, 8, 10),
+    "dorian": (0, 2, 3, 5, 7, 9, 10),
+    "mixolydian": (0, 2, 4, 5, 7, 9, 10),
+    "phrygian": (0, 1, 3, 5, 7, 8, 10),
+    "harmonic": (0, 2, 3, 5, 7, 8, 11),
 }
 PROGRESSIONS = (
-    (0, 4, 5, 3), (5, 3, 0, 4), (0, 3, 4, 4), (0, 5, 3, 4), (1, 4, 0, 0), (0, 0, 3, 0), (0, 6, 5, 4), (0, 3, 0, 4),
-    (0, 2, 3, 4), (0, 5, 1, 4), (0, 0, 0, 0), (0, 6, 3, 0), (3, 4, 2, 5), (0, 3, 6, 2), (0, 0, 5, 5), (5, 4, 3, 4),
+    (0, 4, 5, 3),
+    (5, 3, 0, 4),
+    (0, 3, 4, 4),
+    (0, 5, 3, 4),
+    (1, 4, 0, 0),
+    (0, 0, 3, 0),
+    (0, 6, 5, 4),
+    (0, 3, 0, 4),
+    (0, 2, 3, 4),
+    (0, 5, 1, 4),
+    (0, 0, 0, 0),
+    (0, 6, 3, 0),
+    (3, 4, 2, 5),
+    (0, 3, 6, 2),
+    (0, 0, 5, 5),
+    (5, 4, 3, 4),
 )
 
 
@@ -71,8 +92,17 @@ def random_plan(rng: np.random.Generator, duration_s: float) -> Plan:
     while len(degrees) < bars:
         degrees += [d for d in (first * 2 if rng.uniform() < 0.6 else second * 2) for _ in range(hold)]
     swing = float(rng.uniform(0.1, 0.6)) if rng.uniform() < 0.25 else 0.0
-    return Plan(int(rng.integers(12)), scale, tempo, bars, degrees[:bars], bool(rng.uniform() < 0.35), swing,
-                float(rng.choice([0, 0.004, 0.01])), int(rng.choice([2, 4, 8])))
+    return Plan(
+        int(rng.integers(12)),
+        scale,
+        tempo,
+        bars,
+        degrees[:bars],
+        bool(rng.uniform() < 0.35),
+        swing,
+        float(rng.choice([0, 0.004, 0.01])),
+        int(rng.choice([2, 4, 8])),
+    )
 
 
 @dataclass(frozen=True)
@@ -85,7 +115,7 @@ class Groove:
     swing: float | None = None
 
 
-K, S, R, C, H, P, O, D, B = 36, 38, 37, 39, 42, 44, 46, 51, 53
+K, S, R, C, H, P, A, D, B = 36, 38, 37, 39, 42, 44, 46, 51, 53
 EIGHTHS, SIXTEENTHS, QUARTERS, OFF = "x-o-x-o-x-o-x-o-", "xoooxoooxoooxooo", "x---x---x---x---", "--x---x---x---x-"
 BACK = "----x-------x---"
 GROOVES = (
@@ -93,18 +123,18 @@ GROOVES = (
     Groove("rock_ride", {K: "x-----o-x-------", S: BACK, D: EIGHTHS}),
     Groove("rock_busy", {K: "x--x--x-x-x---o-", S: "----x--.-.--x--.", H: EIGHTHS}),
     Groove("ballad", {K: "x---------x-----", R: BACK, H: EIGHTHS}),
-    Groove("four_floor", {K: QUARTERS, C: BACK, O: OFF, H: "o-----o-----o---"}),
+    Groove("four_floor", {K: QUARTERS, C: BACK, A: OFF, H: "o-----o-----o---"}),
     Groove("house", {K: QUARTERS, C: BACK, H: OFF, 70: SIXTEENTHS}),
     Groove("techno", {K: QUARTERS, H: OFF, 45: "---o--o----o--o-", D: "----x-------x---"}),
-    Groove("trance", {K: QUARTERS, S: BACK, O: OFF, H: "xoo-xoo-xoo-xoo-"}),
+    Groove("trance", {K: QUARTERS, S: BACK, A: OFF, H: "xoo-xoo-xoo-xoo-"}),
     Groove("hip_hop", {K: "x-----x---x-----", S: BACK, H: EIGHTHS}),
-    Groove("boom_bap", {K: "x--o------xo----", S: BACK, H: EIGHTHS, O: "--------------o-"}, swing=0.35),
+    Groove("boom_bap", {K: "x--o------xo----", S: BACK, H: EIGHTHS, A: "--------------o-"}, swing=0.35),
     Groove("trap", {K: "x-----x---x--o--", C: "--------x-------", H: "x-x-x-x-x-xxx-xx"}),
     Groove("half_time", {K: "x-----x---------", S: "--------x-------", H: EIGHTHS}),
     Groove("half_ride", {K: "x---------o--o--", S: "--------x-------", B: QUARTERS, D: EIGHTHS}),
     Groove("funk", {K: "x--x--o---x--x--", S: "----x--.-.-.x--.", H: SIXTEENTHS}),
-    Groove("funk_open", {K: "x-x---x---xo----", S: "----x--.---.x-.-", H: "xxoxx-xxxoxxx-xx", O: "-----x-------x--"}),
-    Groove("disco", {K: QUARTERS, S: BACK, H: "xo-oxo-oxo-oxo-o", O: OFF}),
+    Groove("funk_open", {K: "x-x---x---xo----", S: "----x--.---.x-.-", H: "xxoxx-xxxoxxx-xx", A: "-----x-------x--"}),
+    Groove("disco", {K: QUARTERS, S: BACK, H: "xo-oxo-oxo-oxo-o", A: OFF}),
     Groove("samba", {K: "x--ox--ox--ox--o", R: "x-x--x-xx-x--x--", 70: SIXTEENTHS, 64: "----x-------x-xx"}),
     Groove("latin", {K: "---x--x----x--x-", R: "x--x---x--x-x---", 56: EIGHTHS, 63: "----x-----xx----"}),
     Groove("shuffle", {K: "x-----o-x-------", S: BACK, D: EIGHTHS}, swing=0.6),
@@ -124,7 +154,7 @@ GROOVES = (
     Groove("amen", {K: "x-x-------xx----", S: "----x--x-x--x--x", D: EIGHTHS}, True),
     Groove("bo_diddley", {K: "x--x--x---x-x---", 45: "x-ox-ox-o-x-x-oo", 70: SIXTEENTHS}, True),
     Groove("dembow", {K: QUARTERS, S: "---x--x----x--x-", H: EIGHTHS}, True),
-    Groove("rock_displaced", {K: "x-----x--xx--x--", S: "----x-----x---x-", O: QUARTERS}, True),
+    Groove("rock_displaced", {K: "x-----x--xx--x--", S: "----x-----x---x-", A: QUARTERS}, True),
 )
 LEVELS = {"x": 0.95, "o": 0.6, ".": 0.28}
 
@@ -164,9 +194,15 @@ def drum_part(plan: Plan, rng: np.random.Generator, groove: Groove) -> np.ndarra
 
 
 PERCUSSION = (
-    {70: SIXTEENTHS}, {54: EIGHTHS}, {62: "x--x--x-x--x--x-", 63: "--o--o---oo--o--", 64: "----x-------x-xx"},
-    {60: "x-xx--x-x-xx-xx-", 61: "---x-x-----x---x"}, {56: QUARTERS}, {69: "xooxxooxxooxxoox", 75: "x--x--x---x-x---"},
-    {76: "x--x--x-----x-x-", 77: "--x--x--xx-x---x"}, {82: EIGHTHS, 39: BACK}, {67: "x-xx-x-x-xx-x-x-", 68: "-x--x-x-x--x-x-x"},
+    {70: SIXTEENTHS},
+    {54: EIGHTHS},
+    {62: "x--x--x-x--x--x-", 63: "--o--o---oo--o--", 64: "----x-------x-xx"},
+    {60: "x-xx--x-x-xx-xx-", 61: "---x-x-----x---x"},
+    {56: QUARTERS},
+    {69: "xooxxooxxooxxoox", 75: "x--x--x---x-x---"},
+    {76: "x--x--x-----x-x-", 77: "--x--x--xx-x---x"},
+    {82: EIGHTHS, 39: BACK},
+    {67: "x-xx-x-x-xx-x-x-", 68: "-x--x-x-x--x-x-x"},
 )
 
 
@@ -191,9 +227,15 @@ def bass_part(plan: Plan, rng: np.random.Generator, style: str) -> np.ndarray:
     centre = rng.uniform(33, 41)
     steps, lengths, pitches, velocities = [], [], [], []
     patterns = {
-        "root": ([0, 8], 7), "octave": (list(range(0, 16, 2)), 1.7), "eighths": (list(range(0, 16, 2)), 1.8),
-        "walking": ([0, 4, 8, 12], 3.7), "synth": (list(range(16)), 0.8), "long": ([0], 15.5),
-        "fifths": ([0, 6, 8, 14], 2.0), "dub": ([0, 3, 6, 11], 2.0), "syncopated": None,
+        "root": ([0, 8], 7),
+        "octave": (list(range(0, 16, 2)), 1.7),
+        "eighths": (list(range(0, 16, 2)), 1.8),
+        "walking": ([0, 4, 8, 12], 3.7),
+        "synth": (list(range(16)), 0.8),
+        "long": ([0], 15.5),
+        "fifths": ([0, 6, 8, 14], 2.0),
+        "dub": ([0, 3, 6, 11], 2.0),
+        "syncopated": None,
     }
     chosen = patterns[style] or (sorted({0, *rng.choice(np.arange(2, 16), rng.integers(3, 7), replace=False)}), 1.6)
     onsets, length = chosen
@@ -220,10 +262,18 @@ def chord_part(plan: Plan, rng: np.random.Generator, style: str) -> np.ndarray:
     """Chords. Styles: held, stabs, strum, offbeat, eighths, broken, arpeggio, charleston, skank, rolling, power."""
     centre = 50 if style == "power" else rng.uniform(56, 66)
     rhythm = {
-        "held": ([0], 15.8), "stabs": ([0, 6, 12], 1.5), "strum": ([0, 4, 6, 10, 12, 14], 2.0), "skank": ([4, 12], 1.2),
-        "offbeat": ([2, 6, 10, 14], 1.0), "eighths": (list(range(0, 16, 2)), 1.8), "charleston": ([0, 6], 2.5),
-        "broken": (list(range(0, 16, 2)), 3.0), "arpeggio": (list(range(16)), 1.5), "rolling": (list(range(0, 16, 4)), 4),
-        "power": (list(range(0, 16, 2)), 1.8), "halves": ([0, 8], 7.5),
+        "held": ([0], 15.8),
+        "stabs": ([0, 6, 12], 1.5),
+        "strum": ([0, 4, 6, 10, 12, 14], 2.0),
+        "skank": ([4, 12], 1.2),
+        "offbeat": ([2, 6, 10, 14], 1.0),
+        "eighths": (list(range(0, 16, 2)), 1.8),
+        "charleston": ([0, 6], 2.5),
+        "broken": (list(range(0, 16, 2)), 3.0),
+        "arpeggio": (list(range(16)), 1.5),
+        "rolling": (list(range(0, 16, 4)), 4),
+        "power": (list(range(0, 16, 2)), 1.8),
+        "halves": ([0, 8], 7.5),
     }
     onsets, length = rhythm[style]
     order = rng.integers(4)
@@ -237,7 +287,7 @@ def chord_part(plan: Plan, rng: np.random.Generator, style: str) -> np.ndarray:
             chord = [*chord, chord[0] + 12]
         for j, onset in enumerate(onsets):
             if style in ("broken", "arpeggio"):
-                line = chord + [chord[0] + 12]
+                line = [*chord, chord[0] + 12]
                 line = [line, line[::-1], line + line[-2:0:-1], [line[0], line[-1], line[1], line[-2]]][order]
                 played = [line[j % len(line)]]
             else:
@@ -254,7 +304,13 @@ def chord_part(plan: Plan, rng: np.random.Generator, style: str) -> np.ndarray:
 def lead_part(plan: Plan, rng: np.random.Generator, style: str, centre: float) -> np.ndarray:
     """A melody around `centre`. Styles: phrases, long, riff, runs, calls (sparse answers)."""
     steps, lengths, pitches, velocities = [], [], [], []
-    choices = {"phrases": [2, 2, 4, 4, 6, 8], "long": [8, 12, 16], "riff": [2, 2, 3, 4], "runs": [1, 1, 2], "calls": [2, 3, 4]}
+    choices = {
+        "phrases": [2, 2, 4, 4, 6, 8],
+        "long": [8, 12, 16],
+        "riff": [2, 2, 3, 4],
+        "runs": [1, 1, 2],
+        "calls": [2, 3, 4],
+    }
     degree, rest = int(rng.integers(7)), {"phrases": 0.2, "long": 0.1, "riff": 0.15, "runs": 0.12, "calls": 0.3}[style]
     motif: list[tuple[int, int, int]] = []
     for section in range((plan.bars + 1) // 2):
@@ -290,12 +346,18 @@ class Style:
     held_out: bool = False
 
 
-BASS_STYLES = tuple(Style(n) for n in ("root", "octave", "walking", "eighths", "synth", "syncopated", "long")) + (
-    Style("fifths", True), Style("dub", True))
-CHORD_STYLES = tuple(Style(n) for n in (
-    "held", "stabs", "strum", "offbeat", "eighths", "broken", "arpeggio", "power", "halves")) + (
-    Style("charleston", True), Style("skank", True), Style("rolling", True))
-LEAD_STYLES = tuple(Style(n) for n in ("phrases", "long", "riff", "runs")) + (Style("calls", True),)
+BASS_STYLES = (
+    *tuple(Style(n) for n in ("root", "octave", "walking", "eighths", "synth", "syncopated", "long")),
+    Style("fifths", True),
+    Style("dub", True),
+)
+CHORD_STYLES = (
+    *tuple(Style(n) for n in ("held", "stabs", "strum", "offbeat", "eighths", "broken", "arpeggio", "power", "halves")),
+    Style("charleston", True),
+    Style("skank", True),
+    Style("rolling", True),
+)
+LEAD_STYLES = (*tuple(Style(n) for n in ("phrases", "long", "riff", "runs")), Style("calls", True))
 
 
 def choose(rng: np.random.Generator, items, split: str, allowed: Callable[[str], bool] = lambda name: True):

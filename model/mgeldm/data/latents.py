@@ -121,7 +121,7 @@ def save(path: Path, triplets: list[Triplets]) -> None:
     """Write one shard aside, then rename it."""
     parts = {key: np.concatenate([getattr(t, key) for t in triplets if len(t)]) for key in Triplets.__annotations__}
     aside = path.with_suffix(".tmp.npz")
-    np.savez(aside, **parts)
+    np.savez(aside, **parts)  # type: ignore[arg-type]
     os.replace(aside, path)
 
 

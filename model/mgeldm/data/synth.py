@@ -29,13 +29,14 @@ class Sampler:
             low = source[index]
             audio = low + (position - index) * (source[index + 1] - low)
         fade = min(int(self.release_s * RATE_HZ), count)
-        audio[count - fade:] *= np.linspace(1, 0, fade, dtype=np.float32) ** 2
+        audio[count - fade :] *= np.linspace(1, 0, fade, dtype=np.float32) ** 2
         return audio
 
 
 def bank_sampler(bank, program: int, release_s: float = 0.06) -> Sampler:
     """One program of a bank as a sampler."""
-    return Sampler(*bank.program(program), release_s)
+    pitches, audio = bank.program(program)
+    return Sampler(pitches, audio, release_s)
 
 
 def frequency_hz(pitch: float) -> float:
@@ -57,7 +58,7 @@ def _tables(hz: float, gains: np.ndarray, harmonics: np.ndarray, size: int = 102
     """Periodic tables float32 [k, size] of spectra `gains` [k, harmonics] at a fundamental of `hz`, band-limited."""
     keep = min(len(harmonics), int(RATE_HZ / 2 / hz), size // 2 - 1)
     spectra = np.zeros((len(gains), size // 2 + 1), complex)
-    spectra[:, 1: keep + 1] = gains[:, :keep] * harmonics[:keep]
+    spectra[:, 1 : keep + 1] = gains[:, :keep] * harmonics[:keep]
     return (np.fft.irfft(spectra, axis=1) * size / 2).astype(np.float32)
 
 
@@ -122,7 +123,9 @@ def fm(rng: np.random.Generator, pitches, kind: str) -> Sampler:
     for pitch in pitches:
         phase = (2 * np.pi * (frequency_hz(pitch) / RATE_HZ * np.arange(len(time)) % 1)).astype(np.float32)
         scaled = strength * min(1.0, 3000 / (frequency_hz(pitch) * ratio))
-        modulator = np.sin((2 * np.pi * (ratio * frequency_hz(pitch) / RATE_HZ * np.arange(len(time)) % 1)).astype("f4"))
+        modulator = np.sin(
+            (2 * np.pi * (ratio * frequency_hz(pitch) / RATE_HZ * np.arange(len(time)) % 1)).astype("f4")
+        )
         audio.append(np.sin(phase + scaled * modulator) * envelope)
     return _sampler(pitches, audio, 0.4 if kind == "pad" else 0.08)
 
@@ -234,13 +237,18 @@ def drum_kit(rng: np.random.Generator) -> dict[int, np.ndarray]:
 
     def metal(low: float) -> np.ndarray:
         ratios = np.array([1, 1.34, 1.48, 1.8, 2.14, 2.67]) * low * rng.uniform(0.9, 1.1)
-        return sum(np.sign(np.sin(np.float32(2 * np.pi * r) * time)) for r in ratios).astype(np.float32) / 6
+        squares = [np.sign(np.sin(np.float32(2 * np.pi * r) * time)) for r in ratios]
+        return np.mean(squares, axis=0, dtype=np.float32)
 
-    kick = np.tanh(rng.uniform(1, 4) * swept(rng.uniform(40, 65), rng.uniform(1, 6), rng.uniform(0.01, 0.06))
-                   * decay(rng.uniform(0.08, 0.4))) + rng.uniform(0, 0.3) * bright * decay(0.004)
+    kick = np.tanh(
+        rng.uniform(1, 4)
+        * swept(rng.uniform(40, 65), rng.uniform(1, 6), rng.uniform(0.01, 0.06))
+        * decay(rng.uniform(0.08, 0.4))
+    ) + rng.uniform(0, 0.3) * bright * decay(0.004)
     tone = swept(rng.uniform(150, 240), 0.6, 0.02) * decay(rng.uniform(0.04, 0.15))
     snare = rng.uniform(0.3, 1) * tone + rng.uniform(0.3, 0.8) * (noise * 0.5 + bright * 0.5) * decay(
-        rng.uniform(0.05, 0.2))
+        rng.uniform(0.05, 0.2)
+    )
     bursts = sum(np.where(time >= t, np.exp(-np.maximum(time - t, 0) / 0.008), 0) for t in (0, 0.011, 0.023))
     clap = (bright * (0.4 * bursts + 0.5 * np.exp(-time / rng.uniform(0.05, 0.15)))).astype(np.float32)
     cymbal = rng.uniform(0, 1) * metal(rng.uniform(2500, 5000)) + 0.7 * brighter

@@ -62,7 +62,6 @@ class Refiner(nn.Module):
         self.leave = nn.Conv2d(widths[0], 16, 3, padding=1)
         self.out = nn.Conv2d(16 // 4 + 4, 1, 3, padding=1)
         nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
 
     def forward(self, mixture: Tensor, source: Tensor, rest: Tensor, condition: Tensor) -> Tensor:
         """Mask [batch, bands, mel frames] in (0, 1).

@@ -99,6 +99,7 @@ class Masks:
 
     def __init__(self, latents: Latents, heard: dict[tuple[int, int], Tensor]):
         self.latents, self.heard = latents, heard
+        assert latents.model.refiner is not None
         self.spectral, self.refiner = latents.model.autoencoder, latents.model.refiner
         self.steps_per_frame = self.spectral.config.mels_per_latent
         self.bands = self.spectral.config.mel_bands
@@ -194,7 +195,7 @@ class EstimateStream:
         steps = separator.steps_per_frame
         self.joiner = Joiner(self.starts[0] * steps, self.end * steps, (window - hop) * steps)
         self.done, self.ready = 0, self.starts[0] * steps  # windows computed, steps finished
-        self._kept: Samples | None = None
+        self._kept: np.ndarray | None = None
 
     def __call__(self, start_s: float, end_s: float) -> Estimate:
         """The estimate from `start_s` to `end_s`, a little more where there is more."""
@@ -237,7 +238,7 @@ class EstimateStream:
             self.ready = piece.first + piece.values.shape[-1]
 
 
-def _room(shape: tuple[int, ...], dtype: type) -> Samples:
+def _room(shape: tuple[int, ...], dtype: type) -> np.ndarray:
     """Zeros, in memory or, for hours of music, in a temporary file that goes with its last reader."""
     if int(np.prod(shape)) * np.dtype(dtype).itemsize <= _ON_DISK_BYTES:
         return np.zeros(shape, dtype)

@@ -47,8 +47,8 @@ class DecoderRecipe:
             mel = self.spectral.decode_mel(self.spectral.encode_mel(self.spectral.mel(audio)))
         margin = self.spectral.config.fft_samples
         decoded = self.model(mel)[:, margin:-margin]
-        loss = sum(stft_loss(decoded, audio[:, margin:-margin], size) for size in _STFT_SIZES) / len(_STFT_SIZES)
-        return loss, {}
+        losses = [stft_loss(decoded, audio[:, margin:-margin], size) for size in _STFT_SIZES]
+        return torch.stack(losses).mean(), {}
 
     def _render(self, rng: np.random.Generator) -> list[np.ndarray]:
         """Crops of one song: its mixture and every stem, at places where they sound."""

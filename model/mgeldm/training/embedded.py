@@ -6,6 +6,7 @@ the averaged weights of all as one checkpoint.
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from ..errors import InputError
 from ..nn.spectral import SpectralAutoencoder
 from .autoencoder import DecoderRecipe
 from .denoiser import DenoiserRecipe, ExtractionModel
-from .loop import LoopConfig, Run
+from .loop import LoopConfig, Recipe, Run
 from .text_audio import TextAudioRecipe
 
 RECIPES = ("autoencoder", "text-audio", "denoiser")
@@ -44,6 +45,7 @@ def train(
     Raises:
         InputError: An unknown recipe, or an empty pool.
     """
+    work: Recipe
     if recipe == "autoencoder":
         work = DecoderRecipe(projection(run, pool), [load_bank(bank) for bank in banks], batch)
     elif recipe == "text-audio":
@@ -102,8 +104,28 @@ def _averaged(run: Path, recipe: str) -> dict[str, torch.Tensor] | None:
 
 
 def assemble(run: Path, pool: Path, words: Path, out: Path) -> None:
-    """Write the averaged weights of every recipe as one checkpoint."""
+    """Write the averaged weights of every recipe as one checkpoint; the blocks' matrices as eight-bit integers."""
     tensors = towers(run, words).state("conditioner.")
     tensors |= {f"autoencoder.{k}": v for k, v in projection(run, pool).state_dict().items()}
     tensors |= extraction_model(run).state_dict()
-    save_model(out, EMBEDDED, tensors)
+    save_model(out, EMBEDDED, tensors, int8="denoiser.blocks.")
+
+
+def train_from(recipe: str, config: Path) -> None:
+    """Train a recipe, or "assemble" the model, as a TOML file says (see `embedded.toml`).
+
+    Raises:
+        InputError: The file is missing or not understood.
+    """
+    try:
+        settings = tomllib.loads(config.read_text(encoding="utf-8"))
+        run, pool, words = (Path(settings[key]) for key in ("run", "pool", "words"))
+        if recipe == "assemble":
+            assemble(run, pool, words, Path(settings["out"]))
+            return
+        options = dict(settings[recipe])
+        batch = options.pop("batch")
+        loop = LoopConfig(**options)
+    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        raise InputError(f"{config} is missing or not understood ({error}); compare it with embedded.toml.") from error
+    train(recipe, run, pool, words, loop, tuple(Path(bank) for bank in settings["banks"]), batch)

@@ -18,7 +18,10 @@ from torch import Tensor, nn
 class Recipe(Protocol):
     """What a recipe gives the loop: the modules it trains and the loss of one freshly drawn batch."""
 
-    model: nn.Module
+    @property
+    def model(self) -> nn.Module:
+        """What is trained."""
+        ...
 
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         """Loss of one batch drawn with `rng`, and scalars worth logging."""

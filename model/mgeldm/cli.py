@@ -1,0 +1,362 @@
+"""The command line: `mgeldm extract SONG --prompt TEXT --out DIR`, and its sisters.
+
+Exit status: 0 done, 1 failed, 2 bad input or usage (one clear sentence), 130 interrupted (no partial file is left).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .audio import BITS, FORMATS, AudioClip, Song, Writer, open_audio, unique_names
+from .errors import Cancelled, InputError, MgeldmError
+from .progress import Progress, Reporter
+from .requests import QUALITIES, Accompany, Extract, Generate, Impute, Inpaint, Region, Sampling
+
+if TYPE_CHECKING:
+    from .pipeline import Pipeline
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    args = _parser().parse_args(arguments)
+    try:
+        result = args.run(args)
+    except InputError as error:
+        print(f"mgeldm: {error}", file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, Cancelled):
+        print("mgeldm: interrupted; no partial file was left.", file=sys.stderr)
+        return INTERRUPTED
+    except (MgeldmError, MemoryError, OSError) as error:
+        print(f"mgeldm: {error or type(error).__name__}", file=sys.stderr)
+        return 1
+    if result is not None:
+        print(json.dumps(result, ensure_ascii=False) if args.json else _told(result))
+    return 0
+
+
+# ------------------------------------------------------------------------------------------------------- arguments
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mgeldm", description="Remix any song by a sentence.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    extract = _command(commands, "extract", _extract, "take what a sentence names out of a song", "prompts", "region")
+    extract.add_argument("--sensitivity", type=float, default=0.0, help="-1 (less bleed) to 1 (fuller)")
+    extract.add_argument("--raw", action="store_true", help="the decoder's own sound, as in the paper")
+    extract.add_argument("--like", type=_range, action="append", default=[], metavar="START:END", help="audio example")
+    _command(commands, "impute", _impute, "add parts that fit, each hearing those before", "prompts", "region")
+    _command(commands, "accompany", _accompany, "make everything that goes with a part", "prompt", "region")
+    _command(commands, "inpaint", _inpaint, "replace one source inside a region", "prompt", "region")
+    generate = _command(commands, "generate", _generate, "make music from nothing")
+    generate.add_argument("--prompt", default="", help="what to make")
+    generate.add_argument("--duration", type=float, required=True, metavar="S", help="its length in seconds")
+    models = commands.add_parser("models", help="list and verify the models at hand")
+    models.set_defaults(run=_models)
+    bench = commands.add_parser("bench", help="measure speed and memory on this machine")
+    bench.add_argument("--seconds", type=float, default=180.0, metavar="S", help="length of the song it makes")
+    bench.set_defaults(run=_bench)
+    evaluate = commands.add_parser("evaluate", help="measure extraction against baselines on songs never trained on")
+    evaluate.add_argument("--stems", type=Path, help="folder of song folders of stems; the held-out song is used")
+    evaluate.add_argument("--bank", type=Path, help="note bank that was held out; without it, synthesised songs")
+    evaluate.add_argument("--songs", type=int, default=24, help="rendered songs")
+    evaluate.set_defaults(run=_evaluate)
+    demo = commands.add_parser("demo", help="extract stems from the bundled song and draw them")
+    demo.add_argument("--out", type=Path, default=Path("out/demo"))
+    demo.set_defaults(run=_demo)
+    train = commands.add_parser("train", help="train a part of the embedded model")
+    train.add_argument("recipe", choices=("autoencoder", "text-audio", "denoiser", "assemble"))
+    train.add_argument("--config", type=Path, required=True, help="TOML file, see model/mgeldm/training/embedded.toml")
+    train.set_defaults(run=_train)
+    for command in (models, bench, evaluate, demo, train):
+        command.add_argument("--json", action="store_true", help="print one JSON object")
+    for command in (bench, evaluate, demo, models):
+        _add_model(command)
+    return parser
+
+
+def _command(commands: Any, name: str, run: Callable, about: str, *has: str) -> argparse.ArgumentParser:
+    """One of the five tasks, with the options they share."""
+    command = commands.add_parser(name, help=about)
+    command.set_defaults(run=run)
+    if has:
+        command.add_argument("song", type=Path, help="wav, aiff, flac, ogg, opus, mp3, m4a, or a video's sound")
+    if "prompts" in has:
+        command.add_argument("--prompt", action="append", default=[], metavar="TEXT", help="may be given again")
+    elif "prompt" in has:
+        command.add_argument("--prompt", required=True, metavar="TEXT")
+    if "region" in has:
+        command.add_argument("--start", type=float, default=0.0, metavar="S")
+        command.add_argument("--end", type=float, metavar="S")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR")
+    command.add_argument("--quality", choices=QUALITIES, default="standard")
+    command.add_argument("--steps", type=int, metavar="N")
+    command.add_argument("--guidance", type=float, metavar="G")
+    command.add_argument("--negative", default="", metavar="TEXT", help="what it should not sound like")
+    command.add_argument("--seed", type=int, default=0, metavar="N")
+    command.add_argument("--format", choices=FORMATS, default="wav32")
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    _add_model(command)
+    return command
+
+
+def _add_model(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", default="embedded", metavar="NAME", help="embedded, or a checkpoint's path")
+    command.add_argument("--clap", type=Path, metavar="DIR", help="CLAP weights, for models that need them")
+    command.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+
+
+def _range(text: str) -> Region:
+    start, _, end = text.partition(":")
+    return Region(float(start), float(end))
+
+
+def _sampling(args: argparse.Namespace) -> Sampling:
+    return Sampling(args.quality, args.steps, args.guidance, args.negative, args.seed)
+
+
+# ----------------------------------------------------------------------------------------------------------- tasks
+
+
+def _extract(args: argparse.Namespace) -> dict[str, Any]:
+    from .refine import write_stems
+
+    region = Region(args.start, args.end)
+    request = Extract(tuple(args.prompt), region, _sampling(args), args.sensitivity, args.raw, tuple(args.like))
+    with _opened(args, request) as (song, reporter, pipeline):
+        began_s = time.perf_counter()
+        names = [*args.prompt, *(f"like {r.start_s:g}-{r.end_s:g} s" for r in args.like), "rest"]
+        paths, gain = _paths(args, names), 1.0
+        if args.raw:
+            _write_clips(dict(zip(paths, pipeline.extract_raw(song, request, reporter), strict=True)), args.format)
+        else:
+            found = pipeline.extract(song, request, reporter)
+            gain = write_stems(
+                song,
+                found.estimates,
+                paths[:-1],
+                paths[-1],
+                format=args.format,
+                start_s=found.start_s,
+                end_s=found.end_s,
+                sensitivity=args.sensitivity,
+                reporter=reporter,
+            )
+        return _report(pipeline, paths, began_s, found_s=_length_s(song, region), gain=gain)
+
+
+def _impute(args: argparse.Namespace) -> dict[str, Any]:
+    request = Impute(tuple(args.prompt), Region(args.start, args.end), _sampling(args))
+    with _opened(args, request) as (song, reporter, pipeline):
+        began_s = time.perf_counter()
+        paths = _paths(args, args.prompt)
+        parts = pipeline.impute(song, request, reporter)
+        gain = _write_parts(song, dict(zip(paths, parts, strict=True)), args)
+        return _report(pipeline, paths, began_s, _length_s(song, request.region), gain)
+
+
+def _accompany(args: argparse.Namespace) -> dict[str, Any]:
+    request = Accompany(args.prompt, Region(args.start, args.end), _sampling(args))
+    with _opened(args, request) as (song, reporter, pipeline):
+        began_s = time.perf_counter()
+        paths = _paths(args, [args.prompt])
+        gain = _write_parts(song, {paths[0]: pipeline.accompany(song, request, reporter)}, args)
+        return _report(pipeline, paths, began_s, _length_s(song, request.region), gain)
+
+
+def _inpaint(args: argparse.Namespace) -> dict[str, Any]:
+    request = Inpaint(args.prompt, Region(args.start, args.end), _sampling(args))
+    with _opened(args, request) as (song, reporter, pipeline):
+        began_s = time.perf_counter()
+        new, old = pipeline.inpaint(song, request, reporter)
+        paths = _paths(args, [args.prompt, "rest", "inpainted"])
+        gain = _write_inpainted(song, paths, new, old, args)
+        return _report(pipeline, paths, began_s, _length_s(song, request.region), gain)
+
+
+def _generate(args: argparse.Namespace) -> dict[str, Any]:
+    request = Generate(args.duration, args.prompt, _sampling(args))
+    request.validate()
+    pipeline = _load(args)
+    began_s = time.perf_counter()
+    with _reporting(args) as reporter:
+        clip = pipeline.generate(request, reporter)
+    args.out.mkdir(parents=True, exist_ok=True)
+    path = args.out / unique_names([args.prompt or "music"], FORMATS[args.format])[0]
+    _write_clips({path: clip}, args.format)
+    return _report(pipeline, [path], began_s, args.duration)
+
+
+@contextmanager
+def _opened(args: argparse.Namespace, request: Any) -> Iterator[tuple[Song, Reporter, Pipeline]]:
+    """The song, a reporter and the pipeline; the request is checked before the model is loaded."""
+    with open_audio(args.song) as song:
+        request.validate(song.info.duration_s)
+        args.out.mkdir(parents=True, exist_ok=True)
+        with _reporting(args) as reporter:
+            yield song, reporter, _load(args)
+
+
+def _load(args: argparse.Namespace) -> Pipeline:
+    from .pipeline import Pipeline
+
+    return Pipeline.load(args.model, args.device, args.clap, lambda notice: print(notice, file=sys.stderr))
+
+
+@contextmanager
+def _reporting(args: argparse.Namespace) -> Iterator[Reporter]:
+    """A reporter that draws progress with the time left, on a terminal."""
+    if args.json or not sys.stderr.isatty():
+        yield Reporter()
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+
+    with Bars(console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def draw(progress: Progress) -> None:
+            if progress.stage not in tasks:
+                tasks[progress.stage] = bars.add_task(progress.stage)
+            bars.update(tasks[progress.stage], completed=progress.done, total=progress.total)
+
+        yield Reporter(draw)
+
+
+# ----------------------------------------------------------------------------------------------------------- files
+
+
+def _paths(args: argparse.Namespace, names: Sequence[str]) -> list[Path]:
+    """`<song> - <name>.wav` for each name, cleaned, shortened, and numbered where equal."""
+    return [args.out / n for n in unique_names(names, FORMATS[args.format], prefix=f"{args.song.stem} - ")]
+
+
+def _length_s(song: Song, region: Region) -> float:
+    return (region.end_s or song.info.duration_s) - region.start_s
+
+
+def _write_clips(clips: dict[Path, AudioClip], format: str) -> None:
+    for path, clip in clips.items():
+        with Writer(path, clip.rate_hz, clip.channels, format) as writer:
+            writer.write(clip.samples)
+
+
+def _write_parts(song: Song, parts: dict[Path, AudioClip], args: argparse.Namespace) -> float:
+    """Write parts of a region as files of the song's length; returns the shared gain that keeps them from clipping."""
+    peak = max(float(abs(part.samples).max()) for part in parts.values())
+    gain = min(1.0, 0.999 / peak) if args.format in BITS and peak > 0 else 1.0
+    first = round(args.start * song.info.rate_hz)
+    for path, part in parts.items():
+        with Writer(path, song.info.rate_hz, song.info.channels, args.format) as writer:
+            for start in range(0, song.info.samples, song.info.rate_hz):
+                stop = min(start + song.info.rate_hz, song.info.samples)
+                writer.write(part.read(start - first, stop - first) * gain)
+    return gain
+
+
+def _write_inpainted(
+    song: Song, paths: Sequence[Path], new: AudioClip, old: AudioClip, args: argparse.Namespace
+) -> float:
+    """Write the new part, the song without the old one, and their sum; returns the shared gain."""
+    first = round(args.start * song.info.rate_hz)
+    size, total = song.info.rate_hz, song.info.samples
+    blocks = [(start, min(start + size, total)) for start in range(0, total, size)]
+
+    def three(start: int, stop: int) -> list[Any]:
+        part = new.read(start - first, stop - first)
+        rest = song.read(start, stop) - old.read(start - first, stop - first)
+        return [part, rest, rest + part]
+
+    gain = 1.0
+    if args.format in BITS:
+        peak = max(float(abs(track).max()) for block in blocks for track in three(*block))
+        gain = min(1.0, 0.999 / peak) if peak > 0 else 1.0
+    with ExitStack() as stack:
+        info = song.info
+        writers = [stack.enter_context(Writer(path, info.rate_hz, info.channels, args.format)) for path in paths]
+        for block in blocks:
+            for writer, track in zip(writers, three(*block), strict=True):
+                writer.write(track * gain)
+        for writer in writers:
+            writer.finish()  # all files appear together, or none
+    return gain
+
+
+# --------------------------------------------------------------------------------------------------------- reports
+
+
+def _report(
+    pipeline: Pipeline, paths: Sequence[Path], began_s: float, found_s: float, gain: float = 1.0
+) -> dict[str, Any]:
+    seconds = time.perf_counter() - began_s
+    return {
+        "files": [str(path) for path in paths],
+        "seconds": round(seconds, 3),
+        "real_time_factor": round(seconds / found_s, 4),
+        "device": str(pipeline.compute.device),
+        "windows_per_second": round(pipeline.windows_per_second(), 1),
+        "gain": gain,
+        "model": {"name": pipeline.config.name, "sha256": pipeline.model.sha256},
+    }
+
+
+def _told(result: dict[str, Any]) -> str:
+    """A report for people."""
+    if "text" in result:
+        return str(result["text"])
+    lines = [f"  {path}" for path in result["files"]]
+    if result["gain"] != 1.0:
+        lines.append(f"All files share a gain of {result['gain']:.4f}, so that none clips.")
+    speed = f"{result['seconds']:.1f} s, {result['real_time_factor']:.3f} x real time, on {result['device']}"
+    model = result["model"]
+    lines.append(f"{speed} ({result['windows_per_second']} windows/s), model {model['name']} {model['sha256'][:12]}")
+    return "\n".join(lines)
+
+
+def _models(args: argparse.Namespace) -> dict[str, Any]:
+    from .checkpoint import load_model
+    from .pipeline import EMBEDDED_PATH
+
+    path = EMBEDDED_PATH if args.model == "embedded" else Path(args.model)
+    model = load_model(path)
+    size = path.stat().st_size / 2**20
+    text = f"{model.config.name}: {path} ({size:.1f} MiB), complete, SHA-256 {model.sha256}"
+    return {"models": [{"name": model.config.name, "path": str(path), "sha256": model.sha256}], "text": text}
+
+
+def _bench(args: argparse.Namespace) -> dict[str, Any]:
+    from .evaluation.bench import bench
+
+    return bench(_load(args), args.seconds)
+
+
+def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
+    from .evaluation.extraction import evaluate
+
+    return evaluate(_load(args), args.stems, args.bank, args.songs)
+
+
+def _demo(args: argparse.Namespace) -> dict[str, Any]:
+    from .evaluation.demo import demo
+
+    with _reporting(args) as reporter:
+        return demo(_load(args), args.out, reporter)
+
+
+def _train(args: argparse.Namespace) -> None:
+    from .training.embedded import train_from
+
+    train_from(args.recipe, args.config)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""`mgeldm demo`: stems of the bundled song, a small table, and a picture of what was taken."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..audio import open_audio, read
+from ..pipeline import EMBEDDED_PATH, Pipeline
+from ..progress import Reporter
+from ..refine import write_stems
+from ..requests import Extract
+
+DEMO_SONG = EMBEDDED_PATH.parents[1] / "demo" / "demo.flac"
+PROMPTS = ("the drums", "the bass")
+
+
+def demo(pipeline: Pipeline, out: Path, reporter: Reporter) -> dict[str, Any]:
+    """Extract `PROMPTS` from the demo song into `out`, with a picture beside them."""
+    out.mkdir(parents=True, exist_ok=True)
+    paths = [out / f"demo - {name}.wav" for name in (*PROMPTS, "rest")]
+    began_s = time.perf_counter()
+    with open_audio(DEMO_SONG) as song:
+        found = pipeline.extract(song, Extract(PROMPTS), reporter)
+        write_stems(song, found.estimates, paths[:-1], paths[-1], reporter=reporter)
+    spent_s, clips = time.perf_counter() - began_s, [read(path) for path in (DEMO_SONG, *paths)]
+    null = np.abs(clips[0].samples - np.sum([clip.samples for clip in clips[1:]], axis=0, dtype=np.float64)).max()
+    picture = out / "demo.png"
+    _draw(picture, dict(zip(("mixture", *PROMPTS, "rest"), clips, strict=True)))
+    rows = [f"{'file':<40} {'level':>8} {'peak':>6}"]
+    for path, clip in zip((DEMO_SONG, *paths), clips, strict=True):
+        level_db = 10 * np.log10(np.square(clip.samples, dtype=np.float64).mean() + 1e-12)
+        rows.append(f"{path.name:<40} {level_db:5.1f} dB {np.abs(clip.samples).max():6.2f}")
+    rows += [f"{spent_s:.1f} s for {clips[0].duration_s:.0f} s of music; the song minus all stems peaks at {null:.1e}"]
+    rows += [f"The stems and {picture.name} are in {out.resolve()}"]
+    return {"files": [str(path) for path in (*paths, picture)], "seconds": round(spent_s, 2), "text": "\n".join(rows)}
+
+
+def _draw(path: Path, clips: dict[str, Any]) -> None:
+    """Spectrograms, one above the other, on a logarithmic frequency axis."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(len(clips), 1, figsize=(12, 2.2 * len(clips)), sharex=True, layout="constrained")
+    for axis, (name, clip) in zip(axes, clips.items(), strict=True):
+        mono = clip.samples.mean(0) + 1e-9
+        axis.specgram(mono, NFFT=2048, Fs=clip.rate_hz, noverlap=1024, vmin=-120, vmax=-30, cmap="magma")
+        axis.set(yscale="log", ylim=(40, 16000), ylabel="Hz", title=name)
+    axes[-1].set_xlabel("seconds")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

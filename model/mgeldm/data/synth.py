@@ -238,7 +238,7 @@ def drum_kit(rng: np.random.Generator) -> dict[int, np.ndarray]:
     def metal(low: float) -> np.ndarray:
         ratios = np.array([1, 1.34, 1.48, 1.8, 2.14, 2.67]) * low * rng.uniform(0.9, 1.1)
         squares = [np.sign(np.sin(np.float32(2 * np.pi * r) * time)) for r in ratios]
-        return np.mean(squares, axis=0, dtype=np.float32)
+        return np.stack(squares).mean(0, dtype=np.float32)
 
     kick = np.tanh(
         rng.uniform(1, 4)

@@ -1,0 +1,1 @@
+"""The networks: denoiser, autoencoders, refiner."""

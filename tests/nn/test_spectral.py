@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+import torch
+from mgeldm.config import SpectralConfig
+from mgeldm.nn.spectral import SpectralAutoencoder, hz_of_mel, mel_filters, mel_of_hz
+
+
+@pytest.fixture(scope="module")
+def spectral(pipeline):
+    return pipeline.model.autoencoder
+
+
+def test_mel_scale_inverts():
+    hz = torch.linspace(20, 18000, 300)
+    assert torch.allclose(hz_of_mel(mel_of_hz(hz)), hz, rtol=1e-4)
+
+
+def test_filters_sum_to_one_and_rise():
+    filters, centres_hz = mel_filters(SpectralConfig(), 44100)
+    assert torch.allclose(filters.sum(1), torch.ones(128))
+    assert bool((centres_hz.diff() > 0).all())
+
+
+def test_compress_inverts(spectral):
+    magnitudes = torch.rand(4, 128, 8)
+    assert torch.allclose(spectral.expand(spectral.compress(magnitudes)), magnitudes, atol=1e-5)
+
+
+def test_a_click_lands_in_its_own_mel_frame(spectral):
+    audio = torch.zeros(1, 4096 * 2)
+    audio[0, 3 * 1024 + 512] = 1.0
+    assert int(spectral.mel(audio)[0].sum(0).argmax()) == 3
+
+
+@torch.no_grad()
+def test_the_latent_keeps_music(spectral, clip):
+    mel = spectral.mel(torch.from_numpy(clip.samples.mean(0)[None, : 64 * 4096]))
+    back = spectral.decode_mel(spectral.encode_mel(mel))
+    assert float((back - mel).square().mean() / mel.var()) < 0.08
+
+
+def test_fit_whitens_by_half():
+    torch.manual_seed(0)
+    config = SpectralConfig(mel_bands=8, latent_channels=6, mels_per_latent=2)
+    spectral = SpectralAutoencoder(config)
+    mel = torch.rand(20, 8, 40) * torch.linspace(1, 3, 8)[:, None]
+    explained = spectral.fit(mel)
+    latents = spectral.encode_mel(mel)
+    assert 0 < float(explained) < 1
+    assert float(latents.square().mean()) == pytest.approx(1.0, rel=0.05)
+
+
+@torch.no_grad()
+def test_decoded_sound_has_the_magnitudes_asked_for(spectral, clip):
+    audio = torch.from_numpy(clip.samples.mean(0)[None, 4096 * 20 : 4096 * 40])
+    audio = audio * (0.1 / audio.square().mean().sqrt())
+    mel = spectral.mel(audio)
+    again = spectral.mel(spectral.decoder(mel))
+    assert spectral.decoder(mel).shape == audio.shape
+    correlation = np.corrcoef(mel.flatten().numpy(), again.flatten().numpy())[0, 1]
+    assert correlation > 0.9

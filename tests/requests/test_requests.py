@@ -1,0 +1,58 @@
+import math
+
+import pytest
+from mgeldm.errors import InputError
+from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint, Region, Sampling, parse_prompt
+
+SONG_S = 30.0
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        (Extract(()), "no prompt"),
+        (Extract(("",)), "empty"),
+        (Extract(("  /// ",)), "empty"),
+        (Extract(("x" * 10_240,)), "10240 characters"),
+        (Extract(("bass",), Region(5, 5)), "not after the start"),
+        (Extract(("bass",), Region(8, 5)), "not after the start"),
+        (Extract(("bass",), Region(31)), "lasts 30"),
+        (Extract(("bass",), Region(0, 40)), "ends at 40"),
+        (Extract(("bass",), Region(-1, 4)), "seconds"),
+        (Extract(("bass",), Region(math.nan, 4)), "seconds"),
+        (Extract(("bass",), Region(1, math.inf)), "seconds"),
+        (Extract(("bass",), Region(1, 1.01)), "50 ms"),
+        (Extract(("bass",), sensitivity=2), "sensitivity"),
+        (Extract(("bass",), sampling=Sampling("superb")), "quality"),
+        (Extract(("bass",), sampling=Sampling(steps=0)), "steps"),
+        (Extract(("bass",), sampling=Sampling(guidance=math.nan)), "guidance"),
+        (Extract(("bass",), sampling=Sampling(guidance=99)), "guidance"),
+        (Extract(("bass",), sampling=Sampling(seed=-1)), "seed"),
+        (Impute(()), "no prompt"),
+        (Accompany(" "), "empty"),
+        (Inpaint("bass", Region(4, 3)), "not after"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_sentence(request_, says):
+    with pytest.raises(InputError, match=says) as caught:
+        request_.validate(SONG_S)
+    assert str(caught.value).endswith(".")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("duration_s", [0, -3, math.nan, math.inf, 1e9])
+def test_a_length_that_cannot_be_made_is_refused(duration_s):
+    with pytest.raises(InputError, match="duration"):
+        Generate(duration_s).validate()
+
+
+@pytest.mark.parametrize("prompt", ["the bass", "スライドギター", "AC/DC guitar", "808", "female vocals: \"ooh\""])
+def test_any_words_will_do(prompt):
+    Extract((prompt,), Region(2, 9)).validate(SONG_S)
+    Generate(10, prompt).validate()
+
+
+def test_everything_but_wants_the_rest():
+    assert parse_prompt("Everything but the drums") == ("the drums", True)
+    assert parse_prompt("all except vocals ") == ("vocals", True)
+    assert parse_prompt(" the drums") == ("the drums", False)

@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mgeldm.diffusion import alpha_sigma
+from mgeldm.errors import Cancelled
+from mgeldm.sampling import ddim, dpmpp_2m, guided, posterior_mean, window_noise
+from mgeldm.tracks import Known, Track
+
+MEAN, DEVIATION = 1.5, 0.5
+
+
+def gaussian(z, timesteps):
+    """The exact velocity where clean latents are normal with `MEAN` and `DEVIATION`."""
+    tau = timesteps[:, :, None, None] if timesteps.ndim == 2 else timesteps[:, :, None]
+    alpha, sigma = alpha_sigma(tau)
+    variance = (DEVIATION * alpha) ** 2 + sigma**2
+    z0 = MEAN + DEVIATION**2 * alpha / variance * (z - alpha * MEAN)
+    noise = torch.where(sigma > 0, (z - alpha * z0) / sigma.clamp(min=1e-6), torch.zeros_like(z))
+    return alpha * noise - sigma * z0
+
+
+@pytest.mark.parametrize(
+    ("name", "track"),
+    [("total", None), ("extract", Track.MIXTURE), ("impute", Track.SUBMIXTURE), ("accompany", Track.SOURCE)],
+)
+@torch.no_grad()
+def test_ddim_is_the_published_one(published, vectors, agree, name, track):
+    known = Known.nothing(2, 8, 12)
+    if track is not None:
+        known = known.with_track(track, vectors["given_z"])
+    denoise = guided(published.denoiser, vectors["dit_cond"], 2.0)
+    sampled = ddim(denoise, vectors["noise"].unflatten(1, (3, 8)), known, 12)
+    agree(sampled.flatten(1, 2), vectors[f"sample_{name}"])
+
+
+def test_dpmpp_converges_in_second_order():
+    torch.manual_seed(0)
+    noise, known = torch.randn(2, 3, 4, 5), Known.nothing(2, 4, 5)
+    exact = ddim(gaussian, noise, known, 3000)
+    errors = [float((dpmpp_2m(gaussian, noise, known, steps) - exact).abs().max()) for steps in (16, 32, 64)]
+    assert errors[0] > 3 * errors[1] > 9 * errors[2]
+    assert errors[2] < float((ddim(gaussian, noise, known, 64) - exact).abs().max()) / 3
+
+
+@pytest.mark.parametrize("sampler", [ddim, dpmpp_2m])
+@pytest.mark.parametrize("per_frame", [False, True])
+def test_what_is_known_comes_back_untouched(sampler, per_frame):
+    torch.manual_seed(0)
+    given_track, region = torch.randn(2, 4, 8), torch.randn(2, 4, 8)
+    known = Known.nothing(2, 4, 8).with_track(Track.MIXTURE, given_track)
+    known = known.with_region(Track.SOURCE, region, slice(0, 3))
+    result = sampler(gaussian, torch.randn(2, 3, 4, 8), known, 6, per_frame, hops=2)
+    assert torch.equal(result[:, Track.MIXTURE], given_track)
+    assert torch.equal(result[:, Track.SOURCE, :, :3], region[:, :, :3])
+    assert bool(torch.isfinite(result).all())
+
+
+def test_known_frames_are_at_timestep_zero_where_the_denoiser_takes_frames():
+    seen = []
+
+    def denoise(z, timesteps):
+        seen.append(timesteps)
+        return torch.zeros_like(z)
+
+    known = Known.nothing(1, 4, 8).with_region(Track.SOURCE, torch.ones(1, 4, 8), slice(2, 5))
+    ddim(denoise, torch.randn(1, 3, 4, 8), known, 3, per_frame=True)
+    assert all(bool((t[0, Track.SOURCE, 2:5] == 0).all()) and bool((t[0, Track.MIXTURE] > 0).all()) for t in seen)
+
+
+def test_repaint_evaluates_hops_at_each_step():
+    calls = []
+
+    def denoise(z, timesteps):
+        calls.append(float(timesteps.max()))
+        return torch.zeros_like(z)
+
+    known = Known.nothing(1, 4, 8).with_region(Track.SOURCE, torch.ones(1, 4, 8), slice(0, 2))
+    ddim(denoise, torch.randn(1, 3, 4, 8), known, 5, hops=3)
+    assert len(calls) == 15
+
+
+def test_the_posterior_mean_of_a_gaussian_is_its_mean():
+    known = Known.nothing(1, 4, 5).with_track(Track.MIXTURE, torch.randn(1, 4, 5))
+    result = posterior_mean(gaussian, known)
+    assert torch.allclose(result[:, Track.SOURCE], torch.full((1, 4, 5), MEAN), atol=1e-4)
+    assert torch.equal(result[:, Track.MIXTURE], known.latents[:, Track.MIXTURE])
+
+
+def test_guidance_goes_from_the_negative_through_the_condition():
+    def network(z, timesteps, conditions):
+        return conditions[:, :, :1].expand(-1, -1, z.shape[2]).repeat_interleave(4, 1)
+
+    z, conditions = torch.zeros(2, 3, 4, 5), torch.full((2, 3, 6), 1.0)
+    timesteps = torch.full((2, 3), 0.5)
+    assert float(guided(network, conditions, 3.0)(z, timesteps).max()) == 3.0
+    negative = torch.full((2, 3, 6), -1.0)
+    assert float(guided(network, conditions, 3.0, negative)(z, timesteps).max()) == 5.0
+    assert float(guided(network, conditions, 3.0, negative, (0.6, 1.0))(z, timesteps).max()) == 1.0
+
+
+def test_a_callback_counts_steps_and_can_stop():
+    steps = []
+    ddim(gaussian, torch.randn(1, 3, 4, 5), Known.nothing(1, 4, 5), 4, on_step=lambda i, n: steps.append((i, n)))
+    assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+    def stop(step, total):
+        raise Cancelled("enough")
+
+    with pytest.raises(Cancelled):
+        dpmpp_2m(gaussian, torch.randn(1, 3, 4, 5), Known.nothing(1, 4, 5), 4, on_step=stop)
+
+
+@given(
+    seed=st.integers(0, 2**40), first=st.integers(0, 10**6), frames=st.integers(1, 40), skip=st.integers(0, 39)
+)
+@settings(max_examples=30, deadline=None)
+def test_noise_belongs_to_the_absolute_frame(seed, first, frames, skip):
+    whole = window_noise(seed, first, frames + skip, 3, 5)
+    assert torch.equal(whole[:, :, skip:], window_noise(seed, first + skip, frames, 3, 5))
+
+
+def test_noise_is_standard_normal_and_differs_by_seed():
+    noise = window_noise(7, 0, 4000, 3, 16).numpy()
+    assert abs(noise.mean()) < 0.01
+    assert abs(noise.std() - 1) < 0.01
+    assert abs(np.mean(noise**4) - 3) < 0.1
+    assert not np.allclose(noise, window_noise(8, 0, 4000, 3, 16).numpy())

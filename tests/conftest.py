@@ -15,7 +15,6 @@ from mgeldm.pipeline import EMBEDDED_PATH, Pipeline
 from safetensors.torch import load_file
 
 VECTORS = Path(__file__).parent / "vectors"
-torch.set_num_threads(2)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,242 @@
+import numpy as np
+import pytest
+import torch
+from mgeldm.audio import AudioClip, AudioReader, write
+from mgeldm.checkpoint import load_model
+from mgeldm.errors import Cancelled, CheckpointError, InputError
+from mgeldm.evaluation.metrics import sdr_db
+from mgeldm.pipeline import EMBEDDED_PATH, Pipeline
+from mgeldm.pipeline.compute import choose_device
+from mgeldm.progress import Reporter
+from mgeldm.refine import refine
+from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint, Region, Sampling
+
+
+def stems_of(pipeline, clip, *prompts, region=Region(), sampling=Sampling()):
+    found = pipeline.extract(clip, Extract(prompts, region, sampling))
+    return refine(clip, found.estimates, start_s=found.start_s, end_s=found.end_s)
+
+
+def test_all_stems_and_the_rest_are_the_song(pipeline, clip):
+    stems, rest = stems_of(pipeline, clip, "drums", "bass", "the piano")
+    assert float(np.abs(stems.sum(0, dtype=np.float64) + rest - clip.samples).max()) < 1e-6
+
+
+def test_the_prompted_source_comes_out(pipeline, song, clip):
+    for stem in song.stems:
+        if stem.label in ("drums", "bass"):
+            ours = sdr_db(stem.audio, stems_of(pipeline, clip, stem.label)[0][0])
+            assert ours > max(sdr_db(stem.audio, clip.samples), 0.0) + 1.0
+
+
+def test_everything_but_is_the_rest(pipeline, clip):
+    drums, rest = stems_of(pipeline, clip, "the drums")
+    inverse, drums_again = stems_of(pipeline, clip, "everything but the drums")
+    assert np.allclose(inverse[0], rest, atol=1e-4)
+    assert np.allclose(drums_again, drums[0], atol=1e-4)
+
+
+def test_a_region_is_what_the_whole_song_gives_there(pipeline, clip):
+    part, _ = stems_of(pipeline, clip, "bass", region=Region(4.0, 9.0))
+    whole, _ = stems_of(pipeline, clip, "bass")
+    inside = slice(int(4.1 * clip.rate_hz), int(8.9 * clip.rate_hz))
+    assert not part[:, :, : 4 * clip.rate_hz].any()
+    assert sdr_db(whole[0][:, inside], part[0][:, inside]) > 8
+
+
+def test_batches_only_say_how_many_run_at_once(pipeline, clip):
+    batch = pipeline.compute.batch
+    results = []
+    for pipeline.compute.batch in (1, 3):
+        results.append(stems_of(pipeline, clip, "bass", "drums", sampling=Sampling("best"))[0])
+    pipeline.compute.batch = batch
+    assert np.abs(results[0] - results[1]).max() < 1e-4 * np.abs(clip.samples).max()
+
+
+def test_windows_leave_no_seam(pipeline, clip):
+    """The stem's level changes no faster at window edges than elsewhere."""
+    found = pipeline.extract(clip, Extract(("bass",), sampling=Sampling("draft")))
+    shares = found.estimates(0.0, clip.duration_s).sources[0]
+    steps = np.abs(np.diff(shares, axis=1)).mean(0)
+    starts = [s * 4 for s in range(56, shares.shape[1] // 4, 56)]
+    edges = [step for s in starts for step in steps[max(s - 2, 0) : s + 34]]
+    assert np.mean(edges) < 1.5 * steps.mean() + 0.01
+
+
+@pytest.mark.parametrize(("rate_hz", "channels"), [(22050, 1), (48000, 2), (96000, 3)])
+def test_any_rate_and_channels(pipeline, rate_hz, channels):
+    rng = np.random.default_rng(0)
+    clip = AudioClip(rng.normal(0, 0.1, (channels, rate_hz)).astype(np.float32), rate_hz)
+    stems, rest = stems_of(pipeline, clip, "drums")
+    assert stems[0].shape == rest.shape == clip.samples.shape
+
+
+@pytest.mark.parametrize("samples", [2205, 4410, 44100 * 3])
+def test_short_songs(pipeline, samples):
+    clip = AudioClip(np.random.default_rng(0).normal(0, 0.1, (2, samples)).astype(np.float32), 44100)
+    stems, rest = stems_of(pipeline, clip, "drums")
+    assert np.abs(stems[0] + rest - clip.samples).max() < 1e-6
+
+
+def test_silence_stays_silence(pipeline):
+    clip = AudioClip(np.zeros((2, 44100), np.float32), 44100)
+    stems, rest = stems_of(pipeline, clip, "drums")
+    assert not stems.any()
+    assert not rest.any()
+
+
+def test_opposite_channels_are_heard_apart(pipeline, song):
+    left = song.stems[0].audio[:1]
+    clip = AudioClip(np.concatenate([left, -left]).astype(np.float32), 44100)
+    found = pipeline.extract(clip, Extract((song.stems[0].label,)))
+    assert len(found.estimates(0.0, 1.0)) == 2
+
+
+def test_a_second_prompt_does_not_hear_the_song_again(pipeline, clip):
+    stems_of(pipeline, clip, "drums")
+    reads = []
+
+    class Counted(AudioClip):
+        def read(self, start=0, stop=None):
+            reads.append(start)
+            return super().read(start, stop)
+
+    counted = Counted(clip.samples, clip.rate_hz)
+    pipeline.extract(counted, Extract(("drums",))).estimates(0.0, clip.duration_s)
+    first = len(reads)
+    pipeline.extract(counted, Extract(("bass",))).estimates(0.0, clip.duration_s)
+    assert first > 3
+    assert len(reads) == first
+
+
+def test_like_this_selection(pipeline, clip):
+    found = pipeline.extract(clip, Extract((), examples=(Region(2.0, 4.0),)))
+    stems, _ = refine(clip, found.estimates)
+    assert 0 < float(np.abs(stems).max()) <= float(np.abs(clip.samples).max()) * 2
+
+
+def test_raw_is_the_decoders_own_sound(pipeline, clip):
+    source, rest = pipeline.extract_raw(clip, Extract(("bass",), Region(2.0, 6.0)))
+    assert source.samples.shape == rest.samples.shape == (2, 4 * 44100)
+    assert float(source.samples.std()) > 1e-4
+
+
+def test_parts_come_at_the_songs_rate_and_repeat_with_their_seed(pipeline, clip):
+    request = Impute(("a warm rhodes", "bass"), Region(3.0, 11.0), Sampling("draft", seed=5))
+    parts = pipeline.impute(clip, request)
+    assert [part.samples.shape for part in parts] == [(2, 8 * 44100)] * 2
+    assert all(1e-4 < float(part.samples.std()) < float(clip.samples.std()) * 1.5 for part in parts)
+    assert np.allclose(pipeline.impute(clip, request)[1].samples, parts[1].samples, atol=1e-5)
+    other = pipeline.impute(clip, Impute(("a warm rhodes",), Region(3.0, 11.0), Sampling("draft", seed=6)))
+    assert not np.allclose(other[0].samples, parts[0].samples, atol=1e-3)
+
+
+def test_accompaniment_and_generation(pipeline, clip):
+    part = pipeline.accompany(clip, Accompany("drums and bass", Region(0.0, 3.0), Sampling(steps=3)))
+    assert part.samples.shape == (2, 3 * 44100)
+    music = pipeline.generate(Generate(9.5, "funk", Sampling(steps=3)))
+    assert music.samples.shape == (1, round(9.5 * 44100))
+    assert bool(np.isfinite(music.samples).all())
+
+
+def test_inpainting_changes_nothing_outside(pipeline, clip):
+    new, old = pipeline.inpaint(clip, Inpaint("bass", Region(4.0, 7.0), Sampling(steps=3)))
+    assert new.samples.shape == old.samples.shape == (2, 3 * 44100)
+    for part in (new, old):
+        assert np.abs(part.samples[:, [0, -1]]).max() < 1e-2
+    assert not np.allclose(new.samples, old.samples, atol=1e-3)
+
+
+def test_cancel_stops_between_windows(pipeline, clip):
+    seen = []
+
+    def stop():
+        return len(seen) >= 1
+
+    reporter = Reporter(seen.append, stop)
+    with pytest.raises(Cancelled):
+        pipeline.extract(clip, Extract(("bass",), sampling=Sampling("best")), reporter).estimates(0, clip.duration_s)
+    with pytest.raises(Cancelled):
+        pipeline.generate(Generate(20.0), reporter)
+
+
+def test_out_of_memory_halves_the_batch_and_keeps_what_is_done(clip):
+    notices: list[str] = []
+    pipeline = Pipeline.load(EMBEDDED_PATH, "cpu", on_notice=notices.append)
+    calm = stems_of(pipeline, clip, "bass")[0]
+    forward, failures = pipeline.model.denoiser.forward, iter([True])
+
+    def failing(z, *more):
+        if len(z) > 2 and next(failures, False):
+            raise torch.OutOfMemoryError("no room")
+        return forward(z, *more)
+
+    pipeline.model.denoiser.forward = failing
+    stems, _ = stems_of(pipeline, clip, "bass", sampling=Sampling())
+    assert pipeline.compute.batch == 2
+    assert "memory" in notices[0]
+    assert np.allclose(stems, calm, atol=1e-5)
+
+
+def test_a_missing_device_is_said(pipeline):
+    with pytest.raises(InputError, match="no device"):
+        choose_device("abacus")
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match="cuda"):
+            choose_device("cuda")
+
+
+class Words:
+    """A text space for the miniature published model, which carries none."""
+
+    audio_input = "audio"
+
+    def embed_text(self, texts):
+        torch.manual_seed(len(texts[0]))
+        return torch.randn(len(texts), 48)
+
+    def embed_audio(self, audio):
+        return torch.ones(len(audio), 48)
+
+
+def test_the_published_form_does_every_task(published, clip):
+    pipeline = Pipeline(published, Words(), torch.device("cpu"))
+    sampling = Sampling(steps=2)
+    stems, rest = stems_of(pipeline, clip, "bass", "drums", region=Region(1.0, 14.0), sampling=sampling)
+    assert np.abs(stems.sum(0, dtype=np.float64) + rest - clip.samples).max() < 1e-6
+    assert pipeline.impute(clip, Impute(("bass",), Region(0.0, 15.0), sampling))[0].samples.shape == clip.samples.shape
+    assert pipeline.generate(Generate(20.0, sampling=sampling)).samples.shape == (1, 20 * 16000)
+    new, _ = pipeline.inpaint(clip, Inpaint("bass", Region(4.0, 7.0), sampling))
+    assert new.samples.shape == (2, 3 * 44100)
+
+
+def test_a_model_that_needs_clap_says_so():
+    from pathlib import Path
+
+    vectors = Path(__file__).parents[1] / "vectors" / "unwrapped_DiT.ckpt"
+    with pytest.raises(CheckpointError, match="CLAP"):
+        Pipeline.load(vectors, "cpu")
+
+
+def test_the_shipped_files_keep_their_budget():
+    model = load_model(EMBEDDED_PATH)
+    assert sum(p.stat().st_size for p in EMBEDDED_PATH.parent.iterdir()) <= 28 * 2**20
+    assert model.config.name == "embedded"
+
+
+def test_an_hours_long_file_is_read_in_pieces(pipeline, tmp_path):
+    rng = np.random.default_rng(0)
+    write(tmp_path / "long.wav", AudioClip(rng.normal(0, 0.1, (1, 8000 * 600)).astype(np.float32), 8000), "wav16")
+    with AudioReader(tmp_path / "long.wav") as song:
+        longest = 0
+        read = song.read
+
+        def watched(start=0, stop=None):
+            nonlocal longest
+            longest = max(longest, (song.info.samples if stop is None else stop) - start)
+            return read(start, stop)
+
+        song.read = watched  # type: ignore[method-assign]
+        found = pipeline.extract(song, Extract(("drums",), Region(300.0, 310.0)))
+        refine(song, found.estimates, start_s=300.0, end_s=310.0)
+    assert longest < 8000 * 30

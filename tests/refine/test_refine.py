@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mgeldm.audio import AudioClip, AudioReader, read, write
+from mgeldm.errors import InputError
+from mgeldm.refine import (
+    Estimate,
+    estimate_of_audio,
+    loudness_match,
+    mono_loss_db,
+    quantise,
+    refine,
+    refine_blocks,
+    write_stems,
+)
+
+
+def random_estimate(rng: np.random.Generator, k: int, seconds: float) -> Estimate:
+    frames = max(2, int(seconds / 0.023) + 2)
+    values = rng.uniform(0, 1, (k + 1, 16, frames)).astype(np.float32) ** 3
+    return Estimate(values[:k], values[k], np.geomspace(40, 15000, 16).astype(np.float32), 0.023, 0.0)
+
+
+@given(
+    channels=st.integers(1, 8),
+    rate_hz=st.sampled_from([8000, 16000, 22050, 44100, 48000, 96000]),
+    seconds=st.floats(0.05, 1.5),
+    k=st.integers(1, 3),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=25, deadline=None)
+def test_stems_and_rest_are_the_song(channels, rate_hz, seconds, k, seed):
+    rng = np.random.default_rng(seed)
+    clip = AudioClip(rng.uniform(-1, 1, (channels, int(seconds * rate_hz) + 1)).astype(np.float32), rate_hz)
+    stems, rest = refine(clip, random_estimate(rng, k, seconds))
+    assert stems.shape == (k, *clip.samples.shape)
+    assert float(np.abs(stems.sum(0, dtype=np.float64) + rest - clip.samples).max()) < 1e-6
+
+
+def test_a_region_is_silent_outside_and_the_rest_is_the_song_there(clip):
+    rng = np.random.default_rng(0)
+    stems, rest = refine(clip, random_estimate(rng, 1, clip.duration_s), start_s=2.0, end_s=5.0)
+    first, last = 2 * clip.rate_hz, 5 * clip.rate_hz
+    for outside in (slice(0, first), slice(last, None)):
+        assert not stems[:, :, outside].any()
+        assert np.array_equal(rest[:, outside], clip.samples[:, outside])
+    assert float(np.abs(stems[0, :, first : first + 5]).max()) < 1e-2 * float(np.abs(stems).max())
+
+
+def test_true_magnitudes_separate(song, clip):
+    for index in (0, 1):
+        source = song.stems[index].audio
+        estimate = estimate_of_audio(source.mean(0)[None], (clip.samples - source).mean(0), clip.rate_hz)
+        stem = refine(clip, estimate)[0][0]
+        before, after = np.square(clip.samples - source).sum(), np.square(stem - source).sum()
+        assert 10 * np.log10(before / after) > 8
+
+
+def test_sensitivity_trades_level(clip):
+    estimate = random_estimate(np.random.default_rng(1), 1, clip.duration_s)
+    levels = [float(np.square(refine(clip, estimate, sensitivity=s)[0]).sum()) for s in (-1.0, 0.0, 1.0)]
+    assert levels[0] < levels[1] < levels[2]
+    with pytest.raises(InputError, match="sensitivity"):
+        refine(clip, estimate, sensitivity=2.0)
+
+
+@pytest.mark.parametrize(("format", "bits"), [("wav16", 16), ("wav24", 24), ("flac", 24)])
+@pytest.mark.parametrize("level", [0.5, 1.0])
+def test_integer_files_null_exactly(tmp_path, format, bits, level):
+    rng = np.random.default_rng(2)
+    song = AudioClip((rng.uniform(-1, 1, (2, 30000)) * level).astype(np.float32), 44100)
+    paths = [tmp_path / f"{name}" for name in ("a", "b", "rest")]
+    gain = write_stems(song, random_estimate(rng, 2, 0.7), paths[:-1], paths[-1], format=format)
+    steps = [np.rint(read(path).samples.astype(np.float64) * 2 ** (bits - 1)).astype(np.int64) for path in paths]
+    wanted = np.rint(song.samples * np.float64(2.0 ** (bits - 1) * gain)).astype(np.int64)
+    assert np.array_equal(sum(steps), wanted)
+    assert 0.3 < gain <= 1.0
+
+
+def test_float_files_null_and_stream_in_blocks(tmp_path):
+    rng = np.random.default_rng(3)
+    write(tmp_path / "song.wav", AudioClip(rng.uniform(-1, 1, (2, 200_000)).astype(np.float32), 48000))
+    with AudioReader(tmp_path / "song.wav") as song:
+        estimate = random_estimate(rng, 1, 4.2)
+        write_stems(song, estimate, [tmp_path / "stem.wav"], tmp_path / "rest.wav")
+        sizes = [block.rest.shape[1] for block in refine_blocks(song, estimate)]
+        whole = song.read()
+    total = read(tmp_path / "stem.wav").samples.astype(np.float64) + read(tmp_path / "rest.wav").samples
+    assert float(np.abs(total - whole).max()) < 1e-6
+    assert len(sizes) > 1
+    assert sum(sizes) == 200_000
+
+
+def test_quantise_gives_one_gain_for_what_would_clip():
+    stems = np.full((1, 1, 4), 1.5, np.float32)
+    song = np.full((1, 4), 0.9, np.float32)
+    steps, rest, gain = quantise(stems, song, 16)
+    assert gain < 1 / 1.5
+    assert np.abs(steps).max() < 2**15
+    assert np.array_equal(steps.sum(0) + rest, np.rint(song * np.float64(2**15 * gain)).astype(np.int64))
+
+
+def test_mono_loss_is_high_for_opposite_channels():
+    tone = np.sin(np.arange(4000) / 7).astype(np.float32)
+    assert mono_loss_db([np.stack([tone, tone])]) < -60
+    assert mono_loss_db([np.stack([tone, -0.9 * tone])]) > 20
+
+
+def test_a_part_becomes_as_loud_as_its_context():
+    rng = np.random.default_rng(5)
+    context = AudioClip(rng.normal(0, 0.05, (2, 88200)).astype(np.float32), 44100)
+    part = AudioClip(rng.normal(0, 0.2, (2, 88200)).astype(np.float32), 44100)
+    matched = loudness_match(part, context)
+    assert float(matched.samples.std()) == pytest.approx(0.05, rel=0.05)
+    silent = AudioClip(np.zeros_like(part.samples), 44100)
+    assert loudness_match(silent, context) is silent

@@ -30,6 +30,20 @@ from .nn.refiner import Refiner
 from .nn.spectral import SpectralAutoencoder
 
 _HEAD = 32  # width of an attention head of the published network
+# What reading, building or filling may raise on a file that someone damaged or made up.
+_FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SafetensorError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass
@@ -66,13 +80,17 @@ def load_model(path: str | Path, config: ModelConfig | None = None, device: str 
         raise CheckpointError(f"There is no model file {path}; check the path, or install the program again.")
     if path.stat().st_size == 0:
         raise CheckpointError(f"The model file {path.name} is empty; fetch it again.")
-    tensors, found = _read_safetensors(path) if _is_safetensors(path) else (_read_torch(path), None)
-    config = config or found or _config_of(tensors, path)
-    autoencoder, denoiser, refiner = _build(config)
-    for prefix, module in (("autoencoder.", autoencoder), ("denoiser.", denoiser), ("refiner.", refiner)):
-        if module is not None:
+    try:
+        tensors, found = _read_safetensors(path) if _is_safetensors(path) else (_read_torch(path), None)
+        config = config or found or _config_of(tensors, path)
+        autoencoder, denoiser, refiner = _build(config)
+        networks = {"autoencoder.": autoencoder, "denoiser.": denoiser} | ({"refiner.": refiner} if refiner else {})
+        for prefix, module in networks.items():
             _fill(module, tensors, prefix, path)
-            module.to(device).eval()
+    except _FAULTS as error:
+        raise _fault(path, error) from error
+    for module in networks.values():
+        module.to(device).eval()
     conditioner = {name: value for name, value in tensors.items() if name.startswith("conditioner.")}
     state = {name.removeprefix("conditioner."): value for name, value in conditioner.items()}
     return Model(config, autoencoder, denoiser, refiner, state, path)
@@ -104,8 +122,21 @@ def save_model(
     os.replace(aside, path)
 
 
+def _fault(path: Path, error: BaseException) -> CheckpointError:
+    if isinstance(error, PermissionError):
+        return CheckpointError(f"The model file {path} may not be read; change its permissions.")
+    if isinstance(error, MemoryError) or "can't allocate" in str(error):
+        return CheckpointError(f"There is not enough memory for {path.name}; close other programs and try again.")
+    return CheckpointError(f"{path.name} is truncated or damaged ({str(error)[:200]}); fetch it again.")
+
+
 def _build(config: ModelConfig) -> tuple[Any, Denoiser, Refiner | None]:
     """Autoencoder, denoiser and refiner; the large ones without memory of their own, which the file's tensors bring."""
+    sizes = config.denoiser
+    if sizes.heads < 1 or sizes.width % (2 * sizes.heads):
+        raise CheckpointError(f"A width of {sizes.width} is no even share for each of {sizes.heads} attention heads.")
+    if sizes.latent_channels != config.autoencoder.latent_channels:
+        raise CheckpointError("The model's autoencoder and denoiser do not have the same latent channels.")
     with torch.device("meta"):
         denoiser = Denoiser(config.denoiser)
     if isinstance(config.autoencoder, SpectralConfig):
@@ -118,18 +149,21 @@ def _build(config: ModelConfig) -> tuple[Any, Denoiser, Refiner | None]:
 def _fill(module: nn.Module, tensors: dict[str, Tensor], prefix: str, path: Path) -> None:
     state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
     wanted = module.state_dict()
-    for name, value in state.items():
-        if name in wanted and value.dtype != wanted[name].dtype:
-            state[name] = value.to(wanted[name].dtype)
     missing, extra = sorted(set(wanted) - set(state)), sorted(set(state) - set(wanted))
-    wrong = sorted(name for name in set(wanted) & set(state) if wanted[name].shape != state[name].shape)
+    wrong = sorted(name for name in set(wanted) & set(state) if not _alike(state[name], wanted[name]))
     if missing or extra or wrong:
         fault = "missing" if missing else "unknown" if extra else "misshapen"
         what = f"{prefix}{(missing or extra or wrong)[0]} is {fault}"
         raise CheckpointError(f"{path.name} does not fit its configuration ({what}); fetch another copy.")
+    state = {name: value.to(wanted[name].dtype) for name, value in state.items()}
     module.load_state_dict(state, assign=True)
     for parameter in module.parameters():
         parameter.requires_grad_(False)
+
+
+def _alike(value: Tensor, wanted: Tensor) -> bool:
+    kinds = value.is_floating_point() == wanted.is_floating_point() and not value.is_complex()
+    return value.shape == wanted.shape and value.layout == torch.strided and kinds
 
 
 # ---------------------------------------------------------------------------------------------------------- reading
@@ -142,21 +176,23 @@ def _is_safetensors(path: Path) -> bool:
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], ModelConfig]:
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        config = from_dict(json.loads(metadata["config"]))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path.name} is truncated or damaged ({error}); fetch it again.") from error
-    except KeyError as error:
-        raise CheckpointError(f"{path.name} holds no MGE-LDM configuration; it is another program's model.") from error
+    """Tensors in single precision, each converted as it is read, and the configuration."""
     tensors = {}
-    for name, value in stored.items():
-        if name.endswith(".int8"):
-            tensors[name.removesuffix(".int8")] = value.float() * stored[name.removesuffix("int8") + "scale"].float()
-        elif name.removesuffix(".scale") + ".int8" not in stored:
-            tensors[name] = value.float() if value.is_floating_point() else value
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata() or {}
+        if "config" not in metadata:
+            raise CheckpointError(f"{path.name} holds no MGE-LDM configuration; it is another program's model.")
+        config = from_dict(json.loads(metadata["config"]))
+        names = set(file.keys())
+        for name in sorted(names):
+            if name.endswith(".int8"):
+                scale = file.get_tensor(name.removesuffix("int8") + "scale").float()
+                tensors[name.removesuffix(".int8")] = file.get_tensor(name) * scale  # promoted as it is multiplied
+            elif name.removesuffix(".scale") + ".int8" not in names:
+                value = file.get_tensor(name)
+                tensors[name] = value.float() if value.is_floating_point() else value
+    if not isinstance(config, ModelConfig):
+        raise CheckpointError(f"{path.name} holds the configuration of a part, not of a model; fetch another copy.")
     return tensors, config
 
 
@@ -170,10 +206,8 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"{path.name} holds more than tensors and was not opened: it could run code. Use the published file."
         ) from error
-    except (RuntimeError, OSError, ValueError, EOFError, KeyError) as error:
-        raise CheckpointError(f"{path.name} is truncated or damaged ({error}); fetch it again.") from error
     state = content.get("state_dict") if isinstance(content, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
         raise CheckpointError(f"{path.name} holds no state_dict of tensors; it is another program's file.")
     tensors = _renamed(state)
     if not any(name.startswith("denoiser.") for name in tensors):

@@ -11,8 +11,10 @@ from mgeldm.progress import Reporter
 from mgeldm.refine import refine
 from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint, Region, Sampling
 
+WHOLE, STANDARD = Region(), Sampling()
 
-def stems_of(pipeline, clip, *prompts, region=Region(), sampling=Sampling()):
+
+def stems_of(pipeline, clip, *prompts, region=WHOLE, sampling=STANDARD):
     found = pipeline.extract(clip, Extract(prompts, region, sampling))
     return refine(clip, found.estimates, start_s=found.start_s, end_s=found.end_s)
 

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +22,7 @@ def test_windows_cover_the_region_and_stay_inside_the_song(total, window, share,
     starts = plan(first, stop, total, window, max(1, int(window * share)))
     assert starts[0] <= first
     assert starts[-1] + window >= stop
-    assert all(b - a <= window for a, b in zip(starts, starts[1:], strict=False))
+    assert all(b - a <= window for a, b in pairwise(starts))
     if total >= window:
         assert starts[0] >= 0
         assert starts[-1] + window <= total

@@ -30,8 +30,9 @@ class FeedForward(nn.Module):
 
     def __init__(self, width: int, multiple: float):
         super().__init__()
-        self.wide = nn.Linear(width, 2 * int(width * multiple))
-        self.narrow = nn.Linear(int(width * multiple), width)
+        inner = round(width * multiple)
+        self.wide = nn.Linear(width, 2 * inner)
+        self.narrow = nn.Linear(inner, width)
 
     def forward(self, x: Tensor) -> Tensor:
         value, gate = self.wide(x).chunk(2, -1)

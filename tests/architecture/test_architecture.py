@@ -1,0 +1,61 @@
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TRACKED = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+FILES = [ROOT / name for name in TRACKED.split("\0") if name and (ROOT / name).is_file()]
+SOURCES = [path for path in FILES if path.suffix == ".py"]
+
+
+def lint(*arguments: str) -> subprocess.CompletedProcess:
+    code = "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"
+    return subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
+
+
+def test_imports_go_one_way():
+    result = lint()
+    assert result.returncode == 0, result.stdout
+
+
+def test_a_planted_fault_is_caught(tmp_path):
+    """The contract that keeps sound cards out, turned against numpy, which the library does import."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8").replace('"sounddevice"]', '"numpy"]', 1)
+    (tmp_path / "planted.toml").write_text(text, encoding="utf-8")
+    assert lint("--config", str(tmp_path / "planted.toml")).returncode == 1
+
+
+@pytest.mark.parametrize("module", ["mgeldm", "mgeldm.cli", "mgeldm.requests", "mgeldm.audio", "mgeldm.refine"])
+def test_torch_is_not_imported_before_it_is_needed(module):
+    code = f"import {module}, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_folders_that_are_no_packages_stay_so():
+    for folder in ("model", "packaging", "resources", "tests"):
+        assert not (ROOT / folder / "__init__.py").exists()
+    assert not [path for path in SOURCES if re.search(r"^\s*(?:from|import) model\.", path.read_text(), re.MULTILINE)]
+
+
+def test_tracked_files_keep_their_budget():
+    assert sum(path.stat().st_size for path in FILES) <= 42 * 2**20
+
+
+def test_functions_fit_a_screen():
+    long = []
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            lines = getattr(node, "end_lineno", 0) - getattr(node, "lineno", 0)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and lines > 60:
+                long.append(f"{path.name}: {node.name}")
+    assert not long
+
+
+def test_nothing_is_left_for_later():
+    marks = re.compile("|".join(("TO" + "DO", "FIX" + "ME", "NotImplemented" + "Error", "for" + " now")))
+    found = [path.name for path in SOURCES if marks.search(path.read_text(encoding="utf-8"))]
+    assert not found

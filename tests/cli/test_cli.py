@@ -1,0 +1,199 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mgeldm.audio import AudioClip, read, write
+from mgeldm.cli import main
+
+
+@pytest.fixture
+def song_file(tmp_path, clip) -> Path:
+    path = tmp_path / "My Song.wav"
+    write(path, AudioClip(clip.samples[:, : 44100 * 7], 44100))
+    return path
+
+
+def run(*arguments) -> int:
+    try:
+        return main([str(argument) for argument in arguments])
+    except SystemExit as stop:  # argparse's own usage errors
+        return int(stop.code or 0)
+
+
+def test_extract_writes_stems_that_null(song_file, tmp_path, capsys):
+    out = tmp_path / "out"
+    status = run("extract", song_file, "--prompt", "the bass", "--prompt", "drums", "--out", out, "--json")
+    report = json.loads(capsys.readouterr().out)
+    assert status == 0
+    names = ["My Song - the bass.wav", "My Song - drums.wav", "My Song - rest.wav"]
+    assert [Path(f).name for f in report["files"]] == names
+    total = sum(read(out / name).samples.astype(np.float64) for name in names)
+    assert np.abs(total - read(song_file).samples).max() < 1e-6
+    assert {"seconds", "real_time_factor", "device", "model"} <= set(report)
+    assert len(report["model"]["sha256"]) == 64
+
+
+def test_a_region_keeps_the_songs_length(song_file, tmp_path):
+    out = tmp_path / "out"
+    region = ("--start", 2, "--end", 4)
+    assert run("extract", song_file, "--prompt", "bass", "--out", out, *region, "--format", "flac") == 0
+    stem, rest = read(out / "My Song - bass.flac"), read(out / "My Song - rest.flac")
+    assert stem.samples.shape == rest.samples.shape == (2, 44100 * 7)
+    assert not stem.samples[:, : 2 * 44100].any()
+    assert not stem.samples[:, 4 * 44100 :].any()
+
+
+def test_equal_and_strange_prompts_become_file_names(song_file, tmp_path):
+    out = tmp_path / "out"
+    prompts = ["AC/DC guitar", "Bass", "bass", "スライドギター", "x" * 900]
+    arguments = [part for prompt in prompts for part in ("--prompt", prompt)]
+    assert run("extract", song_file, *arguments, "--out", out, "--end", 1) == 0
+    assert len(list(out.iterdir())) == 6
+    assert all(len(path.name.encode()) <= 255 for path in out.iterdir())
+
+
+def test_a_rerun_replaces_its_own_files(song_file, tmp_path):
+    out = tmp_path / "out"
+    for _ in range(2):
+        assert run("extract", song_file, "--prompt", "bass", "--out", out) == 0
+    assert len(list(out.iterdir())) == 2
+
+
+def test_every_other_task_writes_its_files(song_file, tmp_path, capsys):
+    out, few = tmp_path / "out", ("--steps", 2, "--out", tmp_path / "out")
+    assert run("impute", song_file, "--prompt", "rhodes", "--prompt", "bass", "--start", 1, "--end", 5, *few) == 0
+    assert run("accompany", song_file, "--prompt", "drums", *few) == 0
+    assert run("inpaint", song_file, "--prompt", "lead", "--start", 2, "--end", 4, *few, "--format", "wav16") == 0
+    assert run("generate", "--prompt", "funk", "--duration", 3, *few) == 0
+    assert run("extract", song_file, "--prompt", "vocals", "--raw", *few) == 0
+    part = read(out / "My Song - rhodes.wav")
+    assert part.samples.shape == (2, 44100 * 7)
+    assert not part.samples[:, :44100].any()
+    song, inpainted = read(song_file), read(out / "My Song - inpainted.wav")
+    outside = np.r_[0 : 2 * 44100, 4 * 44100 : 7 * 44100]
+    assert np.abs(song.samples[:, outside] - inpainted.samples[:, outside]).max() <= 2 / 2**15
+    assert read(out / "funk.wav").duration_s == pytest.approx(3.0)
+
+
+def test_models_verifies(capsys):
+    assert run("models") == 0
+    assert "SHA-256" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--prompt", ""], "empty"),
+        ([], "no prompt"),
+        (["--prompt", "x" * 10_240], "characters"),
+        (["--prompt", "bass", "--start", "5", "--end", "3"], "not after the start"),
+        (["--prompt", "bass", "--start", "100"], "lasts 7"),
+        (["--prompt", "bass", "--sensitivity", "7"], "sensitivity"),
+        (["--prompt", "bass", "--steps", "0"], "steps"),
+        (["--prompt", "bass", "--quality", "superb"], "quality"),
+        (["--prompt", "bass", "--device", "abacus"], "device"),
+    ],
+)
+def test_bad_usage_is_one_sentence_and_status_2(song_file, tmp_path, capsys, arguments, says):
+    assert run("extract", song_file, "--out", tmp_path / "out", *arguments) == 2
+    told = capsys.readouterr().err
+    assert says in told
+    assert "Traceback" not in told
+    assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
+
+
+def bad_files(folder: Path) -> dict[str, Path]:
+    tone = np.sin(np.arange(44100) / 20).astype(np.float32)[None]
+    paths = {name: folder / f"{name}.wav" for name in ("empty", "text", "truncated", "nan", "one", "folder")}
+    paths["empty"].write_bytes(b"")
+    paths["text"].write_text("this is no sound")
+    write(folder / "whole.wav", AudioClip(tone, 44100))
+    paths["truncated"].write_bytes((folder / "whole.wav").read_bytes()[:30])
+    broken = tone.copy()
+    broken[0, 300:] = np.nan
+    write(paths["nan"], AudioClip(broken, 44100))
+    write(paths["one"], AudioClip(tone[:, :1], 44100))
+    paths["folder"].mkdir()
+    return paths | {"missing": folder / "missing.wav"}
+
+
+@pytest.mark.parametrize("kind", ["empty", "text", "truncated", "nan", "one", "folder", "missing"])
+def test_bad_files_say_what_is_wrong(tmp_path, capsys, kind):
+    path = bad_files(tmp_path)[kind]
+    assert run("extract", path, "--prompt", "bass", "--out", tmp_path / "out") == 2
+    told = capsys.readouterr().err
+    assert path.name in told or kind == "folder"
+    assert "Traceback" not in told
+    assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
+
+
+def test_loud_silent_and_many_channelled_songs_are_fine(tmp_path):
+    rng = np.random.default_rng(0)
+    songs = {
+        "silent": np.zeros((2, 44100)),
+        "clipped": np.clip(rng.normal(0, 3, (2, 44100)), -1, 1),
+        "eight": rng.normal(0, 0.1, (8, 44100)),
+    }
+    for name, samples in songs.items():
+        write(tmp_path / f"{name}.wav", AudioClip(samples.astype(np.float32), 44100))
+        assert run("extract", tmp_path / f"{name}.wav", "--prompt", "bass", "--out", tmp_path / name) == 0
+        total = sum(read(path).samples.astype(np.float64) for path in (tmp_path / name).iterdir())
+        assert np.abs(total - samples).max() < 1e-6
+
+
+def test_a_song_with_emoji_and_a_long_name(tmp_path, song_file):
+    strange = tmp_path / ("🎸" + "x" * 200 + ".wav")
+    song_file.rename(strange)
+    assert run("extract", strange, "--prompt", "🎹 piano " * 30, "--out", tmp_path / "öut 🎧", "--end", 1) == 0
+    assert len(list((tmp_path / "öut 🎧").iterdir())) == 2
+
+
+def test_a_missing_or_damaged_model_is_status_1(tmp_path, song_file, capsys):
+    (tmp_path / "bad.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{nothing}")
+    for model in ("missing.ckpt", "bad.safetensors"):
+        arguments = ["--prompt", "bass", "--out", tmp_path / "out", "--model", tmp_path / model]
+        assert run("extract", song_file, *arguments) == 1
+        assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_folder_that_is_a_file_is_said(tmp_path, song_file, capsys):
+    (tmp_path / "out").write_text("not a folder")
+    assert run("extract", song_file, "--prompt", "bass", "--out", tmp_path / "out") == 1
+    assert "out" in capsys.readouterr().err
+
+
+def test_a_full_disk_leaves_nothing_partial(tmp_path, song_file, capsys, monkeypatch):
+    import errno
+
+    from mgeldm.audio import _WavSink
+
+    written, original = [], _WavSink.write
+
+    def full(self, samples):
+        written.append(1)
+        if len(written) > 4:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        original(self, samples)
+
+    monkeypatch.setattr(_WavSink, "write", full)
+    assert run("extract", song_file, "--prompt", "bass", "--out", tmp_path / "out") == 1
+    assert "room" in capsys.readouterr().err
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize("attempt", range(2))
+def test_an_interrupted_run_leaves_no_partial_file(tmp_path, song_file, attempt):
+    command = [sys.executable, "-m", "mgeldm.cli", "generate", "--duration", "600", "--quality", "best"]
+    process = subprocess.Popen([*command, "--out", str(tmp_path / "out")], stderr=subprocess.PIPE, text=True)
+    time.sleep(4 + attempt)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in told
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())

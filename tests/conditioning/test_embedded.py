@@ -1,0 +1,87 @@
+import pytest
+import torch
+from mgeldm.conditioning.embedded import EmbeddedConditioner, WordPiece, WordTable, contrastive_loss
+from mgeldm.data.captions import CAPTIONS, HELD_OUT_CAPTIONS
+from mgeldm.errors import CheckpointError
+from mgeldm.pipeline import EMBEDDED_PATH
+
+WORDS = EMBEDDED_PATH.with_name("words.safetensors")
+
+
+@pytest.fixture(scope="module")
+def conditioner(pipeline):
+    return pipeline.conditioner
+
+
+def test_the_longest_piece_that_fits_is_taken():
+    pieces = WordPiece(["[UNK]", "gui", "guitar", "##s", "##tar", "!", "##r"])
+    assert [pieces("Guitars!"), pieces("guis"), pieces("gu"), pieces("gúitar")] == [[2, 3, 5], [1, 3], [0], [2]]
+
+
+def test_words_that_mean_alike_lie_together():
+    table = WordTable.load(WORDS)
+    near = table.mean(["guitar", "electric guitar riff", "vocals", "female singer", "drums", "snare and cymbals"])
+    likeness = near @ near.T
+    for first in (0, 2, 4):
+        others = [i for i in range(6) if i not in (first, first + 1)]
+        assert float(likeness[first, first + 1]) > float(likeness[first, others].max())
+
+
+def test_vectors_have_length_one_and_texts_are_remembered(conditioner):
+    vectors = conditioner.embed_text(["the bass", "Schlagzeug", "", "🎸", "the bass"])
+    assert vectors.shape == (5, 512)
+    assert torch.allclose(vectors.norm(dim=1), torch.ones(5), atol=1e-4)
+    assert torch.equal(vectors[0], vectors[4])
+
+
+def test_phrases_never_trained_on_name_the_right_class(conditioner):
+    labels = [label for label in CAPTIONS if label != "other"]
+    centres = torch.stack([conditioner.embed_text(list(CAPTIONS[label])).mean(0) for label in labels])
+    phrases = [(label, phrase) for label in labels for phrase in HELD_OUT_CAPTIONS[label]]
+    found = (conditioner.embed_text([phrase for _, phrase in phrases]) @ centres.T).argmax(1)
+    right = sum(labels[i] == label for i, (label, _) in zip(found.tolist(), phrases, strict=True))
+    assert right / len(phrases) >= 0.9
+
+
+def test_a_sounds_level_does_not_matter(conditioner):
+    mel = torch.rand(3, 128, 64)
+    assert torch.allclose(conditioner.embed_audio(mel), conditioner.embed_audio(mel * 0.3), atol=1e-4)
+    assert bool(torch.isfinite(conditioner.embed_audio(torch.zeros(1, 128, 4))).all())
+
+
+def test_the_state_round_trips_and_faults_are_said(conditioner):
+    state = conditioner.state("conditioner.")
+    again = EmbeddedConditioner.from_state(state, "conditioner.")
+    assert torch.allclose(again.embed_text(["slap bass"]), conditioner.embed_text(["slap bass"]), atol=1e-6)
+    with pytest.raises(CheckpointError, match="word table"):
+        EmbeddedConditioner.from_state({})
+    del state["conditioner.text.out.weight"]
+    with pytest.raises(CheckpointError, match="towers"):
+        EmbeddedConditioner.from_state(state, "conditioner.")
+
+
+def test_a_missing_table_is_said(tmp_path):
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        WordTable.load(tmp_path / "nothing.safetensors")
+
+
+def test_the_loss_is_zero_where_texts_pick_their_sounds():
+    vectors, labels = torch.eye(4)[[0, 0, 1, 2]], torch.tensor([0, 0, 1, 2])
+    scale = torch.tensor(100.0).log()
+    assert float(contrastive_loss(vectors, vectors, labels, scale)) == pytest.approx(0.0, abs=1e-4)
+    assert float(contrastive_loss(vectors, vectors.roll(1, 0), labels, scale)) > 1
+
+
+def test_a_few_steps_of_training_help():
+    torch.manual_seed(0)
+    conditioner = EmbeddedConditioner(WordTable.load(WORDS)).train()
+    texts, labels = ["drums", "bass", "flute", "piano"], torch.arange(4)
+    mel = torch.rand(4, 128, 32) * torch.linspace(0, 1, 128).roll(20)[:, None] ** torch.arange(1, 5)[:, None, None]
+    optimiser = torch.optim.Adam(conditioner.parameters(), 1e-3)
+    losses = []
+    for _ in range(12):
+        losses.append(conditioner.loss(texts, mel, labels))
+        optimiser.zero_grad()
+        losses[-1].backward()
+        optimiser.step()
+    assert float(losses[-1].detach()) < 0.6 * float(losses[0].detach())

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+from mgeldm.errors import InputError
+from mgeldm.evaluation.baselines import BASELINES, ideal_mask, low_pass, percussive
+from mgeldm.evaluation.bench import bench
+from mgeldm.evaluation.extraction import evaluate
+from mgeldm.evaluation.metrics import bootstrap, log_mel_l1, sdr_db, si_sdr_db
+
+RNG = np.random.default_rng(0)
+NOISE = RNG.normal(0, 0.1, (2, 44100))
+
+
+def test_sdr_of_known_errors():
+    assert sdr_db(NOISE, np.zeros_like(NOISE)) == pytest.approx(0, abs=1e-6)
+    assert sdr_db(NOISE, NOISE * 0.9) == pytest.approx(20, abs=1e-3)
+    assert sdr_db(NOISE, NOISE) > 90
+
+
+def test_si_sdr_ignores_level():
+    assert si_sdr_db(NOISE, NOISE * 0.1) > 60
+    other = RNG.normal(0, 0.1, NOISE.shape)
+    assert si_sdr_db(NOISE, NOISE + other) == pytest.approx(0, abs=0.5)
+
+
+def test_log_mel_l1_of_a_gain_is_its_logarithm():
+    assert log_mel_l1(NOISE, NOISE * np.e, 44100) == pytest.approx(1.0, abs=0.01)
+    assert log_mel_l1(NOISE, NOISE, 44100) == 0
+
+
+def test_baselines_do_what_they_say():
+    time = np.arange(44100) / 44100
+    low, high = np.sin(2 * np.pi * 60 * time)[None], np.sin(2 * np.pi * 2000 * time)[None]
+    assert sdr_db(low, low_pass(low + high, 44100)) > 15
+    clicks = np.zeros((1, 44100))
+    clicks[0, 2000::4000] = 1.0
+    assert sdr_db(clicks, percussive(clicks + 0.2 * high, 44100)) > 3
+    assert sdr_db(low, ideal_mask(low + high, low, 44100)) > 15
+    assert all(method(NOISE, 44100).shape == NOISE.shape for method in BASELINES.values())
+
+
+def test_an_interval_holds_the_mean():
+    values = RNG.normal(3, 1, 200).tolist()
+    low, high = bootstrap(values, np.random.default_rng(0))
+    assert low < np.mean(values) < high
+    assert high - low < 0.5
+
+
+def test_the_table_names_every_class(pipeline):
+    result = evaluate(pipeline, None, None, 1)
+    classes = result["sets"]["synthetic"]
+    assert classes
+    for label, row in classes.items():
+        assert f"| {label} |" in result["text"]
+        assert row["sdr_db"]["silence"] == pytest.approx(0, abs=1e-6)
+        assert row["sdr_db"]["ideal mask"] > row["sdr_db"]["mixture"]
+
+
+def test_a_missing_folder_is_said(pipeline, tmp_path):
+    with pytest.raises(InputError, match="no song"):
+        evaluate(pipeline, tmp_path, None, 1)
+
+
+def test_the_benchmark_prints_ratios(pipeline):
+    rows = bench(pipeline, 8.0)["rows"]
+    assert len(rows) == 8
+    assert all(value > 0 for value in rows.values())

@@ -1,5 +1,9 @@
+from dataclasses import replace
+
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mgeldm.config import EMBEDDED, DenoiserConfig
 from mgeldm.nn.dit import Denoiser
 
@@ -54,6 +58,42 @@ def test_items_of_a_batch_do_not_see_each_other(embedded):
     z, tau, cond = torch.randn(3, 12, 9), torch.rand(3, 3), torch.randn(3, 3, 8)
     alone = torch.cat([embedded(z[i : i + 1], tau[i : i + 1], cond[i : i + 1]) for i in range(3)])
     assert torch.allclose(embedded(z, tau, cond), alone, atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_frame_is_normed_by_itself(embedded):
+    """Unlike the published group norm over time, that of the embedded form never sees another frame."""
+    x = torch.randn(1, 9, 96)
+    norm = embedded.blocks[0].attention_norm
+    assert torch.allclose(norm(x)[:, 4:5], norm(x[:, 4:5]), atol=1e-5)
+
+
+def test_a_new_embedded_block_lets_every_layer_of_it_learn():
+    """The modulation starts at zero, so that it cannot upset a block, and yet nothing in a block is stuck."""
+    torch.manual_seed(0)
+    config = replace(EMBEDDED.denoiser, width=96, depth=2, heads=3)
+    denoiser = Denoiser(config)
+    z, tau, cond = torch.randn(2, 192, 5), torch.rand(2, 3, 5), torch.randn(2, 3, 512)
+    denoiser(z, tau, cond).square().mean().backward()
+    for name, parameter in denoiser.blocks.named_parameters():
+        assert float(parameter.grad.abs().max()) > 0, name
+
+
+@settings(max_examples=20, deadline=None)
+@given(data=st.data(), form=st.booleans())
+@torch.no_grad()
+def test_any_sizes_keep_the_shape(data, form):
+    batch, tracks, latent, share, frames, dim = (data.draw(st.integers(1, 4)) for _ in range(6))
+    head = data.draw(st.sampled_from([32, 64]))
+    heads = tracks * share
+    config = DenoiserConfig(latent, tracks, heads * head, 1, heads, dim, 2 * data.draw(st.integers(1, 4)), 1.5, form)
+    z, cond = torch.randn(batch, tracks * latent, frames), torch.randn(batch, tracks, dim)
+    shapes = [(batch,), (batch, tracks)] + [(batch, tracks, frames)] * form
+    denoiser = Denoiser(config).eval()
+    for shape in shapes:
+        v = denoiser(z, torch.rand(shape), cond)
+        assert v.shape == z.shape
+        assert v.isfinite().all()
 
 
 def test_the_embedded_sizes_are_what_the_shipped_file_says(pipeline):

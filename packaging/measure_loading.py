@@ -19,18 +19,28 @@ from mgeldm.config import PUBLISHED, ModelConfig
 from mgeldm.nn.dit import Denoiser
 from mgeldm.nn.oobleck import OobleckAutoencoder
 
+# The peak is the process's own: Linux's ru_maxrss would carry over that of the process which started it.
 _LOAD = """
-import resource, sys, time
-import torch
+import re, sys, time
+import psutil, torch
 from mgeldm.checkpoint import load_model
 from mgeldm.nn import dit, oobleck
-before, began_s = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
-model = load_model(sys.argv[1])
-seconds, loaded = time.perf_counter() - began_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+def peak():
+    if sys.platform == "linux":
+        with open("/proc/self/status") as status:
+            return int(re.search(r"VmHWM:\\s*(\\d+) kB", status.read())[1]) * 1024
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset
+    import resource
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+load_model(sys.argv[1])  # what torch imports on its first load is not the model's
+before, began_s = peak(), time.perf_counter()
+model = load_model(sys.argv[2])
+seconds, loaded = time.perf_counter() - began_s, peak()
 total = sum(float(p.sum()) for m in (model.denoiser, model.autoencoder) for p in m.parameters())
-unit = 1 if sys.platform == "darwin" else 1024
-read = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print((loaded - before) * unit, (read - before) * unit, seconds)
+print(loaded - before, peak() - before, seconds)
 """
 
 # Our name of each of the denoiser's tensors (a pattern) and the published one.
@@ -85,8 +95,12 @@ def write(path: Path, config: ModelConfig, half: bool = False) -> int:
 
 
 def peaks(path: Path) -> tuple[int, int, float]:
-    """Bytes at most resident, above the imports, after loading and after reading every weight; seconds to load."""
-    done = subprocess.run([sys.executable, "-c", _LOAD, path], capture_output=True, text=True, check=True)
+    """Bytes at most resident after loading, and after reading every weight; seconds to load.
+
+    Counted above a process that has loaded a small model.
+    """
+    small = Path(__file__).parents[1] / "tests" / "vectors" / "unwrapped_DiT.ckpt"
+    done = subprocess.run([sys.executable, "-c", _LOAD, small, path], capture_output=True, text=True, check=True)
     loaded, read, seconds = done.stdout.split()
     return int(loaded), int(read), float(seconds)
 

@@ -30,6 +30,7 @@ from .nn.refiner import Refiner
 from .nn.spectral import SpectralAutoencoder
 
 _HEAD = 32  # width of an attention head of the published network
+_LOT = 32  # tensors converted through one mapping of the file
 # What reading, building or filling may raise on a file that someone damaged or made up.
 _FAULTS = (
     ArithmeticError,
@@ -113,7 +114,7 @@ def save_model(
         value = value.detach().cpu()
         if int8 and name.startswith(int8) and value.is_floating_point() and value.squeeze(-1).ndim == 2:
             rows = value.flatten(1).abs().amax(1).clamp(min=1e-8) / 127
-            scale = rows.view(-1, *[1] * (value.ndim - 1))
+            scale = rows.float().view(-1, *[1] * (value.ndim - 1))
             stored[name + ".int8"], stored[name + ".scale"] = (value / scale).round().to(torch.int8), scale
             continue
         stored[name] = (value.half() if half and value.is_floating_point() else value).contiguous()
@@ -176,23 +177,32 @@ def _is_safetensors(path: Path) -> bool:
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], ModelConfig]:
-    """Tensors in single precision, each converted as it is read, and the configuration."""
-    tensors = {}
+    """Tensors in single precision and the configuration.
+
+    What is stored in single precision stays mapped. The rest is converted a few tensors at a time, each lot through
+    a mapping of its own: the pages of a mapping stay in memory until it is closed.
+    """
     with safe_open(path, "pt") as file:
         metadata = file.metadata() or {}
         if "config" not in metadata:
             raise CheckpointError(f"{path.name} holds no MGE-LDM configuration; it is another program's model.")
         config = from_dict(json.loads(metadata["config"]))
-        names = set(file.keys())
-        for name in sorted(names):
-            if name.endswith(".int8"):
-                scale = file.get_tensor(name.removesuffix("int8") + "scale").float()
-                tensors[name.removesuffix(".int8")] = file.get_tensor(name) * scale  # promoted as it is multiplied
-            elif name.removesuffix(".scale") + ".int8" not in names:
-                value = file.get_tensor(name)
-                tensors[name] = value.float() if value.is_floating_point() else value
+        names = sorted(file.keys())
+        whole = {name for name in names if file.get_slice(name).get_dtype() == "F32"}
+        tensors = {name: file.get_tensor(name) for name in names if name in whole}
     if not isinstance(config, ModelConfig):
         raise CheckpointError(f"{path.name} holds the configuration of a part, not of a model; fetch another copy.")
+    others = [name for name in names if name not in whole]
+    for first in range(0, len(others), _LOT):
+        with safe_open(path, "pt") as file:
+            for name in others[first : first + _LOT]:
+                value = file.get_tensor(name)
+                if name.endswith(".int8"):
+                    scale = tensors.pop(name.removesuffix("int8") + "scale")
+                    tensors[name.removesuffix(".int8")] = value * scale  # promoted as it is multiplied
+                else:
+                    tensors[name] = value.float() if value.is_floating_point() else value.clone()
+                del value
     return tensors, config
 
 

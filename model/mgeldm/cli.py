@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -358,5 +359,14 @@ def _train(args: argparse.Namespace) -> None:
     train_from(args.recipe, args.config)
 
 
+def run() -> None:
+    """The program: `main`, and out."""
+    status = main()
+    if status == INTERRUPTED:  # Python would die of the signal itself if it fell into an import, handled or not
+        sys.stdout.flush()
+        os._exit(INTERRUPTED)
+    sys.exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

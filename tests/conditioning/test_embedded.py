@@ -20,7 +20,7 @@ def test_the_longest_piece_that_fits_is_taken():
 
 def test_words_that_mean_alike_lie_together():
     table = WordTable.load(WORDS)
-    near = table.mean(["guitar", "electric guitar riff", "vocals", "female singer", "drums", "snare and cymbals"])
+    near = table.mean(["guitar", "electric guitar riff", "singing", "female singer", "drums", "a drum kit"])
     likeness = near @ near.T
     for first in (0, 2, 4):
         others = [i for i in range(6) if i not in (first, first + 1)]

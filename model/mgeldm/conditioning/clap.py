@@ -1,0 +1,166 @@
+"""LAION's CLAP through transformers' `ClapModel`: the text and audio space of the published weights (PAPER: networks).
+
+The network is the same as laion-clap's; the checkpoint's tensors are renamed here. transformers is imported when the
+first CLAP model is loaded, and nothing asks the network.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import CheckpointError
+
+RATE_HZ = 48000
+LONGEST_S = 10
+VOCABULARY = 50265  # of RoBERTa; transformers silently makes up a tiny one where its files are missing
+CHECKPOINT = "music_audioset_epoch_15_esc_90.14.pt"
+TOKENIZER_FILES = ("vocab.json", "merges.txt")
+
+# HTSAT-base without fusion, as in LAION's music checkpoints.
+AUDIO_CONFIG = {
+    "patch_embeds_hidden_size": 128,
+    "hidden_size": 1024,
+    "depths": [2, 2, 12, 2],
+    "num_attention_heads": [4, 8, 16, 32],
+}
+TEXT_CONFIG = {"vocab_size": VOCABULARY}
+
+# What laion-clap calls a tensor, and what transformers does.
+_NAMES = (
+    (r"^text_branch\.", "text_model."),
+    (r"^audio_branch\.", "audio_model.audio_encoder."),
+    (r"^(text|audio)_projection\.0\.", r"\1_projection.linear1."),
+    (r"^(text|audio)_projection\.2\.", r"\1_projection.linear2."),
+    (r"\.bn0\.", ".batch_norm."),
+    (r"\.norm1\.", ".layernorm_before."),
+    (r"\.norm2\.", ".layernorm_after."),
+    (r"\.mlp\.fc1\.", ".intermediate.dense."),
+    (r"\.mlp\.fc2\.", ".output.dense."),
+    (r"\.attn\.proj\.", ".attention.output.dense."),
+    (r"\.attn\.", ".attention.self."),
+)
+# Spectrogram tables, classification heads, and transforms that embeddings do not pass.
+_UNUSED = re.compile(
+    r"spectrogram_extractor|logmel_extractor|tscam_conv|audio_branch\.head\.|(text|audio)_transform\.|attn_mask$"
+    r"|position_ids$|logit_scale"
+)
+# What transformers computes by itself, or embeddings do not pass.
+_COMPUTED = re.compile(r"position_ids|token_type_ids|logit_scale|relative_position_index")
+
+
+class ClapConditioner:
+    """Text and audio to unit vectors of 512 dimensions.
+
+    Args:
+        network: transformers' `ClapModel`.
+        tokenizer: RoBERTa's.
+    """
+
+    audio_input: Literal["mel", "audio"] = "audio"
+
+    def __init__(self, network: Any, tokenizer: Any):
+        self.network, self.tokenizer = network.eval(), tokenizer
+        self._texts: dict[str, Tensor] = {}
+        from transformers import ClapFeatureExtractor
+
+        self.features = ClapFeatureExtractor(
+            feature_size=64, sampling_rate=RATE_HZ, hop_length=480, max_length_s=LONGEST_S, fft_window_size=1024,
+            frequency_min=50, frequency_max=14000, truncation="rand_trunc", padding="repeatpad",
+        )  # fmt: skip
+
+    @classmethod
+    def load(cls, folder: str | Path) -> ClapConditioner:
+        """Read a folder with LAION's checkpoint (a .pt file) and RoBERTa's vocab.json and merges.txt.
+
+        Raises:
+            CheckpointError: A file is missing, damaged or foreign, or transformers is not installed.
+        """
+        folder = Path(folder)
+        missing = [name for name in TOKENIZER_FILES if not (folder / name).is_file()]
+        checkpoints = sorted(folder.glob("*.pt")) if folder.is_dir() else []
+        if missing or not checkpoints:
+            wanted = missing[0] if missing else CHECKPOINT
+            raise CheckpointError(
+                f"{folder} lacks {wanted}; CLAP needs LAION's {CHECKPOINT} and the {' and '.join(TOKENIZER_FILES)} of "
+                "RoBERTa-base in one folder."
+            )
+        try:
+            from transformers import RobertaTokenizerFast
+        except ImportError as error:
+            raise CheckpointError("CLAP needs the package transformers; install mgeldm-desktop[clap].") from error
+        files = {f"{name.split('.')[0]}_file": str(folder / name) for name in TOKENIZER_FILES}
+        tokenizer = RobertaTokenizerFast(**files)
+        if len(tokenizer) != VOCABULARY:
+            raise CheckpointError(f"{folder} holds a vocabulary of {len(tokenizer)} pieces; RoBERTa has {VOCABULARY}.")
+        return cls(read_network(checkpoints[0]), tokenizer)
+
+    @torch.inference_mode()
+    def embed_text(self, texts: list[str]) -> Tensor:
+        """Unit vectors of the texts [batch, 512], remembered."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._texts]
+        if new:
+            tokens = self.tokenizer(new, padding="max_length", truncation=True, max_length=77, return_tensors="pt")
+            found = self.network.get_text_features(**tokens)
+            self._texts |= dict(zip(new, nn.functional.normalize(found, dim=-1), strict=True))
+        return torch.stack([self._texts[text] for text in texts])
+
+    @torch.inference_mode()
+    def embed_audio(self, audio: Tensor) -> Tensor:
+        """Unit vectors [batch, 512] of mono sounds at 48 kHz [batch, samples]; the first 10 s are heard."""
+        audio = audio[:, : LONGEST_S * RATE_HZ]
+        quantised = (audio.clamp(-1, 1) * 32767).to(torch.int16).float() / 32767  # as laion-clap hears files
+        found = self.features(list(quantised.numpy()), sampling_rate=RATE_HZ, return_tensors="pt")
+        return nn.functional.normalize(self.network.get_audio_features(input_features=found["input_features"]), dim=-1)
+
+
+def read_network(path: Path) -> Any:
+    """transformers' `ClapModel` with the weights of LAION's checkpoint.
+
+    Raises:
+        CheckpointError: The file is damaged, foreign, or holds code.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(f"{path.name} holds more than tensors and was not opened; use {CHECKPOINT}.") from error
+    except (RuntimeError, OSError, ValueError, EOFError) as error:
+        raise CheckpointError(f"{path.name} is damaged ({error}); fetch it again.") from error
+    state = content.get("state_dict", content) if isinstance(content, dict) else {}
+    network = build_network()
+    tensors = renamed({name.removeprefix("module."): value for name, value in state.items()})
+    lacking, extra = network.load_state_dict(tensors, strict=False)
+    lacking = [name for name in lacking if not _COMPUTED.search(name)]
+    if lacking or extra:
+        wrong = (lacking or extra)[0]
+        raise CheckpointError(f"{path.name} is no CLAP of LAION's music kind ({wrong}); use {CHECKPOINT}.")
+    return network
+
+
+def build_network(audio: dict[str, Any] | None = None, text: dict[str, Any] | None = None) -> Any:
+    """An untrained `ClapModel`, of LAION's sizes unless told otherwise."""
+    from transformers import ClapConfig, ClapModel
+
+    return ClapModel(ClapConfig(text_config=text or TEXT_CONFIG, audio_config=audio or AUDIO_CONFIG))
+
+
+def renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """laion-clap's tensors under transformers' names; joined query, key and value come apart."""
+    tensors = {}
+    for name, value in state.items():
+        if _UNUSED.search(name):
+            continue
+        for pattern, ours in _NAMES:
+            if not (name.startswith("text_model.") and ".attn." in pattern):
+                name = re.sub(pattern, ours, name)
+        if ".qkv." in name:
+            for part, piece in zip(("query", "key", "value"), value.chunk(3), strict=True):
+                tensors[name.replace(".qkv.", f".{part}.")] = piece
+        else:
+            tensors[name] = value
+    return tensors

@@ -1,0 +1,106 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mgeldm.conditioning.clap import CHECKPOINT, ClapConditioner, build_network, read_network, renamed
+from mgeldm.errors import CheckpointError
+
+AUDIO = {"patch_embeds_hidden_size": 16, "hidden_size": 128, "depths": [1] * 4, "num_attention_heads": [2] * 4}
+TEXT = {"vocab_size": 300, "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return build_network(AUDIO, TEXT).eval()
+
+
+def as_laion_calls_it(network) -> dict[str, torch.Tensor]:
+    """A network's tensors under laion-clap's names, written from its side, with what our map leaves out."""
+    state, theirs = network.state_dict(), {}
+    for name, value in state.items():
+        if name.startswith("text_model."):
+            theirs[name.replace("text_model.", "text_branch.")] = value
+            continue
+        name = name.replace("audio_model.audio_encoder.", "audio_branch.").replace("batch_norm", "bn0")
+        name = re.sub(r"(text|audio)_projection\.linear(\d)", lambda m: f"{m[1]}_projection.{2 * int(m[2]) - 2}", name)
+        for ours, original in {
+            "layernorm_before": "norm1", "layernorm_after": "norm2", "attention.output.dense": "attn.proj",
+            "attention.self": "attn", "intermediate.dense": "mlp.fc1", "output.dense": "mlp.fc2",
+        }.items():  # fmt: skip
+            name = name.replace(ours, original)
+        theirs[name] = value
+    for name in [n for n in theirs if ".attn.query." in n]:
+        parts = [theirs.pop(name.replace("query", part)) for part in ("query", "key", "value")]
+        theirs[name.replace("query", "qkv")] = torch.cat(parts)
+    theirs |= {"audio_branch.tscam_conv.weight": torch.ones(2), "audio_transform.sequential.0.weight": torch.ones(2)}
+    return theirs | {"audio_branch.logmel_extractor.melW": torch.ones(2), "logit_scale_t": torch.ones(1)}
+
+
+def test_every_tensor_finds_its_place(network):
+    again = build_network(AUDIO, TEXT)
+    lacking, extra = again.load_state_dict(renamed(as_laion_calls_it(network)), strict=False)
+    assert not extra
+    assert all(re.search("logit_scale|position_ids|token_type_ids|relative_position_index", n) for n in lacking)
+    for name, value in again.state_dict().items():
+        if "logit_scale" not in name:
+            assert torch.equal(value, network.state_dict()[name]), name
+
+
+def test_embeddings_are_unit_vectors_and_remembered(network):
+    calls = []
+
+    def tokenizer(texts, **more):
+        calls.append(texts)
+        tokens = torch.tensor([[len(t) % 250 + 4, 5, 6] for t in texts])
+        return {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+
+    conditioner = ClapConditioner(network, tokenizer)
+    text = conditioner.embed_text(["the bass", "drums", "the bass"])
+    conditioner.embed_text(["drums"])
+    assert calls == [["the bass", "drums"]]
+    assert torch.equal(text[0], text[2])
+    audio = conditioner.embed_audio(torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (2, 48000)).astype("f4")))
+    for vectors in (text, audio):
+        assert vectors.shape[1] == 512
+        assert torch.allclose(vectors.norm(dim=1), torch.ones(len(vectors)), atol=1e-4)
+
+
+def test_missing_files_are_named(tmp_path):
+    with pytest.raises(CheckpointError, match=r"vocab\.json"):
+        ClapConditioner.load(tmp_path)
+    (tmp_path / "vocab.json").write_text("{}")
+    (tmp_path / "merges.txt").write_text("")
+    with pytest.raises(CheckpointError, match=CHECKPOINT):
+        ClapConditioner.load(tmp_path)
+
+
+def test_a_vocabulary_that_is_not_robertas_is_refused(tmp_path):
+    (tmp_path / "vocab.json").write_text('{"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "<mask>": 4}')
+    (tmp_path / "merges.txt").write_text("#version: 0.2\n")
+    (tmp_path / CHECKPOINT).write_bytes(b"")
+    with pytest.raises(CheckpointError, match="vocabulary of 5 pieces"):
+        ClapConditioner.load(tmp_path)
+
+
+def test_foreign_and_damaged_checkpoints_are_refused(tmp_path):
+    torch.save({"state_dict": {"x": torch.zeros(1)}}, tmp_path / "foreign.pt")
+    (tmp_path / "damaged.pt").write_bytes(b"PK\x03\x04 not really")
+    for name in ("foreign.pt", "damaged.pt"):
+        with pytest.raises(CheckpointError):
+            read_network(tmp_path / name)
+
+
+def test_the_same_embeddings_as_laion_clap(tmp_path: Path):
+    """Where laion-clap is installed: its own network at random weights, through our map, on the same sound."""
+    laion = pytest.importorskip("laion_clap.clap_module.factory", reason="laion-clap is an optional reference")
+    torch.manual_seed(0)
+    theirs, _ = laion.create_model("HTSAT-base", "roberta", enable_fusion=False)
+    torch.save({"state_dict": {f"module.{k}": v for k, v in theirs.state_dict().items()}}, tmp_path / CHECKPOINT)
+    conditioner = ClapConditioner(read_network(tmp_path / CHECKPOINT), None)
+    audio = np.random.default_rng(0).normal(0, 0.1, (1, 480000)).astype(np.float32)
+    heard = {"waveform": torch.from_numpy(audio[0]), "longer": torch.tensor([False])}
+    wanted = theirs.eval().get_audio_embedding([heard])
+    assert torch.allclose(conditioner.embed_audio(torch.from_numpy(audio)), wanted, atol=1e-3)

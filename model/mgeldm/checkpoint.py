@@ -119,8 +119,11 @@ def save_model(
             continue
         stored[name] = (value.half() if half and value.is_floating_point() else value).contiguous()
     aside = path.with_name(path.name + ".part")
-    save_file(stored, aside, metadata={"config": json.dumps(to_dict(config))})
-    os.replace(aside, path)
+    try:
+        save_file(stored, aside, metadata={"config": json.dumps(to_dict(config))})
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _fault(path: Path, error: BaseException) -> CheckpointError:

@@ -110,12 +110,13 @@ def laion(monkeypatch):
     monkeypatch.setattr(transformers.RobertaModel, "from_pretrained", lambda *_, **__: untrained)
     for name in ("RobertaTokenizer", "BertTokenizer", "BartTokenizer"):
         monkeypatch.setattr(getattr(transformers, name), "from_pretrained", lambda *_, **__: None)
-    vision = ("torchvision", "torchvision.datasets", "torchvision.transforms", "torchvision.ops", "torchvision.ops.misc")
+    vision = [f"torchvision{part}" for part in ("", ".datasets", ".transforms", ".ops", ".ops.misc")]
     for name in (*vision, "wandb", "webdataset", "braceexpand", "h5py", "progressbar", "wget"):
         try:  # what its training code imports, and embedding does not use
             importlib.import_module(name)
         except Exception:
-            monkeypatch.setitem(sys.modules, name, mock.MagicMock(__spec__=importlib.machinery.ModuleSpec(name, None)))
+            spec = importlib.machinery.ModuleSpec(name, None)
+            monkeypatch.setitem(sys.modules, name, mock.MagicMock(__spec__=spec))
     from laion_clap.clap_module.factory import create_model
 
     torch.manual_seed(0)

@@ -111,7 +111,7 @@ class Pipeline:
         Args:
             model: "embedded", or the path of a checkpoint.
             device: "auto", "cpu", "cuda" or "mps".
-            clap: Folder or file of CLAP weights, which models conditioned on CLAP need.
+            clap: Folder of CLAP weights, which models conditioned on CLAP need.
             on_notice: See the class.
 
         Raises:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .audio import BITS, FORMATS, AudioClip, Song, Writer, open_audio, unique_names
-from .errors import Cancelled, InputError, MgeldmError
+from .errors import Cancelled, InputError, MgeldmError, OutputError
 from .progress import Progress, Reporter
 from .requests import QUALITIES, Accompany, Extract, Generate, Impute, Inpaint, Region, Sampling
 
@@ -191,7 +191,7 @@ def _generate(args: argparse.Namespace) -> dict[str, Any]:
     began_s = time.perf_counter()
     with _reporting(args) as reporter:
         clip = pipeline.generate(request, reporter)
-    args.out.mkdir(parents=True, exist_ok=True)
+    _make_folder(args.out)
     path = args.out / unique_names([args.prompt or "music"], FORMATS[args.format])[0]
     _write_clips({path: clip}, args.format)
     return _report(pipeline, [path], began_s, args.duration)
@@ -202,7 +202,7 @@ def _opened(args: argparse.Namespace, request: Any) -> Iterator[tuple[Song, Repo
     """The song, a reporter and the pipeline; the request is checked before the model is loaded."""
     with open_audio(args.song) as song:
         request.validate(song.info.duration_s)
-        args.out.mkdir(parents=True, exist_ok=True)
+        _make_folder(args.out)
         with _reporting(args) as reporter:
             yield song, reporter, _load(args)
 
@@ -234,6 +234,14 @@ def _reporting(args: argparse.Namespace) -> Iterator[Reporter]:
 
 
 # ----------------------------------------------------------------------------------------------------------- files
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise OutputError(f"The folder {folder} cannot be made ({reason}); choose another with --out.") from error
 
 
 def _paths(args: argparse.Namespace, names: Sequence[str]) -> list[Path]:

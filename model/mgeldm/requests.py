@@ -119,12 +119,7 @@ class Impute:
 
     def validate(self, duration_s: float | None = None) -> None:
         """Raise `InputError` with one sentence that says what is wrong."""
-        if not self.prompts:
-            raise InputError("There is no prompt; say which part to add.")
-        for prompt in self.prompts:
-            check_prompt(prompt)
-        self.region.validate(duration_s)
-        self.sampling.validate()
+        _validate_part(self.prompts, self.region, self.sampling, duration_s)
 
 
 @dataclass(frozen=True)
@@ -137,9 +132,7 @@ class Accompany:
 
     def validate(self, duration_s: float | None = None) -> None:
         """Raise `InputError` with one sentence that says what is wrong."""
-        check_prompt(self.prompt)
-        self.region.validate(duration_s)
-        self.sampling.validate()
+        _validate_part((self.prompt,), self.region, self.sampling, duration_s)
 
 
 @dataclass(frozen=True)
@@ -152,9 +145,7 @@ class Inpaint:
 
     def validate(self, duration_s: float | None = None) -> None:
         """Raise `InputError` with one sentence that says what is wrong."""
-        check_prompt(self.prompt)
-        self.region.validate(duration_s)
-        self.sampling.validate()
+        _validate_part((self.prompt,), self.region, self.sampling, duration_s)
 
 
 @dataclass(frozen=True)
@@ -178,6 +169,16 @@ class Generate:
 
 
 Request = Extract | Impute | Accompany | Inpaint | Generate
+
+
+def _validate_part(prompts: tuple[str, ...], region: Region, sampling: Sampling, duration_s: float | None) -> None:
+    """What the requests for new parts have in common."""
+    if not prompts:
+        raise InputError("There is no prompt; say which part to make.")
+    for prompt in prompts:
+        check_prompt(prompt)
+    region.validate(duration_s)
+    sampling.validate()
 
 
 def check_prompt(prompt: str) -> None:

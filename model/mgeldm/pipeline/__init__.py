@@ -55,6 +55,9 @@ EXTRACTION_STEPS = {"draft": 10, "standard": 25, "best": 100}  # published; the 
 GENERATION_STEPS = {"draft": 12, "standard": 24, "best": 60}
 EXTRACTION_GUIDANCE, GENERATION_GUIDANCE = 1.5, 2.0
 SILENT = Reporter()
+# `best` lets these compete for the masks, unless a prompt means the same (cosine of their conditions).
+COMMON_SOURCES = ("drums", "bass", "vocals", "electric guitar", "piano", "lead synth", "strings")
+ALIKE = 0.5
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,7 @@ class Pipeline:
         request.validate(song.info.duration_s)
         start_s, end_s = _bounds(song, request.region)
         window, hop = self.config.window_frames, HOPS[request.sampling.quality]
-        latents = self._latents(song, request)
+        latents = self._latents(song, request, self.is_embedded and request.sampling.quality == "best")
         streams = [
             EstimateStream(
                 listener, self._separator(latents, listener), start_s, end_s, window, round(window * hop), reporter
@@ -179,17 +182,24 @@ class Pipeline:
         start_s, end_s = _bounds(song, request.region)
         window, hop = self.config.window_frames, HOPS[request.sampling.quality]
         listener = self._listener(song)
-        decoded = Decoded(self._latents(song, request))
+        decoded = Decoded(self._latents(song, request, compete=False))
         stream = EstimateStream(listener, decoded, start_s, end_s, window, round(window * hop), reporter)
         audio = stream.values(start_s, end_s)[:, 0] / listener.gain  # [k + 1, samples]
         return [self._at_song_rate(song, track[None], start_s, end_s) for track in audio]
 
-    def _latents(self, song: Song, request: Extract) -> Latents:
+    def _latents(self, song: Song, request: Extract, compete: bool) -> Latents:
         parsed = [parse_prompt(prompt) for prompt in request.prompts]
         conditions = [self._text(text) for text, _ in parsed] + [self._example(song, e) for e in request.examples]
         inverted = torch.tensor([rest for _, rest in parsed] + [False] * len(request.examples))
         how, negative = self._how(request.sampling, extraction=True), self._negative(request.sampling)
+        if compete and not inverted.any():
+            conditions += self._unasked(torch.stack(conditions))
         return Latents(self.model, self.compute, how, torch.stack(conditions), inverted, negative)
+
+    def _unasked(self, conditions: Tensor) -> list[Tensor]:
+        """Conditions of common sources unlike every one asked for: masks that compete keep strangers out of a stem."""
+        common = torch.stack([self._text(source) for source in COMMON_SOURCES])
+        return [text for text in common if float((conditions @ text).max()) < ALIKE]
 
     def _separator(self, latents: Latents, listener: Listener) -> Masks | Decoded:
         if not self.is_embedded:

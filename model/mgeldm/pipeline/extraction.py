@@ -41,8 +41,8 @@ class Latents:
         model: The model.
         compute: Where it runs.
         how: Steps, guidance, seed.
-        conditions: One a prompt [k, dim].
-        inverted: Prompts whose rest is wanted ("everything but"), bool [k].
+        conditions: One a prompt [k, dim], then those of sources nobody asked for, which compete for the masks.
+        inverted: Prompts whose rest is wanted ("everything but"), bool [k]; as many as there are prompts.
         negative: What to move away from [dim], if anything.
     """
 
@@ -115,9 +115,11 @@ class Masks:
             return self.refiner(mel, source, rest, condition)
 
         masks = self.latents.find(mixtures, first_frames, mask, mels)  # [windows, k, bands, steps]
-        masks = torch.where(self.latents.inverted[:, None, None], 1 - masks, masks)
-        total = masks.sum(1, keepdim=True)
-        return torch.cat((masks / total.clamp(min=1), 1 - total.clamp(max=1)), 1).numpy()
+        asked = masks[:, : len(self.latents.inverted)]
+        asked = torch.where(self.latents.inverted[:, None, None], 1 - asked, asked)
+        unasked = masks[:, len(self.latents.inverted) :].sum(1, keepdim=True)
+        asked = asked / (asked.sum(1, keepdim=True) + unasked).clamp(min=1)
+        return torch.cat((asked, 1 - asked.sum(1, keepdim=True)), 1).numpy()
 
     def _hear(self, listener: Listener, first_frames: list[int], frames: int) -> Tensor:
         new = [first for first in first_frames if (first, frames) not in self.heard]

@@ -43,6 +43,15 @@ def test_truncated_header(tmp_path):
         refused(path, "not audio, or is damaged")
 
 
+def test_zero_channels(tmp_path):
+    content = bytearray(wav(tmp_path / "whole.wav", np.zeros((5000, 2))).read_bytes())
+    place = content.index(b"fmt ") + 10  # after the chunk's name, its size and the format's tag
+    assert content[place : place + 2] == b"\x02\x00"
+    content[place : place + 2] = b"\x00\x00"
+    (tmp_path / "none.wav").write_bytes(content)
+    refused(tmp_path / "none.wav", "number of channels")
+
+
 @pytest.mark.parametrize("format, subtype", [("FLAC", "PCM_24"), ("MP3", None), ("OGG", "VORBIS")])
 def test_cut_off_never_gives_made_up_samples(tmp_path, format, subtype):
     path = tmp_path / f"cut.{format.lower()}"

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .audio import BITS, FORMATS, AudioClip, Song, Writer, open_audio, unique_names
+from .audio import BITS, FORMATS, AudioClip, Samples, Song, Writer, open_audio, unique_names
 from .errors import Cancelled, InputError, MgeldmError, OutputError
 from .progress import Progress, Reporter
 from .requests import QUALITIES, Accompany, Extract, Generate, Impute, Inpaint, Region, Sampling
@@ -260,16 +260,13 @@ def _write_clips(clips: dict[Path, AudioClip], format: str) -> None:
 
 
 def _write_parts(song: Song, parts: dict[Path, AudioClip], args: argparse.Namespace) -> float:
-    """Write parts of a region as files of the song's length; returns the shared gain that keeps them from clipping."""
-    peak = max(float(abs(part.samples).max()) for part in parts.values())
-    gain = min(1.0, 0.999 / peak) if args.format in BITS and peak > 0 else 1.0
+    """Write parts of a region as files of the song's length; returns the shared gain."""
     first = round(args.start * song.info.rate_hz)
-    for path, part in parts.items():
-        with Writer(path, song.info.rate_hz, song.info.channels, args.format) as writer:
-            for start in range(0, song.info.samples, song.info.rate_hz):
-                stop = min(start + song.info.rate_hz, song.info.samples)
-                writer.write(part.read(start - first, stop - first) * gain)
-    return gain
+
+    def tracks(start: int, stop: int) -> list[Samples]:
+        return [part.read(start - first, stop - first) for part in parts.values()]
+
+    return _write_tracks(song, list(parts), tracks, args.format)
 
 
 def _write_inpainted(
@@ -277,26 +274,36 @@ def _write_inpainted(
 ) -> float:
     """Write the new part, the song without the old one, and their sum; returns the shared gain."""
     first = round(args.start * song.info.rate_hz)
-    size, total = song.info.rate_hz, song.info.samples
-    blocks = [(start, min(start + size, total)) for start in range(0, total, size)]
 
-    def three(start: int, stop: int) -> list[Any]:
+    def tracks(start: int, stop: int) -> list[Samples]:
         part = new.read(start - first, stop - first)
         rest = song.read(start, stop) - old.read(start - first, stop - first)
         return [part, rest, rest + part]
 
+    return _write_tracks(song, paths, tracks, args.format)
+
+
+def _write_tracks(
+    song: Song, paths: Sequence[Path], tracks: Callable[[int, int], list[Samples]], format: str
+) -> float:
+    """Write `tracks(start, stop)` block by block as files of the song's length; all appear together, or none.
+
+    Returns:
+        The gain they share, so that none clips in an integer format.
+    """
+    info = song.info
+    blocks = [(start, min(start + info.rate_hz, info.samples)) for start in range(0, info.samples, info.rate_hz)]
     gain = 1.0
-    if args.format in BITS:
-        peak = max(float(abs(track).max()) for block in blocks for track in three(*block))
+    if format in BITS:
+        peak = max(float(abs(track).max()) for block in blocks for track in tracks(*block))
         gain = min(1.0, 0.999 / peak) if peak > 0 else 1.0
     with ExitStack() as stack:
-        info = song.info
-        writers = [stack.enter_context(Writer(path, info.rate_hz, info.channels, args.format)) for path in paths]
+        writers = [stack.enter_context(Writer(path, info.rate_hz, info.channels, format)) for path in paths]
         for block in blocks:
-            for writer, track in zip(writers, three(*block), strict=True):
+            for writer, track in zip(writers, tracks(*block), strict=True):
                 writer.write(track * gain)
         for writer in writers:
-            writer.finish()  # all files appear together, or none
+            writer.finish()
     return gain
 
 
@@ -333,9 +340,9 @@ def _told(result: dict[str, Any]) -> str:
 
 def _models(args: argparse.Namespace) -> dict[str, Any]:
     from .checkpoint import load_model
-    from .pipeline import EMBEDDED_PATH
+    from .pipeline import model_path
 
-    path = EMBEDDED_PATH if args.model == "embedded" else Path(args.model)
+    path = model_path(args.model)
     model = load_model(path)
     size = path.stat().st_size / 2**20
     text = f"{model.config.name}: {path} ({size:.1f} MiB), complete, SHA-256 {model.sha256}"

@@ -73,15 +73,11 @@ def guided(
         tau = float(timesteps.max())
         if (scale == 1.0 and negative is None) or not interval[0] <= tau <= interval[1]:
             return denoiser(flat, timesteps, conditions).unflatten(1, z.shape[1:3])
-        both = denoiser(flat.repeat(2, 1, 1), _twice(timesteps), torch.cat((conditions, away)))
+        both = denoiser(flat.repeat(2, 1, 1), torch.cat((timesteps, timesteps)), torch.cat((conditions, away)))
         towards, other = both.unflatten(1, z.shape[1:3]).chunk(2)  # each [batch, tracks, channels, frames]
         return other + scale * (towards - other)
 
     return denoise
-
-
-def _twice(timesteps: Tensor) -> Tensor:
-    return torch.cat((timesteps, timesteps))
 
 
 def posterior_mean(denoise: Denoise, known: Known, per_frame: bool = False) -> Tensor:

@@ -19,6 +19,8 @@ __all__ = ["CAPTIONS", "HELD_OUT_CAPTIONS", "LABELS", "RealSong", "Song", "Stem"
 
 RATE_HZ = 44100
 LABELS = tuple(CAPTIONS)
+HELD_OUT_SONG = "sodium"
+"""The real song that no model is trained on."""
 TEST_SEED = 1_000_000_007
 """Songs of the test split draw from seeds that no training song uses."""
 

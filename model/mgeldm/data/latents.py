@@ -16,10 +16,9 @@ from torch import Tensor
 
 from ..config import EMBEDDED, ModelConfig, SpectralConfig
 from ..errors import InputError
-from ..nn.spectral import SpectralAutoencoder
+from ..nn.spectral import MIXTURE_RMS, SpectralAutoencoder
 from .corpus import Stem
 
-MIXTURE_RMS = 0.1  # songs are brought to this level before encoding, here and in the pipeline
 _AUDIBLE = 0.003  # linear level of a source under which a window counts as silent
 
 

@@ -20,7 +20,6 @@ from .baselines import BASELINES, ideal_mask
 from .metrics import bootstrap, log_mel_l1, sdr_db
 
 EXCERPT_S = 12.0
-HELD_OUT_SONG = "sodium"
 _AUDIBLE = 2e-3  # level under which a stem counts as silent in an excerpt
 
 
@@ -46,9 +45,9 @@ def evaluate(pipeline: Pipeline, stems: Path | None, bank: Path | None, songs: i
     """
     sets: dict[str, Callable[[], Iterator[corpus.Song]]] = {"synthetic": lambda: _rendered(bank, songs)}
     if stems is not None:
-        if not (stems / HELD_OUT_SONG).is_dir():
-            raise InputError(f"There is no song {HELD_OUT_SONG} in {stems}; give the folder of the real stems.")
-        sets["real"] = lambda: _excerpts(corpus.read_real_song(stems / HELD_OUT_SONG))
+        if not (stems / corpus.HELD_OUT_SONG).is_dir():
+            raise InputError(f"There is no song {corpus.HELD_OUT_SONG} in {stems}; give the folder of the real stems.")
+        sets["real"] = lambda: _excerpts(corpus.read_real_song(stems / corpus.HELD_OUT_SONG))
     scores = {name: _score(pipeline, make()) for name, make in sets.items()}
     text = "\n\n".join(_table(name, classes) for name, classes in scores.items())
     return {"sets": {name: _plain(classes) for name, classes in scores.items()}, "text": text}

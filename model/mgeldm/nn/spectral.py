@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..config import SpectralConfig
 
+MIXTURE_RMS = 0.1  # the level that songs are brought to before they are encoded, in training and in use
 FLOOR = 1e-5  # magnitude; keeps the gradient of x ** 0.3 finite in silence
 
 

@@ -21,8 +21,9 @@ from ..checkpoint import Model, load_model
 from ..conditioning import Conditioner
 from ..config import SpectralConfig
 from ..errors import CheckpointError, InputError
+from ..nn.spectral import MIXTURE_RMS
 from ..progress import Reporter
-from ..refine import Estimates, EstimatesAt, loudness_match, refine
+from ..refine import FADE_S, Estimates, EstimatesAt, loudness_match, refine
 from ..requests import (
     LONGEST_GENERATED_S,
     Accompany,
@@ -40,13 +41,11 @@ from .extraction import Decoded, EstimateStream, How, Latents, Masks
 from .generation import LatentsAt, Maker, Wish
 from .listening import Listener, Survey
 
-__all__ = ["EMBEDDED_PATH", "Extraction", "Pipeline"]
+__all__ = ["EMBEDDED_PATH", "Extraction", "Pipeline", "model_path"]
 
 EMBEDDED_PATH = Path(__file__).resolve().parents[3] / "resources" / "embedded" / "model.safetensors"
-MIXTURE_RMS = 0.1  # the level that the embedded model hears songs at
 MONO_LOSS_DB = 3.0  # beyond this the channels are heard apart
 PART_BELOW_CONTEXT_DB = 6.0  # a new part sits this far under the loudness of all it joins
-FADE_S = 0.01
 EXAMPLE_S = 10.0  # of an audio example are heard
 
 # Share of a window from one extraction window to the next.
@@ -58,6 +57,11 @@ SILENT = Reporter()
 # `best` lets these compete for the masks, unless a prompt means the same (cosine of their conditions).
 COMMON_SOURCES = ("drums", "bass", "vocals", "electric guitar", "piano", "lead synth", "strings")
 ALIKE = 0.5
+
+
+def model_path(model: str | Path) -> Path:
+    """The file of a model that goes by a name ("embedded"), or the path itself."""
+    return EMBEDDED_PATH if model == "embedded" else Path(model)
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ class Pipeline:
             InputError: The device is not there.
         """
         chosen = choose_device(device)
-        loaded = load_model(EMBEDDED_PATH if model == "embedded" else model)
+        loaded = load_model(model_path(model))
         return cls(loaded, _conditioner(loaded, clap), chosen, on_notice)
 
     @property

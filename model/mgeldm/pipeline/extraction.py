@@ -12,6 +12,8 @@ from torch import Tensor
 
 from ..audio import Samples
 from ..checkpoint import Model
+from ..nn.refiner import Refiner
+from ..nn.spectral import SpectralAutoencoder
 from ..progress import Reporter
 from ..refine import Estimate, estimate_of_audio
 from ..sampling import dpmpp_2m, guided, posterior_mean, window_noise
@@ -75,8 +77,8 @@ class Latents:
     def _sample(self, mixture: Tensor, noise: Tensor, condition: Tensor) -> Tensor:
         batch, channels, frames = mixture.shape
         known = Known.nothing(batch, channels, frames).to(mixture.device).with_track(Track.MIXTURE, mixture)
-        conditions = _source_only(condition)
-        negative = None if self.negative is None else _source_only(self.negative.to(condition).expand_as(condition))
+        conditions = source_only(condition)
+        negative = None if self.negative is None else source_only(self.negative.to(condition).expand_as(condition))
         denoise = guided(self.model.denoiser, conditions, self.how.guidance, negative)
         per_frame = self.model.config.denoiser.frame_timesteps
         if self.how.steps == 1:
@@ -84,9 +86,17 @@ class Latents:
         return dpmpp_2m(denoise, noise, known, self.how.steps, per_frame)
 
 
-def _source_only(condition: Tensor) -> Tensor:
+def source_only(condition: Tensor) -> Tensor:
     """Conditions [batch, tracks, dim] of a source condition [batch, dim]; mixture and submixture have none."""
     return torch.nn.functional.pad(condition[:, None], (0, 0, int(Track.SOURCE), 0))
+
+
+def mask_of_latents(
+    spectral: SpectralAutoencoder, refiner: Refiner, latents: Tensor, condition: Tensor, mel: Tensor
+) -> Tensor:
+    """Mask of the source [batch, bands, steps], of latents [batch, tracks, channels, frames] and the mixture's mel."""
+    rest, source = (spectral.decode_mel(latents[:, track]) for track in (Track.SUBMIXTURE, Track.SOURCE))
+    return refiner(mel, source, rest, condition)
 
 
 class Masks:
@@ -111,8 +121,7 @@ class Masks:
         mixtures = self.latents.compute.map(self.spectral.encode_mel, mels)
 
         def mask(latents: Tensor, condition: Tensor, mel: Tensor) -> Tensor:
-            rest, source = (self.spectral.decode_mel(latents[:, t]) for t in (Track.SUBMIXTURE, Track.SOURCE))
-            return self.refiner(mel, source, rest, condition)
+            return mask_of_latents(self.spectral, self.refiner, latents, condition, mel)
 
         masks = self.latents.find(mixtures, first_frames, mask, mels)  # [windows, k, bands, steps]
         asked = masks[:, : len(self.latents.inverted)]

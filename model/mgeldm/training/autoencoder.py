@@ -12,8 +12,7 @@ from torch import Tensor
 
 from ..data import corpus
 from ..data.bank import Bank
-from ..data.latents import MIXTURE_RMS
-from ..nn.spectral import SpectralAutoencoder
+from ..nn.spectral import MIXTURE_RMS, SpectralAutoencoder
 
 _STFT_SIZES = (2048, 1024, 512, 256, 128)
 _SONG_S = 12.0

@@ -18,7 +18,9 @@ from ..diffusion import add_noise, velocity
 from ..nn.dit import Denoiser
 from ..nn.refiner import Refiner
 from ..nn.spectral import SpectralAutoencoder
-from ..tracks import Track, training_timesteps
+from ..pipeline.extraction import mask_of_latents, source_only
+from ..sampling import guided, posterior_mean
+from ..tracks import Known, Track, training_timesteps
 from .text_audio import equalise
 
 _REFINER_FRAMES = 128
@@ -121,15 +123,19 @@ class DenoiserRecipe:
         start = int(rng.integers(0, estimates.shape[-1] - _REFINER_FRAMES // frames + 1))
         mels = mels[..., start * frames : start * frames + _REFINER_FRAMES]
         estimates = estimates[..., start : start + _REFINER_FRAMES // frames]
-        mask = estimate_mask(self.spectral, self.model.refiner, mels[:, Track.MIXTURE], estimates, condition)
-        mixture, rest, source = (self.spectral.expand(mels[:, track]) for track in Track)
-        target = mixture * source / (source + rest).clamp(min=1e-9)
+        mask = mask_of_latents(self.spectral, self.model.refiner, estimates, condition, mels[:, Track.MIXTURE])
+        mixture, target = self._mixture_and_target(mels)
         taken = mixture * mask
         error, whole = (self._energy(x) for x in (taken - target, mixture))
         log_ratio = torch.log10((error + _QUIET * whole) / whole.clamp(min=1e-9)).mean() - np.log10(_QUIET)
         level = mels[:, Track.MIXTURE].mean((1, 2), keepdim=True)
         compressed = ((self.spectral.compress(taken) - self.spectral.compress(target)).abs() / level).mean()
         return log_ratio, compressed
+
+    def _mixture_and_target(self, mels: Tensor) -> tuple[Tensor, Tensor]:
+        """Linear magnitudes [batch, bands, mel frames] of the mixture, and what the ideal ratio mask takes from it."""
+        mixture, rest, source = (self.spectral.expand(mels[:, track]) for track in Track)
+        return mixture, mixture * source / (source + rest).clamp(min=1e-9)
 
     def _energy(self, magnitudes: Tensor) -> Tensor:
         return (self.energy * magnitudes.square()).mean(2).sum(1)  # [batch]
@@ -142,34 +148,17 @@ class DenoiserRecipe:
             parts = (self.pool.mixtures, self.pool.rests, self.pool.sources)
             mels = torch.from_numpy(np.stack([part[chunk] for part in parts], 1)).float()
             condition = self.conditions.first_phrase(chunk)
-            estimates = extract_latents(self.spectral, self.model.denoiser, mels[:, Track.MIXTURE], condition)
-            mask = estimate_mask(self.spectral, self.model.refiner, mels[:, Track.MIXTURE], estimates, condition)
-            mixture, rest, source = (self.spectral.expand(mels[:, track]) for track in Track)
-            target = mixture * source / (source + rest).clamp(min=1e-9)
+            latents = self.spectral.encode_mel(mels[:, Track.MIXTURE])
+            known = Known.nothing(*latents.shape).with_track(Track.MIXTURE, latents)
+            estimates = posterior_mean(guided(self.model.denoiser, source_only(condition)), known)
+            mask = mask_of_latents(self.spectral, self.model.refiner, estimates, condition, mels[:, Track.MIXTURE])
+            mixture, target = self._mixture_and_target(mels)
             error, energy = self._energy(mixture * mask - target), self._energy(target)
             sdr_db = 10 * torch.log10(energy / error.clamp(min=1e-12))
             for row, value, heard in zip(chunk, sdr_db.tolist(), (energy > 1e-7).tolist(), strict=True):
                 if heard:
                     results.setdefault(str(self.pool.labels[row]), []).append(value)
         return {k: (float(np.mean(v)), float(np.mean(np.array(v) < 0))) for k, v in sorted(results.items())}
-
-
-def extract_latents(spectral: SpectralAutoencoder, denoiser: Denoiser, mixture: Tensor, condition: Tensor) -> Tensor:
-    """The posterior mean of all tracks [batch, tracks, c, f] given the mixture's mel, in one step at tau = 1."""
-    known = spectral.encode_mel(mixture)
-    noised = torch.stack((known, torch.zeros_like(known), torch.zeros_like(known)), 1)  # [batch, tracks, c, f]
-    timesteps = torch.tensor([0.0, 1.0, 1.0]).expand(len(known), 3)
-    conditions = torch.stack((torch.zeros_like(condition), torch.zeros_like(condition), condition), 1)
-    velocity_ = denoiser(noised.flatten(1, 2), timesteps, conditions)
-    return -velocity_.unflatten(1, noised.shape[1:3])
-
-
-def estimate_mask(
-    spectral: SpectralAutoencoder, refiner: Refiner, mixture: Tensor, estimates: Tensor, condition: Tensor
-) -> Tensor:
-    """Mask of the source [batch, bands, mel frames] from the denoiser's estimates [batch, tracks, c, f]."""
-    rest, source = (spectral.decode_mel(estimates[:, track]) for track in (Track.SUBMIXTURE, Track.SOURCE))
-    return refiner(mixture, source, rest, condition)
 
 
 class Conditions:

@@ -18,7 +18,6 @@ import torch
 from ..data import corpus, latents
 from ..data.bank import load_bank
 
-HELD_OUT_SONG = "sodium"  # of the real stems; never trained on
 MAX_SHIFT_SEMITONES = 3.0  # random speed of real stems, up and down
 
 
@@ -105,7 +104,7 @@ def main() -> None:
         jobs = [partial(encode_synthetic, n, args.out, args.bank, args.split, args.songs) for n in numbers]
     else:
         test = args.split == "test"
-        folders = [f for f in sorted(args.real.iterdir()) if f.is_dir() and (f.name == HELD_OUT_SONG) == test]
+        folders = [f for f in sorted(args.real.iterdir()) if f.is_dir() and (f.name == corpus.HELD_OUT_SONG) == test]
         jobs = [partial(encode_real, n, args.out, f, args.songs) for n in numbers for f in folders]
         if args.bank:
             jobs = [partial(encode_remixed, n, args.out, folders, args.bank, args.songs) for n in numbers]

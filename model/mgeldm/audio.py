@@ -455,7 +455,7 @@ class _WavSink:
         self._file.write(self._header())
 
     def _header(self) -> bytes:
-        """The 104 bytes before the samples; a JUNK chunk keeps room for the 64-bit sizes that RF64 needs."""
+        """The 116 bytes before the samples; a JUNK chunk keeps room for the 64-bit sizes that RF64 needs."""
         width = (self._bits or 32) // 8
         frame = width * self._channels
         frames = self._bytes // frame
@@ -541,6 +541,54 @@ def write(path: str | Path, clip: AudioClip, format: str = "wav32") -> None:
     """Write a clip to a file; see `Writer`."""
     with Writer(path, clip.rate_hz, clip.channels, format) as writer:
         writer.write(clip.samples)
+
+
+# ------------------------------------------------------------------------------------------------------------- mapped
+
+_HEADER_BYTES = 116  # of every wav file written here
+
+
+def create_wav(path: str | Path, rate_hz: int, channels: int, samples: int) -> None:
+    """Make a 32-bit float wav file of silence at its full length, to be filled through `map_wav`.
+
+    Where the file system knows sparse files it takes no room until it is filled.
+
+    Raises:
+        OutputError: As `Writer`.
+    """
+    path = Path(path)
+    with _writing(path, path):
+        sink = _WavSink(path, rate_hz, channels, None)
+        sink._bytes = 4 * channels * samples
+        sink.close()
+        with open(path, "r+b") as file:
+            file.truncate(_HEADER_BYTES + 4 * channels * samples)
+
+
+def map_wav(path: str | Path, writable: bool = False) -> tuple[npt.NDArray[np.float32], int]:
+    """Samples [samples, channels] of a 32-bit float wav file written here, mapped into memory, and its rate in Hz.
+
+    Several processes may map one file: what one writes, the others see.
+
+    Raises:
+        AudioError: If the file is missing, cut off, or was not written by this module as 32-bit floats.
+    """
+    path = Path(path)
+    try:
+        with open(path, "rb") as file:
+            header = file.read(_HEADER_BYTES)
+            size = os.fstat(file.fileno()).st_size
+        channels, rate_hz = struct.unpack_from("<HI", header, 58)
+        bits, tag = struct.unpack_from("<H", header, 70)[0], struct.unpack_from("<H", header, 80)[0]
+        if header[48:52] != b"fmt " or header[108:112] != b"data" or (bits, tag) != (32, 3) or not channels:
+            raise AudioError(f"{path.name} is not a 32-bit float wav file of this program; export the stem again.")
+    except (OSError, struct.error) as error:
+        raise AudioError(f"{path.name} cannot be opened ({error}); check that the project's folder is whole.") from error
+    samples = (size - _HEADER_BYTES) // (4 * channels)
+    if samples == 0:
+        return np.zeros((0, channels), np.float32), rate_hz
+    shape = (samples, channels)
+    return np.memmap(path, "<f4", "r+" if writable else "r", offset=_HEADER_BYTES, shape=shape), rate_hz
 
 
 # -------------------------------------------------------------------------------------------------------------- names

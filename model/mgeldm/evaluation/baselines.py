@@ -1,4 +1,7 @@
-"""What an extracted stem has to beat. Each takes the mixture [channels, samples] and gives an estimate of its shape."""
+"""What an extracted stem has to beat, and what bounds it.
+
+`BASELINES` take the mixture [channels, samples] and give an estimate of its shape; the oracles know the true source.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,13 @@ from collections.abc import Callable
 import numpy as np
 import scipy.ndimage
 import scipy.signal
+import torch
+
+from ..audio import AudioClip, Samples
+from ..nn.spectral import MIXTURE_RMS
+from ..pipeline import Pipeline
+from ..pipeline.listening import Listener, Survey
+from ..refine import Estimate, estimate_of_audio, refine
 
 _FFT, _HOP = 2048, 512
 
@@ -45,6 +55,33 @@ def ideal_mask(audio: np.ndarray, source: np.ndarray, rate_hz: int) -> np.ndarra
     mask = wanted / (wanted + rest + 1e-12)
     _, estimate = scipy.signal.istft(whole * mask, rate_hz, nperseg=_FFT, noverlap=_FFT - _HOP)
     return estimate[:, : audio.shape[1]]
+
+
+@torch.inference_mode()
+def latent_limit(pipeline: Pipeline, clip: AudioClip, source: Samples) -> Samples:
+    """What a perfect denoiser would give: the ratio mask of true source and rest as the latents keep them.
+
+    Both go through the autoencoder and back, then through the same refinement as an extraction.
+
+    Args:
+        pipeline: The model.
+        clip: The mixture.
+        source: The true source [channels, samples].
+    """
+    config, autoencoder, device = pipeline.config, pipeline.model.autoencoder, pipeline.compute.device
+    gain = MIXTURE_RMS / max(Survey.of(clip).rms, 1e-5) if pipeline.is_embedded else 1.0
+    parts = [AudioClip(audio, clip.rate_hz) for audio in (source, clip.samples - source)]
+    listeners = [Listener(part, config.rate_hz, config.samples_per_frame, gain) for part in parts]
+    frames = listeners[0].frames
+    audio = torch.from_numpy(np.stack([listener.read(0, frames) for listener in listeners])).to(device)
+    latents = autoencoder.encode(audio[:, None])  # [2, channels, frames]
+    if not pipeline.is_embedded:
+        sound = autoencoder.decode(latents)[:, 0].float().cpu().numpy()  # [2, samples]
+        return refine(clip, estimate_of_audio(sound[:1], sound[1], config.rate_hz))[0][0]
+    kept = autoencoder.expand(autoencoder.decode_mel(latents)).cpu().numpy()  # [2, bands, mel frames]
+    step_s = listeners[0].frame_s / autoencoder.config.mels_per_latent
+    estimate = Estimate(kept[:1], kept[1], autoencoder.centres_hz.cpu().numpy(), step_s, step_s / 2)
+    return refine(clip, estimate)[0][0]
 
 
 BASELINES: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {

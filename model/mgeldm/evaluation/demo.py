@@ -13,6 +13,7 @@ from ..pipeline import EMBEDDED_PATH, Pipeline
 from ..progress import Reporter
 from ..refine import write_stems
 from ..requests import Extract
+from .plots import spectrograms
 
 DEMO_SONG = EMBEDDED_PATH.parents[1] / "demo" / "demo.flac"
 PROMPTS = ("the drums", "the bass")
@@ -29,7 +30,7 @@ def demo(pipeline: Pipeline, out: Path, reporter: Reporter) -> dict[str, Any]:
     spent_s, clips = time.perf_counter() - began_s, [read(path) for path in (DEMO_SONG, *paths)]
     null = np.abs(clips[0].samples - np.sum([clip.samples for clip in clips[1:]], axis=0, dtype=np.float64)).max()
     picture = out / "demo.png"
-    _draw(picture, dict(zip(("mixture", *PROMPTS, "rest"), clips, strict=True)))
+    spectrograms(picture, dict(zip(("mixture", *PROMPTS, "rest"), clips, strict=True)))
     rows = [f"{'file':<40} {'level':>8} {'peak':>6}"]
     for path, clip in zip((DEMO_SONG, *paths), clips, strict=True):
         level_db = 10 * np.log10(np.square(clip.samples, dtype=np.float64).mean() + 1e-12)
@@ -37,20 +38,3 @@ def demo(pipeline: Pipeline, out: Path, reporter: Reporter) -> dict[str, Any]:
     rows += [f"{spent_s:.1f} s for {clips[0].duration_s:.0f} s of music; the song minus all stems peaks at {null:.1e}"]
     rows += [f"The stems and {picture.name} are in {out.resolve()}"]
     return {"files": [str(path) for path in (*paths, picture)], "seconds": round(spent_s, 2), "text": "\n".join(rows)}
-
-
-def _draw(path: Path, clips: dict[str, Any]) -> None:
-    """Spectrograms, one above the other, on a logarithmic frequency axis."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(len(clips), 1, figsize=(12, 2.2 * len(clips)), sharex=True, layout="constrained")
-    for axis, (name, clip) in zip(axes, clips.items(), strict=True):
-        mono = clip.samples.mean(0) + np.random.default_rng(0).normal(0, 1e-7, clip.samples.shape[1])  # no log of zero
-        axis.specgram(mono, NFFT=2048, Fs=clip.rate_hz, noverlap=1024, vmin=-120, vmax=-30, cmap="magma")
-        axis.set(yscale="log", ylim=(40, 16000), ylabel="Hz", title=name)
-    axes[-1].set_xlabel("seconds")
-    figure.savefig(path, dpi=110)
-    plt.close(figure)

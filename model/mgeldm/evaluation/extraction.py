@@ -1,110 +1,203 @@
-"""`mgeldm evaluate`: extraction by class on songs never trained on, beside baselines and an oracle."""
+"""Extraction by class and set, beside baselines, a peer and oracles; and what lies between them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..audio import AudioClip
-from ..data import corpus
-from ..data.bank import load_bank
-from ..errors import InputError
+from ..audio import AudioClip, Samples, safe_name
+from ..data.corpus import Stem
 from ..pipeline import Pipeline
+from ..progress import Reporter
 from ..refine import refine
-from ..requests import Extract, Sampling
-from .baselines import BASELINES, ideal_mask
-from .metrics import bootstrap, log_mel_l1, sdr_db
+from ..requests import Extract, Quality, Sampling
+from . import plots
+from .baselines import BASELINES, ideal_mask, latent_limit
+from .metrics import bootstrap, log_mel_l1, sdr_db, si_sdr_db
+from .sets import ExcerptSet, audible, mixture_of
 
-EXCERPT_S = 12.0
-_AUDIBLE = 2e-3  # level under which a stem counts as silent in an excerpt
+OURS, DECODER, PEER, LIMIT, IDEAL = "ours", "decoder", "peer", "latent limit", "ideal mask"
+METRICS: dict[str, Callable[[np.ndarray, np.ndarray, int], float]] = {
+    "sdr_db": lambda source, estimate, _: sdr_db(source, estimate),
+    "si_sdr_db": lambda source, estimate, _: si_sdr_db(source, estimate),
+    "log_mel_l1": log_mel_l1,
+}
+Peer = Callable[[AudioClip], dict[str, Samples]]
+"""A separator of fixed classes: stems [channels, samples] of a mixture by label."""
 
 
 @dataclass
 class Scores:
-    """SDR in dB by method, and log-mel L1 of ours, of the excerpts of one class in one set."""
+    """Of one class in one set: `values[metric][method]`, one an excerpt."""
 
-    sdr_db: dict[str, list[float]] = field(default_factory=dict)
-    log_mel_l1: list[float] = field(default_factory=list)
+    values: dict[str, dict[str, list[float]]] = field(default_factory=lambda: {metric: {} for metric in METRICS})
+
+    def add(self, method: str, source: np.ndarray, estimate: np.ndarray, rate_hz: int) -> None:
+        """Score one estimate."""
+        for metric, measure in METRICS.items():
+            if (metric, method) != ("si_sdr_db", "silence"):  # silence at any level is silence: it has none
+                self.values[metric].setdefault(method, []).append(measure(source, estimate, rate_hz))
+
+    def mean(self, metric: str, method: str) -> float:
+        """Mean over excerpts; not a number where the method was not tried."""
+        values = self.values[metric].get(method)
+        return float(np.mean(values)) if values else float("nan")
+
+    @property
+    def below_silence(self) -> float:
+        """Share of excerpts in which ours is worse than silence."""
+        return float(np.mean(np.array(self.values["sdr_db"][OURS]) < 0))
 
 
-def evaluate(pipeline: Pipeline, stems: Path | None, bank: Path | None, songs: int) -> dict[str, Any]:
-    """Score extraction and print-ready tables.
+Classes = dict[str, Scores]
+
+
+def score(
+    pipeline: Pipeline,
+    excerpts: ExcerptSet,
+    quality: Quality = "standard",
+    peer: Peer | None = None,
+    pictures: Path | None = None,
+    reporter: Reporter | None = None,
+) -> Classes:
+    """Extract every audible stem of every excerpt by its label, and score all methods.
 
     Args:
         pipeline: The model.
-        stems: Folder of real songs of stems, from which the held-out one is taken; None leaves real music out.
-        bank: A note bank that training never saw; None renders with the synthesisers alone.
-        songs: Rendered songs.
-
-    Raises:
-        InputError: A folder or bank is missing.
+        excerpts: The music.
+        quality: Of our extraction.
+        peer: Another separator, scored where it has the class.
+        pictures: Folder for spectrograms of the first excerpt of each class.
+        reporter: Hears of songs.
     """
-    sets: dict[str, Callable[[], Iterator[corpus.Song]]] = {"synthetic": lambda: _rendered(bank, songs)}
-    if stems is not None:
-        if not (stems / corpus.HELD_OUT_SONG).is_dir():
-            raise InputError(f"There is no song {corpus.HELD_OUT_SONG} in {stems}; give the folder of the real stems.")
-        sets["real"] = lambda: _excerpts(corpus.read_real_song(stems / corpus.HELD_OUT_SONG))
-    scores = {name: _score(pipeline, make()) for name, make in sets.items()}
-    text = "\n\n".join(_table(name, classes) for name, classes in scores.items())
-    return {"sets": {name: _plain(classes) for name, classes in scores.items()}, "text": text}
-
-
-def _rendered(bank: Path | None, songs: int) -> Iterator[corpus.Song]:
-    banks = [load_bank(bank)] if bank is not None else []
-    for seed in range(songs):
-        yield corpus.render_song(500_000 + seed, banks, EXCERPT_S, split="test")
-
-
-def _excerpts(song: corpus.RealSong) -> Iterator[corpus.Song]:
-    for start_s in np.arange(0.0, song.duration_s - EXCERPT_S, EXCERPT_S):
-        yield song.read(float(start_s), EXCERPT_S)
-
-
-def _score(pipeline: Pipeline, songs: Iterator[corpus.Song]) -> dict[str, Scores]:
-    classes: dict[str, Scores] = {}
-    for song in songs:
-        mixture = song.mixture.astype(np.float32)
-        clip = AudioClip(mixture, song.rate_hz)
-        for stem in song.stems:
-            if float(np.square(stem.audio).mean()) ** 0.5 < _AUDIBLE:
-                continue
-            found = pipeline.extract(clip, Extract((stem.label,), sampling=Sampling()))
-            ours = refine(clip, found.estimates)[0][0]
+    classes: Classes = {}
+    for number, song in enumerate(excerpts.excerpts()):
+        clip = mixture_of(song)
+        shared = {name: method(clip.samples, clip.rate_hz) for name, method in BASELINES.items()}
+        others = peer(clip) if peer is not None else {}
+        for stem in filter(audible, song.stems):
+            estimates = shared | _estimates(pipeline, clip, stem, quality)
+            if stem.label in others:
+                estimates[PEER] = others[stem.label]
+            if pictures is not None and stem.label not in classes:
+                _draw(pictures / safe_name(f"{excerpts.name} - {stem.label}", ".png"), clip, stem, estimates[OURS])
             scores = classes.setdefault(stem.label, Scores())
-            estimates = {"ours": ours, "ideal mask": ideal_mask(mixture, stem.audio, song.rate_hz)}
-            estimates |= {name: method(mixture, song.rate_hz) for name, method in BASELINES.items()}
             for name, estimate in estimates.items():
-                scores.sdr_db.setdefault(name, []).append(sdr_db(stem.audio, estimate))
-            scores.log_mel_l1.append(log_mel_l1(stem.audio, ours, song.rate_hz))
-    return classes
+                scores.add(name, stem.audio, estimate, clip.rate_hz)
+        if reporter is not None:
+            reporter.report(f"extraction, {excerpts.name}: songs", number + 1, number + 1)
+    return dict(sorted(classes.items()))
 
 
-def _plain(classes: dict[str, Scores]) -> dict[str, Any]:
+def _estimates(pipeline: Pipeline, clip: AudioClip, stem: Stem, quality: Quality) -> dict[str, Samples]:
+    """Ours, the decoder's own sound, and both oracles."""
+    request = Extract((stem.label,), sampling=Sampling(quality))
     return {
-        label: {
-            "excerpts": len(scores.log_mel_l1),
-            "sdr_db": {name: round(float(np.mean(values)), 2) for name, values in scores.sdr_db.items()},
-            "worse_than_silence": round(float(np.mean(np.array(scores.sdr_db["ours"]) < 0)), 3),
-            "log_mel_l1": round(float(np.mean(scores.log_mel_l1)), 3),
-        }
-        for label, scores in sorted(classes.items())
+        OURS: refine(clip, pipeline.extract(clip, request).estimates)[0][0],
+        DECODER: pipeline.extract_raw(clip, request)[0].samples,
+        LIMIT: latent_limit(pipeline, clip, stem.audio),
+        IDEAL: ideal_mask(clip.samples, stem.audio, clip.rate_hz),
     }
 
 
-def _table(name: str, classes: dict[str, Scores]) -> str:
-    """Mean SDR by class, with the 95 % interval of ours and the share of excerpts worse than silence."""
-    methods = ["ours", *BASELINES, "ideal mask"]
-    heads = ["class", "excerpts", *methods, "95 % of ours", "< 0 dB", "log-mel L1"]
+def _draw(path: Path, clip: AudioClip, stem: Stem, ours: Samples) -> None:
+    parts = {"mixture": clip.samples, f"{stem.label}, true": stem.audio, f"{stem.label}, ours": ours}
+    plots.spectrograms(path, {name: AudioClip(audio, clip.rate_hz) for name, audio in parts.items()})
+
+
+# --------------------------------------------------------------------------------------------------------- reports
+
+
+def plain(classes: Classes) -> dict[str, Any]:
+    """Means by class, metric and method, for JSON."""
+    return {
+        label: {
+            "excerpts": len(scores.values["sdr_db"][OURS]),
+            "worse_than_silence": round(scores.below_silence, 3),
+            "sdr_db_95": [round(end, 2) for end in _interval(scores)],
+            **{m: {name: round(scores.mean(m, name), 3) for name in scores.values[m]} for m in METRICS},
+        }
+        for label, scores in classes.items()
+    }
+
+
+def table(name: str, classes: Classes) -> str:
+    """SDR of all methods, with the 95 % interval, SI-SDR, share under 0 dB and log-mel L1 of ours, by class."""
+    known = {method for scores in classes.values() for method in scores.values["sdr_db"]}
+    methods = [method for method in (DECODER, PEER, *BASELINES, LIMIT, IDEAL) if method in known]
+    heads = ["class", "excerpts", "ours (95 %)", "SI-SDR", "< 0 dB", "log-mel L1", *methods]
     lines = [f"{name}: mean SDR in dB", "| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    rng = np.random.default_rng(0)
-    for label, scores in sorted(classes.items()):
-        ours = scores.sdr_db["ours"]
-        low, high = bootstrap(ours, rng)
-        cells = [label, str(len(ours)), *(f"{np.mean(scores.sdr_db[method]):.1f}" for method in methods)]
-        cells += [f"{low:.1f} to {high:.1f}", f"{np.mean(np.array(ours) < 0):.0%}", f"{np.mean(scores.log_mel_l1):.2f}"]
-        lines.append("| " + " | ".join(cells) + " |")
+    rows = []
+    for label, scores in classes.items():
+        low, high = _interval(scores)
+        ours = [scores.mean(metric, OURS) for metric in ("sdr_db", "si_sdr_db")]
+        numbers = [*ours, scores.below_silence, scores.mean("log_mel_l1", OURS)]
+        numbers += [scores.mean("sdr_db", method) for method in methods]
+        rows.append(numbers)
+        lines.append(_row(label, len(scores.values["sdr_db"][OURS]), numbers, f" ({low:.1f} to {high:.1f})"))
+    columns = np.array(rows).T
+    means = [float(column[~np.isnan(column)].mean()) if not np.isnan(column).all() else np.nan for column in columns]
+    total = sum(len(scores.values["sdr_db"][OURS]) for scores in classes.values())
+    lines.append(_row("mean of classes", total, means, ""))
     return "\n".join(lines)
+
+
+def _row(label: str, excerpts: int, numbers: list[float], interval: str) -> str:
+    sdr, si_sdr, below, l1, *others = numbers
+    cells = [label, str(excerpts), f"**{sdr:.1f}**{interval}", f"{si_sdr:.1f}", f"{below:.0%}", f"{l1:.2f}"]
+    cells += ["" if np.isnan(other) else f"{other:.1f}" for other in others]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _interval(scores: Scores) -> tuple[float, float]:
+    return bootstrap(scores.values["sdr_db"][OURS], np.random.default_rng(0))
+
+
+def gaps(sets: Iterable[ExcerptSet], found: dict[str, Classes]) -> dict[str, dict[str, float]]:
+    """By kind of music: how far seen songs lie under their limit, and unseen ones under seen ones, in dB.
+
+    Both are means over the classes that seen and unseen songs share. The first is what minutes, size and loss may
+    give, the second what variety and inductive bias may.
+    """
+    by_kind: dict[str, dict[bool, Classes]] = {}
+    for part in sets:
+        by_kind.setdefault(part.kind, {})[part.seen] = found[part.name]
+    result = {}
+    for kind, pair in by_kind.items():
+        labels = sorted(set(pair.get(True, {})) & set(pair.get(False, {})))
+        if not labels:
+            continue
+        values = {
+            f"{'seen' if seen else 'unseen'} {method}": float(np.mean([pair[seen][x].mean("sdr_db", method) for x in labels]))
+            for seen in (True, False)
+            for method in (OURS, LIMIT)
+        }
+        values["seen under its limit"] = values[f"seen {LIMIT}"] - values[f"seen {OURS}"]
+        values["unseen under seen"] = values[f"seen {OURS}"] - values[f"unseen {OURS}"]
+        result[kind] = {"classes": float(len(labels)), **{name: round(value, 2) for name, value in values.items()}}
+    return result
+
+
+def gaps_text(gaps: dict[str, dict[str, float]]) -> str:
+    """The gaps as a table."""
+    heads = next(iter(gaps.values()))
+    lines = ["gaps: mean SDR of the classes that seen and unseen songs share, in dB"]
+    lines += ["| music | " + " | ".join(heads) + " |", "|" + "---|" * (len(heads) + 1)]
+    for kind, values in gaps.items():
+        cells = [f"{value:.0f}" if name == "classes" else f"{value:.1f}" for name, value in values.items()]
+        lines.append(f"| {kind} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def chart(pictures: Path, name: str, classes: Classes) -> None:
+    """Bars of mean SDR by class, ours with its interval, in a folder of pictures."""
+    methods = ("mixture", PEER, DECODER, OURS, LIMIT, IDEAL)
+    heights = {m: [scores.mean("sdr_db", m) for scores in classes.values()] for m in methods}
+    heights = {method: values for method, values in heights.items() if not np.isnan(values).all()}
+    intervals = {OURS: [_interval(scores) for scores in classes.values()]}
+    path = pictures / safe_name(f"SDR - {name}", ".png")
+    plots.bars(path, list(classes), heights, intervals, f"SDR in dB, {name}")

@@ -1,0 +1,102 @@
+"""The audio of a project: float wav files named by their content, mapped into memory, shared with the engine."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mgeldm.audio import Writer, create_wav, map_wav, open_audio
+from mgeldm.errors import AudioError
+
+from .project import Audio
+
+Frames = npt.NDArray[np.float32]
+"""Samples [samples, channels]."""
+
+_BLOCK_SAMPLES = 1 << 18
+_PART = ".part.wav"
+
+
+class ClipStore:
+    """The folder `audio` of a project.
+
+    A clip is written aside under a name of its own (`begin`), perhaps by another process, then named by its content
+    (`adopt`). Clips are never changed afterwards and never deleted while the program runs, since a DAW may refer to
+    them and undo may bring them back.
+
+    Args:
+        folder: Where the files lie; made if it is not there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._views: dict[str, Frames] = {}
+
+    def path(self, audio: Audio) -> Path:
+        """The file of a clip."""
+        return self.folder / f"{audio.id}.wav"
+
+    def view(self, audio: Audio) -> Frames:
+        """Read-only samples [samples, channels] of a clip, mapped.
+
+        Raises:
+            AudioError: The file is missing or damaged.
+        """
+        if audio.id not in self._views:
+            frames, rate_hz = map_wav(self.path(audio))
+            if frames.shape != (audio.samples, audio.channels) or rate_hz != audio.rate_hz:
+                raise AudioError(f"{self.path(audio).name} is cut off; bring the project's folder back from a backup.")
+            self._views[audio.id] = frames
+        return self._views[audio.id]
+
+    def begin(self, rate_hz: int, channels: int, samples: int) -> Path:
+        """A new file of silence at full length, to be filled through `mgeldm.audio.map_wav` and then adopted.
+
+        Raises:
+            OutputError: It cannot be made.
+        """
+        path = self.folder / f"{secrets.token_hex(8)}{_PART}"
+        create_wav(path, rate_hz, channels, samples)
+        return path
+
+    def adopt(self, path: Path) -> Audio:
+        """Give a finished file its content's name; one that is there already takes its place.
+
+        Raises:
+            AudioError: The file is missing or damaged.
+        """
+        frames, rate_hz = map_wav(path)
+        digest = hashlib.sha256(f"{rate_hz} {frames.shape[1]} ".encode())
+        for start in range(0, len(frames), _BLOCK_SAMPLES):
+            digest.update(np.ascontiguousarray(frames[start : start + _BLOCK_SAMPLES]).data)
+        audio = Audio(digest.hexdigest(), rate_hz, frames.shape[1], len(frames))
+        if self.path(audio).exists():
+            path.unlink()
+        else:
+            os.replace(path, self.path(audio))
+        return audio
+
+    def take_in(self, source: Path) -> Audio:
+        """Decode a file of any format into the store.
+
+        Raises:
+            AudioError: The file cannot be read.
+            OutputError: The store cannot be written.
+        """
+        with open_audio(source) as song:
+            path = self.folder / f"{secrets.token_hex(8)}{_PART}"
+            with Writer(path, song.info.rate_hz, song.info.channels) as writer:
+                for block in song.blocks(_BLOCK_SAMPLES):
+                    writer.write(block)
+        return self.adopt(path)
+
+    def sweep(self) -> None:
+        """Remove what an earlier run began and never finished. Call it before anything is begun."""
+        for path in self.folder.glob(f"*{_PART}"):
+            path.unlink(missing_ok=True)

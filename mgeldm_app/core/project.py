@@ -1,0 +1,252 @@
+"""A project: the song, its lanes, tempo and region. Frozen values; commands make new ones, undo puts old ones back.
+
+All places are samples of the song. Audio is named by its content and lies in a `clips.ClipStore`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from mgeldm.requests import Quality
+
+SCHEMA = 1
+Task = Literal["extract", "impute", "accompany", "inpaint", "generate"]
+Kind = Literal["song", "extracted", "added", "rest"]
+View = Literal["waveform", "spectrogram"]
+
+SONG_ID, REST_ID = "song", "rest"
+GAIN_DB = (-60.0, 12.0)  # the lowest is silence
+MOST_TAKES = 9
+
+
+@dataclass(frozen=True)
+class Span:
+    """Samples `start` to `stop`, which is not included."""
+
+    start: int
+    stop: int
+
+    @property
+    def samples(self) -> int:
+        """Length."""
+        return self.stop - self.start
+
+    def meets(self, other: Span) -> bool:
+        """Whether both share a sample."""
+        return self.start < other.stop and other.start < self.stop
+
+
+@dataclass(frozen=True)
+class Audio:
+    """A clip of the store: `id` is the SHA-256 of its content."""
+
+    id: str
+    rate_hz: int
+    channels: int
+    samples: int
+
+
+@dataclass(frozen=True)
+class Made:
+    """How a take came to be: enough to make it again, or to vary it.
+
+    Attributes:
+        task: What was asked for.
+        prompt: In which words; empty for an audio example alone.
+        seed: The same seed and settings give the same audio.
+        quality: As asked for.
+        negative: What it should not sound like.
+        like: The stretch of the song given as an example, if any.
+        sensitivity: Of an extraction.
+        model: Name of the model.
+        model_sha256: Its weights.
+    """
+
+    task: Task
+    prompt: str
+    seed: int = 0
+    quality: Quality = "standard"
+    negative: str = ""
+    like: Span | None = None
+    sensitivity: float = 0.0
+    model: str = ""
+    model_sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Take:
+    """One version of a part."""
+
+    audio: Audio
+    made: Made
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of a lane that sounds, from sample `start` on: one of its takes."""
+
+    start: int
+    takes: tuple[Take, ...]
+    chosen: int = 0
+
+    @property
+    def take(self) -> Take:
+        """The take that sounds."""
+        return self.takes[self.chosen]
+
+    @property
+    def span(self) -> Span:
+        """Where it sounds."""
+        return Span(self.start, self.start + self.take.audio.samples)
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A row of the window. Where parts overlap, the later one is heard.
+
+    Attributes:
+        id: Never reused; "song" and "rest" are the two that every project has.
+        kind: The song, a stem extracted from it, a part added to it, or the rest: the song minus all extracted stems.
+        name: What the user reads.
+        colour: Index into the theme's colours of stems.
+        parts: What sounds; empty for the song and the rest, whose audio follows from the others.
+        gain_db: Fader.
+        pan: -1 (left) to 1 (right).
+        sensitivity: Of the extraction, -1 (less bleed) to 1 (fuller).
+        view: How it is drawn.
+    """
+
+    id: str
+    kind: Kind
+    name: str
+    colour: int = 0
+    parts: tuple[Part, ...] = ()
+    gain_db: float = 0.0
+    pan: float = 0.0
+    muted: bool = False
+    soloed: bool = False
+    sensitivity: float = 0.0
+    view: View = "waveform"
+
+
+@dataclass(frozen=True)
+class Tempo:
+    """The grid: bars begin at `downbeat_s` and every `beats_per_bar` beats around it.
+
+    Attributes:
+        bpm: Beats a minute.
+        downbeat_s: Where some bar begins, in seconds.
+        beats_per_bar: Beats in a bar.
+        key: "A minor", or "" where unknown.
+        source: "none" before anything is known, "found" by the computer, "given" by the user (never overwritten).
+    """
+
+    bpm: float = 120.0
+    downbeat_s: float = 0.0
+    beats_per_bar: int = 4
+    key: str = ""
+    source: Literal["none", "found", "given"] = "none"
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What stands in the prompt bar.
+
+    Attributes:
+        text: One instrument, or several with commas between.
+        task: What to do with it.
+        negative: What the result should not sound like.
+        like: A stretch of the song whose sound to look for.
+        takes: Versions to make of a new part, 1 to 9.
+        quality: How much time to spend.
+        seed: None draws a new one each time.
+    """
+
+    text: str = ""
+    task: Task = "extract"
+    negative: str = ""
+    like: Span | None = None
+    takes: int = 4
+    quality: Quality = "standard"
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class SongFile:
+    """The song: its audio in the store, and where it came from."""
+
+    audio: Audio
+    name: str
+    source: str = ""
+
+
+def _first_lanes() -> tuple[Lane, ...]:
+    return (Lane(SONG_ID, "song", "Song"), Lane(REST_ID, "rest", "Rest"))
+
+
+@dataclass(frozen=True)
+class Project:
+    """Everything that is saved, and everything that undo brings back.
+
+    Attributes:
+        song: None while the window is empty.
+        lanes: The song's first, the rest's last, stems and parts between.
+        tempo: The grid.
+        region: What is selected.
+        looping: Whether the region is played round and round.
+        prompt: What stands in the prompt bar.
+    """
+
+    song: SongFile | None = None
+    lanes: tuple[Lane, ...] = field(default_factory=_first_lanes)
+    tempo: Tempo = Tempo()
+    region: Span | None = None
+    looping: bool = False
+    prompt: Prompt = Prompt()
+
+    @property
+    def rate_hz(self) -> int:
+        """The song's rate; 44100 without a song."""
+        return self.song.audio.rate_hz if self.song else 44100
+
+    @property
+    def samples(self) -> int:
+        """The song's length."""
+        return self.song.audio.samples if self.song else 0
+
+    def lane(self, lane_id: str) -> Lane:
+        """The lane of that id.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for lane in self.lanes:
+            if lane.id == lane_id:
+                return lane
+        raise KeyError(lane_id)
+
+    def has_lane(self, lane_id: str) -> bool:
+        """Whether there is a lane of that id."""
+        return any(lane.id == lane_id for lane in self.lanes)
+
+    def with_lane(self, lane: Lane) -> Project:
+        """With `lane` in place of the one of its id, or new above the rest."""
+        if self.has_lane(lane.id):
+            return replace(self, lanes=tuple(lane if old.id == lane.id else old for old in self.lanes))
+        return replace(self, lanes=(*self.lanes[:-1], lane, self.lanes[-1]))
+
+    def of_kind(self, kind: Kind) -> tuple[Lane, ...]:
+        """The lanes of a kind, from top to bottom."""
+        return tuple(lane for lane in self.lanes if lane.kind == kind)
+
+    def audios(self) -> set[Audio]:
+        """Every clip that the project refers to."""
+        stems = {take.audio for lane in self.lanes for part in lane.parts for take in part.takes}
+        return stems | ({self.song.audio} if self.song else set())
+
+    def heard_lanes(self) -> tuple[Lane, ...]:
+        """Lanes that sound when stems are played (not the song's): solo wins over mute."""
+        lanes = [lane for lane in self.lanes if lane.kind != "song"]
+        soloed = [lane for lane in lanes if lane.soloed]
+        return tuple(soloed or [lane for lane in lanes if not lane.muted])

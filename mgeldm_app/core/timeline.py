@@ -1,0 +1,120 @@
+"""Seconds, bars and beats: the grid of a project, snapping to it, and how places are written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from .project import Project, Span, Tempo
+
+Unit = Literal["bar", "beat", "none"]
+BPM = (20.0, 400.0)
+TAPS_KEPT, TAP_PAUSE_S = 8, 2.0
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The bars of a song. Bar 1 is the first that begins inside the song; what lies before is bar 0 and below.
+
+    Attributes:
+        tempo: Its tempo.
+        rate_hz: Samples a second.
+        samples: The song's length.
+    """
+
+    tempo: Tempo
+    rate_hz: int
+    samples: int
+
+    @staticmethod
+    def of(project: Project) -> Grid:
+        """The grid of a project."""
+        return Grid(project.tempo, project.rate_hz, project.samples)
+
+    @property
+    def beat_samples(self) -> float:
+        """Length of a beat."""
+        return self.rate_hz * 60 / self.tempo.bpm
+
+    @property
+    def bar_samples(self) -> float:
+        """Length of a bar."""
+        return self.beat_samples * self.tempo.beats_per_bar
+
+    @property
+    def first_bar(self) -> float:
+        """Sample at which bar 1 begins: the earliest downbeat at or after the song's first sample."""
+        first = (self.tempo.downbeat_s * self.rate_hz) % self.bar_samples
+        return first - self.bar_samples if self.bar_samples - first < 0.5 else first
+
+    def sample_of(self, bar: int, beat: int = 1) -> int:
+        """Sample at which a beat of a bar begins; both count from 1."""
+        return round(self.first_bar + (bar - 1) * self.bar_samples + (beat - 1) * self.beat_samples)
+
+    def place(self, sample: float) -> tuple[int, int, float]:
+        """Bar, beat (both from 1) and share of the beat that has passed at a sample."""
+        beats = (sample - self.first_bar) / self.beat_samples + 1e-6
+        bar, rest = divmod(beats, self.tempo.beats_per_bar)
+        return int(bar) + 1, int(rest) + 1, rest - int(rest)
+
+    def snap(self, sample: float, unit: Unit) -> int:
+        """The nearest line of the grid, inside the song; the song's own ends count as lines."""
+        if unit == "none":
+            return min(max(round(sample), 0), self.samples)
+        step = self.bar_samples if unit == "bar" else self.beat_samples
+        line = round(self.first_bar + round((sample - self.first_bar) / step) * step)
+        nearest = min((line, 0, self.samples), key=lambda x: abs(x - sample))
+        return min(max(nearest, 0), self.samples)
+
+    def bar_around(self, sample: float) -> Span:
+        """The bar that a sample lies in, cut to the song."""
+        bar = self.place(sample)[0]
+        return Span(max(self.sample_of(bar), 0), min(self.sample_of(bar + 1), self.samples))
+
+    def nudge(self, span: Span, steps: int, unit: Unit) -> Span:
+        """A span moved by bars or beats (or 10 ms), its length kept, inside the song."""
+        step = {"bar": self.bar_samples, "beat": self.beat_samples, "none": self.rate_hz / 100}[unit]
+        start = min(max(round(span.start + steps * step), 0), max(0, self.samples - span.samples))
+        return Span(start, start + span.samples)
+
+    def lines(self, start: int, stop: int, unit: Unit = "bar", every: int = 1) -> Iterator[tuple[int, int, int]]:
+        """(sample, bar, beat) of the lines from `start` to `stop`: every so many bars, or each beat."""
+        per_bar = self.tempo.beats_per_bar
+        step = self.bar_samples * every if unit == "bar" else self.beat_samples
+        number = math.ceil((start - self.first_bar) / step - 1e-9)
+        while (sample := round(self.first_bar + number * step)) < stop:
+            beats = number * per_bar * every if unit == "bar" else number
+            yield sample, beats // per_bar + 1, beats % per_bar + 1
+            number += 1
+
+    def bars_in(self, span: Span) -> float:
+        """Length of a span in bars."""
+        return span.samples / self.bar_samples
+
+
+def time_text(sample: float, rate_hz: int) -> str:
+    """"01:12.480", with hours where there are some."""
+    milliseconds = max(0, round(sample * 1000 / rate_hz))
+    minutes, rest = divmod(milliseconds, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{minutes:02d}:{rest // 1000:02d}.{rest % 1000:03d}"
+    return f"{hours}:{text}" if hours else text
+
+
+def span_text(project: Project, span: Span) -> str:
+    """"8 bars" where the span is whole bars of a known tempo, else "12.3 s"."""
+    bars = Grid.of(project).bars_in(span)
+    if project.tempo.source != "none" and round(bars) >= 1 and abs(bars - round(bars)) < 0.02:
+        return "1 bar" if round(bars) == 1 else f"{round(bars)} bars"
+    return f"{span.samples / project.rate_hz:.1f} s"
+
+
+def tapped(taps_s: list[float], tempo: Tempo) -> Tempo | None:
+    """The tempo of taps at those times (seconds of a clock), given by the user; None until there are three."""
+    recent = taps_s[-TAPS_KEPT:]
+    if len(recent) < 3:
+        return None
+    bpm = 60 * (len(recent) - 1) / (recent[-1] - recent[0])
+    return replace(tempo, bpm=round(min(max(bpm, BPM[0]), BPM[1]), 1), source="given")

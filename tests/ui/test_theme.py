@@ -1,0 +1,95 @@
+import pytest
+from PySide6.QtCore import QRectF, QSize
+from PySide6.QtGui import QIcon, QImage, QPainter
+from PySide6.QtWidgets import QApplication, QPushButton
+
+from mgeldm_app.core.project import Lane
+from mgeldm_app.ui import theme as themes
+from mgeldm_app.ui.icons import FOLDER, icon, paint_icon
+from mgeldm_app.ui.theme import DARK, LIGHT, THEMES, colour_of, contrast, ink_on, mix, stylesheet
+
+both = pytest.mark.parametrize("theme", THEMES.values(), ids=lambda theme: theme.name)
+
+
+def surfaces(theme):
+    return theme.background, theme.panel, theme.lane, theme.raised
+
+
+def test_contrast_is_wcag():
+    assert contrast("#000000", "#FFFFFF") == pytest.approx(21)
+    assert contrast("#777777", "#FFFFFF") == pytest.approx(4.48, abs=0.01)
+
+
+@both
+def test_text_can_be_read_on_every_surface(theme):
+    for surface in surfaces(theme):
+        for text in (theme.text, theme.second, theme.good, theme.warn, theme.bad):
+            assert contrast(text, surface) >= 4.5, (text, surface)
+    for ground in (theme.accent, mix(theme.accent, theme.text, 0.14), mix(theme.accent, theme.background, 0.1)):
+        assert contrast(theme.on_accent, ground) >= 4.5, ground
+    assert contrast(theme.text, mix(theme.panel, theme.accent, 0.20)) >= 4.5
+
+
+@both
+def test_stems_can_be_seen_and_told_apart(theme):
+    colours = (*theme.stems, theme.song, theme.rest)
+    assert len(set(colours)) == len(colours) and len(theme.stems) >= 8
+    assert all(contrast(colour, theme.lane) >= 3 for colour in colours)
+    assert all(contrast(ink_on(colour), colour) >= 4.5 for colour in theme.stems)
+
+
+def test_the_design_s_colours_come_first():
+    assert DARK.stems[:4] == ("#FFB454", "#F2726B", "#B48EF5", "#4FC6E0")
+
+
+def test_a_lane_has_the_colour_of_its_kind():
+    assert colour_of(DARK, Lane("song", "song", "Song")).name() == DARK.song.lower()
+    assert colour_of(DARK, Lane("rest", "rest", "Rest")).name() == DARK.rest.lower()
+    assert colour_of(LIGHT, Lane("a", "added", "Keys", colour=2)).name() == LIGHT.stems[2].lower()
+    assert colour_of(LIGHT, Lane("a", "added", "Keys", colour=2 + len(LIGHT.stems))).name() == LIGHT.stems[2].lower()
+
+
+@both
+def test_the_stylesheet_names_no_file_that_is_missing(theme, qtbot, recwarn):
+    sheet = stylesheet(theme)
+    assert "$" not in sheet
+    files = [part.split('"')[0] for part in sheet.split('url("')[1:]]
+    assert files and all(FOLDER.joinpath(name.rsplit("/", 1)[1]).is_file() for name in files)
+
+
+def test_a_change_of_theme_reaches_living_widgets(qtbot):
+    app = QApplication.instance()
+    button = QPushButton("A")
+    qtbot.addWidget(button)
+    seen = []
+    for theme in (DARK, LIGHT):
+        themes.apply(app, theme)
+        button.show()
+        seen.append(button.grab().toImage().pixelColor(button.width() // 2, 4).name())
+    assert seen == [DARK.raised.lower(), LIGHT.raised.lower()]
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.svg")))
+@pytest.mark.parametrize("pixels", [16, 48])
+def test_icons_are_painted_in_one_colour_inside_their_box(name, pixels, qtbot):
+    image = QImage(pixels + 8, pixels + 8, QImage.Format.Format_ARGB32)
+    image.fill(0)
+    painter = QPainter(image)
+    paint_icon(painter, name, QRectF(4, 4, pixels, pixels), "#FF0000")
+    painter.end()
+    seen = [(x, y) for x in range(pixels + 8) for y in range(pixels + 8) if image.pixelColor(x, y).alpha() > 40]
+    assert seen and all(4 <= x < pixels + 4 and 4 <= y < pixels + 4 for x, y in seen)
+    if "-" not in name:
+        assert all(image.pixelColor(x, y).blue() == 0 for x, y in seen)
+
+
+def test_an_icon_knows_disabled_and_checked(qtbot):
+    made = icon("dot", "#FF0000", dead="#00FF00", on="#0000FF")
+    size = QSize(16, 16)
+
+    def middle(mode, state):
+        return made.pixmap(size, 1.0, mode, state).toImage().pixelColor(8, 8).name()
+
+    assert middle(QIcon.Mode.Normal, QIcon.State.Off) == "#ff0000"
+    assert middle(QIcon.Mode.Disabled, QIcon.State.Off) == "#00ff00"
+    assert middle(QIcon.Mode.Normal, QIcon.State.On) == "#0000ff"

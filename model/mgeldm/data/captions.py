@@ -1,4 +1,10 @@
-"""Phrases that name each kind of stem. Training uses `CAPTIONS`, tests of unseen wording `HELD_OUT_CAPTIONS`."""
+"""Phrases that name each kind of stem. Training uses `CAPTIONS`, tests of unseen wording `HELD_OUT_CAPTIONS`.
+
+Labels are free text: `MORE_CAPTIONS` names what data sets call their stems beyond the corpus's own vocabulary, `COVERS`
+what such a name may sound like, and any label that no table knows stands for itself.
+"""
+
+from collections.abc import Iterable
 
 CAPTIONS: dict[str, tuple[str, ...]] = {
     "drums": (
@@ -177,6 +183,56 @@ PROGRAM_CAPTIONS: tuple[tuple[int, int, tuple[str, ...]], ...] = (
     (75, 75, ("pan flute",)),
     (78, 78, ("whistle",)),
 )
+
+MORE_CAPTIONS: dict[str, tuple[str, ...]] = {
+    "guitar": ("guitar", "the guitar", "guitars", "guitar part", "guitarist", "a guitar playing chords or riffs"),
+    "mallets": ("mallets", "glockenspiel", "vibraphone", "xylophone", "marimba", "bells", "music box", "celesta"),
+    "plucked strings": ("plucked strings", "banjo", "mandolin", "harp", "ukulele", "sitar", "koto"),
+    "wind": ("wind instruments", "winds", "woodwinds and brass", "horns and flutes", "the winds"),
+    "keys": ("keys", "keyboards", "the keyboards", "organ and synths", "keyboard part"),
+    "choir": ("choir", "choir voices", "vocal choir", "the choir", "oohs and aahs"),
+    "accordion": ("accordion", "the accordion", "squeezebox"),
+    "harmonica": ("harmonica", "blues harp", "mouth organ"),
+    "turntables": ("turntables", "scratching", "dj scratches"),
+}
+
+# What a label may contain beside itself. A prompt for a kind that some stem may contain is never taught to be silence.
+COVERS: dict[str, tuple[str, ...]] = {
+    "guitar": ("electric guitar", "acoustic guitar", "plucked strings"),
+    "drums": ("percussion",),
+    "strings": ("choir", "plucked strings"),
+    "vocals": ("choir",),
+    "wind": ("brass", "reed", "flute", "harmonica"),
+    "keys": ("piano", "organ", "lead synth", "pad synth", "accordion", "mallets"),
+    "percussion": ("mallets",),
+    "lead synth": ("keys",),
+    "organ": ("accordion",),
+    "reed": ("harmonica", "accordion"),
+    "plucked strings": ("acoustic guitar", "electric guitar"),
+    "effects": ("turntables", "pad synth"),
+}
+_NEVER_OTHER = ("vocals", "drums", "bass")  # what "other" lacks in every data set
+
+
+def alike(first: str, second: str) -> bool:
+    """Whether a stem of one label may contain what the other names."""
+    if "other" in (first, second):
+        return first == second or not {first, second} & set(_NEVER_OTHER)
+    mine, theirs = {first, *COVERS.get(first, ())}, {second, *COVERS.get(second, ())}
+    return first in theirs or second in mine
+
+
+def absent(labels: Iterable[str], vocabulary: Iterable[str]) -> list[str]:
+    """Labels of the vocabulary that a song of `labels` lacks for certain; never "other"."""
+    labels = list(labels)
+    return [v for v in vocabulary if v != "other" and not any(alike(v, label) for label in labels)]
+
+
+def phrases(label: str, program: int | None = None) -> list[str]:
+    """Phrases for a label, the plainest first, with those of its General MIDI program; free text stands for itself."""
+    known = CAPTIONS.get(label) or MORE_CAPTIONS.get(label) or (label, f"the {label}")
+    more = program_captions(program) if program is not None else ()
+    return list(dict.fromkeys((*known, *more)))
 
 
 def program_captions(program: int) -> tuple[str, ...]:

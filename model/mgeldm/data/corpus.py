@@ -1,23 +1,22 @@
 """Multi-stem songs for training: rendered on the fly from banks and synthesisers, or read from real stems."""
 
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import scipy.fft
-import soundfile
-import soxr
 
 from mgeldm.data import events, synth
 from mgeldm.data.bank import Bank
 from mgeldm.data.captions import CAPTIONS, HELD_OUT_CAPTIONS, program_captions
 from mgeldm.data.events import Plan
+from mgeldm.data.readers import files_of
+from mgeldm.data.songs import RATE_HZ, Song, Stem
 from mgeldm.data.synth import Sampler, bank_sampler
 
 __all__ = ["CAPTIONS", "HELD_OUT_CAPTIONS", "LABELS", "RealSong", "Song", "Stem", "read_real_song", "render_song"]
 
-RATE_HZ = 44100
+RealSong = Song
 LABELS = tuple(CAPTIONS)
 HELD_OUT_SONG = "sodium"
 """The real song that no model is trained on."""
@@ -40,29 +39,6 @@ PITCHED: dict[str, tuple[float, tuple[int, ...], str, float, float]] = {
     "percussion": (0.6, (), "percussion", 0.3, 0),
     "effects": (0.25, tuple(range(96, 104)), "pad", 0.6, 60),
 }
-
-
-@dataclass
-class Stem:
-    """One part of a song: `audio` float32 [2, samples]."""
-
-    label: str
-    captions: list[str]
-    audio: np.ndarray
-
-
-@dataclass
-class Song:
-    """Stems whose sum is the mixture."""
-
-    stems: list[Stem]
-    rate_hz: int = RATE_HZ
-    tempo_bpm: float = 120.0
-
-    @property
-    def mixture(self) -> np.ndarray:
-        """The sum of the stems, float32 [2, samples]."""
-        return np.sum([s.audio for s in self.stems], axis=0)
 
 
 def render_song(seed: int, banks: list[Bank], duration_s: float, split: str = "train") -> Song:
@@ -287,39 +263,6 @@ def _filter(dry: np.ndarray, response: np.ndarray) -> np.ndarray:
     return out[:, :samples]
 
 
-@dataclass
-class RealSong:
-    """A song of recorded stems on disk, read piece by piece: label -> file."""
-
-    name: str
-    files: dict[str, Path]
-    rate_hz: int = RATE_HZ
-    _audio: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
-
-    @property
-    def duration_s(self) -> float:
-        """Length of the longest stem, in seconds."""
-        return max(soundfile.info(f).duration for f in self.files.values())
-
-    def read(self, start_s: float, duration_s: float) -> Song:
-        """A piece of the song as stems of exactly the same length, zeros past a stem's end."""
-        samples = round(duration_s * RATE_HZ)
-        stems = []
-        for label, file in self.files.items():
-            info = soundfile.info(file)
-            begin = min(round(start_s * info.samplerate), info.frames)
-            part, rate = soundfile.read(
-                file, round(duration_s * info.samplerate), begin, dtype="float32", always_2d=True
-            )
-            part = soxr.resample(part, rate, RATE_HZ) if len(part) else part
-            part = np.repeat(part, 2, 1) if part.shape[1] == 1 else part[:, :2]
-            audio = np.zeros((2, samples), np.float32)
-            audio[:, : min(len(part), samples)] = part[:samples].T
-            stems.append(Stem(label, list(CAPTIONS.get(label, (label,))), audio))
-        return Song(stems, RATE_HZ)
-
-
-def read_real_song(folder: str | Path) -> RealSong:
-    """The stems of a folder of `<label_with_underscores>.opus` (or .flac, .wav) files; audio is read by `.read`."""
-    files = sorted(f for f in Path(folder).iterdir() if f.suffix in (".opus", ".ogg", ".flac", ".wav"))
-    return RealSong(Path(folder).name, {f.stem.replace("_", " "): f for f in files})
+def read_real_song(folder: str | Path) -> Song:
+    """The stems of a folder of `<label_with_underscores>.opus` (or .flac, .wav) files; nothing is read yet."""
+    return Song(files_of(Path(folder)), name=Path(folder).name)

@@ -7,6 +7,7 @@ STFT, where they are exact, so a song's stems can be mixed anew with other gains
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from torch import Tensor
 from ..config import EMBEDDED, ModelConfig, SpectralConfig
 from ..errors import InputError
 from ..nn.spectral import MIXTURE_RMS, SpectralAutoencoder
-from .corpus import Stem
+from .songs import Stem
 
 _AUDIBLE = 0.003  # linear level of a source under which a window counts as silent
 
@@ -57,7 +58,7 @@ class Encoder:
     @torch.no_grad()
     def encode(
         self,
-        stems: list[Stem],
+        stems: Sequence[Stem],
         vocabulary: dict[str, tuple[str, ...]],
         rng: np.random.Generator,
         windows: int | None = None,

@@ -1,4 +1,4 @@
-"""Multi-stem songs: one protocol for stems in memory (rendered, or cut from others) and stems in files, read in pieces."""
+"""Multi-stem songs: stems in memory (rendered, or cut from others) and stems in files, which are read in pieces."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
-from ..audio import Samples, open_audio, probe, resample
+from ..audio import AudioClip, Samples, open_audio, probe, resample
 from ..errors import AudioError
 
 RATE_HZ = 44100
@@ -21,31 +20,12 @@ _RUN_UP_S = 0.2  # decoded before the wanted sample of an AAC stream, whose fram
 _BLOCK_S = 20.0
 
 
-class Stem(Protocol):
-    """One part of a song at `RATE_HZ` in stereo. `captions` are phrases that name it, the plainest first."""
-
-    @property
-    def label(self) -> str: ...
-
-    @property
-    def captions(self) -> Sequence[str]: ...
-
-    @property
-    def samples(self) -> int: ...
-
-    @property
-    def audio(self) -> Samples:
-        """All of it, float32 [2, samples]."""
-        ...
-
-    def read(self, start: int = 0, stop: int | None = None) -> Samples:
-        """Float32 [2, stop - start]; what lies outside the stem is silence."""
-        ...
-
-
 @dataclass
-class MemoryStem:
-    """A stem in memory: `audio` float32 [2, samples]."""
+class Stem:
+    """One part of a song at `RATE_HZ`: `captions` are phrases that name it, the plainest first.
+
+    `audio` is float32 [2, samples].
+    """
 
     label: str
     captions: list[str]
@@ -57,13 +37,9 @@ class MemoryStem:
         return self.audio.shape[1]
 
     def read(self, start: int = 0, stop: int | None = None) -> Samples:
-        """See `Stem`."""
+        """Float32 [2, stop - start]; what lies outside the stem is silence."""
         stop = self.samples if stop is None else stop
-        first, last = min(max(start, 0), self.samples), min(max(stop, 0), self.samples)
-        out = np.zeros((2, max(0, stop - start)), np.float32)
-        if last > first:
-            out[:, first - start : last - start] = self.audio[:, first:last]
-        return out
+        return AudioClip(self.audio, RATE_HZ).read(start, stop)
 
 
 @dataclass(frozen=True)
@@ -98,13 +74,17 @@ class Recording:
         return np.repeat(samples, 2, 0) if len(samples) == 1 else samples[:2]
 
 
-@dataclass
-class FileStem:
-    """A stem in one file or in several that are summed; nothing is read before it is asked for."""
+class FileStem(Stem):
+    """A stem in one file or in several that are summed; nothing is read before it is asked for.
 
-    label: str
-    captions: list[str]
-    recordings: tuple[Recording, ...]
+    Args:
+        label: What it is called.
+        captions: Phrases that name it.
+        recordings: Its files.
+    """
+
+    def __init__(self, label: str, captions: list[str], recordings: tuple[Recording, ...]):
+        self.label, self.captions, self.recordings = label, captions, recordings
 
     @cached_property
     def _probed(self) -> list[tuple[int, int]]:
@@ -116,8 +96,8 @@ class FileStem:
         return max(round(samples * RATE_HZ / rate_hz) for rate_hz, samples in self._probed)
 
     @property
-    def audio(self) -> Samples:
-        """See `Stem`."""
+    def audio(self) -> Samples:  # type: ignore[override]
+        """All of it, read anew at each call."""
         return self.read()
 
     def read(self, start: int = 0, stop: int | None = None) -> Samples:
@@ -193,7 +173,8 @@ def _read_stream(path: Path, stream: int, start: int, stop: int) -> Samples:
                     if last > first:
                         out[:, first:last] = block[:, first - at : last - at]
         except (OSError, av.error.FFmpegError) as error:
-            raise AudioError(f"{path.name} is damaged after {start / rate_hz:.2f} s ({error}); fetch it again.") from error
+            at_s = start / rate_hz
+            raise AudioError(f"{path.name} is damaged after {at_s:.2f} s ({error}); fetch it again.") from error
         return out
 
 
@@ -238,7 +219,7 @@ class Song:
 
     def piece(self, start: int, stop: int) -> Song:
         """The song from sample `start` to `stop`, in memory; zeros past a stem's end."""
-        stems = [MemoryStem(stem.label, list(stem.captions), stem.read(start, stop)) for stem in self.stems]
+        stems = [Stem(stem.label, list(stem.captions), stem.read(start, stop)) for stem in self.stems]
         return Song(stems, self.rate_hz, self.tempo_bpm, self.name, self.source, self.licence, self.split)
 
     def read(self, start_s: float, duration_s: float) -> Song:

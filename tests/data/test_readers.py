@@ -1,0 +1,170 @@
+import json
+import uuid
+
+import numpy as np
+import pytest
+import soundfile
+from mgeldm.data import captions
+from mgeldm.data.readers import MUSDB_STREAMS, MUSDB_VALIDATION, moises, musdb, open_set, slakh, stem_folders
+from mgeldm.errors import InputError
+
+RATE_HZ = 44100
+METADATA = """UUID: 1a81ae092884234f3264e2f45927f00a
+audio_dir: stems
+normalized: true
+overall_gain: 0.18
+stems:
+  S00: {audio_rendered: true, inst_class: Guitar, is_drum: false, midi_program_name: Distortion Guitar, program_num: 30}
+  S01: {audio_rendered: true, inst_class: Drums, is_drum: true, midi_program_name: Acoustic Grand Piano, program_num: 0}
+  S02: {audio_rendered: false, inst_class: Piano, is_drum: false, midi_program_name: Clav, program_num: 7}
+  S03: {audio_rendered: true, inst_class: Strings (continued), is_drum: false, midi_program_name: Voice Oohs, program_num: 53}
+"""  # noqa: E501
+
+
+def sound(path, level, seconds=0.5, channels=1):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.full((round(seconds * RATE_HZ), channels), level, np.float32), RATE_HZ)
+
+
+def skipped():
+    said = []
+    return said, said.append
+
+
+@pytest.fixture
+def slakh_folder(tmp_path):
+    for number, split in ((1, "train"), (2, "train"), (1900, "test")):
+        place = tmp_path / split / f"Track{number:05d}"
+        for name, level in (("S00", 0.1), ("S01", 0.2), ("S03", 0.3)):
+            sound(place / "stems" / f"{name}.flac", level)
+        (place / "metadata.yaml").write_text(METADATA)
+    return tmp_path
+
+
+def test_slakh_follows_its_folders_and_metadata(slakh_folder):
+    songs = list(slakh(slakh_folder, "train"))
+    assert [song.name for song in songs] == ["Track00001", "Track00002"]
+    assert [stem.label for stem in songs[0].stems] == ["guitar", "drums", "strings"]
+    guitar, drums, strings = songs[0].stems
+    assert {"guitar", "distortion guitar"} <= set(guitar.captions)
+    assert "voice oohs" in strings.captions
+    assert "acoustic grand piano" not in drums.captions  # its program means a kit
+    assert np.allclose(drums.read(100, 200), 0.2, atol=1e-4)
+    assert np.allclose(songs[0].mixture, 0.6, atol=1e-3)
+    assert [song.name for song in slakh(slakh_folder, "test")] == ["Track01900"]
+
+
+def test_slakh_subsets_are_the_papers(slakh_folder):
+    assert {stem.label for song in slakh(slakh_folder, subset="A") for stem in song.stems} == {"guitar", "drums"}
+    assert {stem.label for song in slakh(slakh_folder, subset="B") for stem in song.stems} == {"strings"}
+    with pytest.raises(InputError, match="no subset 'C'"):
+        next(slakh(slakh_folder, subset="C"))
+    with pytest.raises(InputError, match="no Slakh2100 split"):
+        next(slakh(slakh_folder, "dev"))
+
+
+def test_a_broken_song_is_skipped_and_named(slakh_folder):
+    (slakh_folder / "train/Track00001/stems/S01.flac").write_bytes(b"not flac")
+    (slakh_folder / "test/Track01900/metadata.yaml").write_text("stems: [")
+    said, on_skip = skipped()
+    assert [song.name for song in slakh(slakh_folder, "train", on_skip=on_skip)] == ["Track00002"]
+    assert not list(slakh(slakh_folder, "test", on_skip=on_skip))
+    assert said[0].startswith("Track00001 is skipped: S01.flac ")
+    assert "Track01900 is skipped: its metadata.yaml is not understood" in said[1]
+    with pytest.warns(UserWarning, match="Track00001"):
+        list(slakh(slakh_folder, "train"))
+
+
+def test_musdb_in_both_forms(tmp_path, write_streams):
+    time = np.arange(RATE_HZ) / RATE_HZ
+    tone = np.repeat(np.sin(2 * np.pi * 441 * time)[None], 2, 0).astype(np.float32)
+    for split, name in (("train", "A - One"), ("train", MUSDB_VALIDATION[0]), ("test", "B - Two")):
+        (tmp_path / "mp4" / split).mkdir(parents=True, exist_ok=True)
+        levels = (0.8, 0.1, 0.2, 0.3, 0.4)
+        write_streams(tmp_path / "mp4" / split / f"{name}.stem.mp4", [tone * level for level in levels])
+        for level, stem in enumerate(("mixture", *MUSDB_STREAMS)):
+            sound(tmp_path / "hq" / split / name / f"{stem}.wav", 0.1 * level, 1.0, 2)
+    for form in ("mp4", "hq"):
+        (song,) = musdb(tmp_path / form, "train")
+        assert (song.name, song.source, song.split) == ("A - One", "MUSDB18", "train")
+        assert [stem.label for stem in song.stems] == ["drums", "bass", "other", "vocals"]
+        assert [s.name for s in musdb(tmp_path / form, "validation")] == [MUSDB_VALIDATION[0]]
+        assert [s.name for s in musdb(tmp_path / form, "test")] == ["B - Two"]
+        levels = [float(stem.read(11025, 33075).max()) for stem in song.stems]
+        assert np.allclose(levels, [0.1, 0.2, 0.3, 0.4], atol=0.03)
+
+
+def test_musdb_misses_nothing_silently(tmp_path):
+    (tmp_path / "train" / "C - Three").mkdir(parents=True)
+    said, on_skip = skipped()
+    assert not list(musdb(tmp_path, on_skip=on_skip))
+    assert said[0].startswith("C - Three is skipped: drums.wav")
+    with pytest.raises(InputError, match="no MUSDB18 split 'test'"):
+        next(musdb(tmp_path, "test"))
+    with pytest.raises(InputError, match="no split 'dev'"):
+        next(musdb(tmp_path, "dev"))
+
+
+def write_moises(place, stems):
+    entries = []
+    for name, kinds in stems:
+        tracks = []
+        for kind, level in kinds:
+            tracks.append({"id": str(uuid.uuid4()), "trackType": kind, "extension": "wav", "has_bleed": False})
+            sound(place / name / f"{tracks[-1]['id']}.wav", level, channels=2)
+        entries.append({"id": str(uuid.uuid4()), "stemName": name, "tracks": tracks})
+    facts = {"song": "Title", "artist": "Somebody", "genre": "rock", "stems": entries}
+    (place / "data.json").write_text(json.dumps(facts))
+
+
+def test_moises_sums_its_second_level_into_the_first(tmp_path):
+    write_moises(
+        tmp_path / "provider" / "0001",
+        [
+            ("drums", [("kick drum", 0.1), ("snare drum", 0.2)]),
+            ("guitar", [("acoustic guitar", 0.05)]),
+            ("guitar", [("distorted electric guitar", 0.1)]),
+            ("other_keys", [("organ, electric organ", 0.25)]),
+        ],
+    )
+    (song,) = moises(tmp_path)
+    assert [stem.label for stem in song.stems] == ["drums", "guitar", "keys"]
+    drums, guitar, keys = song.stems
+    assert np.allclose(drums.read(0, 1000), 0.3, atol=1e-3)
+    assert np.allclose(guitar.read(0, 1000), 0.15, atol=1e-3)
+    assert {"acoustic guitar", "distorted electric guitar", "guitar"} <= set(guitar.captions)
+    assert "organ, electric organ" in keys.captions
+    assert not list(moises(tmp_path, "train"))  # the first songs are the test's
+    assert len(list(moises(tmp_path, "test"))) == 1
+
+
+def test_moises_without_its_facts(tmp_path):
+    with pytest.raises(InputError, match=r"no data\.json"):
+        next(moises(tmp_path))
+    write_moises(tmp_path / "1", [("bass", [("bass guitar", 0.1)])])
+    (tmp_path / "1" / "data.json").write_text('{"song": "x"}')
+    said, on_skip = skipped()
+    assert not list(moises(tmp_path, on_skip=on_skip))
+    assert "1 is skipped: its data.json is not understood" in said[0]
+
+
+def test_any_folder_of_stems(tmp_path):
+    sound(tmp_path / "my song" / "Slap_Bass.wav", 0.1)
+    sound(tmp_path / "my song" / "mixture.wav", 0.9)
+    (tmp_path / "empty").mkdir()
+    said, on_skip = skipped()
+    (song,) = open_set("stems", tmp_path, on_skip=on_skip)
+    assert song.name == "my song"
+    assert [(stem.label, stem.captions) for stem in song.stems] == [("slap bass", ["slap bass", "the slap bass"])]
+    assert said == ["empty is skipped: none of its stems is wanted or there."]
+    with pytest.raises(InputError, match="no folder"):
+        next(stem_folders(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match="no reader 'foo'"):
+        open_set("foo", tmp_path)
+
+
+def test_only_what_a_song_lacks_for_certain_counts_as_absent():
+    missing = captions.absent(["guitar", "drums", "keys"], captions.CAPTIONS)
+    assert {"vocals", "bass", "brass", "flute"} <= set(missing)
+    assert not {"electric guitar", "percussion", "piano", "organ", "other", "drums"} & set(missing)
+    assert captions.absent(["other", "vocals"], captions.CAPTIONS) == ["drums", "bass"]

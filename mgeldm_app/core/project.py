@@ -58,6 +58,7 @@ class Made:
         quality: As asked for.
         negative: What it should not sound like.
         like: The stretch of the song given as an example, if any.
+        together: Every prompt of an extraction that made several stems at once, since they share their masks.
         sensitivity: Of an extraction.
         model: Name of the model.
         model_sha256: Its weights.
@@ -69,6 +70,7 @@ class Made:
     quality: Quality = "standard"
     negative: str = ""
     like: Span | None = None
+    together: tuple[str, ...] = ()
     sensitivity: float = 0.0
     model: str = ""
     model_sha256: str = ""

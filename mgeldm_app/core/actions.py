@@ -1,0 +1,219 @@
+"""Everything that has a name, a shortcut and a place in the menu. Menus, the palette and the shortcut sheet read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from . import commands
+from .controller import Controller
+from .project import Lane, Span, Task
+from .timeline import Grid
+
+TASK_TITLES: dict[Task, str] = {
+    "extract": "Extract",
+    "impute": "Add a part",
+    "accompany": "Accompany this",
+    "inpaint": "Regenerate region",
+    "generate": "Generate",
+}
+MENUS = ("File", "Edit", "Play", "Region", "Prompt", "View", "Help")
+
+
+def _always(_: Controller) -> bool:
+    return True
+
+
+def _has_song(c: Controller) -> bool:
+    return c.session.project.song is not None
+
+
+def _has_region(c: Controller) -> bool:
+    return c.session.project.region is not None
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing to do.
+
+    Attributes:
+        id: Its name in code.
+        menu: One of `MENUS`.
+        title: For people; "&" is not used.
+        run: Does it.
+        shortcut: As Qt writes it ("Ctrl+K"); "" for none.
+        enabled: Whether it can be done now.
+        checked: For switches: whether it is on.
+        dialog: It asks something of the user first.
+    """
+
+    id: str
+    menu: str
+    title: str
+    run: Callable[[Controller], None]
+    shortcut: str = ""
+    enabled: Callable[[Controller], bool] = _always
+    checked: Callable[[Controller], bool] | None = None
+    dialog: bool = False
+
+
+def _wants(word: str) -> Callable[[Controller], None]:
+    return lambda c: c.wants.emit(word)
+
+
+def _stems(c: Controller) -> list[Lane]:
+    return [lane for lane in c.selected_lanes() if lane.kind in ("extracted", "added")]
+
+
+def _one_part(c: Controller) -> tuple[Lane, int] | None:
+    """The selected lane and its part under the playhead, or its last one."""
+    lanes = _stems(c)
+    if len(lanes) != 1 or not lanes[0].parts:
+        return None
+    here = [i for i, part in enumerate(lanes[0].parts) if part.span.start <= c.player.position < part.span.stop]
+    return lanes[0], here[-1] if here else len(lanes[0].parts) - 1
+
+
+def _has_part(c: Controller) -> bool:
+    return c.session.editable and _one_part(c) is not None
+
+
+def _take(step: int) -> Callable[[Controller], None]:
+    def run(c: Controller) -> None:
+        found = _one_part(c)
+        if found is not None:
+            lane, index = found
+            part = lane.parts[index]
+            c.session.do(commands.choose_take(lane.id, index, (part.chosen + step) % len(part.takes)))
+
+    return run
+
+
+def _keep_take(c: Controller) -> None:
+    found = _one_part(c)
+    if found is not None:
+        lane, index = found
+        c.session.do(commands.keep_takes(lane.id, index, (lane.parts[index].chosen,)))
+
+
+def _again(vary: bool) -> Callable[[Controller], None]:
+    def run(c: Controller) -> None:
+        found = _one_part(c)
+        if found is not None:
+            with c.told():
+                c.making.make_again(found[0].id, found[1], vary)
+
+    return run
+
+
+def _flip(field: str) -> Callable[[Controller], None]:
+    """Turn a switch of the selected lanes on, or off if it is on everywhere."""
+
+    def run(c: Controller) -> None:
+        lanes = c.selected_lanes()
+        on = not all(getattr(lane, field) for lane in lanes)
+        for lane in lanes:
+            c.set_lane(lane.id, field, on)
+
+    return run
+
+
+def _flip_view(c: Controller) -> None:
+    lanes = c.selected_lanes() or list(c.session.project.lanes)
+    to_spectrogram = any(lane.view == "waveform" for lane in lanes)
+    for lane in lanes:
+        c.set_lane(lane.id, "view", "spectrogram" if to_spectrogram else "waveform")
+
+
+def _task(task: Task) -> Callable[[Controller], None]:
+    return lambda c: c.set_prompt(replace(c.session.project.prompt, task=task))
+
+
+def _grow_region(c: Controller) -> None:
+    project = c.session.project
+    grid = Grid.of(project)
+    if project.region is None:
+        c.set_region(grid.bar_around(c.player.position))
+    else:
+        c.set_region(Span(project.region.start, grid.snap(project.region.start + 2 * project.region.samples, "none")))
+
+
+def _select_all(c: Controller) -> None:
+    c.set_region(Span(0, c.session.project.samples))
+
+
+def _next_snap(c: Controller) -> None:
+    order = {"bar": "beat", "beat": "none", "none": "bar"}
+    c.set_settings(replace(c.settings, snap=order[c.snap]))  # type: ignore[arg-type]
+
+
+def _times_tempo(factor: float) -> Callable[[Controller], None]:
+    return lambda c: c.set_tempo(replace(c.session.project.tempo, bpm=c.session.project.tempo.bpm * factor))
+
+
+def _busy(c: Controller) -> bool:
+    return c.making.busy
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action("open", "File", "Open", _wants("open"), "Ctrl+O", dialog=True),
+    Action("demo", "File", "Open the demo song", _wants("demo")),
+    Action("save_as", "File", "Save as", _wants("save_as"), "Ctrl+Shift+S", lambda c: c.session.folder is not None, dialog=True),
+    Action("show_folder", "File", "Show the project's folder", _wants("show_folder"), "", lambda c: c.session.folder is not None),
+    Action("export", "File", "Export", _wants("export"), "Ctrl+E", _has_song, dialog=True),
+    Action("copy_files", "File", "Copy the selected lanes as files", _wants("copy_files"), "Ctrl+C", lambda c: bool(c.selected_lanes())),
+    Action("close", "File", "Close the project", lambda c: c.documents.close(), "Ctrl+W", lambda c: c.session.folder is not None),
+    Action("settings", "File", "Settings", _wants("settings"), "Ctrl+,", dialog=True),
+    Action("models", "File", "Models", _wants("models"), "", dialog=True),
+    Action("quit", "File", "Quit", _wants("quit"), "Ctrl+Q", dialog=True),
+    Action("undo", "Edit", "Undo", lambda c: c.session.undo(), "Ctrl+Z", lambda c: bool(c.session.history.undo_title)),
+    Action("redo", "Edit", "Redo", lambda c: c.session.redo(), "Ctrl+Shift+Z", lambda c: bool(c.session.history.redo_title)),
+    Action("remove", "Edit", "Remove the selected lanes", lambda c: c.remove_selected(), "Delete", lambda c: bool(_stems(c))),
+    Action("rename", "Edit", "Rename the selected lane", _wants("rename"), "F2", lambda c: len(c.selected_lanes()) == 1),
+    Action("lane_up", "Edit", "Move the lane up", lambda c: c.session.do(commands.move_lane(_stems(c)[0].id, -1)), "Ctrl+Up", lambda c: len(_stems(c)) == 1),
+    Action("lane_down", "Edit", "Move the lane down", lambda c: c.session.do(commands.move_lane(_stems(c)[0].id, 1)), "Ctrl+Down", lambda c: len(_stems(c)) == 1),
+    Action("mute", "Edit", "Mute the selected lanes", _flip("muted"), "M", lambda c: bool(c.selected_lanes())),
+    Action("solo", "Edit", "Solo the selected lanes", _flip("soloed"), "S", lambda c: bool(c.selected_lanes())),
+    Action("play", "Play", "Play or pause", lambda c: c.toggle_play(), "Space", _has_song, lambda c: c.player.playing),
+    Action("to_start", "Play", "To the start", lambda c: c.player.seek(0), "Home", _has_song),
+    Action("to_region", "Play", "To the region", lambda c: c.player.seek(c.session.project.region.start if c.session.project.region else 0), "Shift+Home", _has_region),
+    Action("loop", "Play", "Loop the region", lambda c: c.set_looping(not c.session.project.looping), "L", _has_song, lambda c: c.session.project.looping),
+    Action("listen", "Play", "Hear the original", lambda c: c.listen_to("stems" if c.listening == "song" else "song"), "B", _has_song, lambda c: c.listening == "song"),
+    Action("click", "Play", "Click on the beats", lambda c: c.set_click(not c.click), "K", _has_song, lambda c: c.click),
+    Action("tap", "Play", "Tap the tempo", lambda c: c.tap(), "T", _has_song),
+    Action("downbeat", "Play", "A bar begins here", lambda c: c.downbeat_here(), "Shift+T", _has_song),
+    Action("half_tempo", "Play", "Half the tempo", _times_tempo(0.5), "", _has_song),
+    Action("double_tempo", "Play", "Double the tempo", _times_tempo(2.0), "", _has_song),
+    Action("left", "Region", "Move left", lambda c: c.nudge(-1), "Left", _has_song),
+    Action("right", "Region", "Move right", lambda c: c.nudge(1), "Right", _has_song),
+    Action("shorter", "Region", "Shorter", lambda c: c.nudge(-1, end_only=True), "Shift+Left", _has_region),
+    Action("longer", "Region", "Longer", lambda c: c.nudge(1, end_only=True), "Shift+Right", _has_region),
+    Action("twice", "Region", "Twice as long", _grow_region, "Shift+D", _has_song),
+    Action("select_all", "Region", "Whole song", _select_all, "Ctrl+A", _has_song),
+    Action("clear_region", "Region", "Clear the region", lambda c: c.set_region(None), "Ctrl+D", _has_region),
+    Action("snap", "Region", "Snap to bars, beats or nothing", _next_snap, "N", _has_song),
+    Action("focus_prompt", "Prompt", "Write a prompt", _wants("focus_prompt"), "Ctrl+P"),
+    *(
+        Action(f"task_{task}", "Prompt", title, _task(task), f"Ctrl+{number}", checked=lambda c, task=task: c.session.project.prompt.task == task)  # type: ignore[misc]
+        for number, (task, title) in enumerate(TASK_TITLES.items(), 1)
+    ),
+    Action("submit", "Prompt", "Do it", lambda c: c.submit(c.session.project.prompt), "Ctrl+Return", lambda c: not c.blocked(c.session.project.prompt)),
+    Action("again", "Prompt", "Make the part again", _again(False), "", _has_part),
+    Action("vary", "Prompt", "Make a variation of the part", _again(True), "V", _has_part),
+    Action("next_take", "Prompt", "Next take", _take(1), "]", _has_part),
+    Action("previous_take", "Prompt", "Previous take", _take(-1), "[", _has_part),
+    Action("keep_take", "Prompt", "Keep this take alone", _keep_take, "Shift+K", _has_part),
+    Action("cancel_jobs", "Prompt", "Cancel all jobs", lambda c: c.making.cancel_all(), "Ctrl+.", _busy),
+    Action("jobs", "View", "Jobs", _wants("jobs"), "J"),
+    Action("spectrogram", "View", "Waveform or spectrogram", _flip_view, "W", _has_song),
+    Action("zoom_in", "View", "Zoom in", _wants("zoom_in"), "Ctrl+=", _has_song),
+    Action("zoom_out", "View", "Zoom out", _wants("zoom_out"), "Ctrl+-", _has_song),
+    Action("fit", "View", "Whole song in view", _wants("fit"), "F", _has_song),
+    Action("zoom_region", "View", "Region in view", _wants("zoom_region"), "Z", _has_region),
+    Action("theme", "View", "Dark or light", _wants("theme"), ""),
+    Action("palette", "View", "Command palette", _wants("palette"), "Ctrl+K", dialog=True),
+    Action("shortcuts", "Help", "Shortcuts", _wants("shortcuts"), "F1", dialog=True),
+    Action("about", "Help", "About", _wants("about"), "", dialog=True),
+)  # fmt: skip
+
+BY_ID: dict[str, Action] = {action.id: action for action in ACTIONS}

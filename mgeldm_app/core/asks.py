@@ -1,0 +1,230 @@
+"""From a prompt to work for the engine: which requests, what the model hears, and which lanes the results go to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from mgeldm.errors import InputError
+from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint, Region, Request, Sampling
+
+from .clips import ClipStore
+from .jobs import Layer
+from .project import Lane, Made, Project, Prompt, Span
+from .text import colour_for, split_prompts
+
+GENERATED_S = 10.0  # of music from nothing, where no region says how long
+_VERBS = {
+    "extract": "Extracting {}",
+    "impute": "Adding {}",
+    "accompany": "Accompanying with {}",
+    "inpaint": "Regenerating {}",
+    "generate": "Generating {}",
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where an output of a request goes: `lane` (one that exists, or a new one) and how the take was made."""
+
+    lane: Lane
+    made: Made
+    muted: bool = False
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request with everything around it.
+
+    Attributes:
+        title: "Extracting the bass".
+        request: For the library.
+        heard: What the model hears.
+        span: Where in the song the outputs lie.
+        targets: One an output; None for an output that nobody needs.
+    """
+
+    title: str
+    request: Request
+    heard: tuple[Layer, ...]
+    span: Span
+    targets: tuple[Target | None, ...]
+
+
+def region_of(project: Project, span: Span) -> Region:
+    """A span in the library's seconds."""
+    return Region(span.start / project.rate_hz, span.stop / project.rate_hz)
+
+
+def span_of(project: Project, prompt: Prompt) -> Span:
+    """Where the prompt works: the region, the whole song, or, for music from nothing, a few seconds."""
+    if project.region is not None:
+        return project.region
+    if prompt.task == "generate" and project.song is None:
+        return Span(0, round(GENERATED_S * project.rate_hz))
+    return Span(0, project.samples)
+
+
+def check(project: Project, prompt: Prompt, selected: tuple[str, ...] = ()) -> None:
+    """Raise `InputError` with a sentence if the prompt cannot be worked on as it stands."""
+    prompts = split_prompts(prompt.text)
+    if project.song is None and prompt.task != "generate":
+        raise InputError("There is no song; open one, or choose Generate.")
+    if not prompts and not (prompt.task == "extract" and prompt.like) and prompt.task != "generate":
+        raise InputError("Say which instrument, for example \"the bass\".")
+    if prompt.task == "inpaint" and project.region is None:
+        raise InputError("Select the region to regenerate: drag over the song.")
+    if prompt.task == "accompany" and not _accompanied(project, selected):
+        raise InputError("Select the lane to accompany, in its header.")
+    for request in _requests(project, prompt, span_of(project, prompt), 0):
+        request.validate(*([] if isinstance(request, Generate) else [project.samples / project.rate_hz]))
+
+
+def asks(
+    project: Project, prompt: Prompt, store: ClipStore, selected: tuple[str, ...], seeds: list[int], new_id: NewId
+) -> list[Ask]:
+    """The work that a prompt stands for; new parts are asked for once a seed.
+
+    Args:
+        project: The project.
+        prompt: What is wanted; `check` has passed.
+        store: Holds the project's clips.
+        selected: Selected lanes: the one to accompany.
+        seeds: One a take.
+        new_id: Gives ids of new lanes.
+    """
+    span = span_of(project, prompt)
+    if prompt.task == "extract":
+        return [_extraction(project, prompt, store, span, seeds[0], new_id)]
+    found = []
+    lanes = [_new_lane(project, text, "added", new_id) for text in split_prompts(prompt.text) or ("music",)]
+    for lane, text in zip(lanes, split_prompts(prompt.text) or ("",), strict=True):
+        single = replace(prompt, text=text)
+        replaced = _new_lane(project, f"{text} (replaced)", "extracted", new_id)
+        for number, seed in enumerate(seeds):
+            request = _requests(project, single, span, seed)[0]
+            targets: tuple[Target | None, ...] = (Target(lane, _made(single, text, seed)),)
+            if prompt.task == "inpaint":
+                old = Target(replaced, _made(replace(single, task="extract"), text, seed), muted=True)
+                targets = (*targets, old if number == 0 else None)
+            title = _VERBS[prompt.task].format(text or "music") + (f", take {number + 1}" if len(seeds) > 1 else "")
+            heard = _heard(project, prompt, store, selected)
+            found.append(Ask(title, request, heard, span, targets))
+    return found
+
+
+class NewId:
+    """Counts lane ids; a project never sees one twice."""
+
+    def __init__(self, project: Project) -> None:
+        taken = [int(lane.id[1:]) for lane in project.lanes if lane.id[0] == "L" and lane.id[1:].isdigit()]
+        self._last = max(taken, default=0)
+
+    def __call__(self) -> str:
+        self._last += 1
+        return f"L{self._last}"
+
+
+def again(project: Project, lane: Lane, part: int, store: ClipStore, **changes: object) -> Ask:
+    """The request that made a part, once more, with changes to how it was made (`seed`, `sensitivity`, `quality`)."""
+    old = lane.parts[part]
+    made = replace(old.take.made, **changes)  # type: ignore[arg-type]
+    prompt = Prompt(made.prompt, made.task, made.negative, made.like, 1, made.quality, made.seed)
+    target = Target(lane, made)
+    title = _VERBS[made.task].format(lane.name)
+    if lane.kind != "extracted":
+        request = _requests(project, prompt, old.span, made.seed)[0]
+        targets: tuple[Target | None, ...] = (target, None) if made.task == "inpaint" else (target,)
+        return Ask(title, request, _heard(project, prompt, store, (), without=lane.id), old.span, targets)
+    texts = made.together or ((made.prompt,) if made.prompt else ())
+    sampling = Sampling(made.quality, negative=made.negative, seed=made.seed)
+    examples = (region_of(project, made.like),) if made.like else ()
+    request = Extract(texts, region_of(project, old.span), sampling, made.sensitivity, examples=examples)
+    wanted = texts.index(made.prompt) if made.prompt in texts else len(texts)
+    extracted = tuple(target if i == wanted else None for i in range(len(texts) + len(examples)))
+    return Ask(title, request, _song_layer(project, store), old.span, extracted)
+
+
+# -------------------------------------------------------------------------------------------------------------- pieces
+
+
+def _extraction(project: Project, prompt: Prompt, store: ClipStore, span: Span, seed: int, new_id: NewId) -> Ask:
+    texts = split_prompts(prompt.text)
+    request = _requests(project, prompt, span, seed)[0]
+    names = [*texts, *([f"like {prompt.like.start / project.rate_hz:.1f} s"] if prompt.like else [])]
+    targets: list[Target | None] = []
+    for number, name in enumerate(names):
+        made = _made(prompt, name if number < len(texts) else "", seed)
+        lane = next((x for x in project.of_kind("extracted") if x.name.casefold() == name.casefold()), None)
+        lane = lane or _new_lane(project, name, "extracted", new_id, len(targets))
+        targets.append(Target(lane, replace(made, together=texts, sensitivity=lane.sensitivity)))
+    sensitivity = targets[0].made.sensitivity if len(targets) == 1 and targets[0] else 0.0
+    request = replace(request, sensitivity=sensitivity) if isinstance(request, Extract) else request
+    title = _VERBS["extract"].format(", ".join(names))
+    return Ask(title, request, _song_layer(project, store), span, tuple(targets))
+
+
+def _requests(project: Project, prompt: Prompt, span: Span, seed: int) -> list[Request]:
+    """One request for all prompts of an extraction, else one a prompt."""
+    texts, region = split_prompts(prompt.text), region_of(project, span)
+    sampling = Sampling(prompt.quality, negative=prompt.negative, seed=seed)
+    if prompt.task == "extract":
+        examples = (region_of(project, prompt.like),) if prompt.like else ()
+        return [Extract(texts, region, sampling, examples=examples)]
+    if prompt.task == "impute":
+        return [Impute((text,), region, sampling) for text in texts]
+    if prompt.task == "accompany":
+        return [Accompany(text, region, sampling) for text in texts]
+    if prompt.task == "inpaint":
+        return [Inpaint(text, region, sampling) for text in texts]
+    return [Generate(span.samples / project.rate_hz, text, sampling) for text in texts or ("",)]
+
+
+def _made(prompt: Prompt, text: str, seed: int) -> Made:
+    return Made(prompt.task, text, seed, prompt.quality, prompt.negative, prompt.like)
+
+
+def _new_lane(
+    project: Project, name: str, kind: Literal["extracted", "added"], new_id: NewId, more: int = 0
+) -> Lane:
+    colours = [lane.colour for lane in project.lanes if lane.kind in ("extracted", "added")]
+    return Lane(new_id(), kind, name, colour_for(name, len(colours) + more))
+
+
+def _song_layer(project: Project, store: ClipStore) -> tuple[Layer, ...]:
+    assert project.song is not None
+    return (Layer(store.path(project.song.audio)),)
+
+
+def _heard(
+    project: Project, prompt: Prompt, store: ClipStore, selected: tuple[str, ...], without: str = ""
+) -> tuple[Layer, ...]:
+    """What the model hears: for a new part what the user hears, that is the song without muted stems, with added parts."""
+    if prompt.task == "generate" or project.song is None:
+        return ()
+    song = _song_layer(project, store)[0]
+    if prompt.task == "inpaint":
+        return (song,)
+    if prompt.task == "accompany":
+        lane = project.lane(_accompanied(project, selected))
+        if lane.kind == "song":
+            return (song,)
+        return (replace(song, gain=0.0), *_layers(lane, store, 1.0))
+    heard = set(project.heard_lanes())
+    layers = [song]
+    for lane in project.lanes:
+        if lane.kind == "extracted" and lane not in heard:
+            layers += _layers(lane, store, -1.0)
+        elif lane.kind == "added" and lane in heard and lane.id != without:
+            layers += _layers(lane, store, 10 ** (lane.gain_db / 20))
+    return tuple(layers)
+
+
+def _layers(lane: Lane, store: ClipStore, gain: float) -> list[Layer]:
+    return [Layer(store.path(part.take.audio), part.start, gain) for part in lane.parts]
+
+
+def _accompanied(project: Project, selected: tuple[str, ...]) -> str:
+    """The one selected lane that may be accompanied; "" if none is."""
+    lanes = [lane_id for lane_id in selected if project.has_lane(lane_id) and project.lane(lane_id).kind != "rest"]
+    return lanes[0] if len(lanes) == 1 else ""

@@ -1,0 +1,212 @@
+"""Everything a user can do to a project, each a `Command`: a title and a function from project to project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from .history import Command
+from .project import (
+    GAIN_DB,
+    MOST_TAKES,
+    REST_ID,
+    SONG_ID,
+    Audio,
+    Lane,
+    Part,
+    Project,
+    Prompt,
+    SongFile,
+    Span,
+    Take,
+    Tempo,
+)
+from .timeline import BPM
+
+_LIMITS: dict[str, tuple[float, float]] = {"gain_db": GAIN_DB, "pan": (-1.0, 1.0), "sensitivity": (-1.0, 1.0)}
+_TITLES = {
+    "name": "rename {}",
+    "gain_db": "gain of {}",
+    "pan": "pan of {}",
+    "muted": "mute {}",
+    "soloed": "solo {}",
+    "sensitivity": "sensitivity of {}",
+    "view": "view of {}",
+    "colour": "colour of {}",
+}
+
+
+def open_song(song: SongFile) -> Command:
+    """Begin with a song; lanes of an earlier one go."""
+    return Command(f"open {song.name}", lambda project: replace(Project(), song=song, prompt=project.prompt))
+
+
+def set_lane(lane: Lane, field: str, value: Any) -> Command:
+    """Change one field of a lane; numbers are kept in range, an empty name changes nothing.
+
+    Raises:
+        ValueError: Lanes have no such field that a user may change.
+    """
+    if field not in _TITLES:
+        raise ValueError(f"a lane's {field} cannot be set")
+    if field in _LIMITS:
+        low, high = _LIMITS[field]
+        value = min(max(float(value), low), high)
+
+    def apply(project: Project) -> Project:
+        if not project.has_lane(lane.id) or (field == "name" and not value.strip()):
+            return project
+        return project.with_lane(replace(project.lane(lane.id), **{field: value}))
+
+    return Command(_TITLES[field].format(lane.name), apply, f"{lane.id} {field}")
+
+
+def add_part(lane: Lane, part: Part, title: str) -> Command:
+    """Put a part on a lane, which is made if it is not there; parts that it hides whole go."""
+
+    def apply(project: Project) -> Project:
+        there = project.lane(lane.id) if project.has_lane(lane.id) else lane
+        over = part.span
+        seen = [old for old in there.parts if old.start < over.start or old.span.stop > over.stop]
+        return project.with_lane(replace(there, parts=(*seen, part)))
+
+    return Command(title, apply)
+
+
+def together(title: str, commands: list[Command]) -> Command:
+    """Several commands as one step."""
+
+    def apply(project: Project) -> Project:
+        for command in commands:
+            project = command.apply(project)
+        return project
+
+    return Command(title, apply)
+
+
+def remove_lanes(lane_ids: tuple[str, ...]) -> Command:
+    """Remove stems and parts; song and rest stay."""
+    gone = set(lane_ids) - {SONG_ID, REST_ID}
+    title = "remove a lane" if len(gone) == 1 else f"remove {len(gone)} lanes"
+    return Command(title, lambda p: replace(p, lanes=tuple(lane for lane in p.lanes if lane.id not in gone)))
+
+
+def move_lane(lane_id: str, steps: int) -> Command:
+    """Move a stem or part up (negative) or down between song and rest."""
+
+    def apply(project: Project) -> Project:
+        middle = [lane for lane in project.lanes if lane.id not in (SONG_ID, REST_ID)]
+        place = next((i for i, lane in enumerate(middle) if lane.id == lane_id), None)
+        if place is None:
+            return project
+        lane = middle.pop(place)
+        middle.insert(min(max(place + steps, 0), len(middle)), lane)
+        return replace(project, lanes=(project.lanes[0], *middle, project.lanes[-1]))
+
+    return Command("move a lane", apply)
+
+
+def choose_take(lane_id: str, part: int, take: int) -> Command:
+    """Let another take of a part sound."""
+    return Command(f"take {take + 1}", _on_part(lane_id, part, lambda p: _chosen(p, take)), f"{lane_id} {part} take")
+
+
+def keep_takes(lane_id: str, part: int, kept: tuple[int, ...]) -> Command:
+    """Keep some takes of a part and drop the others; the one that sounds stays chosen if it is kept."""
+
+    def apply(old: Part) -> Part:
+        takes = tuple(take for i, take in enumerate(old.takes) if i in kept)
+        if not takes:
+            return old
+        chosen = takes.index(old.take) if old.take in takes else 0
+        return replace(old, takes=takes, chosen=chosen)
+
+    return Command("keep takes", _on_part(lane_id, part, apply))
+
+
+def set_region(region: Span | None) -> Command:
+    """Select a stretch of the song."""
+
+    def apply(project: Project) -> Project:
+        inside = None
+        if region is not None and project.song is not None:
+            inside = Span(max(0, min(region.start, region.stop)), min(max(region.start, region.stop), project.samples))
+        if inside is None or inside.samples <= 0:
+            return replace(project, region=None, looping=False)
+        return replace(project, region=inside)
+
+    return Command("region", apply, "region")
+
+
+def set_looping(on: bool) -> Command:
+    """Play the region round and round, or not."""
+    return Command("loop", lambda p: replace(p, looping=on and p.region is not None), "loop")
+
+
+def set_tempo(tempo: Tempo) -> Command:
+    """Correct tempo, downbeat, metre or key."""
+    low, high = BPM
+    beats = min(max(tempo.beats_per_bar, 1), 32)
+    fitting = replace(tempo, bpm=min(max(tempo.bpm, low), high), beats_per_bar=beats, source="given")
+    return Command("tempo", lambda p: replace(p, tempo=fitting), "tempo")
+
+
+def set_prompt(prompt: Prompt) -> Command:
+    """Type into the prompt bar."""
+    fitting = replace(prompt, takes=min(max(prompt.takes, 1), MOST_TAKES))
+    return Command("prompt", lambda p: replace(p, prompt=fitting), "prompt")
+
+
+# ------------------------------------------------------------------------------ results, also put into past snapshots
+
+
+def found_tempo(tempo: Tempo) -> Callable[[Project], Project]:
+    """What analysis found, unless the user has said better."""
+    return lambda p: p if p.tempo.source == "given" else replace(p, tempo=tempo)
+
+
+def add_take(lane_id: str, start: int, take: Take) -> Callable[[Project], Project]:
+    """Another take of the part that begins at `start` on a lane; where there is no such part nothing happens."""
+
+    def change(part: Part) -> Part:
+        same = part.start == start and part.take.audio.samples == take.audio.samples
+        return replace(part, takes=(*part.takes, take)[:MOST_TAKES]) if same else part
+
+    return lambda project: _on_parts(project, lane_id, change)
+
+
+def replace_take(lane_id: str, old: Audio, new: Take) -> Callable[[Project], Project]:
+    """A better version of a take in the place of the one that holds `old`."""
+
+    def change(part: Part) -> Part:
+        takes = tuple(new if take.audio == old else take for take in part.takes)
+        return part if takes == part.takes else replace(part, takes=takes)
+
+    return lambda project: _on_parts(project, lane_id, change)
+
+
+# -------------------------------------------------------------------------------------------------------------- pieces
+
+
+def _chosen(part: Part, take: int) -> Part:
+    return replace(part, chosen=take) if 0 <= take < len(part.takes) else part
+
+
+def _on_part(lane_id: str, index: int, change: Callable[[Part], Part]) -> Callable[[Project], Project]:
+    def apply(project: Project) -> Project:
+        if not project.has_lane(lane_id):
+            return project
+        lane = project.lane(lane_id)
+        parts = tuple(change(part) if i == index else part for i, part in enumerate(lane.parts))
+        return project.with_lane(replace(lane, parts=parts))
+
+    return apply
+
+
+def _on_parts(project: Project, lane_id: str, change: Callable[[Part], Part]) -> Project:
+    if not project.has_lane(lane_id):
+        return project
+    lane = project.lane(lane_id)
+    parts = tuple(change(part) for part in lane.parts)
+    return project if parts == lane.parts else project.with_lane(replace(lane, parts=parts))

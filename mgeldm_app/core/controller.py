@@ -1,0 +1,263 @@
+"""What the window calls: every intent of a user, checked and carried out. A failure becomes a notice, never a crash."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mgeldm.errors import InputError, MgeldmError
+
+from . import asks, commands
+from .documents import Documents
+from .events import Event
+from .export import prepare
+from .making import Making
+from .ports import Engine, Player, Workers
+from .project import REST_ID, SONG_ID, Lane, Prompt, Span, Tempo
+from .session import Session
+from .settings import Settings, SettingsFile
+from .timeline import Grid, Unit, tapped
+
+HISTORY_KEPT = 100
+
+
+class Controller:
+    """Binds session, engine, player and files.
+
+    Attributes:
+        session: What is open.
+        making: Jobs and their results.
+        documents: Opening and saving.
+        player: The sound.
+        settings: The user's, saved when changed by `set_settings`.
+        snap: What regions snap to.
+        listening: "song" or "stems".
+        wants: Emitted with a word for what only a window can do: "open", "export", "settings", "palette", ...
+        settings_changed: Emitted with the new settings.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        player: Player,
+        workers: Workers,
+        analyse: Callable[[Path], Tempo],
+        settings_file: SettingsFile,
+    ) -> None:
+        self.session = Session()
+        self.engine, self.player, self.workers = engine, player, workers
+        self._settings_file = settings_file
+        self.settings = settings_file.load()
+        self.wants, self.settings_changed = Event(), Event()
+        self.making = Making(self.session, engine, workers, self._learn)
+        self.documents = Documents(self.session, workers, self._home, analyse, self._opened)
+        self.snap: Unit = self.settings.snap
+        self.listening = "stems"
+        self.click = False
+        self._taps_s: list[float] = []
+        self.session.changed.connect(self._on_changed)
+
+    # ------------------------------------------------------------------------------------------------- lanes, region
+
+    def set_lane(self, lane_id: str, field: str, value: Any, final: bool = True) -> None:
+        """Change a lane; a lane still to come keeps the change until it is there."""
+        with self.told():
+            if lane_id in self.session.coming and not self.session.project.has_lane(lane_id):
+                changed = replace(self.session.coming[lane_id], **{field: value})
+                self.session.coming[lane_id] = changed
+                self.session.changed.emit("growing")
+                return
+            lane = self.session.project.lane(lane_id)
+            self.session.do(commands.set_lane(lane, field, value))
+            if final:
+                self.session.history.end_merging()
+                if field == "sensitivity":
+                    self.making.refine_again(lane_id)
+
+    def set_region(self, region: Span | None, final: bool = True) -> None:
+        """Select a stretch."""
+        self.session.do(commands.set_region(region))
+
+    def nudge(self, steps: int, end_only: bool = False) -> None:
+        """Move the region by bars or beats; without one, the playhead. `end_only` makes it longer or shorter."""
+        project, grid = self.session.project, Grid.of(self.session.project)
+        if project.region is None:
+            step = grid.bar_samples if self.snap == "bar" else grid.beat_samples
+            self.player.seek(min(max(round(self.player.position + steps * step), 0), project.samples))
+        elif end_only:
+            moved = grid.nudge(Span(project.region.stop, project.region.stop), steps, self.snap)
+            if moved.start > project.region.start:
+                self.set_region(Span(project.region.start, moved.start))
+        else:
+            self.set_region(grid.nudge(project.region, steps, self.snap))
+
+    def remove_selected(self) -> None:
+        """Remove the selected stems and parts; what is still being made for them is cancelled."""
+        for job_id, growing in list(self.session.growing.items()):
+            if any(part.lane_id in self.session.selected for part in growing):
+                self.making.cancel(job_id)
+        gone = tuple(x for x in self.session.selected if x not in (SONG_ID, REST_ID))
+        if any(self.session.project.has_lane(x) for x in gone):
+            self.session.do(commands.remove_lanes(gone))
+
+    def selected_lanes(self) -> list[Lane]:
+        """The selected lanes of the project, from top to bottom."""
+        return [lane for lane in self.session.project.lanes if lane.id in self.session.selected]
+
+    # -------------------------------------------------------------------------------------------------------- prompt
+
+    def set_prompt(self, prompt: Prompt) -> None:
+        """What stands in the prompt bar changed."""
+        self.session.do(commands.set_prompt(prompt))
+
+    def submit(self, prompt: Prompt) -> None:
+        """Do what the prompt bar says."""
+        with self.told():
+            self.set_prompt(prompt)
+            asks.check(self.session.project, prompt, self.session.selected)
+            if self.session.folder is not None and self.session.folder.read_only:
+                raise InputError("This project is open elsewhere and cannot be changed here; save it under a new name.")
+            if self.session.folder is None:
+                self.documents.begin_empty(prompt.text or "Generated music")
+            self.making.submit(prompt)
+            history = [prompt.text, *(x for x in self.settings.prompt_history if x != prompt.text)]
+            if prompt.text:
+                self.set_settings(replace(self.settings, prompt_history=tuple(history[:HISTORY_KEPT])))
+
+    def blocked(self, prompt: Prompt) -> str:
+        """Why the prompt cannot be submitted; "" if it can."""
+        try:
+            asks.check(self.session.project, prompt, self.session.selected)
+        except InputError as error:
+            return str(error)
+        return ""
+
+    def seconds_for(self, prompt: Prompt) -> float | None:
+        """About how long the prompt will take, from what this computer needed before; None while unknown."""
+        project = self.session.project
+        per_second = self.settings.speeds.get(f"{prompt.task} {prompt.quality}")
+        if per_second is None and prompt.task == "extract" and self.session.engine.speed:
+            per_second = 1 / self.session.engine.speed
+        if per_second is None:
+            return None
+        takes = 1 if prompt.task == "extract" else prompt.takes * max(1, len(asks.split_prompts(prompt.text)))
+        return per_second * asks.span_of(project, prompt).samples / project.rate_hz * takes
+
+    # ------------------------------------------------------------------------------------------------- tempo, playing
+
+    def set_tempo(self, tempo: Tempo) -> None:
+        """The user knows better."""
+        self.session.do(commands.set_tempo(tempo))
+
+    def tap(self) -> None:
+        """One tap of the tempo; three make a tempo, and the last one is on the beat."""
+        now_s = time.monotonic()
+        if self._taps_s and now_s - self._taps_s[-1] > 2.0:
+            self._taps_s.clear()
+        self._taps_s.append(now_s)
+        tempo = tapped(self._taps_s, self.session.project.tempo)
+        if tempo is not None:
+            self.set_tempo(tempo)
+
+    def downbeat_here(self) -> None:
+        """A bar begins at the playhead."""
+        project = self.session.project
+        self.set_tempo(replace(project.tempo, downbeat_s=self.player.position / project.rate_hz))
+
+    def toggle_play(self) -> None:
+        """Play, from the region's start where a loop is on and the playhead lies outside; or pause."""
+        if self.session.project.song is None:
+            return
+        if self.player.playing:
+            self.player.pause()
+            return
+        region = self.session.project.region
+        if self.session.project.looping and region and not region.start <= self.player.position < region.stop:
+            self.player.seek(region.start)
+        self.player.play()
+
+    def set_looping(self, on: bool) -> None:
+        """Loop the region; without one, the bar under the playhead becomes it."""
+        project = self.session.project
+        if on and project.region is None and project.song is not None:
+            self.set_region(Grid.of(project).bar_around(self.player.position))
+        self.session.do(commands.set_looping(on))
+
+    def listen_to(self, what: str) -> None:
+        """Hear the original, or the stems."""
+        self.listening = "song" if what == "song" else "stems"
+        self.player.listen_to("song" if what == "song" else "stems")
+        self.session.changed.emit("listening")
+
+    def set_click(self, on: bool) -> None:
+        """A click on every beat, or none."""
+        self.click = on
+        self.player.set_click(on)
+        self.session.changed.emit("listening")
+
+    # ------------------------------------------------------------------------------------------------------ taking away
+
+    def prepare_files(self, lane_ids: Sequence[str], region_only: bool, done: Callable[[list[Path]], None]) -> None:
+        """Files of lanes, ready to be dragged or copied, in the project's folder."""
+        session = self.session
+        if session.folder is None or session.store is None:
+            return
+        project, store, folder = session.project, session.store, session.folder.exports
+        lanes = [lane for lane in project.lanes if lane.id in lane_ids]
+
+        def failed(error: BaseException) -> None:
+            self.session.tell(str(error), error=True)
+
+        self.workers.run(lambda: prepare(project, store.view, lanes, folder, region_only), done, failed)
+
+    # -------------------------------------------------------------------------------------------------------- settings
+
+    def set_settings(self, settings: Settings) -> None:
+        """Use and keep settings."""
+        before, self.settings = self.settings, settings
+        with self.told():
+            self._settings_file.save(settings)
+        if settings != before:
+            self.snap = settings.snap
+            self.settings_changed.emit(settings)
+
+    def close(self) -> None:
+        """Save, and end what runs."""
+        self.documents.save_now()
+        self.making.cancel_all()
+        self.player.close()
+        self.engine.close()
+        self.workers.close()
+        if self.session.folder is not None:
+            self.documents.save_now()
+            self.session.folder.close()
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Turns errors meant for the user into notices."""
+        try:
+            yield
+        except MgeldmError as error:
+            self.session.tell(str(error), error=True)
+        except OSError as error:
+            self.session.tell(f"That did not work: {error.strerror or error}; check the disk and its rights.", error=True)
+
+    def _home(self) -> Path:
+        return self.settings.home()
+
+    def _opened(self, folder: Path) -> None:
+        recent = [str(folder), *(x for x in self.settings.recent if x != str(folder))]
+        self.set_settings(replace(self.settings, recent=tuple(recent[:12])))
+
+    def _learn(self, task: str, quality: str, per_second: float) -> None:
+        key = f"{task} {quality}"
+        old = self.settings.speeds.get(key, per_second)
+        self.set_settings(replace(self.settings, speeds={**self.settings.speeds, key: 0.5 * (old + per_second)}))
+
+    def _on_changed(self, what: str) -> None:
+        if what in ("project", "growing", "folder"):
+            self.player.show(self.session.shown, self.session.all_growing())

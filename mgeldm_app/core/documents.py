@@ -1,0 +1,188 @@
+"""Opening songs and projects, and keeping them: every change is saved at once, beside what the user does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mgeldm.errors import MgeldmError
+
+from . import commands, drop
+from .ports import Workers
+from .project import Project, SongFile, Tempo
+from .session import Session
+from .storage import ProjectFolder, free_name
+
+
+class Documents:
+    """The project's life on disk.
+
+    Args:
+        session: What is open.
+        workers: Read, decode and write.
+        home: Gives the folder in which new projects are made.
+        analyse: Finds the tempo of a float wav file (slow; runs on a worker).
+        opened: Hears of each project folder that was opened, for the list of recent ones.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        workers: Workers,
+        home: Callable[[], Path],
+        analyse: Callable[[Path], Tempo],
+        opened: Callable[[Path], None],
+    ) -> None:
+        self.session, self.workers, self.home = session, workers, home
+        self.analyse, self.opened = analyse, opened
+        self.opening: str = ""  # name of what is being opened
+        self._saved: Project | None = None
+        self._saving = False
+        session.changed.connect(self._on_changed)
+
+    def open_paths(self, paths: Sequence[Path]) -> None:
+        """Open what was dropped or chosen; what cannot be opened is told."""
+        plan = drop.plan(paths)
+        if refusals := drop.refusals(plan):
+            self.session.tell(refusals, error=plan.song is None and plan.project is None)
+        if plan.project is not None:
+            self.open_project(plan.project)
+        elif plan.song is not None:
+            self.open_song(plan.song)
+
+    def open_song(self, path: Path, name: str = "") -> None:
+        """Decode a song into a new project; the window shows it when it is there."""
+        name = name or path.name
+
+        def read() -> tuple[ProjectFolder, SongFile]:
+            folder = ProjectFolder.create(free_name(self.home(), Path(name).stem))
+            try:
+                return folder, SongFile(folder.store.take_in(path), name, str(path))
+            except BaseException:
+                folder.discard()
+                raise
+
+        def show(result: tuple[ProjectFolder, SongFile]) -> None:
+            folder, song = result
+            self._begin(folder, commands.open_song(song).apply(Project()))
+            self._find_tempo()
+
+        self._open(name, read, show)
+
+    def open_project(self, folder: Path) -> None:
+        """Open a project as it was left."""
+
+        def show(opened: ProjectFolder) -> None:
+            self._begin(opened, opened.project)
+            self._saved = opened.project
+            if opened.notice:
+                self.session.tell(opened.notice)
+            if opened.project.tempo.source == "none":
+                self._find_tempo()
+
+        self._open(folder.stem, lambda: ProjectFolder.open(folder), show)
+
+    def begin_empty(self, name: str) -> None:
+        """A project without a song, for music from nothing.
+
+        Raises:
+            OutputError, StorageError: It cannot be made.
+        """
+        self._begin(ProjectFolder.create(free_name(self.home(), name)), self.session.project)
+
+    def save_as(self, folder: Path) -> None:
+        """Copy the project, with all its audio, and go on there."""
+        here, project = self.session.folder, self.session.project
+        if here is None:
+            return
+
+        def copy() -> ProjectFolder:
+            here.save(project)
+            return here.copy_to(folder)
+
+        def show(copied: ProjectFolder) -> None:
+            self._begin(copied, project)
+            self.session.tell(f"Saved as {copied.folder.name}; the project goes on there.")
+
+        self._open(folder.stem, copy, show)
+
+    def close(self) -> None:
+        """Close the project; the window becomes empty."""
+        self.save_now()
+        self.session.begin(None, Project())
+
+    def save_now(self) -> None:
+        """Write the project before returning; a failure is told."""
+        folder, project = self.session.folder, self.session.project
+        if folder is None or project is self._saved:
+            return
+        try:
+            folder.save(project)
+            self._saved = project
+        except (MgeldmError, OSError) as error:
+            self.session.tell(str(error), error=True)
+
+    # -------------------------------------------------------------------------------------------------------- pieces
+
+    def _open(self, name: str, read: Callable[[], object], show: Callable[..., None]) -> None:
+        if self.opening:
+            self.session.tell(f"{self.opening} is still being opened; wait a moment.")
+            return
+        self.opening = name
+        self.session.changed.emit("folder")
+
+        def done(result: object) -> None:
+            self.opening = ""
+            show(result)
+
+        def failed(error: BaseException) -> None:
+            self.opening = ""
+            self.session.changed.emit("folder")
+            known = isinstance(error, MgeldmError | OSError)
+            self.session.tell(str(error) if known else f"{name} could not be opened: {error!r}", error=True)
+
+        self.workers.run(read, done, failed)
+
+    def _begin(self, folder: ProjectFolder, project: Project) -> None:
+        self.save_now()
+        self._saved = None
+        self.session.begin(folder, project)
+        self.opened(folder.folder)
+
+    def _find_tempo(self) -> None:
+        song, store = self.session.project.song, self.session.store
+        if song is None or store is None:
+            return
+        path = store.path(song.audio)
+
+        def found(tempo: Tempo) -> None:
+            if self.session.store is store:
+                self.session.amend(commands.found_tempo(tempo))
+
+        def failed(error: BaseException) -> None:
+            self.session.tell(f"The tempo could not be found ({error}); tap or type it.")
+
+        self.workers.run(lambda: self.analyse(path), found, failed)
+
+    def _on_changed(self, what: str) -> None:
+        if what == "project":
+            self._save()
+
+    def _save(self) -> None:
+        """Write the newest project on a worker; while one is being written, the next waits."""
+        folder, project = self.session.folder, self.session.project
+        if folder is None or folder.read_only or self._saving or project is self._saved:
+            return
+        self._saving = True
+
+        def done(_: object) -> None:
+            self._saving = False
+            if self.session.folder is folder:
+                self._saved = project
+            self._save()
+
+        def failed(error: BaseException) -> None:
+            self._saving = False
+            self.session.tell(f"The project could not be saved: {error}", error=True)
+
+        self.workers.run(lambda: folder.save(project), done, failed)

@@ -1,0 +1,63 @@
+"""What to do with files that are dropped on the window, or named on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT_SUFFIX = ".mgeldm"
+AUDIO_SUFFIXES = (
+    ".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".aif", ".aiff", ".wma", ".mp4", ".mov", ".mkv", ".webm",
+    ".caf", ".w64", ".rf64", ".au",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be opened, and what not.
+
+    Attributes:
+        project: Folder of a project, if one was given; it goes before songs.
+        song: File to open as the song.
+        refused: (name, why) of everything else.
+    """
+
+    project: Path | None
+    song: Path | None
+    refused: tuple[tuple[str, str], ...]
+
+
+def plan(paths: Sequence[Path]) -> Plan:
+    """Choose among files and folders; a file's content decides later whether it really is audio."""
+    project: Path | None = None
+    song: Path | None = None
+    refused: list[tuple[str, str]] = []
+    for path in paths:
+        folder = path.parent if path.name == "project.json" else path
+        if folder.suffix == PROJECT_SUFFIX or (folder.is_dir() and (folder / "project.json").is_file()):
+            if project is None:
+                project = folder
+            else:
+                refused.append((folder.name, "one project at a time can be open"))
+        elif path.is_dir():
+            refused.append((path.name, "it is a folder; drop a song or a project"))
+        elif not path.exists():
+            refused.append((path.name, "it is no longer there"))
+        elif song is None and project is None:
+            song = path
+        else:
+            refused.append((path.name, "one song at a time can be open"))
+    if project is not None and song is not None:
+        refused.append((song.name, "a project was opened instead"))
+        song = None
+    return Plan(project, song, tuple(refused))
+
+
+def refusals(plan: Plan) -> str:
+    """One sentence on what was left out; "" if nothing was."""
+    if not plan.refused:
+        return ""
+    (name, why), more = plan.refused[0], len(plan.refused) - 1
+    others = f", and {more} more" if more else ""
+    return f"{name} was not opened: {why}{others}."

@@ -1,0 +1,109 @@
+"""Undo and redo: frozen projects, swapped. No command needs an inverse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .project import Project
+
+MOST_STEPS = 500
+
+
+@dataclass(frozen=True)
+class Command:
+    """One thing a user did.
+
+    Attributes:
+        title: What the menu says after "Undo": "gain of bass".
+        apply: From the project before to the project after.
+        merge: Commands in a row with the same key make one step ("" never merges): a fader being dragged.
+    """
+
+    title: str
+    apply: Callable[[Project], Project]
+    merge: str = ""
+
+
+@dataclass
+class _Step:
+    title: str
+    before: Project
+    after: Project
+    merge: str
+
+
+class History:
+    """The project as it is, and the way here and back.
+
+    Args:
+        project: Where it begins.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._done: list[_Step] = []
+        self._undone: list[_Step] = []
+
+    @property
+    def project(self) -> Project:
+        """The project as it is."""
+        return self._project
+
+    def do(self, command: Command) -> bool:
+        """Apply a command; False if it changed nothing."""
+        before, after = self._project, command.apply(self._project)
+        if after == before:
+            return False
+        last = self._done[-1] if self._done else None
+        if last is not None and command.merge and last.merge == command.merge:
+            last.after = after
+        else:
+            self._done = [*self._done[-MOST_STEPS + 1 :], _Step(command.title, before, after, command.merge)]
+        self._undone.clear()
+        self._project = after
+        return True
+
+    def end_merging(self) -> None:
+        """What comes next is a step of its own: the mouse was released."""
+        if self._done:
+            self._done[-1].merge = ""
+
+    def undo(self) -> None:
+        """Go one step back, if there is one."""
+        if self._done:
+            step = self._done.pop()
+            step.merge = ""
+            self._undone.append(step)
+            self._project = step.before
+
+    def redo(self) -> None:
+        """Go one step forward again, if there is one."""
+        if self._undone:
+            step = self._undone.pop()
+            self._done.append(step)
+            self._project = step.after
+
+    @property
+    def undo_title(self) -> str:
+        """Title of what `undo` takes back; "" if there is nothing."""
+        return self._done[-1].title if self._done else ""
+
+    @property
+    def redo_title(self) -> str:
+        """Title of what `redo` does again; "" if there is nothing."""
+        return self._undone[-1].title if self._undone else ""
+
+    def amend(self, change: Callable[[Project], Project]) -> None:
+        """Change the project and every step alike: a better version of a take replaces its draft, also in the past."""
+        known: dict[int, Project] = {}
+
+        def changed(project: Project) -> Project:
+            if id(project) not in known:
+                known[id(project)] = change(project)
+            return known[id(project)]
+
+        kept = [(step.before, step.after) for step in (*self._done, *self._undone)]  # keeps their ids in use
+        for step, (before, after) in zip((*self._done, *self._undone), kept, strict=True):
+            step.before, step.after = changed(before), changed(after)
+        self._project = changed(self._project)

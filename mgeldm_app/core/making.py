@@ -1,0 +1,414 @@
+"""From a prompt to stems on lanes: submits jobs, follows them, puts their results into the project.
+
+Somebody who loops a region hears a draft first; the better version then takes its place, in the past of the history
+too. Takes of a new part come one after the other and join the first. What a failed job had finished is kept.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from mgeldm.audio import map_wav
+from mgeldm.errors import MgeldmError
+
+from . import commands
+from .asks import Ask, NewId, Target, again, asks, check
+from .clips import ClipStore
+from .jobs import CancelledJob, EngineStatus, Failed, Filled, Finished, Job, JobEvent, Progressed, Started
+from .ports import Engine, Growing, Workers
+from .project import Audio, Lane, Part, Project, Prompt, SongFile, Span, Take
+from .session import JobView, Session
+
+LEAST_KEPT_S = 0.5  # of a failed job is worth a part
+_SEEDS = 2**31
+
+
+@dataclass
+class _Work:
+    """A job under way, and where its results go.
+
+    Attributes:
+        job: What the engine has.
+        ask: What it came from.
+        store: Where its files lie; results of a project that was closed are dropped.
+        group: Jobs of one wish: a draft and its better version, the takes of a part.
+        replaces: By output, the audio whose place the result takes.
+    """
+
+    job: Job
+    ask: Ask
+    store: ClipStore
+    group: _Group
+    replaces: dict[int, Audio] = field(default_factory=dict)
+
+
+@dataclass
+class _Group:
+    """What jobs of one wish share: lanes still to come, and the drafts that have landed, by output."""
+
+    lanes: dict[str, Lane]
+    title: str
+    drafts: dict[int, Audio] = field(default_factory=dict)
+    landed: bool = False
+
+
+class Making:
+    """The jobs of a session.
+
+    Args:
+        session: What is open.
+        engine: Does the work.
+        workers: Hash files and copy.
+        learned: Receives (task, quality, seconds of work per second of music) of finished jobs.
+    """
+
+    def __init__(
+        self, session: Session, engine: Engine, workers: Workers, learned: Callable[[str, str, float], None]
+    ) -> None:
+        self.session, self.engine, self.workers, self.learned = session, engine, workers, learned
+        self._works: dict[str, _Work] = {}
+        engine.events.connect(self._on_event)
+        session.changed.connect(self._on_changed)
+
+    # ------------------------------------------------------------------------------------------------------ asking
+
+    def submit(self, prompt: Prompt) -> None:
+        """Begin the work that a prompt stands for.
+
+        Raises:
+            InputError: It cannot be worked on as it stands.
+            OutputError: The disk has no room.
+        """
+        session = self.session
+        check(session.project, prompt, session.selected)
+        assert session.store is not None
+        first = random.randrange(_SEEDS) if prompt.seed is None else prompt.seed
+        takes = 1 if prompt.task == "extract" or session.project.song is None else prompt.takes
+        seeds = [first + number for number in range(takes)]
+        wanted = asks(session.project, prompt, session.store, session.selected, seeds, NewId(session.shown))
+        if prompt.task == "extract" and session.project.looping and prompt.quality != "draft":
+            self._with_draft(wanted[0])
+            return
+        for same_lane in _by_lane(wanted):
+            group = self._group(same_lane[0])
+            for ask in same_lane:
+                self._submit(ask, group, urgent=session.project.looping)
+
+    def make_again(self, lane_id: str, part: int, vary: bool) -> None:
+        """Make a part once more, as another take: with the same seed, or with a new one."""
+        lane = self.session.project.lane(lane_id)
+        assert self.session.store is not None
+        changes = {"seed": random.randrange(_SEEDS)} if vary else {}
+        ask = again(self.session.project, lane, part, self.session.store, **changes)
+        self._submit(ask, self._group(ask), urgent=True)
+
+    def refine_again(self, lane_id: str) -> None:
+        """Give the parts of an extracted lane the sensitivity that the lane now has."""
+        lane = self.session.project.lane(lane_id)
+        assert self.session.store is not None
+        for work in self._of_lane(lane_id):
+            if work.replaces:
+                self.cancel(work.job.id)
+        for number, part in enumerate(lane.parts):
+            ask = again(self.session.project, lane, number, self.session.store, sensitivity=lane.sensitivity)
+            output = next(i for i, target in enumerate(ask.targets) if target)
+            self._submit(ask, self._group(ask), urgent=True, replaces={output: part.take.audio})
+
+    def best(self, lane_ids: Sequence[str]) -> int:
+        """Extract stems once more at best quality, in place; returns the number of jobs that this takes."""
+        count = 0
+        assert self.session.store is not None
+        for lane_id in lane_ids:
+            lane = self.session.project.lane(lane_id)
+            for number, part in enumerate(lane.parts):
+                if lane.kind == "extracted" and part.take.made.quality != "best":
+                    ask = again(self.session.project, lane, number, self.session.store, quality="best")
+                    output = next(i for i, target in enumerate(ask.targets) if target)
+                    self._submit(ask, self._group(ask), urgent=False, replaces={output: part.take.audio})
+                    count += 1
+        return count
+
+    def cancel(self, job_id: str) -> None:
+        """Stop a job; a failed one is only taken off the list."""
+        view = self.session.jobs.get(job_id)
+        if view is not None and view.state == "failed":
+            self._forget(job_id)
+        elif job_id in self._works:
+            self.engine.cancel(job_id)
+
+    def cancel_all(self) -> None:
+        """Stop everything."""
+        for job_id in list(self._works):
+            self.cancel(job_id)
+
+    def retry(self, job_id: str) -> None:
+        """Try a failed job again, with new files."""
+        work = self._works.get(job_id)
+        if work is not None and self.session.jobs[job_id].state == "failed":
+            self._forget(job_id)
+            self._submit(work.ask, work.group, work.job.urgent, work.replaces)
+
+    @property
+    def busy(self) -> bool:
+        """Whether any job is queued or running."""
+        return any(view.state != "failed" for view in self.session.jobs.values())
+
+    # -------------------------------------------------------------------------------------------------- submitting
+
+    def _with_draft(self, ask: Ask) -> None:
+        """A draft at once, the wanted quality after it."""
+        group = self._group(ask)
+        self._submit(_in_quality(ask, "draft"), group, urgent=True)
+        self._submit(ask, group, urgent=False, shown=False)
+
+    def _group(self, ask: Ask) -> _Group:
+        return _Group({target.lane.id: target.lane for target in ask.targets if target}, _title_of_step(ask))
+
+    def _submit(
+        self, ask: Ask, group: _Group, urgent: bool, replaces: dict[int, Audio] | None = None, shown: bool = True
+    ) -> None:
+        store, project = self.session.store, self.session.project
+        assert store is not None
+        channels = project.song.audio.channels if project.song else 2
+        paths = tuple(store.begin(project.rate_hz, channels, ask.span.samples) for _ in ask.targets)
+        job = Job(uuid.uuid4().hex, ask.title, ask.request, ask.heard, paths, ask.span.start, urgent)
+        self._works[job.id] = _Work(job, ask, store, group, replaces or {})
+        if shown and not replaces:
+            self.session.coming.update({x.id: x for x in group.lanes.values() if not project.has_lane(x.id)})
+            growing = [_growing(target, path, ask) for target, path in zip(ask.targets, paths, strict=True) if target]
+            self.session.growing[job.id] = tuple(growing)
+        self.session.show_job(JobView(job))
+        self.engine.submit(job)
+
+    # ------------------------------------------------------------------------------------------------------ events
+
+    def _on_event(self, event: JobEvent | EngineStatus) -> None:
+        if isinstance(event, EngineStatus):
+            self.session.show_engine(event)
+            return
+        work, view = self._works.get(event.job_id), self.session.jobs.get(event.job_id)
+        if work is None or view is None:
+            return
+        if isinstance(event, Started):
+            self.session.show_job(replace(view, state="running"))
+        elif isinstance(event, Progressed):
+            further = replace(view, stage=event.stage, done=event.done, total=event.total, left_s=event.left_s)
+            self.session.show_job(further)
+        elif isinstance(event, Filled):
+            self._fill(work, Span(event.start, event.stop))
+        elif isinstance(event, Finished):
+            self._finish(work, event)
+        elif isinstance(event, Failed):
+            self._fail(work, view, event)
+        elif isinstance(event, CancelledJob):
+            self._forget(event.job_id)
+
+    def _fill(self, work: _Work, span: Span) -> None:
+        growing = self.session.growing.get(work.job.id)
+        if growing is not None:
+            grown = tuple(replace(part, filled=_joined(part.filled, span)) for part in growing)
+            self.session.growing[work.job.id] = grown
+            self.session.changed.emit("growing")
+
+    def _finish(self, work: _Work, event: Finished) -> None:
+        made = next((target.made for target in work.ask.targets if target), None)
+        if made is not None and event.audio_s > 0 and not work.replaces:
+            quality = work.job.request.sampling.quality
+            self.learned(made.task, quality, event.seconds / event.audio_s)
+        store = work.store
+
+        def adopt() -> list[Audio | None]:
+            return [
+                store.adopt(path) if target else path.unlink(missing_ok=True)
+                for target, path in zip(work.ask.targets, work.job.outputs, strict=True)
+            ]
+
+        self.workers.run(adopt, lambda audios: self._land(work, audios), lambda error: self._lost(work, error))
+
+    def _fail(self, work: _Work, view: JobView, event: Failed) -> None:
+        failed = replace(
+            view, state="failed", message=event.message, details=event.details, can_retry=event.can_retry
+        )
+        self.session.show_job(failed)
+        self.session.tell(event.message, error=True)
+        growing = self.session.growing.pop(work.job.id, ())
+        filled = [span.stop for part in growing for span in part.filled if span.start == 0]
+        least = LEAST_KEPT_S * self.session.project.rate_hz
+        if filled and min(filled) >= least and work.store is self.session.store:
+            self._keep(work, min(filled))
+        self.session.changed.emit("growing")
+
+    def _keep(self, work: _Work, samples: int) -> None:
+        """What a failed job had finished becomes a part of its own, so that nothing is lost."""
+        store, outputs = work.store, work.job.outputs
+
+        def copy() -> list[Audio | None]:
+            return [
+                _cut(store, path, samples) if target else None
+                for target, path in zip(work.ask.targets, outputs, strict=True)
+            ]
+
+        def land(audios: list[Audio | None]) -> None:
+            if store is self.session.store:
+                self._add(work, audios, f"keep what was finished of {work.group.title}")
+
+        self.workers.run(copy, land, lambda error: self.session.tell(str(error), error=True))
+
+    def _lost(self, work: _Work, error: BaseException) -> None:
+        self._forget(work.job.id)
+        text = str(error) if isinstance(error, MgeldmError | OSError) else repr(error)
+        self.session.tell(f"A finished stem could not be kept: {text}", error=True)
+
+    # ----------------------------------------------------------------------------------------------------- landing
+
+    def _land(self, work: _Work, audios: list[Audio | None]) -> None:
+        """Put finished audio into the project it was made for."""
+        self._works.pop(work.job.id, None)
+        if work.store is self.session.store:
+            if work.replaces or work.group.drafts:
+                self._replace(work, audios)
+            else:
+                self._add(work, audios, work.group.title)
+        self.session.drop_job(work.job.id)
+
+    def _replace(self, work: _Work, audios: list[Audio | None]) -> None:
+        for number, (target, audio) in enumerate(zip(work.ask.targets, audios, strict=True)):
+            old = work.replaces.get(number) or work.group.drafts.get(number)
+            if target and audio and old:
+                self.session.amend(commands.replace_take(target.lane.id, old, self._take(target, audio)))
+
+    def _add(self, work: _Work, audios: list[Audio | None], title: str) -> None:
+        project, group, span = self.session.project, work.group, work.ask.span
+        if project.song is None:
+            self._open(work, audios)
+            return
+        steps = []
+        for number, (target, audio) in enumerate(zip(work.ask.targets, audios, strict=True)):
+            if target is None or audio is None:
+                continue
+            take = self._take(target, audio)
+            group.drafts |= {number: audio} if _quality(work) == "draft" and self._waiting(group, work) else {}
+            if _has_part(project, target.lane.id, span.start, audio):
+                self.session.amend(commands.add_take(target.lane.id, span.start, take))
+            else:
+                lane = self.session.coming.pop(target.lane.id, target.lane)
+                steps.append(commands.add_part(replace(lane, muted=lane.muted or target.muted), Part(span.start, (take,)), title))
+        if steps:
+            self.session.do(commands.together(title, [*self._holes(work), *steps]))
+        group.landed = True
+
+    def _holes(self, work: _Work) -> list[commands.Command]:
+        """Where a source is regenerated, silence on lanes that already hold it, so that it is not taken away twice."""
+        if not any(target and target.muted for target in work.ask.targets):
+            return []
+        made = next(target.made for target in work.ask.targets if target)
+        project, span, holes = self.session.project, work.ask.span, []
+        for lane in project.of_kind("extracted"):
+            if lane.name.casefold() == made.prompt.casefold() and any(part.span.meets(span) for part in lane.parts):
+                path = work.store.begin(project.rate_hz, project.song.audio.channels if project.song else 2, span.samples)
+                take = Take(work.store.adopt(path), replace(made, task="extract"))
+                holes.append(commands.add_part(lane, Part(span.start, (take,)), "silence"))
+        return holes
+
+    def _open(self, work: _Work, audios: list[Audio | None]) -> None:
+        """Music from nothing becomes the song of a new project."""
+        made = next(target.made for target in work.ask.targets if target)
+        if audios[0] is not None:
+            self.session.do(commands.open_song(SongFile(audios[0], made.prompt or "Generated music")))
+
+    def _take(self, target: Target, audio: Audio) -> Take:
+        engine = self.session.engine
+        return Take(audio, replace(target.made, model=engine.model, model_sha256=engine.model_sha256))
+
+    # ------------------------------------------------------------------------------------------------- housekeeping
+
+    def _forget(self, job_id: str) -> None:
+        work = self._works.pop(job_id, None)
+        if work is None:
+            return
+        for path in work.job.outputs:
+            path.unlink(missing_ok=True)
+        self.session.drop_job(job_id)
+        waiting = {lane_id for other in self._works.values() for lane_id in other.group.lanes}
+        for lane_id in set(work.group.lanes) - waiting:
+            self.session.coming.pop(lane_id, None)
+        self.session.changed.emit("growing")
+
+    def _on_changed(self, what: str) -> None:
+        """Undoing a part also ends the jobs that would give it more takes, or a better version."""
+        if what == "folder":
+            self.cancel_all()
+        if what != "project":
+            return
+        for work in list(self._works.values()):
+            gone = work.group.landed and not any(self.session.project.has_lane(x) for x in work.group.lanes)
+            if gone or (work.replaces and not any(self.session.project.has_lane(x) for x in work.group.lanes)):
+                self.cancel(work.job.id)
+
+    def _of_lane(self, lane_id: str) -> list[_Work]:
+        return [work for work in self._works.values() if lane_id in work.group.lanes]
+
+    def _waiting(self, group: _Group, but: _Work) -> bool:
+        return any(work.group is group and work is not but for work in self._works.values())
+
+
+def _growing(target: Target, path: Path, ask: Ask) -> Growing:
+    kind = "extracted" if target.lane.kind == "extracted" else "added"
+    return Growing(target.lane.id, path, ask.span.start, (), kind)
+
+
+def _in_quality(ask: Ask, quality: str) -> Ask:
+    request = replace(ask.request, sampling=replace(ask.request.sampling, quality=quality))
+    targets = tuple(t and replace(t, made=replace(t.made, quality=quality)) for t in ask.targets)
+    return replace(ask, request=request, targets=targets, title=f"{ask.title} ({quality})")
+
+
+def _quality(work: _Work) -> str:
+    return work.job.request.sampling.quality
+
+
+def _title_of_step(ask: Ask) -> str:
+    names = ", ".join(target.lane.name for target in ask.targets if target and not target.muted)
+    made = next(target.made for target in ask.targets if target)
+    verbs = {"extract": "extract", "impute": "add", "accompany": "accompany with", "inpaint": "regenerate"}
+    return f"{verbs.get(made.task, 'generate')} {names}"
+
+
+def _by_lane(wanted: list[Ask]) -> list[list[Ask]]:
+    """Asks that are takes of one part, together."""
+    found: dict[str, list[Ask]] = {}
+    for ask in wanted:
+        key = next(target.lane.id for target in ask.targets if target)
+        found.setdefault(key, []).append(ask)
+    return list(found.values())
+
+
+def _joined(spans: tuple[Span, ...], new: Span) -> tuple[Span, ...]:
+    """Spans with a new one, those that touch joined."""
+    merged: list[Span] = []
+    for span in sorted((*spans, new), key=lambda s: s.start):
+        if merged and span.start <= merged[-1].stop:
+            merged[-1] = Span(merged[-1].start, max(merged[-1].stop, span.stop))
+        else:
+            merged.append(span)
+    return tuple(merged)
+
+
+def _has_part(project: Project, lane_id: str, start: int, audio: Audio) -> bool:
+    parts = project.lane(lane_id).parts if project.has_lane(lane_id) else ()
+    return project.has_lane(lane_id) and project.lane(lane_id).kind == "added" and any(
+        part.start == start and part.take.audio.samples == audio.samples for part in parts
+    )
+
+
+def _cut(store: ClipStore, path: Path, samples: int) -> Audio:
+    """The first samples of a file as a clip."""
+    frames, rate_hz = map_wav(path)
+    kept = store.begin(rate_hz, frames.shape[1], samples)
+    out, _ = map_wav(kept, writable=True)
+    out[:] = frames[:samples]
+    return store.adopt(kept)

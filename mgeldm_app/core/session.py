@@ -1,0 +1,158 @@
+"""What is open: the project and its history, its folder, the jobs at work. Lives on the GUI thread alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from .clips import ClipStore
+from .events import Event
+from .history import Command, History
+from .jobs import EngineStatus, Job
+from .ports import Growing
+from .project import Lane, Project
+from .storage import ProjectFolder
+
+JobState = Literal["queued", "running", "failed"]
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A job as the user sees it; finished and cancelled ones are gone.
+
+    Attributes:
+        job: What was asked for.
+        state: Where it is.
+        stage: What is counted: "windows", "steps".
+        done: Of `total`.
+        total: Zero while unknown.
+        left_s: Seconds left, if known.
+        message: Of a failure: what happened, why, what to do.
+        details: Of a failure, for a report.
+        can_retry: Whether trying again may help.
+    """
+
+    job: Job
+    state: JobState = "queued"
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    left_s: float | None = None
+    message: str = ""
+    details: str = ""
+    can_retry: bool = False
+
+
+class Session:
+    """The state that the window shows. `changed` is emitted after every change, with what kind of thing changed.
+
+    Attributes:
+        folder: Where the project lies; None while the window is empty.
+        growing: Parts being made, by job id.
+        coming: Lanes that such parts will be on and that the project does not have yet, by id.
+        jobs: Jobs queued, running or failed, in the order in which they were asked for.
+        selected: Ids of the selected lanes.
+        engine: How the engine is.
+        changed: Of one word: "project", "growing", "jobs", "selection", "engine", "folder".
+        notice: Of (message, is an error): something to tell the user.
+    """
+
+    def __init__(self) -> None:
+        self.history = History(Project())
+        self.folder: ProjectFolder | None = None
+        self.growing: dict[str, tuple[Growing, ...]] = {}
+        self.coming: dict[str, Lane] = {}
+        self.jobs: dict[str, JobView] = {}
+        self.selected: tuple[str, ...] = ()
+        self.engine = EngineStatus("off")
+        self.changed = Event()
+        self.notice = Event()
+
+    @property
+    def project(self) -> Project:
+        """The project as it is."""
+        return self.history.project
+
+    @property
+    def store(self) -> ClipStore | None:
+        """The clips of the project."""
+        return self.folder.store if self.folder else None
+
+    @property
+    def editable(self) -> bool:
+        """Whether a song is open that may be changed."""
+        return self.project.song is not None and self.folder is not None and not self.folder.read_only
+
+    @property
+    def shown(self) -> Project:
+        """The project with the lanes to come."""
+        project = self.project
+        for lane in self.coming.values():
+            if not project.has_lane(lane.id):
+                project = project.with_lane(lane)
+        return project
+
+    def all_growing(self) -> tuple[Growing, ...]:
+        """Every part being made."""
+        return tuple(part for parts in self.growing.values() for part in parts)
+
+    def begin(self, folder: ProjectFolder | None, project: Project) -> None:
+        """Show another project, or none; its history begins here."""
+        if self.folder is not None and self.folder is not folder:
+            self.folder.close()
+        self.folder, self.history = folder, History(project)
+        self.growing, self.coming, self.jobs, self.selected = {}, {}, {}, ()
+        for what in ("folder", "project", "jobs", "selection"):
+            self.changed.emit(what)
+
+    def do(self, command: Command) -> None:
+        """Apply a command."""
+        if self.history.do(command):
+            self._project_changed()
+
+    def undo(self) -> None:
+        """Take the last step back."""
+        self.history.undo()
+        self._project_changed()
+
+    def redo(self) -> None:
+        """Do it again."""
+        self.history.redo()
+        self._project_changed()
+
+    def amend(self, change: Callable[[Project], Project]) -> None:
+        """Put a result into the project and its past, without a step of its own."""
+        self.history.amend(change)
+        self._project_changed()
+
+    def select(self, lane_ids: tuple[str, ...]) -> None:
+        """Select lanes; ids of lanes that are not there are dropped."""
+        there = tuple(lane_id for lane_id in lane_ids if self.shown.has_lane(lane_id))
+        if there != self.selected:
+            self.selected = there
+            self.changed.emit("selection")
+
+    def show_job(self, view: JobView) -> None:
+        """A job is new, or has come further."""
+        self.jobs[view.job.id] = view
+        self.changed.emit("jobs")
+
+    def drop_job(self, job_id: str) -> None:
+        """A job is over; what it was filling is no longer shown as growing."""
+        self.jobs.pop(job_id, None)
+        self.growing.pop(job_id, None)
+        self.changed.emit("jobs")
+
+    def show_engine(self, status: EngineStatus) -> None:
+        """The engine's state changed."""
+        self.engine = status
+        self.changed.emit("engine")
+
+    def tell(self, message: str, error: bool = False) -> None:
+        """Tell the user something."""
+        self.notice.emit(message, error)
+
+    def _project_changed(self) -> None:
+        self.select(self.selected)
+        self.changed.emit("project")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-
-from mgeldm.audio import Writer, create_wav, map_wav, open_audio
+from mgeldm.audio import Writer, create_wav, map_wav, open_audio, writing
 from mgeldm.errors import AudioError
 
+from .files import aside_of, sweep_parts
 from .project import Audio
 
 Frames = npt.NDArray[np.float32]
@@ -65,21 +67,36 @@ class ClipStore:
         create_wav(path, rate_hz, channels, samples)
         return path
 
+    def stand_in(self, audio: Audio) -> None:
+        """Let silence sound in place of a clip whose file is missing or damaged, until the program ends."""
+        self._views[audio.id] = np.broadcast_to(np.float32(0), (audio.samples, audio.channels))
+
     def adopt(self, path: Path) -> Audio:
-        """Give a finished file its content's name; one that is there already takes its place.
+        """Give a finished file its content's name; one that is there already, and whole, takes its place.
 
         Raises:
             AudioError: The file is missing or damaged.
+            OutputError: It cannot be named or flushed to the disk.
         """
         frames, rate_hz = map_wav(path)
         digest = hashlib.sha256(f"{rate_hz} {frames.shape[1]} ".encode())
         for start in range(0, len(frames), _BLOCK_SAMPLES):
             digest.update(np.ascontiguousarray(frames[start : start + _BLOCK_SAMPLES]).data)
         audio = Audio(digest.hexdigest(), rate_hz, frames.shape[1], len(frames))
-        if self.path(audio).exists():
-            path.unlink()
-        else:
-            os.replace(path, self.path(audio))
+        del frames  # a mapped file cannot be renamed on Windows
+        target = self.path(audio)
+        aside = aside_of(target)
+        with writing(target, aside):
+            if target.exists() and target.stat().st_size == path.stat().st_size:
+                path.unlink()
+                return audio
+            with open(path, "r+b") as file:
+                os.fsync(file.fileno())
+            try:
+                os.replace(path, target)
+            except PermissionError:  # Windows, and somebody else still has it mapped: `sweep` will remove it
+                shutil.copyfile(path, aside)
+                os.replace(aside, target)
         return audio
 
     def take_in(self, source: Path) -> Audio:
@@ -96,7 +113,14 @@ class ClipStore:
                     writer.write(block)
         return self.adopt(path)
 
+    @staticmethod
+    def unfinished(path: Path) -> bool:
+        """Whether a file of the store was begun and not adopted."""
+        return path.name.endswith(_PART)
+
     def sweep(self) -> None:
         """Remove what an earlier run began and never finished. Call it before anything is begun."""
         for path in self.folder.glob(f"*{_PART}"):
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(PermissionError):  # Windows, and somebody has it open
+                path.unlink(missing_ok=True)
+        sweep_parts(self.folder)

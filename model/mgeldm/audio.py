@@ -369,7 +369,7 @@ class Writer:
             raise OutputError(f"The format {format!r} cannot be written; choose one of {', '.join(FORMATS)}.")
         self.path, self.format, self.channels = Path(path), format, channels
         self._aside = self.path.with_name(f".{secrets.token_hex(6)}.part")
-        with _writing(self.path, self._aside):
+        with writing(self.path, self._aside):
             if len(os.fsencode(self.path.name)) > 255:
                 raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
             if self.path.is_dir():
@@ -386,18 +386,18 @@ class Writer:
         """
         if samples.shape[0] != self.channels:
             raise ValueError(f"expected [{self.channels}, samples], got {samples.shape}")
-        with _writing(self.path, self._aside):
+        with writing(self.path, self._aside):
             self._sink.write(as_steps(samples, BITS[self.format]) if self.format in BITS else samples)
 
     def finish(self) -> None:
         """Complete the file aside, so that only its name is wanting: call it on several before any is put in place."""
-        with _writing(self.path, self._aside):
+        with writing(self.path, self._aside):
             self._sink.close()
 
     def commit(self) -> None:
         """Finish the file and give it its name."""
         self.finish()
-        with _writing(self.path, self._aside):
+        with writing(self.path, self._aside):
             os.replace(self._aside, self.path)
 
     def discard(self) -> None:
@@ -417,8 +417,8 @@ class Writer:
 
 
 @contextlib.contextmanager
-def _writing(path: Path, aside: Path) -> Iterator[None]:
-    """Turns failures of writing into `OutputError`s that say what to do, and removes the file aside."""
+def writing(path: Path, aside: Path) -> Iterator[None]:
+    """Turns failures to write `path` into `OutputError`s that say what to do, and removes the file `aside`."""
     try:
         yield
     except (OSError, RuntimeError) as error:
@@ -557,7 +557,7 @@ def create_wav(path: str | Path, rate_hz: int, channels: int, samples: int) -> N
         OutputError: As `Writer`.
     """
     path = Path(path)
-    with _writing(path, path):
+    with writing(path, path):
         sink = _WavSink(path, rate_hz, channels, None)
         sink._bytes = 4 * channels * samples
         sink.close()
@@ -583,7 +583,9 @@ def map_wav(path: str | Path, writable: bool = False) -> tuple[npt.NDArray[np.fl
         if header[48:52] != b"fmt " or header[108:112] != b"data" or (bits, tag) != (32, 3) or not channels:
             raise AudioError(f"{path.name} is not a 32-bit float wav file of this program; export the stem again.")
     except (OSError, struct.error) as error:
-        raise AudioError(f"{path.name} cannot be opened ({error}); check that the project's folder is whole.") from error
+        raise AudioError(
+            f"{path.name} cannot be opened ({error}); check that the project's folder is whole."
+        ) from error
     samples = (size - _HEADER_BYTES) // (4 * channels)
     if samples == 0:
         return np.zeros((0, channels), np.float32), rate_hz

@@ -1,0 +1,72 @@
+"""Small files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+from mgeldm.audio import writing
+
+PART = ".part"
+"""The end of the names of files that are still being written aside."""
+
+
+def aside_of(path: Path) -> Path:
+    """A name beside `path` under which it can be written before it appears."""
+    return path.with_name(f".{secrets.token_hex(6)}{PART}")
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file aside, flush it to the disk, then give it its name; one that exists is replaced.
+
+    Raises:
+        OutputError: It cannot be written; what was there stays.
+    """
+    aside = aside_of(path)
+    with writing(path, aside):
+        try:
+            with open(aside, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(aside, path)
+            _flush_folder(path.parent)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """A second name for a file that never changes; a copy where the file system has no such names.
+
+    Raises:
+        OSError: Neither can be made.
+    """
+    try:
+        os.link(source, target)
+    except OSError:
+        aside = aside_of(target)
+        try:
+            shutil.copyfile(source, aside)
+            os.replace(aside, target)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def sweep_parts(folder: Path) -> None:
+    """Remove what was being written aside when an earlier run was ended."""
+    for path in folder.glob(f".*{PART}"):
+        if path.is_file():
+            path.unlink(missing_ok=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a new name last through a power cut; Windows does so by itself and cannot open folders."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

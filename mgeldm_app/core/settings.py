@@ -1,0 +1,185 @@
+"""What the user has set, and what the program remembers from one run to the next. One small JSON file.
+
+`MGELDM_HOME` names a folder that holds everything of the program's own instead of the system's places: for a portable
+copy, and for tests.
+"""
+
+from __future__ import annotations
+
+import os
+import types
+from dataclasses import MISSING, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+import msgspec
+from mgeldm.errors import OutputError
+from mgeldm.requests import Quality
+
+from .files import write_whole
+from .project import Task
+from .timeline import Unit
+
+MOST_RECENT, MOST_PROMPTS = 10, 200
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """What the export dialog was left at.
+
+    Attributes:
+        format: Key of `export.formats`.
+        region_only: The region alone, not the whole song.
+        as_mix: One file of all lanes, not one each.
+        faders: Gains and pans go into the files of single lanes too.
+        pattern: Names of the files.
+        folder: Where they went last; "" before the first time.
+    """
+
+    format: str = "wav24"
+    region_only: bool = False
+    as_mix: bool = False
+    faders: bool = False
+    pattern: str = "{song} - {lane}"
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast this computer was: seconds of music a second of work."""
+
+    task: Task
+    quality: Quality
+    device: str
+    times_real_time: float
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All of it. Every field has a default, so that any file, and none, gives settings.
+
+    Attributes:
+        device: Sound card; "" takes the system's default.
+        latency: "safe" takes larger buffers.
+        quality: Of new requests.
+        compute: Where the model runs: "auto", "cpu", "cuda", "mps".
+        model: "embedded", or the path of a checkpoint.
+        clap: Folder of CLAP's weights; "" where there are none.
+        theme: "system" follows the system's.
+        projects: Folder of projects; "" takes `storage.projects_home`.
+        recent: Folders of projects, the last opened first.
+        prompts: What was asked for, the last first.
+        geometry: Of the window, as Qt writes it in base64.
+        snap: What a region snaps to.
+        speeds: Measured on this computer.
+        export: What the export dialog was left at.
+    """
+
+    device: str = ""
+    latency: Literal["low", "safe"] = "safe"
+    quality: Quality = "standard"
+    compute: str = "auto"
+    model: str = "embedded"
+    clap: str = ""
+    theme: Literal["system", "dark", "light"] = "system"
+    projects: str = ""
+    recent: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
+    geometry: str = ""
+    snap: Unit = "bar"
+    speeds: tuple[Speed, ...] = ()
+    export: ExportSettings = field(default_factory=ExportSettings)
+
+    def opened(self, folder: Path) -> Settings:
+        """With a project at the top of the recent ones."""
+        name = str(folder)
+        return replace(self, recent=(name, *(other for other in self.recent if other != name))[:MOST_RECENT])
+
+    def asked_for(self, prompt: str) -> Settings:
+        """With a prompt at the top of the history, each once whatever its case."""
+        text = " ".join(prompt.split())
+        if not text:
+            return self
+        others = (other for other in self.prompts if other.casefold() != text.casefold())
+        return replace(self, prompts=(text, *others)[:MOST_PROMPTS])
+
+    def speed(self, task: Task, quality: Quality, device: str) -> float | None:
+        """Times real time, if it was measured."""
+        for speed in self.speeds:
+            if (speed.task, speed.quality, speed.device) == (task, quality, device):
+                return speed.times_real_time
+        return None
+
+    def measured(self, new: Speed) -> Settings:
+        """With a new measurement in place of the last one of its kind."""
+        kind = (new.task, new.quality, new.device)
+        others = (old for old in self.speeds if (old.task, old.quality, old.device) != kind)
+        return replace(self, speeds=(*others, new))
+
+
+def home() -> Path | None:
+    """The folder that `MGELDM_HOME` names, if it does."""
+    name = os.environ.get("MGELDM_HOME", "")
+    return Path(name).absolute() if name else None
+
+
+def settings_path() -> Path:
+    """Where the settings lie."""
+    import platformdirs
+
+    return (home() or platformdirs.user_config_path("mgeldm-desktop", appauthor=False)) / "settings.json"
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """The settings of a file; what is missing or makes no sense in it is at its default, the rest is kept."""
+    try:
+        document = msgspec.json.decode((path or settings_path()).read_bytes())
+    except (OSError, ValueError):
+        return Settings()
+    return _fitting(Settings, document)
+
+
+def save_settings(settings: Settings, path: Path | None = None) -> None:
+    """Write the settings to their file, whole or not at all.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    path = path or settings_path()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"Settings cannot be kept in {path.parent} ({error.strerror}); check its rights.") from error
+    write_whole(path, msgspec.json.format(msgspec.json.encode(settings), indent=1))
+
+
+def _fitting(kind: Any, document: object) -> Any:
+    """A settings class from plain values, field by field; rows lose only the entries that do not fit."""
+    values: dict[str, Any] = {}
+    given = document if isinstance(document, dict) else {}
+    types_of = get_type_hints(kind)
+    for each in fields(kind):
+        value = given.get(each.name, MISSING)
+        if value is MISSING:
+            continue
+        wanted = types_of[each.name]
+        try:
+            if isinstance(wanted, types.GenericAlias) and isinstance(value, list):
+                values[each.name] = tuple(_those_that_fit(value, wanted.__args__[0]))
+            elif wanted is ExportSettings:
+                values[each.name] = _fitting(wanted, value)
+            else:
+                values[each.name] = msgspec.convert(value, wanted)
+        except msgspec.ValidationError:
+            continue
+    return kind(**values)
+
+
+def _those_that_fit(values: list[Any], kind: Any) -> list[Any]:
+    fitting = []
+    for value in values:
+        try:
+            fitting.append(msgspec.convert(value, kind))
+        except msgspec.ValidationError:
+            continue
+    return fitting

@@ -1,0 +1,371 @@
+"""Projects on disk: a folder that opens again exactly as it was, whatever ended the program.
+
+    Name.mgeldm/
+      project.json     the state, with a schema number; written aside, flushed, renamed
+      project.1.json   the states saved before it, newest first
+      audio/           clips by content, see `clips`
+      exports/         files handed to a DAW; never changed or removed by the program
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import filelock
+import msgspec
+from mgeldm.audio import safe_name
+from mgeldm.errors import AudioError, OutputError
+
+from .clips import ClipStore
+from .errors import StorageError
+from .files import aside_of, link_or_copy, sweep_parts, write_whole
+from .project import REST_ID, SCHEMA, SONG_ID, Audio, Project
+from .settings import home
+
+SUFFIX = ".mgeldm"
+PROGRAM = "MGE-LDM Desktop"
+KEPT = 3  # states before the last one
+
+Document = dict[str, Any]
+MIGRATIONS: dict[int, Callable[[Document], Document]] = {}
+"""From a project of the schema named by the key, as plain values, to one of the next schema."""
+
+_STATE, _LOCK = "project.json", ".lock"
+
+
+class ProjectFolder:
+    """An open project. Made by `create`, `open` or `copy_to`; `close` it.
+
+    `save` may be called from any thread, one call at a time taking effect.
+
+    Attributes:
+        folder: Where it lies.
+        store: Its audio.
+        project: The state as it was loaded; `save` does not change it.
+        read_only: Another instance has it open, or the folder cannot be written to: `save` does nothing.
+        notice: What the user should know about how it was opened, or "".
+    """
+
+    def __init__(self, folder: Path, project: Project, lock: filelock.BaseFileLock | None, notice: str = "") -> None:
+        try:
+            self.store = ClipStore(folder / "audio")
+        except OSError as error:
+            raise StorageError(f"{folder} has no folder for audio ({error.strerror}); check its rights.") from error
+        self.folder, self.project, self.notice = folder, project, notice
+        self._lock, self._saving = lock, threading.Lock()
+        self._saved = b""
+
+    @property
+    def read_only(self) -> bool:
+        """Whether `save` does nothing."""
+        return self._lock is None
+
+    @property
+    def exports(self) -> Path:
+        """The folder for files handed to a DAW; made if it is not there."""
+        path = self.folder / "exports"
+        path.mkdir(exist_ok=True)
+        return path
+
+    @staticmethod
+    def create(folder: Path) -> ProjectFolder:
+        """Make a new, empty project in a folder that does not exist yet.
+
+        Raises:
+            StorageError: There is something already, or the folder cannot be made.
+        """
+        if folder.exists():
+            raise StorageError(f"There already is something at {folder}; choose another name.")
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            raise StorageError(f"{folder} cannot be made ({error.strerror}); choose another place.") from error
+        made = ProjectFolder(folder, Project(), _locked(folder))
+        try:
+            made.save(made.project)
+        except StorageError:
+            made.close()
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return made
+
+    @staticmethod
+    def open(folder: Path) -> ProjectFolder:
+        """Open a project; where its state is damaged, the newest one saved before it.
+
+        Raises:
+            StorageError: There is none, it is damaged beyond use, or was saved by a newer version of the program.
+        """
+        folder = folder.parent if folder.name == _STATE else folder
+        if not folder.is_dir():
+            raise StorageError(f"{folder} is not there any more; find where it was moved to and open it from there.")
+        if not any(path.is_file() for path in _states(folder)):
+            raise StorageError(f"{folder.name} is not a project of {PROGRAM}; choose a folder that ends in {SUFFIX}.")
+        lock = _locked(folder)
+        try:
+            project, damage = _load(folder)
+            opened = ProjectFolder(folder, project, lock)
+            opened._set_in_order(damage)
+        except BaseException:
+            if lock:
+                lock.release()
+            raise
+        return opened
+
+    def _set_in_order(self, damage: str) -> None:
+        """Clear away after a run that was ended, put a damaged state aside, and say what the user should know."""
+        notices = []
+        if self.read_only:
+            why = "is open in another window" if os.access(self.folder, os.W_OK) else "cannot be written to"
+            notices.append(f"{self.folder.name} {why}; changes are not saved. Use Save as to go on with a copy.")
+        else:
+            self.store.sweep()
+            for folder in (self.folder, self.folder / "exports"):
+                sweep_parts(folder)
+        if damage:
+            notices.append(f"The last saved state was damaged ({damage}), so the one before it was opened.")
+            self._put_damage_aside()
+        notices += self._missing()
+        self.notice = " ".join(notices)
+
+    def _put_damage_aside(self) -> None:
+        """Keep a damaged state under a name of its own, out of the row of those that can be read."""
+        if self.read_only:
+            return
+        try:
+            if (self.folder / _STATE).exists():
+                (self.folder / _STATE).replace(_free(self.folder, "damaged", ".json"))
+            self.save(self.project)
+        except (OSError, StorageError):
+            return  # the earlier state is whole and open; the next save will say what is wrong with the disk
+
+    def _missing(self) -> list[str]:
+        """Clips whose files are gone sound as silence, and stay in the project in case they come back."""
+        lost = {audio.id for audio in self.project.audios() if not self._found(audio)}
+        if not lost:
+            return []
+        names = [
+            lane.name
+            for lane in self.project.lanes
+            if any(take.audio.id in lost for part in lane.parts for take in part.takes)
+        ]
+        if self.project.song and self.project.song.audio.id in lost:
+            names.insert(0, f"the song {self.project.song.name}")
+        return [
+            f"Audio is missing or damaged and silent here: {', '.join(names)}. Bring the files back to "
+            f"{self.store.folder} from a backup and open the project again, or make these parts anew."
+        ]
+
+    def _found(self, audio: Audio) -> bool:
+        song = self.project.song
+        try:
+            self.store.view(audio)
+        except AudioError:
+            if song and song.audio == audio and not self.read_only and self._taken_in_again(audio, song.source):
+                return True
+            self.store.stand_in(audio)
+            return False
+        return True
+
+    def _taken_in_again(self, audio: Audio, source: str) -> bool:
+        """Whether the song could be read again from the file it once came from."""
+        try:
+            return bool(source) and Path(source).is_file() and self.store.take_in(Path(source)) == audio
+        except (AudioError, OutputError):
+            return False
+
+    def save(self, project: Project) -> None:
+        """Save a state; the one before it is kept. Does nothing if it is saved already or the project is read-only.
+
+        Raises:
+            StorageError: It cannot be saved, and what is on the disk stays as it was.
+        """
+        with self._saving:
+            if self.read_only:
+                return
+            data = _encode(project)
+            if data == self._saved:
+                return
+            try:
+                self._keep_previous()
+                write_whole(self.folder / _STATE, data)
+            except OutputError as error:
+                raise StorageError(
+                    f"The project was not saved. {error} Until then your last changes are only in this window."
+                ) from error
+            self._saved = data
+
+    def _keep_previous(self) -> None:
+        """Give the state on the disk a second name; it is never away from its first one."""
+        current, *previous = _states(self.folder)
+        if not current.exists():
+            return
+        try:
+            for older, newer in zip(reversed(previous), reversed(previous[:-1]), strict=False):
+                if newer.exists():
+                    os.replace(newer, older)
+            link_or_copy(current, previous[0])
+        except OSError as error:
+            raise OutputError(f"{self.folder} cannot be written to ({error.strerror}); free some disk.") from error
+
+    def copy_to(self, new_folder: Path) -> ProjectFolder:
+        """Open a copy of what is saved, with all audio (but not the files handed to a DAW); this one stays open.
+
+        Raises:
+            StorageError: There is something already, or no room.
+        """
+        if new_folder.exists():
+            raise StorageError(f"There already is something at {new_folder}; choose another name.")
+        aside = aside_of(new_folder)
+        try:
+            (aside / "audio").mkdir(parents=True)
+            with self._saving:
+                shutil.copyfile(next(path for path in _states(self.folder) if path.is_file()), aside / _STATE)
+            for path in self.store.folder.glob("*.wav"):
+                if not self.store.unfinished(path):
+                    link_or_copy(path, aside / "audio" / path.name)
+            os.replace(aside, new_folder)
+        except OSError as error:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise StorageError(
+                f"The project could not be copied to {new_folder} ({error.strerror}); choose another place."
+            ) from error
+        return ProjectFolder.open(new_folder)
+
+    def tidy(self, project: Project, keep: set[Audio]) -> int:
+        """Remove clips that neither `project`, nor the states kept on the disk, nor `keep` refer to.
+
+        Call it on the user's wish only, when nothing is being made or played and undo need not bring anything back.
+
+        Returns:
+            The number of bytes freed.
+        """
+        if self.read_only:
+            return 0
+        used = {audio.id for audio in project.audios() | keep}
+        for path in _states(self.folder):
+            if path.is_file():
+                used |= {audio.id for audio in _decode(path.read_bytes()).audios()}
+        freed = 0
+        for path in self.store.folder.glob("*.wav"):
+            if path.stem not in used and not self.store.unfinished(path):
+                freed += path.stat().st_size
+                path.unlink()
+        return freed
+
+    def close(self) -> None:
+        """Let others open the project for writing."""
+        if self._lock:
+            self._lock.release()
+            self._lock = None
+
+
+def projects_home() -> Path:
+    """The folder for projects where the user names none: in their documents, if there is such a folder."""
+    import platformdirs
+
+    base = home() or platformdirs.user_documents_path()
+    if not base.is_dir():
+        base = home() or platformdirs.user_data_path("mgeldm-desktop", appauthor=False)
+    return base / "MGE-LDM Projects"
+
+
+def free_name(folder: Path, song_name: str) -> Path:
+    """A project folder in `folder`, named after a song, that does not exist yet."""
+    return _free(folder, song_name, SUFFIX)
+
+
+def _free(folder: Path, name: str, suffix: str) -> Path:
+    number, path = 1, folder / safe_name(name, suffix)
+    while path.exists():
+        number += 1
+        path = folder / safe_name(name, f" {number}{suffix}")
+    return path
+
+
+def _locked(folder: Path) -> filelock.BaseFileLock | None:
+    """A lock that the operating system lets go of when the process ends, however it ends; None where another has it."""
+    lock = filelock.FileLock(folder / _LOCK, timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except (filelock.Timeout, OSError):
+        return None
+    return lock
+
+
+def _states(folder: Path) -> list[Path]:
+    """Where the state and those before it are, newest first."""
+    return [folder / _STATE, *(folder / f"project.{number}.json" for number in range(1, KEPT + 1))]
+
+
+def _load(folder: Path) -> tuple[Project, str]:
+    """The newest state that can be read, and why it is not the last one."""
+    damage = ""
+    for path in _states(folder):
+        if not path.is_file():
+            damage = damage or f"{path.name} is missing"
+            continue
+        try:
+            return _decode(path.read_bytes()), damage
+        except (ValueError, OSError) as error:  # msgspec's errors are ValueErrors
+            damage = damage or f"{path.name}: {error}"
+    raise StorageError(
+        f"{folder.name} cannot be read ({damage}), and no earlier state can either; bring project.json back from a "
+        f"backup. The audio in {folder / 'audio'} is untouched."
+    )
+
+
+def _encode(project: Project) -> bytes:
+    data = msgspec.json.encode({"schema": SCHEMA, "program": PROGRAM, "project": project})
+    try:
+        _decode(data)  # what could not be read again is never written over what can
+    except ValueError as error:
+        raise StorageError(f"The project was not saved, since it holds an impossible value ({error}).") from error
+    return msgspec.json.format(data, indent=1)
+
+
+def _decode(data: bytes) -> Project:
+    """The project of a state.
+
+    Raises:
+        ValueError: It is damaged.
+        StorageError: It was saved by another version.
+    """
+    document = msgspec.json.decode(data)
+    if not isinstance(document, dict) or not isinstance(document.get("schema"), int):
+        raise ValueError("it is not a state of a project")
+    schema, state = document["schema"], document.get("project")
+    if schema > SCHEMA:
+        raise StorageError(
+            f"This project was saved by a newer version of {PROGRAM} (schema {schema}, this one knows {SCHEMA}); "
+            "update the program to open it."
+        )
+    while schema < SCHEMA:
+        if schema not in MIGRATIONS or not isinstance(state, dict):
+            raise StorageError(f"This project was saved in a form (schema {schema}) that {PROGRAM} cannot read.")
+        state, schema = MIGRATIONS[schema](state), schema + 1
+    project = msgspec.convert(state, Project)
+    for fault in _faults(project):
+        raise ValueError(fault)
+    return project
+
+
+def _faults(project: Project) -> Iterator[str]:
+    """What the types alone do not rule out, and the program relies on."""
+    ids = [lane.id for lane in project.lanes]
+    if len(set(ids)) < len(ids):
+        yield "two lanes of one id"
+    if not ids or (ids[0], ids[-1]) != (SONG_ID, REST_ID):
+        yield "lanes that do not go from the song to the rest"
+    if not all(0 <= part.chosen < len(part.takes) for lane in project.lanes for part in lane.parts):
+        yield "a part without its chosen take"
+    if not (project.tempo.bpm > 0 and project.tempo.beats_per_bar > 0):
+        yield "an impossible tempo"
+    for audio in project.audios():
+        if not audio.id.isalnum() or min(audio.rate_hz, audio.channels) <= 0 or audio.samples < 0:
+            yield "an impossible clip"

@@ -1,1 +1,1 @@
-"""The app without a window: what a project is, what a user can do to it, what is heard. No Qt, no torch, no sound card."""
+"""The app without a window: what a project is, what can be done to it, what is heard. No Qt, torch or sound card."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from . import commands
@@ -30,6 +30,22 @@ def _has_song(c: Controller) -> bool:
 
 def _has_region(c: Controller) -> bool:
     return c.session.project.region is not None
+
+
+def _has_project(c: Controller) -> bool:
+    return c.session.folder is not None
+
+
+def _has_selection(c: Controller) -> bool:
+    return bool(c.selected_lanes())
+
+
+def _has_one_lane(c: Controller) -> bool:
+    return len(c.selected_lanes()) == 1
+
+
+def _can_submit(c: Controller) -> bool:
+    return not c.blocked(c.session.project.prompt)
 
 
 @dataclass(frozen=True)
@@ -63,6 +79,27 @@ def _wants(word: str) -> Callable[[Controller], None]:
 
 def _stems(c: Controller) -> list[Lane]:
     return [lane for lane in c.selected_lanes() if lane.kind in ("extracted", "added")]
+
+
+def _has_stems(c: Controller) -> bool:
+    return bool(_stems(c))
+
+
+def _has_one_stem(c: Controller) -> bool:
+    return len(_stems(c)) == 1
+
+
+def _move(steps: int) -> Callable[[Controller], None]:
+    return lambda c: c.session.do(commands.move_lane(_stems(c)[0].id, steps))
+
+
+def _to_region(c: Controller) -> None:
+    if c.session.project.region is not None:
+        c.player.seek(c.session.project.region.start)
+
+
+def _other_side(c: Controller) -> None:
+    c.listen_to("stems" if c.listening == "song" else "song")
 
 
 def _one_part(c: Controller) -> tuple[Lane, int] | None:
@@ -129,6 +166,15 @@ def _task(task: Task) -> Callable[[Controller], None]:
     return lambda c: c.set_prompt(replace(c.session.project.prompt, task=task))
 
 
+def _task_actions() -> Iterator[Action]:
+    for number, (task, title) in enumerate(TASK_TITLES.items(), 1):
+        yield Action(f"task_{task}", "Prompt", title, _task(task), f"Ctrl+{number}", checked=_is_task(task))
+
+
+def _is_task(task: Task) -> Callable[[Controller], bool]:
+    return lambda c: c.session.project.prompt.task == task
+
+
 def _grow_region(c: Controller) -> None:
     project = c.session.project
     grid = Grid.of(project)
@@ -158,28 +204,40 @@ def _busy(c: Controller) -> bool:
 ACTIONS: tuple[Action, ...] = (
     Action("open", "File", "Open", _wants("open"), "Ctrl+O", dialog=True),
     Action("demo", "File", "Open the demo song", _wants("demo")),
-    Action("save_as", "File", "Save as", _wants("save_as"), "Ctrl+Shift+S", lambda c: c.session.folder is not None, dialog=True),
-    Action("show_folder", "File", "Show the project's folder", _wants("show_folder"), "", lambda c: c.session.folder is not None),
+    Action("save_as", "File", "Save as", _wants("save_as"), "Ctrl+Shift+S", _has_project, dialog=True),
+    Action("show_folder", "File", "Show the project's folder", _wants("show_folder"), "", _has_project),
     Action("export", "File", "Export", _wants("export"), "Ctrl+E", _has_song, dialog=True),
-    Action("copy_files", "File", "Copy the selected lanes as files", _wants("copy_files"), "Ctrl+C", lambda c: bool(c.selected_lanes())),
-    Action("close", "File", "Close the project", lambda c: c.documents.close(), "Ctrl+W", lambda c: c.session.folder is not None),
+    Action("copy_files", "File", "Copy the selected lanes as files", _wants("copy_files"), "Ctrl+C", _has_selection),
+    Action("close", "File", "Close the project", lambda c: c.documents.close(), "Ctrl+W", _has_project),
     Action("settings", "File", "Settings", _wants("settings"), "Ctrl+,", dialog=True),
     Action("models", "File", "Models", _wants("models"), "", dialog=True),
     Action("quit", "File", "Quit", _wants("quit"), "Ctrl+Q", dialog=True),
     Action("undo", "Edit", "Undo", lambda c: c.session.undo(), "Ctrl+Z", lambda c: bool(c.session.history.undo_title)),
-    Action("redo", "Edit", "Redo", lambda c: c.session.redo(), "Ctrl+Shift+Z", lambda c: bool(c.session.history.redo_title)),
-    Action("remove", "Edit", "Remove the selected lanes", lambda c: c.remove_selected(), "Delete", lambda c: bool(_stems(c))),
-    Action("rename", "Edit", "Rename the selected lane", _wants("rename"), "F2", lambda c: len(c.selected_lanes()) == 1),
-    Action("lane_up", "Edit", "Move the lane up", lambda c: c.session.do(commands.move_lane(_stems(c)[0].id, -1)), "Ctrl+Up", lambda c: len(_stems(c)) == 1),
-    Action("lane_down", "Edit", "Move the lane down", lambda c: c.session.do(commands.move_lane(_stems(c)[0].id, 1)), "Ctrl+Down", lambda c: len(_stems(c)) == 1),
-    Action("mute", "Edit", "Mute the selected lanes", _flip("muted"), "M", lambda c: bool(c.selected_lanes())),
-    Action("solo", "Edit", "Solo the selected lanes", _flip("soloed"), "S", lambda c: bool(c.selected_lanes())),
+    Action(
+        "redo", "Edit", "Redo", lambda c: c.session.redo(), "Ctrl+Shift+Z", lambda c: bool(c.session.history.redo_title)
+    ),
+    Action("remove", "Edit", "Remove the selected lanes", lambda c: c.remove_selected(), "Delete", _has_stems),
+    Action("rename", "Edit", "Rename the selected lane", _wants("rename"), "F2", _has_one_lane),
+    Action("lane_up", "Edit", "Move the lane up", _move(-1), "Ctrl+Up", _has_one_stem),
+    Action("lane_down", "Edit", "Move the lane down", _move(1), "Ctrl+Down", _has_one_stem),
+    Action("mute", "Edit", "Mute the selected lanes", _flip("muted"), "M", _has_selection),
+    Action("solo", "Edit", "Solo the selected lanes", _flip("soloed"), "S", _has_selection),
     Action("play", "Play", "Play or pause", lambda c: c.toggle_play(), "Space", _has_song, lambda c: c.player.playing),
     Action("to_start", "Play", "To the start", lambda c: c.player.seek(0), "Home", _has_song),
-    Action("to_region", "Play", "To the region", lambda c: c.player.seek(c.session.project.region.start if c.session.project.region else 0), "Shift+Home", _has_region),
-    Action("loop", "Play", "Loop the region", lambda c: c.set_looping(not c.session.project.looping), "L", _has_song, lambda c: c.session.project.looping),
-    Action("listen", "Play", "Hear the original", lambda c: c.listen_to("stems" if c.listening == "song" else "song"), "B", _has_song, lambda c: c.listening == "song"),
-    Action("click", "Play", "Click on the beats", lambda c: c.set_click(not c.click), "K", _has_song, lambda c: c.click),
+    Action("to_region", "Play", "To the region", _to_region, "Shift+Home", _has_region),
+    Action(
+        "loop",
+        "Play",
+        "Loop the region",
+        lambda c: c.set_looping(not c.session.project.looping),
+        "L",
+        _has_song,
+        lambda c: c.session.project.looping,
+    ),
+    Action("listen", "Play", "Hear the original", _other_side, "B", _has_song, lambda c: c.listening == "song"),
+    Action(
+        "click", "Play", "Click on the beats", lambda c: c.set_click(not c.click), "K", _has_song, lambda c: c.click
+    ),
     Action("tap", "Play", "Tap the tempo", lambda c: c.tap(), "T", _has_song),
     Action("downbeat", "Play", "A bar begins here", lambda c: c.downbeat_here(), "Shift+T", _has_song),
     Action("half_tempo", "Play", "Half the tempo", _times_tempo(0.5), "", _has_song),
@@ -193,11 +251,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("clear_region", "Region", "Clear the region", lambda c: c.set_region(None), "Ctrl+D", _has_region),
     Action("snap", "Region", "Snap to bars, beats or nothing", _next_snap, "N", _has_song),
     Action("focus_prompt", "Prompt", "Write a prompt", _wants("focus_prompt"), "Ctrl+P"),
-    *(
-        Action(f"task_{task}", "Prompt", title, _task(task), f"Ctrl+{number}", checked=lambda c, task=task: c.session.project.prompt.task == task)  # type: ignore[misc]
-        for number, (task, title) in enumerate(TASK_TITLES.items(), 1)
-    ),
-    Action("submit", "Prompt", "Do it", lambda c: c.submit(c.session.project.prompt), "Ctrl+Return", lambda c: not c.blocked(c.session.project.prompt)),
+    *_task_actions(),
+    Action("submit", "Prompt", "Do it", lambda c: c.submit(c.session.project.prompt), "Ctrl+Return", _can_submit),
     Action("again", "Prompt", "Make the part again", _again(False), "", _has_part),
     Action("vary", "Prompt", "Make a variation of the part", _again(True), "V", _has_part),
     Action("next_take", "Prompt", "Next take", _take(1), "]", _has_part),
@@ -214,6 +269,6 @@ ACTIONS: tuple[Action, ...] = (
     Action("palette", "View", "Command palette", _wants("palette"), "Ctrl+K", dialog=True),
     Action("shortcuts", "Help", "Shortcuts", _wants("shortcuts"), "F1", dialog=True),
     Action("about", "Help", "About", _wants("about"), "", dialog=True),
-)  # fmt: skip
+)
 
 BY_ID: dict[str, Action] = {action.id: action for action in ACTIONS}

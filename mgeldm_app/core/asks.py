@@ -71,7 +71,7 @@ def check(project: Project, prompt: Prompt, selected: tuple[str, ...] = ()) -> N
     if project.song is None and prompt.task != "generate":
         raise InputError("There is no song; open one, or choose Generate.")
     if not prompts and not (prompt.task == "extract" and prompt.like) and prompt.task != "generate":
-        raise InputError("Say which instrument, for example \"the bass\".")
+        raise InputError('Say which instrument, for example "the bass".')
     if prompt.task == "inpaint" and project.region is None:
         raise InputError("Select the region to regenerate: drag over the song.")
     if prompt.task == "accompany" and not _accompanied(project, selected):
@@ -184,9 +184,7 @@ def _made(prompt: Prompt, text: str, seed: int) -> Made:
     return Made(prompt.task, text, seed, prompt.quality, prompt.negative, prompt.like)
 
 
-def _new_lane(
-    project: Project, name: str, kind: Literal["extracted", "added"], new_id: NewId, more: int = 0
-) -> Lane:
+def _new_lane(project: Project, name: str, kind: Literal["extracted", "added"], new_id: NewId, more: int = 0) -> Lane:
     colours = [lane.colour for lane in project.lanes if lane.kind in ("extracted", "added")]
     return Lane(new_id(), kind, name, colour_for(name, len(colours) + more))
 
@@ -199,7 +197,7 @@ def _song_layer(project: Project, store: ClipStore) -> tuple[Layer, ...]:
 def _heard(
     project: Project, prompt: Prompt, store: ClipStore, selected: tuple[str, ...], without: str = ""
 ) -> tuple[Layer, ...]:
-    """What the model hears: for a new part what the user hears, that is the song without muted stems, with added parts."""
+    """What the model hears: for a new part what the user hears, the song without muted stems and with added parts."""
     if prompt.task == "generate" or project.song is None:
         return ()
     song = _song_layer(project, store)[0]

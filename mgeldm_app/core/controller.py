@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mgeldm.errors import InputError, MgeldmError
+from mgeldm.requests import Quality
 
 from . import asks, commands
 from .documents import Documents
@@ -17,12 +18,11 @@ from .events import Event
 from .export import prepare
 from .making import Making
 from .ports import Engine, Player, Workers
-from .project import REST_ID, SONG_ID, Lane, Prompt, Span, Tempo
+from .project import REST_ID, SONG_ID, Lane, Prompt, Span, Task, Tempo
 from .session import Session
-from .settings import Settings, SettingsFile
+from .settings import Settings, Speed, load_settings, save_settings
+from .storage import projects_home
 from .timeline import Grid, Unit, tapped
-
-HISTORY_KEPT = 100
 
 
 class Controller:
@@ -46,12 +46,10 @@ class Controller:
         player: Player,
         workers: Workers,
         analyse: Callable[[Path], Tempo],
-        settings_file: SettingsFile,
     ) -> None:
         self.session = Session()
         self.engine, self.player, self.workers = engine, player, workers
-        self._settings_file = settings_file
-        self.settings = settings_file.load()
+        self.settings = load_settings()
         self.wants, self.settings_changed = Event(), Event()
         self.making = Making(self.session, engine, workers, self._learn)
         self.documents = Documents(self.session, workers, self._home, analyse, self._opened)
@@ -124,9 +122,7 @@ class Controller:
             if self.session.folder is None:
                 self.documents.begin_empty(prompt.text or "Generated music")
             self.making.submit(prompt)
-            history = [prompt.text, *(x for x in self.settings.prompt_history if x != prompt.text)]
-            if prompt.text:
-                self.set_settings(replace(self.settings, prompt_history=tuple(history[:HISTORY_KEPT])))
+            self.set_settings(self.settings.asked_for(prompt.text))
 
     def blocked(self, prompt: Prompt) -> str:
         """Why the prompt cannot be submitted; "" if it can."""
@@ -139,13 +135,13 @@ class Controller:
     def seconds_for(self, prompt: Prompt) -> float | None:
         """About how long the prompt will take, from what this computer needed before; None while unknown."""
         project = self.session.project
-        per_second = self.settings.speeds.get(f"{prompt.task} {prompt.quality}")
-        if per_second is None and prompt.task == "extract" and self.session.engine.speed:
-            per_second = 1 / self.session.engine.speed
-        if per_second is None:
+        speed = self.settings.speed(prompt.task, prompt.quality, self.session.engine.device)
+        if speed is None and prompt.task == "extract":
+            speed = self.session.engine.speed
+        if not speed:
             return None
         takes = 1 if prompt.task == "extract" else prompt.takes * max(1, len(asks.split_prompts(prompt.text)))
-        return per_second * asks.span_of(project, prompt).samples / project.rate_hz * takes
+        return asks.span_of(project, prompt).samples / project.rate_hz / speed * takes
 
     # ------------------------------------------------------------------------------------------------- tempo, playing
 
@@ -220,7 +216,7 @@ class Controller:
         """Use and keep settings."""
         before, self.settings = self.settings, settings
         with self.told():
-            self._settings_file.save(settings)
+            save_settings(settings)
         if settings != before:
             self.snap = settings.snap
             self.settings_changed.emit(settings)
@@ -244,19 +240,20 @@ class Controller:
         except MgeldmError as error:
             self.session.tell(str(error), error=True)
         except OSError as error:
-            self.session.tell(f"That did not work: {error.strerror or error}; check the disk and its rights.", error=True)
+            message = f"That did not work: {error.strerror or error}; check the disk and its rights."
+            self.session.tell(message, error=True)
 
     def _home(self) -> Path:
-        return self.settings.home()
+        return Path(self.settings.projects) if self.settings.projects else projects_home()
 
     def _opened(self, folder: Path) -> None:
-        recent = [str(folder), *(x for x in self.settings.recent if x != str(folder))]
-        self.set_settings(replace(self.settings, recent=tuple(recent[:12])))
+        self.set_settings(self.settings.opened(folder))
 
-    def _learn(self, task: str, quality: str, per_second: float) -> None:
-        key = f"{task} {quality}"
-        old = self.settings.speeds.get(key, per_second)
-        self.set_settings(replace(self.settings, speeds={**self.settings.speeds, key: 0.5 * (old + per_second)}))
+    def _learn(self, task: Task, quality: Quality, times_real_time: float) -> None:
+        """What this computer needed; new figures count as much as all before them, since models and loads change."""
+        device = self.session.engine.device
+        old = self.settings.speed(task, quality, device) or times_real_time
+        self.set_settings(self.settings.measured(Speed(task, quality, device, (old * times_real_time) ** 0.5)))
 
     def _on_changed(self, what: str) -> None:
         if what in ("project", "growing", "folder"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -59,7 +60,8 @@ class Documents:
             try:
                 return folder, SongFile(folder.store.take_in(path), name, str(path))
             except BaseException:
-                folder.discard()
+                folder.close()
+                shutil.rmtree(folder.folder, ignore_errors=True)
                 raise
 
         def show(result: tuple[ProjectFolder, SongFile]) -> None:

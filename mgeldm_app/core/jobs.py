@@ -80,7 +80,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """The job ended without a result: what happened, why and what to do; `details` for a report. What was filled stays."""
+    """The job ended without a result: what happened, why, what to do; `details` for a report. What is filled stays."""
 
     job_id: str
     message: str

@@ -14,13 +14,14 @@ from pathlib import Path
 
 from mgeldm.audio import map_wav
 from mgeldm.errors import MgeldmError
+from mgeldm.requests import Quality
 
 from . import commands
 from .asks import Ask, NewId, Target, again, asks, check
 from .clips import ClipStore
 from .jobs import CancelledJob, EngineStatus, Failed, Filled, Finished, Job, JobEvent, Progressed, Started
 from .ports import Engine, Growing, Workers
-from .project import Audio, Lane, Part, Project, Prompt, SongFile, Span, Take
+from .project import Audio, Lane, Part, Project, Prompt, SongFile, Span, Take, Task
 from .session import JobView, Session
 
 LEAST_KEPT_S = 0.5  # of a failed job is worth a part
@@ -63,11 +64,11 @@ class Making:
         session: What is open.
         engine: Does the work.
         workers: Hash files and copy.
-        learned: Receives (task, quality, seconds of work per second of music) of finished jobs.
+        learned: Receives (task, quality, seconds of music a second of work) of finished jobs.
     """
 
     def __init__(
-        self, session: Session, engine: Engine, workers: Workers, learned: Callable[[str, str, float], None]
+        self, session: Session, engine: Engine, workers: Workers, learned: Callable[[Task, Quality, float], None]
     ) -> None:
         self.session, self.engine, self.workers, self.learned = session, engine, workers, learned
         self._works: dict[str, _Work] = {}
@@ -216,23 +217,20 @@ class Making:
 
     def _finish(self, work: _Work, event: Finished) -> None:
         made = next((target.made for target in work.ask.targets if target), None)
-        if made is not None and event.audio_s > 0 and not work.replaces:
-            quality = work.job.request.sampling.quality
-            self.learned(made.task, quality, event.seconds / event.audio_s)
+        if made is not None and event.seconds > 0 and not work.replaces:
+            self.learned(made.task, _quality(work), event.audio_s / event.seconds)
         store = work.store
 
         def adopt() -> list[Audio | None]:
-            return [
-                store.adopt(path) if target else path.unlink(missing_ok=True)
-                for target, path in zip(work.ask.targets, work.job.outputs, strict=True)
-            ]
+            wanted = [store.adopt(p) if t else None for t, p in zip(work.ask.targets, work.job.outputs, strict=True)]
+            for path in work.job.outputs:
+                path.unlink(missing_ok=True)
+            return wanted
 
         self.workers.run(adopt, lambda audios: self._land(work, audios), lambda error: self._lost(work, error))
 
     def _fail(self, work: _Work, view: JobView, event: Failed) -> None:
-        failed = replace(
-            view, state="failed", message=event.message, details=event.details, can_retry=event.can_retry
-        )
+        failed = replace(view, state="failed", message=event.message, details=event.details, can_retry=event.can_retry)
         self.session.show_job(failed)
         self.session.tell(event.message, error=True)
         growing = self.session.growing.pop(work.job.id, ())
@@ -296,7 +294,8 @@ class Making:
                 self.session.amend(commands.add_take(target.lane.id, span.start, take))
             else:
                 lane = self.session.coming.pop(target.lane.id, target.lane)
-                steps.append(commands.add_part(replace(lane, muted=lane.muted or target.muted), Part(span.start, (take,)), title))
+                lane = replace(lane, muted=lane.muted or target.muted)
+                steps.append(commands.add_part(lane, Part(span.start, (take,)), title))
         if steps:
             self.session.do(commands.together(title, [*self._holes(work), *steps]))
         group.landed = True
@@ -307,9 +306,10 @@ class Making:
             return []
         made = next(target.made for target in work.ask.targets if target)
         project, span, holes = self.session.project, work.ask.span, []
+        channels = project.song.audio.channels if project.song else 2
         for lane in project.of_kind("extracted"):
             if lane.name.casefold() == made.prompt.casefold() and any(part.span.meets(span) for part in lane.parts):
-                path = work.store.begin(project.rate_hz, project.song.audio.channels if project.song else 2, span.samples)
+                path = work.store.begin(project.rate_hz, channels, span.samples)
                 take = Take(work.store.adopt(path), replace(made, task="extract"))
                 holes.append(commands.add_part(lane, Part(span.start, (take,)), "silence"))
         return holes
@@ -357,17 +357,18 @@ class Making:
 
 
 def _growing(target: Target, path: Path, ask: Ask) -> Growing:
-    kind = "extracted" if target.lane.kind == "extracted" else "added"
-    return Growing(target.lane.id, path, ask.span.start, (), kind)
+    return Growing(
+        target.lane.id, path, ask.span.start, (), "extracted" if target.lane.kind == "extracted" else "added"
+    )
 
 
-def _in_quality(ask: Ask, quality: str) -> Ask:
+def _in_quality(ask: Ask, quality: Quality) -> Ask:
     request = replace(ask.request, sampling=replace(ask.request.sampling, quality=quality))
     targets = tuple(t and replace(t, made=replace(t.made, quality=quality)) for t in ask.targets)
     return replace(ask, request=request, targets=targets, title=f"{ask.title} ({quality})")
 
 
-def _quality(work: _Work) -> str:
+def _quality(work: _Work) -> Quality:
     return work.job.request.sampling.quality
 
 
@@ -400,8 +401,10 @@ def _joined(spans: tuple[Span, ...], new: Span) -> tuple[Span, ...]:
 
 def _has_part(project: Project, lane_id: str, start: int, audio: Audio) -> bool:
     parts = project.lane(lane_id).parts if project.has_lane(lane_id) else ()
-    return project.has_lane(lane_id) and project.lane(lane_id).kind == "added" and any(
-        part.start == start and part.take.audio.samples == audio.samples for part in parts
+    return (
+        project.has_lane(lane_id)
+        and project.lane(lane_id).kind == "added"
+        and any(part.start == start and part.take.audio.samples == audio.samples for part in parts)
     )
 
 

@@ -105,7 +105,7 @@ class Player(Protocol):
     def set_click(self, on: bool) -> None: ...
 
     def set_device(self, name: str, latency: Literal["low", "safe"]) -> None:
-        """"" takes the system's default."""
+        """ "" takes the system's default."""
 
     def devices(self) -> list[str]: ...
 

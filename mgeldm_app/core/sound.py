@@ -104,7 +104,7 @@ def read_clips(clips: Sequence[Clip], start: int, stop: int, channels: int) -> F
 
 
 def read_lane(project: Project, lane: Lane, view: Callable[[Audio], Frames], start: int, stop: int) -> Frames:
-    """Samples [stop - start, channels] of any lane, before its fader; the rest is the song minus all extracted stems."""
+    """Samples [stop - start, channels] of any lane before its fader; the rest is the song minus extracted stems."""
     if project.song is None:
         return np.zeros((max(0, stop - start), 2), np.float32)
     audio = project.song.audio

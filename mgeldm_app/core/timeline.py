@@ -95,7 +95,7 @@ class Grid:
 
 
 def time_text(sample: float, rate_hz: int) -> str:
-    """"01:12.480", with hours where there are some."""
+    """ "01:12.480", with hours where there are some."""
     milliseconds = max(0, round(sample * 1000 / rate_hz))
     minutes, rest = divmod(milliseconds, 60_000)
     hours, minutes = divmod(minutes, 60)
@@ -104,7 +104,7 @@ def time_text(sample: float, rate_hz: int) -> str:
 
 
 def span_text(project: Project, span: Span) -> str:
-    """"8 bars" where the span is whole bars of a known tempo, else "12.3 s"."""
+    """ "8 bars" where the span is whole bars of a known tempo, else "12.3 s"."""
     bars = Grid.of(project).bars_in(span)
     if project.tempo.source != "none" and round(bars) >= 1 and abs(bars - round(bars)) < 0.02:
         return "1 bar" if round(bars) == 1 else f"{round(bars)} bars"

@@ -1,0 +1,283 @@
+"""Words: what a line of prompts asks for, how it is completed, and how work and numbers are told to people."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from mgeldm.requests import Quality, parse_prompt
+
+from .project import Task
+
+INSTRUMENTS: Final = (
+    "accordion", "acoustic guitar", "backing vocals", "bagpipes", "banjo", "bass", "bass guitar", "bassoon", "bells",
+    "brass", "cello", "choir", "clarinet", "claps", "clavinet", "congas", "cymbals", "double bass", "drum machine",
+    "drums", "electric guitar", "electric piano", "female vocals", "fiddle", "flute", "french horn", "glockenspiel",
+    "grand piano", "guitar", "hammond organ", "harmonica", "harp", "harpsichord", "hi-hat", "horns", "kick drum",
+    "lead guitar", "lead synth", "male vocals", "mandolin", "marimba", "oboe", "organ", "pads", "percussion", "piano",
+    "rap", "rhythm guitar", "Rhodes", "saxophone", "sitar", "slide guitar", "snare", "steel drums", "string section",
+    "strings", "sub bass", "synth", "synth bass", "synth pad", "tabla", "tambourine", "timpani", "trombone", "trumpet",
+    "tuba", "ukulele", "upright bass", "vibraphone", "viola", "violin", "vocals", "voice", "whistle", "Wurlitzer",
+    "xylophone",
+)  # fmt: skip
+ADJECTIVES: Final = (
+    "acoustic", "aggressive", "airy", "ambient", "arpeggiated", "bright", "clean", "dark", "deep", "distorted",
+    "dreamy", "dry", "dusty", "electronic", "fast", "fingerpicked", "funky", "fuzzy", "gentle", "gritty", "heavy",
+    "jazzy", "lo-fi", "lush", "mellow", "melodic", "muted", "orchestral", "picked", "plucked", "punchy", "rhythmic",
+    "sharp", "slow", "smooth", "soft", "staccato", "strummed", "sustained", "vintage", "warm",
+)  # fmt: skip
+CHIPS: Final = ("vocals", "drums", "bass", "electric guitar", "piano", "strings", "brass", "everything but vocals")
+SUGGESTIONS = 8
+
+# ------------------------------------------------------------------------------------------------------------- prompts
+
+
+def split_prompts(text: str) -> tuple[str, ...]:
+    """The prompts of a line, in order, each once: commas, semicolons and line ends divide them.
+
+    After "everything but" a comma names another exception instead, as in a sentence: "everything but drums, bass" is
+    one stem without either, read as "everything but drums and bass". A semicolon or a line end closes it.
+    """
+    found: dict[str, str] = {}
+    for group in re.split(r"[;\n]", text):
+        names = [" ".join(name.split()) for name in group.split(",")]
+        names = [name for name in names if any(character.isalnum() for character in name)]
+        for number, name in enumerate(names):
+            if _keeps_rest(name):
+                name = " and ".join([name, *names[number + 1 :]])
+                found.setdefault(name.casefold(), name)
+                break
+            found.setdefault(name.casefold(), name)
+    return tuple(found.values())
+
+
+def join_prompts(prompts: Iterable[str]) -> str:
+    """The line that `split_prompts` takes apart into these."""
+    line = ""
+    for prompt in prompts:
+        line += ("" if not line else "; " if _keeps_rest(re.split(r"[,;\n]", line)[-1]) else ", ") + prompt
+    return line
+
+
+def with_toggled(text: str, prompt: str) -> str:
+    """A line with a prompt put at its end, or taken out where it has it."""
+    prompts = split_prompts(text)
+    others = [each for each in prompts if each.casefold() != prompt.casefold()]
+    return join_prompts(others if len(others) < len(prompts) else [*prompts, prompt])
+
+
+def _keeps_rest(prompt: str) -> bool:
+    return parse_prompt(prompt)[1]
+
+
+# ---------------------------------------------------------------------------------------------------------- completion
+
+
+def complete(text: str, history: Sequence[str]) -> list[str]:
+    """What the prompt at the end of a line may become, best first, at most `SUGGESTIONS`.
+
+    Args:
+        text: The line so far.
+        history: Earlier prompts, latest first; they go before the list of instruments.
+    """
+    typed = _last_prompt(text)
+    if not typed.strip():
+        return []
+    key = " ".join(typed.casefold().split()) + (" " if typed[-1] == " " else "")
+    found: dict[str, str] = {}
+    for whole in (*(x for x in history if x.casefold().startswith(key)), *_endings(typed.lstrip(), key)):
+        if whole.casefold() != key.strip():
+            found.setdefault(whole.casefold(), whole)
+    for whole in history:
+        if f" {key}" in f" {whole.casefold()}" and whole.casefold() != key:
+            found.setdefault(whole.casefold(), whole)
+    return list(found.values())[:SUGGESTIONS]
+
+
+def completed(text: str, choice: str) -> str:
+    """The line with its last prompt replaced by a suggestion."""
+    head = text[: len(text) - len(_last_prompt(text))]
+    return (head + " " if head and not head[-1].isspace() else head) + choice
+
+
+def _last_prompt(text: str) -> str:
+    """What follows the last separator."""
+    return re.split(r"[,;\n]\s*", text)[-1]
+
+
+def _endings(typed: str, key: str) -> Iterable[str]:
+    """The last words typed, made into an instrument or an adjective; words before them stay as they are."""
+    starts = [match.start() for match in re.finditer(r"\S+", key)]
+    for start in starts:
+        head, tail = " ".join(key[:start].split()), key[start:]
+        head = typed[: len(head)] + " " if head else ""
+        yield from (head + name for name in INSTRUMENTS if name.casefold().startswith(tail))
+        yield from (head + word for word in ADJECTIVES if word.startswith(tail))
+    if len(starts) == 1:
+        yield from (name for name in INSTRUMENTS if f" {key}" in f" {name.casefold()}")
+
+
+# -------------------------------------------------------------------------------------------------------------- colour
+
+# The first that matches gives the colour, an index into the theme's colours of stems.
+_FAMILIES: Final = (
+    (1, r"drum|kick|snare|hi-?hats?|cymbal|percussion|beats?\b|clap|tambourine|conga|bongo|shaker|cowbell|toms?\b"),
+    (1, r"timpani|tabla"),
+    (7, r"bass (?:clarinet|flute)|bassoon"),
+    (4, r"vocal|voice|vox|sing(?:er|ing|s)?\b|choir|rap\b|acapella|a cappella|chant|soprano|spoken|speech"),
+    (3, r"bass\b|bass ?line|low end|808"),
+    (0, r"guitar|banjo|ukulele|mandolin|sitar|lute\b|strum"),
+    (2, r"piano|rhodes|wurli|keys|keyboard|organs?\b|clavi?n?e?t?\b|harpsichord|celesta|vibraphone|marimba|xylophone"),
+    (2, r"glocken|bells?\b"),
+    (8, r"synth|pads?\b|arp"),
+    (6, r"brass|trumpet|trombone|tuba|horn|cornet|flugel"),
+    (7, r"flute|clarinet|oboe|sax|reed|wind|whistle|recorder|harmonica|accordion|bagpipe|piccolo"),
+    (5, r"string|violin|viola|cello|fiddle|harp\b|orchestra|pizzicato"),
+    (8, r"lead\b|sequence|sawtooth"),
+    (9, r"effect|fx\b|noise|ambien|sample|ris(?:er|e)\b|everything|rest\b"),
+)
+COLOURS: Final = 10
+
+
+def colour_for(prompt: str, used: int = 0) -> int:
+    """The colour of a stem by its family: guitar 0, drums 1, keys 2, bass 3, voices 4, strings, brass, winds, synth, 9.
+
+    Args:
+        prompt: What it was asked for by; "everything but" gives the colour of others.
+        used: How many stems there are: words of no family take that one, so that neighbours differ.
+    """
+    words, inverted = parse_prompt(prompt.casefold())
+    if inverted:
+        return COLOURS - 1
+    return next((colour for colour, pattern in _FAMILIES if re.search(rf"\b(?:{pattern})", words)), used % COLOURS)
+
+
+# ----------------------------------------------------------------------------------------------------------- sentences
+
+
+class Sentence(NamedTuple):
+    """What the action button says, and the line beside it that says it in full."""
+
+    button: str
+    note: str
+
+
+_DEVICES: Final = {"cpu": "this CPU", "cuda": "this GPU", "mps": "this GPU"}
+
+
+def sentence(
+    task: Task, prompts: Sequence[str], span_text: str, seconds: float | None = None, device: str = "", takes: int = 1
+) -> Sentence:
+    """What a prompt will do and how long it takes: ("Extract from 8 bars ≈ 6 s", "Takes the bass out of 8 bars, ...").
+
+    Args:
+        task: What to do.
+        prompts: To what; may be empty for an audio example and for music from nothing.
+        span_text: "8 bars", "12.3 s" or "the whole song".
+        seconds: Of work, if known.
+        device: "cpu", "cuda", "mps", or "" while unknown.
+        takes: Versions of each new part.
+    """
+    what = listed(prompts)
+    verb, full = {
+        "extract": (f"Extract from {span_text}", f"Takes {what or 'whatever is like this'} out of {span_text}"),
+        "impute": (f"Add to {span_text}", f"Adds {what or 'a part'} to {span_text}"),
+        "accompany": (f"Accompany {span_text}", f"Makes {what or 'a part'} for {span_text} of the selected lane"),
+        "inpaint": (f"Regenerate {span_text}", f"Makes {what or 'the part'} anew in {span_text}"),
+        "generate": (f"Generate {span_text}", f"Makes {span_text} of {what or 'music'} from nothing"),
+    }[task]
+    versions = f" in {takes} takes" if takes > 1 and task != "extract" else ""
+    where = f" on {_DEVICES[device]}" if device in _DEVICES else ""
+    if seconds is None:
+        return Sentence(verb, f"{full}{versions}.")
+    return Sentence(f"{verb} ≈ {duration_text(seconds)}", f"{full}{versions}; about {duration_text(seconds)}{where}.")
+
+
+def listed(names: Sequence[str]) -> str:
+    """"drums", "drums and bass", "drums, bass and piano"; of more than three the first two and how many others."""
+    if len(names) > 3:
+        return f"{names[0]}, {names[1]} and {len(names) - 2} others"
+    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
+
+
+def duration_text(seconds: float) -> str:
+    """About how long, at least a second: "6 s", "1 min 20 s", "2 h 5 min"."""
+    if not math.isfinite(seconds):
+        return "unknown"
+    if seconds < 1:
+        return "1 s"
+    whole = round(seconds) if seconds < 60 else round(seconds / 5) * 5
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min" + (f" {whole % 60} s" if whole % 60 and whole < 600 else "")
+    return f"{whole // 3600} h" + (f" {whole % 3600 // 60} min" if whole % 3600 >= 60 else "")
+
+
+def progress_text(
+    windows: tuple[int, int] | None = None, steps: tuple[int, int] | None = None, left_s: float | None = None
+) -> str:
+    """"window 2 of 3, step 15 of 24 · 3 s left"; each pair is (done, total), and what is being done counts from one."""
+    parts = [
+        f"{name} {min(pair[0] + 1, pair[1])} of {pair[1]}"
+        for name, pair in (("window", windows), ("step", steps))
+        if pair and pair[1] > 0
+    ]
+    left = [] if left_s is None or not math.isfinite(left_s) else [f"{duration_text(max(left_s, 0))} left"]
+    return " · ".join([*([", ".join(parts)] if parts else []), *left])
+
+
+def level_text(level_db: float) -> str:
+    """"-12.3 dB", "0.0 dB" or "-∞ dB", with a true minus sign."""
+    if level_db == -math.inf or math.isnan(level_db):
+        return "−∞ dB"
+    return f"{level_db + 0.0:.1f} dB".replace("-0.0", "0.0").replace("-", "−")
+
+
+def size_text(size_bytes: int) -> str:
+    """"23.1 MB", as file managers count."""
+    value = float(size_bytes)
+    for unit in ("B", "kB", "MB"):
+        if value < 999.5:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.2f} GB"
+
+
+def facts_text(rate_hz: int, channels: int, samples: int) -> str:
+    """"48 kHz stereo · 3:42"."""
+    seconds = round(samples / rate_hz)
+    minutes, hours = seconds // 60 % 60, seconds // 3600
+    length = f"{hours}:{minutes:02d}:{seconds % 60:02d}" if hours else f"{minutes}:{seconds % 60:02d}"
+    width = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
+    return f"{rate_hz / 1000:g} kHz {width} · {length}"
+
+
+# ------------------------------------------------------------------------------------------------------------ settings
+
+_NOTES: Final = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+KEYS: Final = tuple(f"{note} {mode}" for mode in ("major", "minor") for note in _NOTES)
+_SAME: Final = {"Db": "C#", "D#": "Eb", "Gb": "F#", "G#": "Ab", "A#": "Bb", "Cb": "B", "B#": "C", "E#": "F", "Fb": "E"}
+_MODES: Final = {"": "major", "maj": "major", "major": "major", "m": "minor", "min": "minor", "minor": "minor"}
+QUALITY_NAMES: Final[dict[Quality, str]] = {"draft": "Draft", "standard": "Standard", "best": "Best"}
+MAX_SEED: Final = 2**31 - 1
+
+
+def parse_key(text: str) -> str | None:
+    """One of `KEYS` from what somebody typed ("am", "F# minor", "Db"); "" from nothing, None from anything else."""
+    if not text.strip():
+        return ""
+    match = re.fullmatch(r"([A-Ga-g])\s*([#♯b♭]?)\s*([A-Za-z]*)", text.strip())
+    if not match:
+        return None
+    note = match[1].upper() + match[2].replace("♯", "#").replace("♭", "b")
+    mode = _MODES.get("major" if match[3] == "M" else match[3].lower())
+    return f"{_SAME.get(note, note)} {mode}" if mode else None
+
+
+def drawn_seed() -> int:
+    """A seed that is short enough to be told to somebody."""
+    return random.randrange(10_000)

@@ -1,0 +1,173 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mgeldm.requests import parse_prompt
+
+from mgeldm_app.core import text as words
+from mgeldm_app.core.text import (
+    ADJECTIVES,
+    CHIPS,
+    COLOURS,
+    INSTRUMENTS,
+    KEYS,
+    colour_for,
+    complete,
+    completed,
+    duration_text,
+    facts_text,
+    join_prompts,
+    level_text,
+    listed,
+    parse_key,
+    progress_text,
+    sentence,
+    size_text,
+    split_prompts,
+    with_toggled,
+)
+
+pieces = st.sampled_from([*"ab ,;\n.-é", "everything but ", "drums", "Bass"])
+lines = st.lists(pieces, max_size=12).map("".join)
+
+
+@pytest.mark.parametrize(
+    ("line", "prompts"),
+    [
+        ("", ()),
+        (" , ;\n -", ()),
+        ("drums", ("drums",)),
+        ("the bass,  a warm   Rhodes\ndrums; bass", ("the bass", "a warm Rhodes", "drums", "bass")),
+        ("Drums, drums", ("Drums",)),
+        ("everything but drums, bass", ("everything but drums and bass",)),
+        ("piano, everything but drums, bass", ("piano", "everything but drums and bass")),
+        ("everything but drums; bass", ("everything but drums", "bass")),
+        ("all except vocals\npiano", ("all except vocals", "piano")),
+    ],
+)
+def test_prompts_are_divided(line, prompts):
+    assert split_prompts(line) == prompts
+
+
+@given(lines)
+def test_joining_undoes_dividing(line):
+    prompts = split_prompts(line)
+    assert split_prompts(join_prompts(prompts)) == prompts
+
+
+@given(lines, st.sampled_from(CHIPS))
+def test_a_chip_pressed_twice_changes_nothing(line, chip):
+    once = with_toggled(line, chip)
+    assert (chip in split_prompts(once)) != (chip.casefold() in [x.casefold() for x in split_prompts(line)])
+    if chip in split_prompts(once):
+        assert split_prompts(with_toggled(once, chip)) == split_prompts(line)
+
+
+def test_everything_but_is_what_the_library_takes_it_for():
+    assert parse_prompt(split_prompts("everything but drums, bass")[0]) == ("drums and bass", True)
+
+
+def test_completion_knows_instruments_adjectives_and_what_was_asked_before():
+    assert complete("dru", ())[0] == "drum machine" and "drums" in complete("dru", ())
+    assert "a warm Rhodes" in complete("a warm rh", ())
+    assert "a warm" in complete("a wa", ())
+    assert complete("drums, gui", ()) == complete("gui", ())
+    assert complete("slide", ("the slide guitar",))[:2] == ["slide guitar", "the slide guitar"]
+    assert complete("the", ("the slide guitar",))[0] == "the slide guitar"
+    assert complete("", ()) == complete("drums, ", ()) == []
+    assert "drums" not in complete("drums", ())
+
+
+@given(lines)
+def test_completions_are_few_different_and_fit_the_line(line):
+    found = complete(line, ("Bass", "a drum", "drums"))
+    assert len(found) <= words.SUGGESTIONS and len({x.casefold() for x in found}) == len(found)
+    for choice in found:
+        assert completed(line, choice).endswith(choice)
+        assert len(split_prompts(completed(line, choice))) <= len(split_prompts(line)) + 1
+
+
+def test_a_completion_keeps_the_prompts_before_it():
+    assert completed("drums, gui", "guitar") == "drums, guitar"
+    assert completed("drums,gui", "guitar") == "drums, guitar"
+    assert completed("gui", "guitar") == "guitar"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "colour"),
+    [
+        ("the slide guitar", 0), ("steel string guitar", 0), ("drums", 1), ("bass drum", 1), ("a warm Rhodes part", 2),
+        ("organ", 2), ("bass guitar", 3), ("synth bass", 3), ("female vocals", 4), ("single note guitar", 0),
+        ("string section", 5), ("brass", 6), ("french horn", 6), ("bass clarinet", 7), ("lead synth", 8), ("lead", 8),
+        ("lead trumpet", 6), ("noise effects", 9), ("everything but vocals", 9), ("organic pads", 8),
+    ],
+)  # fmt: skip
+def test_families_have_their_colours(prompt, colour):
+    assert colour_for(prompt, used=5) == colour
+
+
+def test_every_listed_instrument_has_a_family_and_unknown_words_take_turns():
+    assert all(colour_for(name, 0) == colour_for(name, 1) for name in INSTRUMENTS)
+    assert [colour_for("zither of doom", used) for used in (0, 1, COLOURS)] == [0, 1, 0]
+    assert len(set(INSTRUMENTS)) == len(INSTRUMENTS) and len(set(ADJECTIVES)) == len(ADJECTIVES)
+
+
+def test_the_button_says_what_where_and_how_long():
+    said = sentence("extract", ("the bass",), "8 bars", 6.2, "cpu")
+    assert said == ("Extract from 8 bars ≈ 6 s", "Takes the bass out of 8 bars; about 6 s on this CPU.")
+    said = sentence("impute", ("drums",), "8 bars", takes=4)
+    assert said == ("Add to 8 bars", "Adds drums to 8 bars in 4 takes.")
+    for task in ("extract", "impute", "accompany", "inpaint", "generate"):
+        assert all(sentence(task, (), "1 bar", 0.2, "cuda"))
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ((), ""), (("a",), "a"), (("a", "b"), "a and b"), (("a", "b", "c"), "a, b and c"),
+        (("a", "b", "c", "d"), "a, b and 2 others"),
+    ],
+)  # fmt: skip
+def test_lists_read_as_sentences(names, said):
+    assert listed(names) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.2, "1 s"), (6.4, "6 s"), (59.6, "1 min"), (61, "1 min"), (83, "1 min 25 s"), (700, "11 min"),
+        (7500, "2 h 5 min"), (math.inf, "unknown"),
+    ],
+)  # fmt: skip
+def test_durations(seconds, said):
+    assert duration_text(seconds) == said
+
+
+def test_progress_counts_what_is_being_done():
+    assert progress_text((1, 3), (14, 24), 3.2) == "window 2 of 3, step 15 of 24 · 3 s left"
+    assert progress_text((3, 3), None, None) == "window 3 of 3"
+    assert progress_text() == ""
+
+
+def test_levels_sizes_and_facts():
+    assert [level_text(x) for x in (-math.inf, -12.34, -0.04, 3.0)] == ["−∞ dB", "−12.3 dB", "0.0 dB", "3.0 dB"]
+    assert [size_text(x) for x in (12, 24_200_000, 999_600, 4_720_000_000)] == ["12 B", "24.2 MB", "1.0 MB", "4.72 GB"]
+    assert facts_text(48000, 2, 48000 * 222) == "48 kHz stereo · 3:42"
+    assert facts_text(44100, 6, 44100 * 3725) == "44.1 kHz 6 channels · 1:02:05"
+
+
+@pytest.mark.parametrize(
+    ("typed", "key"),
+    [
+        ("am", "A minor"), ("F# min", "F# minor"), ("Db", "C# major"), ("bb MAJOR", "Bb major"), ("g♯m", "Ab minor"),
+        ("CM", "C major"), ("", ""), ("H", None), ("A dorian", None),
+    ],
+)  # fmt: skip
+def test_keys_as_people_type_them(typed, key):
+    assert parse_key(typed) == key
+
+
+def test_every_key_reads_itself():
+    assert len(KEYS) == 24 and all(parse_key(key) == key for key in KEYS)
+    assert 0 <= words.drawn_seed() < words.MAX_SEED

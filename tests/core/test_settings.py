@@ -1,0 +1,124 @@
+"""Settings come back as they were; damage costs the field that it hit, and no more."""
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mgeldm.errors import OutputError
+from mgeldm_app.core.settings import (
+    MOST_PROMPTS,
+    MOST_RECENT,
+    ExportSettings,
+    Settings,
+    Speed,
+    load_settings,
+    save_settings,
+    settings_path,
+)
+from mgeldm_app.core.storage import projects_home
+
+FULL = Settings(
+    device="Interface é",
+    latency="low",
+    quality="best",
+    compute="cpu",
+    model="/models/a.ckpt",
+    clap="/clap",
+    theme="dark",
+    projects="/p",
+    recent=("/p/a.mgeldm", "/p/b.mgeldm"),
+    prompts=("bass", "🎸"),
+    geometry="AdnQywA=",
+    snap="beat",
+    speeds=(Speed("extract", "draft", "cpu", 98.5),),
+    export=ExportSettings("flac", True, True, True, "{lane}", "/out"),
+)
+WRONG = {
+    "device": 3,
+    "latency": "medium",
+    "quality": "superb",
+    "compute": None,
+    "model": ["a"],
+    "clap": 0,
+    "theme": "pink",
+    "projects": False,
+    "recent": "x",
+    "prompts": {"a": 1},
+    "geometry": 1.5,
+    "snap": "minute",
+    "speeds": 4,
+    "export": [],
+}
+
+
+def test_every_setting_differs_from_its_default_in_this_test_and_comes_back(tmp_path):
+    for field in dataclasses.fields(Settings):
+        assert getattr(FULL, field.name) != getattr(Settings(), field.name)
+    save_settings(FULL, tmp_path / "a" / "settings.json")
+    assert load_settings(tmp_path / "a" / "settings.json") == FULL
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["settings.json"]
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Settings)])
+def test_one_bad_field_loses_no_other(tmp_path, name):
+    path = tmp_path / "settings.json"
+    save_settings(FULL, path)
+    document = json.loads(path.read_text())
+    document[name] = WRONG[name]
+    document["of a later version"] = 1
+    path.write_text(json.dumps(document))
+    assert load_settings(path) == dataclasses.replace(FULL, **{name: getattr(Settings(), name)})
+
+
+def test_one_bad_entry_loses_no_other(tmp_path):
+    path = tmp_path / "settings.json"
+    save_settings(FULL, path)
+    document = json.loads(path.read_text())
+    document["prompts"].insert(1, 7)
+    document["speeds"].append({"task": "dance"})
+    document["export"]["faders"] = "yes"
+    path.write_text(json.dumps(document))
+    assert load_settings(path) == dataclasses.replace(FULL, export=dataclasses.replace(FULL.export, faders=False))
+
+
+@given(st.binary(max_size=200))
+def test_no_file_and_any_bytes_give_settings(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("settings") / "settings.json"
+    assert load_settings(path) == Settings()
+    path.write_bytes(data)
+    assert isinstance(load_settings(path), Settings)
+
+
+def test_a_folder_of_ones_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("MGELDM_HOME", str(tmp_path / "portable"))
+    save_settings(FULL)
+    assert settings_path().is_file() and settings_path().is_relative_to(tmp_path / "portable")
+    assert load_settings() == FULL
+    assert projects_home().parent == tmp_path / "portable"
+    monkeypatch.delenv("MGELDM_HOME")
+    assert not settings_path().is_relative_to(tmp_path)
+
+
+def test_a_place_that_cannot_be_written_to(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(OutputError, match=r"cannot be kept in .*file"):
+        save_settings(FULL, tmp_path / "file" / "settings.json")
+
+
+def test_recent_projects_prompts_and_speeds(tmp_path):
+    settings = Settings()
+    for number in range(MOST_RECENT + 3):
+        settings = settings.opened(tmp_path / str(number))
+    settings = settings.opened(tmp_path / "5")
+    assert settings.recent[0] == str(tmp_path / "5")
+    assert len(settings.recent) == len(set(settings.recent)) == MOST_RECENT
+    for number in range(MOST_PROMPTS + 3):
+        settings = settings.asked_for(f"bass {number}")
+    settings = settings.asked_for(" Bass   100 ").asked_for("  ")
+    assert settings.prompts[0] == "Bass 100" and "bass 100" not in settings.prompts
+    assert len(settings.prompts) == MOST_PROMPTS
+    settings = settings.measured(Speed("extract", "draft", "cpu", 2.0)).measured(Speed("extract", "draft", "cpu", 3.0))
+    assert settings.speed("extract", "draft", "cpu") == 3.0
+    assert settings.speed("extract", "best", "cpu") is None

@@ -1,0 +1,375 @@
+"""A project opens again exactly as it was, and says so where it cannot."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from mgeldm.audio import map_wav
+from mgeldm_app.core import storage
+from mgeldm_app.core.errors import StorageError
+from mgeldm_app.core.project import Lane, Made, Part, Project, Prompt, SongFile, Span, Take, Tempo
+from mgeldm_app.core.storage import KEPT, ProjectFolder, free_name
+
+
+def clip(folder, seed, samples=3000):
+    path = folder.store.begin(44_100, 2, samples)
+    frames, _ = map_wav(path, writable=True)
+    frames[:] = np.random.default_rng(seed).uniform(-1, 1, frames.shape).astype(np.float32)
+    return folder.store.adopt(path)
+
+
+def full_project(folder):
+    """With something other than its default in every field."""
+    made = Made("inpaint", "bass", 2**53 + 1, "best", "drums", Span(1, 2), ("a", "b"), 0.1, "embedded", "f" * 64)
+    part = Part(7, (Take(clip(folder, 1), made), Take(clip(folder, 2), Made("generate", ""))), 1)
+    lane = Lane("l1", "extracted", "The báss 🎸", 3, (part,), -0.1, 1 / 3, True, True, -1.0, "spectrogram")
+    project = Project(
+        SongFile(clip(folder, 0), "Sóng", "/music/a.flac"),
+        tempo=Tempo(123.456789, 0.1, 3, "A minor", "given"),
+        region=Span(10, 20),
+        looping=True,
+        prompt=Prompt("bass, drums", "impute", "noise", Span(3, 4), 9, "draft", 5),
+    )
+    return project.with_lane(lane)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = ProjectFolder.create(tmp_path / "Song.mgeldm")
+    yield made
+    made.close()
+
+
+def named(name):
+    return Project(prompt=Prompt(name))
+
+
+def test_everything_comes_back_with_its_samples(folder):
+    project = full_project(folder)
+    folder.save(project)
+    before = {audio: folder.store.view(audio).copy() for audio in project.audios()}
+    folder.close()
+    again = ProjectFolder.open(folder.folder)
+    assert (again.project, again.read_only, again.notice) == (project, False, "")
+    assert len(before) == 3
+    for audio, frames in before.items():
+        np.testing.assert_array_equal(again.store.view(audio), frames)
+    again.close()
+
+
+def test_create_and_open_say_what_is_wrong(tmp_path, folder):
+    with pytest.raises(StorageError, match="choose another name"):
+        ProjectFolder.create(folder.folder)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StorageError, match="choose another place"):
+        ProjectFolder.create(tmp_path / "file" / "a.mgeldm")
+    with pytest.raises(StorageError, match=r"not there any more"):
+        ProjectFolder.open(tmp_path / "gone.mgeldm")
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(StorageError, match="photos is not a project of MGE-LDM Desktop"):
+        ProjectFolder.open(tmp_path / "photos")
+    assert list((tmp_path / "photos").iterdir()) == []  # not even a lock
+
+
+def test_the_state_file_itself_opens_its_project(folder):
+    folder.close()
+    again = ProjectFolder.open(folder.folder / "project.json")
+    assert again.folder == folder.folder
+    again.close()
+
+
+def test_states_before_the_last_are_kept_and_saving_the_same_twice_costs_none(folder):
+    for number in range(6):
+        folder.save(named(f"state {number}"))
+        folder.save(named(f"state {number}"))
+    texts = [json.loads(path.read_text())["project"]["prompt"]["text"] for path in storage._states(folder.folder)]
+    assert texts == ["state 5", "state 4", "state 3", "state 2"] and len(texts) == KEPT + 1
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"{", b"[]", b"{}", b'{"schema": 1}', b'{"schema": 1, "project": {"lanes": []}}', None]
+)
+def test_a_damaged_state_gives_way_to_the_one_before_and_is_kept_aside(folder, damage):
+    folder.save(named("before"))
+    folder.save(named("last"))
+    folder.close()
+    state = folder.folder / "project.json"
+    state.unlink() if damage is None else state.write_bytes(damage)
+    again = ProjectFolder.open(folder.folder)
+    assert again.project == named("before")
+    assert "The last saved state was damaged" in again.notice
+    assert [p.read_bytes() for p in again.folder.glob("damaged*.json")] == ([] if damage is None else [damage])
+    again.close()
+    third = ProjectFolder.open(folder.folder)
+    assert (third.project, third.notice) == (named("before"), "")
+    third.close()
+
+
+def test_nothing_readable_says_so_and_leaves_the_project_unlocked(folder):
+    folder.save(named("a"))
+    folder.close()
+    for path in storage._states(folder.folder):
+        path.write_bytes(b"\0" * 100)
+    for _ in range(2):
+        with pytest.raises(StorageError, match="bring project.json back from a backup"):
+            ProjectFolder.open(folder.folder)
+
+
+def test_a_newer_version_is_never_opened_over_an_earlier_state(folder):
+    folder.save(named("before"))
+    folder.save(named("last"))
+    folder.close()
+    state = folder.folder / "project.json"
+    state.write_text(state.read_text().replace('"schema": 1', '"schema": 2'))
+    text = state.read_text()
+    with pytest.raises(StorageError, match=r"newer version .*update the program"):
+        ProjectFolder.open(folder.folder)
+    assert state.read_text() == text
+
+
+def test_migrations_run_one_after_the_other(folder, monkeypatch):
+    folder.save(named("new words"))
+    folder.close()
+    state = folder.folder / "project.json"
+    document = json.loads(state.read_text())
+    document["schema"] = -1
+    document["project"]["question"] = document["project"].pop("prompt")["text"]
+    state.write_text(json.dumps(document))
+    with pytest.raises(StorageError, match=r"schema -1.*cannot read"):
+        ProjectFolder.open(folder.folder)
+
+    def wrapped(project):
+        return {**project, "question": {"text": project["question"]}}
+
+    def renamed(project):
+        return {"prompt": project.pop("question"), **project}
+
+    monkeypatch.setattr(storage, "MIGRATIONS", {-1: wrapped, 0: renamed})
+    again = ProjectFolder.open(folder.folder)
+    assert (again.project, again.notice) == (named("new words"), "")
+    again.close()
+
+
+def test_there_is_a_migration_from_every_earlier_schema():
+    assert set(storage.MIGRATIONS) == set(range(1, storage.SCHEMA))
+
+
+def test_an_impossible_value_is_never_written(folder):
+    folder.save(named("good"))
+    with pytest.raises(StorageError, match="impossible value"):
+        folder.save(Project(tempo=Tempo(bpm=float("nan"))))
+    with pytest.raises(StorageError, match="two lanes of one id"):
+        folder.save(Project(lanes=(Project().lanes[0], Project().lanes[0], Project().lanes[1])))
+    folder.close()
+    again = ProjectFolder.open(folder.folder)
+    assert again.project == named("good")
+    again.close()
+
+
+# --------------------------------------------------------------------------------------------------------------- locks
+
+
+def test_a_second_instance_reads_only_and_says_so(folder):
+    folder.save(named("first"))
+    begun = folder.store.begin(44_100, 2, 100)
+    second = ProjectFolder.open(folder.folder)
+    assert second.read_only and "open in another window; changes are not saved" in second.notice
+    second.save(named("second"))
+    second.close()
+    assert begun.exists()  # the first one's work is not swept away
+    folder.save(named("first again"))
+    folder.close()
+    third = ProjectFolder.open(folder.folder)
+    assert (third.project, third.read_only) == (named("first again"), False)
+    third.close()
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from mgeldm_app.core.storage import ProjectFolder
+held = ProjectFolder.open(Path(sys.argv[1]))
+print(held.read_only, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_killed_instance_locks_nobody_out(folder):
+    folder.close()
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, folder.folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline().strip() == "False"
+        second = ProjectFolder.open(folder.folder)
+        assert second.read_only
+        other.kill()
+        other.wait()
+    assert (folder.folder / ".lock").exists()
+    third = ProjectFolder.open(folder.folder)
+    assert not third.read_only
+    third.close()
+
+
+def test_a_folder_that_cannot_be_written_to_opens_for_reading(folder, monkeypatch):
+    folder.save(named("here"))
+    folder.close()
+
+    def refused(*_, **__):
+        raise PermissionError(13, "read-only file system")
+
+    # Rights do not bind an administrator, who may run this test, so the system's refusal is imitated.
+    monkeypatch.setattr(storage.filelock.BaseFileLock, "acquire", refused)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    again = ProjectFolder.open(folder.folder)
+    assert again.read_only and "cannot be written to" in again.notice
+    assert again.project == named("here")
+
+
+# --------------------------------------------------------------------------------------------------------------- audio
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut off"])
+def test_missing_audio_is_named_silent_and_kept_for_its_return(folder, damage):
+    project = full_project(folder)
+    folder.save(project)
+    folder.close()
+    audio = project.lane("l1").parts[0].take.audio
+    path = folder.store.path(audio)
+    whole = path.read_bytes()
+    path.unlink() if damage == "gone" else path.write_bytes(whole[:200])
+    again = ProjectFolder.open(folder.folder)
+    assert again.project == project
+    assert "The báss 🎸" in again.notice and "song" not in again.notice.split(":")[1].split(".")[0]
+    assert not again.store.view(audio).any() and len(again.store.view(audio)) == 3000
+    again.save(project)
+    again.close()
+    path.write_bytes(whole)
+    third = ProjectFolder.open(folder.folder)
+    assert (third.notice, third.store.view(audio).any()) == ("", True)
+    third.close()
+
+
+def test_a_lost_song_is_read_again_from_where_it_came_from(folder, tmp_path):
+    source = tmp_path / "song.wav"
+    soundfile.write(source, np.random.default_rng(0).uniform(-1, 1, (4000, 2)), 44_100, "PCM_16")
+    audio = folder.store.take_in(source)
+    folder.save(Project(SongFile(audio, "Song", str(source))))
+    folder.close()
+    folder.store.path(audio).unlink()
+    again = ProjectFolder.open(folder.folder)
+    assert again.notice == "" and again.store.view(audio).any()
+    again.close()
+    folder.store.path(audio).unlink()
+    soundfile.write(source, np.zeros((4000, 2)), 44_100, "PCM_16")  # another song under the old name
+    third = ProjectFolder.open(folder.folder)
+    assert "the song Song" in third.notice and not third.store.view(audio).any()
+    third.close()
+
+
+def test_tidy_keeps_what_is_used_kept_or_in_an_earlier_state(folder):
+    project = full_project(folder)
+    earlier, kept, unused = clip(folder, 10), clip(folder, 11), clip(folder, 12)
+    lane = Lane("l2", "added", "Keys", parts=(Part(0, (Take(earlier, Made("impute", "keys")),)),))
+    folder.save(project.with_lane(lane))
+    folder.save(project)
+    begun = folder.store.begin(44_100, 2, 100)
+    assert folder.tidy(project, {kept}) == 116 + 3000 * 2 * 4
+    assert not folder.store.path(unused).exists()
+    assert all(folder.store.path(audio).exists() for audio in project.audios() | {earlier, kept})
+    assert begun.exists()
+    assert folder.tidy(project, set()) == 116 + 3000 * 2 * 4  # the kept one
+
+
+# -------------------------------------------------------------------------------------------------------------- copies
+
+
+def test_a_copy_is_a_project_of_its_own(folder, tmp_path):
+    project = full_project(folder)
+    folder.save(project)
+    folder.store.begin(44_100, 2, 100)
+    copy = folder.copy_to(tmp_path / "deep" / "Copy.mgeldm")
+    assert (copy.project, copy.read_only, copy.notice) == (project, False, "")
+    copy.save(named("only the copy"))
+    folder.save(named("only the first"))
+    assert {p.name for p in copy.store.folder.iterdir()} == {f"{audio.id}.wav" for audio in project.audios()}
+    copy.close()
+    with pytest.raises(StorageError, match="choose another name"):
+        folder.copy_to(copy.folder)
+    folder.close()
+    for path, name in ((copy.folder, "only the copy"), (folder.folder, "only the first")):
+        again = ProjectFolder.open(path)
+        assert again.project == named(name)
+        again.close()
+
+
+def test_a_copy_where_the_file_system_links_nothing_and_one_that_fails(folder, tmp_path, monkeypatch):
+    project = full_project(folder)
+    folder.save(project)
+
+    def no_links(*_):
+        raise OSError(95, "not supported")
+
+    monkeypatch.setattr(os, "link", no_links)
+    copy = folder.copy_to(tmp_path / "Copy.mgeldm")
+    assert copy.project == project and copy.notice == ""
+    copy.close()
+    folder.save(named("links are not needed to save either"))
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(storage.shutil, "copyfile", full)
+    with pytest.raises(StorageError, match=r"No space left on device.*choose another place"):
+        folder.copy_to(tmp_path / "Other.mgeldm")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["Copy.mgeldm", "Song.mgeldm"]
+
+
+def test_free_names(tmp_path):
+    assert free_name(tmp_path, "A/B: song.") == tmp_path / "A B song.mgeldm"
+    for wanted in ("A B song.mgeldm", "A B song 2.mgeldm"):
+        path = free_name(tmp_path, "A/B: song.")
+        assert path.name == wanted
+        path.mkdir()
+    assert len(os.fsencode(free_name(tmp_path, "é" * 300).name)) <= 255
+
+
+# ----------------------------------------------------------------------------------------------------------- full disk
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from mgeldm_app.core.project import Project, Prompt
+from mgeldm_app.core.storage import ProjectFolder
+from mgeldm_app.core.errors import StorageError
+folder = ProjectFolder.open(Path(sys.argv[1]))
+folder.save(Project(prompt=Prompt("fits")))
+soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # beyond it every write fails, as on a full disk
+try:
+    folder.save(Project(prompt=Prompt("x" * 9000)))
+except StorageError as error:
+    print(error)
+print(sorted(path.name for path in folder.folder.iterdir()))
+resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+folder.save(Project(prompt=Prompt("room again")))
+"""
+
+
+if sys.platform != "win32":  # Windows has no limit on a file's size to stand in for the full disk
+
+    def test_a_full_disk_keeps_the_state_that_was_saved(folder):
+        folder.close()
+        command = [sys.executable, "-c", FULL_DISK, str(folder.folder)]
+        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        assert lines[0].startswith("The project was not saved. No room for project.json in ")
+        assert "free some disk" in lines[0] and lines[0].endswith("only in this window.")
+        assert ".part" not in lines[1]
+        again = ProjectFolder.open(folder.folder)
+        assert again.project == named("room again")
+        texts = [json.loads(p.read_text())["project"]["prompt"]["text"] for p in storage._states(folder.folder)[:2]]
+        assert texts == ["room again", "fits"]
+        again.close()

@@ -1,14 +1,15 @@
 """What a lane sounds like: one description that drawing, playing and exporting share, so that all three agree.
 
 A lane is flattened to `Clip`s that do not overlap except in short fades. Extracted parts come faded at their edges by
-`mgeldm.refine` (10 ms, sine squared); where a later part lies over an earlier one, the earlier is faded out by the
-complement, so that both add up to what a single extraction would have given.
+`mgeldm.refine` (10 ms, sine squared, but not at the song's own ends); where a later part lies over an earlier one, the
+earlier is faded out by the complement, so that both add up to what a single extraction would have given. Added parts
+come as the model made them and are faded in the same way here, and so are the inner edges of parts still growing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -59,40 +60,128 @@ class Clip:
 
 _NO_FADE = np.zeros(0, np.float32)
 
+GrowingFrames = tuple[int, Frames, tuple[Span, ...]]
+"""A part being made: sample of the song at which it begins, its samples, and which stretches of them are final."""
 
-def flatten(parts: Sequence[tuple[int, Frames]], rate_hz: int) -> tuple[Clip, ...]:
-    """Clips of parts (start, samples [samples, channels]), of which later ones hide earlier ones."""
+
+@dataclass(frozen=True)
+class _Sheet:
+    """A clip to be laid over others; its sound comes over its first `rising` samples, goes over its last `falling`."""
+
+    clip: Clip
+    rising: int
+    falling: int
+
+
+def flatten(
+    parts: Sequence[tuple[int, Frames]], rate_hz: int, song_samples: int | None = None, faded: bool = True
+) -> tuple[Clip, ...]:
+    """Clips of parts (start, samples [samples, channels]), of which later ones hide earlier ones.
+
+    Args:
+        parts: The earliest first.
+        rate_hz: Of the song.
+        song_samples: The song's length, at whose ends nothing is faded; None where no part reaches its end.
+        faded: Whether the parts' own samples fade at their edges; otherwise the clips' fades do.
+    """
+    return _laid([_sheet(start, frames, rate_hz, song_samples, faded, faded) for start, frames in parts])
+
+
+def _rising(samples: int) -> Frames:
+    """Sine-squared gains [samples]; with their own reverse they sum to one."""
+    return np.square(np.sin(np.pi / 2 * (np.arange(samples) + 0.5) / max(samples, 1))).astype(np.float32)
+
+
+def _sheet(
+    start: int, frames: Frames, rate_hz: int, song_samples: int | None, faded_in: bool, faded_out: bool
+) -> _Sheet:
+    """Samples to be laid from `start` on, with fades of the clip's own where theirs are wanting."""
+    fade = min(round(FADE_S * rate_hz), len(frames) // 2)
+    rising = fade if start > 0 else 0
+    falling = 0 if song_samples is not None and start + len(frames) >= song_samples else fade
+    fade_in = _NO_FADE if faded_in else _rising(rising)
+    fade_out = _NO_FADE if faded_out else _rising(falling)[::-1]
+    return _Sheet(Clip(start, frames, fade_in, fade_out), rising, falling)
+
+
+def _laid(sheets: Sequence[_Sheet]) -> tuple[Clip, ...]:
+    """Sheets laid one over the other; what lies wholly under a later one is gone."""
     clips: list[Clip] = []
-    for start, frames in parts:
-        span = Span(start, start + len(frames))
-        fade = min(round(FADE_S * rate_hz), len(frames) // 2)
-        clips = [piece for clip in clips for piece in _under(clip, span, fade)]
-        clips.append(Clip(start, frames, _NO_FADE, _NO_FADE))
+    for number, sheet in enumerate(sheets):
+        span = sheet.clip.span
+        later = (other.clip.span for other in sheets[number + 1 :])
+        if span.samples and not any(o.start <= span.start and span.stop <= o.stop for o in later):
+            clips = [piece for clip in clips for piece in _under(clip, sheet)]
+            clips.append(sheet.clip)
     return tuple(sorted(clips, key=lambda clip: clip.start))
 
 
-def _under(clip: Clip, over: Span, fade: int) -> list[Clip]:
-    """What stays of a clip under a later part: before it and after it, faded where the later one fades in and out."""
-    if not clip.span.meets(over) or not over.samples:
+def _under(clip: Clip, over: _Sheet) -> list[Clip]:
+    """What stays of a clip under a later one: before it and after it, faded where the later one comes and goes."""
+    span, pieces = over.clip.span, []
+    if not clip.span.meets(span):
         return [clip]
-    place = (np.arange(fade) + 0.5) / max(fade, 1)
-    rising = np.square(np.sin(np.pi / 2 * place)).astype(np.float32)
-    pieces = []
-    before, after = over.start + fade - clip.start, over.stop - fade - clip.start
-    if over.start > clip.start:
-        whole = before <= len(clip.frames)
-        fade_out = (1 - rising) if whole else (1 - rising)[: len(clip.frames) - (over.start - clip.start)]
-        pieces.append(Clip(clip.start, clip.frames[: min(before, len(clip.frames))], clip.fade_in, fade_out))
-    if over.stop < clip.span.stop:
-        first = max(after, 0)
-        fade_in = (1 - rising[::-1])[first - after :]
-        pieces.append(Clip(clip.start + first, clip.frames[first:], fade_in, clip.fade_out))
+    rises, falls = span.start + over.rising, span.stop - over.falling
+    if clip.start < rises:
+        last = min(rises, clip.span.stop)
+        gains = 1 - _rising(over.rising)
+        piece = _cut(clip, 0, last - clip.start)
+        gains = gains[max(clip.start - span.start, 0) : last - span.start]
+        pieces.append(replace(piece, fade_out=_both(piece.fade_out[::-1], gains[::-1])[::-1]))
+    if clip.span.stop > falls:
+        first = max(falls, clip.start)
+        gains = 1 - _rising(over.falling)[::-1]
+        piece = _cut(clip, first - clip.start, len(clip.frames))
+        pieces.append(replace(piece, fade_in=_both(piece.fade_in, gains[first - falls : clip.span.stop - falls])))
     return pieces
 
 
-def lane_clips(lane: Lane, view: Callable[[Audio], Frames], rate_hz: int) -> tuple[Clip, ...]:
-    """Clips of an extracted or added lane; `view` gives a clip's samples (`ClipStore.view`)."""
-    return flatten([(part.start, view(part.take.audio)) for part in lane.parts], rate_hz)
+def _cut(clip: Clip, first: int, last: int) -> Clip:
+    """Samples `first` to `last` of a clip, with what its fades say there."""
+    falling = len(clip.frames) - len(clip.fade_out)  # sample at which the fade out begins
+    fade_out = clip.fade_out[max(first - falling, 0) : max(last - falling, 0)]
+    return Clip(clip.start + first, clip.frames[first:last], clip.fade_in[first:last], fade_out)
+
+
+def _both(one: Frames, other: Frames) -> Frames:
+    """Two gains [n] and [m] that begin together, as one."""
+    short, long = sorted((one, other), key=len)
+    gains = long.copy()
+    gains[: len(short)] *= short
+    return gains
+
+
+def lane_clips(
+    lane: Lane,
+    view: Callable[[Audio], Frames],
+    rate_hz: int,
+    song_samples: int | None = None,
+    growing: Sequence[GrowingFrames] = (),
+) -> tuple[Clip, ...]:
+    """Clips of an extracted or added lane; `view` gives a clip's samples (`ClipStore.view`).
+
+    Parts still being made lie over those that the lane has, as far as they are final.
+    """
+    faded = lane.kind == "extracted"
+    sheets = [_sheet(part.start, view(part.take.audio), rate_hz, song_samples, faded, faded) for part in lane.parts]
+    for start, frames, filled in growing:
+        for span in filled:
+            sheets += _grown(start, frames, span, rate_hz, song_samples, faded)
+    return _laid(sheets)
+
+
+def _grown(
+    start: int, frames: Frames, span: Span, rate_hz: int, song_samples: int | None, faded: bool
+) -> list[_Sheet]:
+    """What is heard of a final stretch: with fades of ours inside the file, a fade away from the file's own."""
+    fade = round(FADE_S * rate_hz)
+    first = span.start if span.start <= 0 else max(span.start, fade)
+    last = span.stop if span.stop >= len(frames) else min(span.stop, len(frames) - fade)
+    whole = first <= 0, last >= len(frames)
+    if last - first < 2 * fade and not all(whole):
+        return []
+    edges = faded and whole[0], faded and whole[1]
+    return [_sheet(start + first, frames[first:last], rate_hz, song_samples, *edges)]
 
 
 def read_clips(clips: Sequence[Clip], start: int, stop: int, channels: int) -> Frames:
@@ -109,11 +198,12 @@ def read_lane(project: Project, lane: Lane, view: Callable[[Audio], Frames], sta
         return np.zeros((max(0, stop - start), 2), np.float32)
     audio = project.song.audio
     if lane.kind in ("extracted", "added"):
-        return read_clips(lane_clips(lane, view, audio.rate_hz), start, stop, audio.channels)
+        return read_clips(lane_clips(lane, view, audio.rate_hz, audio.samples), start, stop, audio.channels)
     song = read_clips([Clip(0, view(audio), _NO_FADE, _NO_FADE)], start, stop, audio.channels)
     if lane.kind == "song":
         return song
     taken = np.zeros(song.shape, np.float64)
     for stem in project.of_kind("extracted"):
-        taken += read_clips(lane_clips(stem, view, audio.rate_hz), start, stop, audio.channels)
+        stem_clips = lane_clips(stem, view, audio.rate_hz, audio.samples)
+        taken += read_clips(stem_clips, start, stop, audio.channels)
     return (song - taken).astype(np.float32)

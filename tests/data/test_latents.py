@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from mgeldm.config import TINY
 from mgeldm.data import corpus
-from mgeldm.data.latents import Encoder, load, save
+from mgeldm.data.latents import Encoder, WaveformEncoder, load, read_shard, save
+from mgeldm.data.triplets import Shares
 from mgeldm.errors import InputError
+from mgeldm.nn.oobleck import OobleckAutoencoder
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +47,62 @@ def test_encoding_repeats_and_shards_round_trip(tmp_path, triplets):
 def test_an_empty_folder_is_said(tmp_path):
     with pytest.raises(InputError, match="no shards"):
         load(tmp_path)
+
+
+def test_sources_that_sum_stems_are_what_the_mixture_loses():
+    encoder = Encoder(absent=0.0, unions=1.0)
+    found = encoder.encode(corpus.render_song(3, [], 13.0).stems, corpus.CAPTIONS, np.random.default_rng(0))
+    summed = [i for i in range(len(found)) if "|" in found.parts[i]]
+    assert summed
+    for i in summed:
+        assert not set(found.parts[i].split("|")) & set(found.others[i].split("|"))
+        tracks = (found.mixtures[i], found.rests[i], found.sources[i])
+        m, r, s = (encoder.spectral.expand(torch.from_numpy(x).float()) for x in tracks)
+        assert bool((m <= (r + s) * 1.02 + 1e-3).all())
+
+
+def test_shards_from_before_parts_are_read(tmp_path, triplets):
+    old = {name: value for name, value in vars(triplets).items() if name != "parts"}
+    np.savez(tmp_path / "old.npz", **old)
+    save(tmp_path / "new.npz", [triplets])
+    assert list(read_shard(tmp_path / "old.npz").parts) == list(triplets.labels)
+    both = load(tmp_path)
+    assert list(both.parts[: len(triplets)]) == list(triplets.parts)
+    assert len(both.parts) == 2 * len(triplets)
+
+
+def test_songs_in_files_encode_as_songs_in_memory(tmp_path):
+    import soundfile
+
+    song = corpus.render_song(5, [], 7.0)
+    for stem in song.stems:
+        soundfile.write(tmp_path / f"{stem.label.replace(' ', '_')}.wav", stem.audio.T, song.rate_hz, "FLOAT")
+    song.stems = sorted(song.stems, key=lambda stem: stem.label)
+    of_files = corpus.read_real_song(tmp_path)
+    a, b = (Encoder().encode(s, corpus.CAPTIONS, np.random.default_rng(2), windows=2) for s in (song, of_files))
+    assert len(a) == len(b) > 0
+    assert np.array_equal(a.sources, b.sources)
+
+
+class Loudness:
+    """Embeds a sound as how loud it is: a conditioner that a test can follow."""
+
+    audio_input = "audio"
+
+    def embed_audio(self, audio):
+        return audio.square().mean(1, keepdim=True).sqrt() * torch.ones(1, 4)
+
+
+def test_the_published_form_encodes_latents_and_embeddings(tmp_path):
+    torch.manual_seed(0)
+    encoder = WaveformEncoder(TINY, OobleckAutoencoder(TINY.autoencoder), Loudness(), Shares(absent=0.5))
+    song = corpus.render_song(3, [], 4.0)
+    found, embeddings = encoder.encode(song, corpus.CAPTIONS, np.random.default_rng(0), windows=12)
+    assert found.sources.shape == (len(found), 8, TINY.window_frames)
+    assert embeddings.shape == (len(found), 3, 4)
+    silent = found.parts == ""
+    assert 0 < silent.sum() < len(found)
+    assert not embeddings[silent, 2].any()
+    assert (embeddings[~silent, 2] > 0).all()
+    save(tmp_path / "a.npz", [found])
+    assert np.array_equal(load(tmp_path).mixtures, found.mixtures)

@@ -4,7 +4,10 @@ Labels are free text: `MORE_CAPTIONS` names what data sets call their stems beyo
 what such a name may sound like, and any label that no table knows stands for itself.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 CAPTIONS: dict[str, tuple[str, ...]] = {
     "drums": (
@@ -238,3 +241,76 @@ def phrases(label: str, program: int | None = None) -> list[str]:
 def program_captions(program: int) -> tuple[str, ...]:
     """Extra phrases for one General MIDI program."""
     return next((phrases for low, high, phrases in PROGRAM_CAPTIONS if low <= program <= high), ())
+
+
+@dataclass(frozen=True)
+class Union:
+    """A source that is the sum of stems: what it is called, the labels of `parts` it sums, phrases for it."""
+
+    label: str
+    parts: tuple[str, ...]
+    captions: tuple[str, ...]
+
+
+GROUPS = (
+    Union(
+        "rhythm section",
+        ("drums", "bass", "percussion"),
+        ("rhythm section", "the rhythm section", "bass and drums", "drums and bass", "the groove", "rhythm track"),
+    ),
+    Union("guitars", ("electric guitar", "acoustic guitar", "guitar"), ("guitars", "the guitars", "all guitars")),
+    Union("keyboards", ("piano", "organ", "keys"), ("keyboards", "the keyboards", "all keys", "piano and organ")),
+    Union("synths", ("lead synth", "pad synth"), ("synths", "the synths", "synthesizers", "all synths")),
+    Union("winds", ("brass", "reed", "flute", "wind"), ("wind instruments", "winds", "horns and woodwinds")),
+    Union(
+        "orchestra",
+        ("strings", "brass", "reed", "flute", "choir"),
+        ("orchestra", "the orchestra", "orchestral instruments", "symphonic parts"),
+    ),
+    Union("all percussion", ("drums", "percussion"), ("drums and percussion", "all drums", "everything percussive")),
+)
+WITHOUT = {
+    "vocals": ("instrumental", "the instrumental", "karaoke version", "backing track", "the accompaniment"),
+    "drums": ("drumless track", "everything but the beat"),
+    "bass": ("everything but the low end",),
+}
+_WITHOUT_FORMS = ("everything but the {}", "everything except the {}", "all but the {}", "the mix without {}")
+_PAIRED = ("drums", "bass", "vocals", "piano", "electric guitar", "acoustic guitar", "guitar", "strings")
+
+
+def unions(labels: Sequence[str]) -> dict[str, list[Union]]:
+    """Unions of at least two of `labels` that leave at least one out, by kind: "groups", "all but one", "pairs"."""
+    labels = list(dict.fromkeys(labels))
+    groups = [Union(g.label, tuple(label for label in labels if label in g.parts), g.captions) for g in GROUPS]
+    all_but = [_without(label, labels) for label in labels if not any(alike(label, o) for o in labels if o != label)]
+    common = [label for label in labels if label in _PAIRED]
+    pairs = [
+        Union(f"{a} and {b}", (a, b), (f"{a} and {b}", f"{b} and {a}", f"the {a} and the {b}", f"{a} with {b}"))
+        for i, a in enumerate(common)
+        for b in common[i + 1 :]
+    ]
+    kinds = {"groups": groups, "all but one": all_but, "pairs": pairs}
+    return {kind: [u for u in found if 2 <= len(u.parts) < len(labels)] for kind, found in kinds.items()}
+
+
+def _without(label: str, labels: Sequence[str]) -> Union:
+    said = [form.format(label) for form in _WITHOUT_FORMS]
+    return Union(f"all but {label}", tuple(x for x in labels if x != label), (*said, *WITHOUT.get(label, ())))
+
+
+def draw_union(labels: Sequence[str], rng: np.random.Generator) -> Union | None:
+    """One of `unions`, every kind that there is being as likely; None where there is none."""
+    kinds = [found for found in unions(labels).values() if found]
+    if not kinds:
+        return None
+    found = kinds[rng.integers(len(kinds))]
+    return found[rng.integers(len(found))]
+
+
+def draw_absent(heard: Iterable[str], known: Mapping[str, Sequence[str]], rng: np.random.Generator) -> Union | None:
+    """A source that none of the `heard` labels may contain, of those that `known` has phrases for: it has no parts."""
+    missing = absent(heard, known)
+    if not missing:
+        return None
+    label = missing[rng.integers(len(missing))]
+    return Union(label, (), tuple(known[label]))

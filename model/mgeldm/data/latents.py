@@ -1,42 +1,55 @@
 """Pre-encoding: songs to triplets of compressed mel magnitudes on disk, which is all that training reads.
 
 One shard is one `.npz` of triplets (mixture, submixture, source) with the source's label. Sums are made in the complex
-STFT, where they are exact, so a song's stems can be mixed anew with other gains in every window at no cost.
+STFT, where they are exact, so a song's stems can be mixed anew with other gains in every window at no cost. For the
+published form (`WaveformEncoder`) the three are latents of its autoencoder, and the conditioner's audio embeddings of
+all three lie beside them, as in the paper.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..audio import resample
+from ..conditioning import Conditioner
 from ..config import EMBEDDED, ModelConfig, SpectralConfig
 from ..errors import InputError
 from ..nn.spectral import MIXTURE_RMS, SpectralAutoencoder
-from .songs import Stem
+from .songs import Song, Stem
+from .triplets import AUDIBLE, Shares, draw, segment, sources
 
-_AUDIBLE = 0.003  # linear level of a source under which a window counts as silent
+_AUDIBLE = AUDIBLE * MIXTURE_RMS
+_CONDITIONER_HZ = 48000
 
 
 @dataclass
 class Triplets:
     """Compressed mel magnitudes [items, bands, mel frames] in half precision, and what is known of each source.
 
-    `sources` and `rests` are what the paper calls source and submixture. `captions` holds phrases that name the source
-    and `others` the labels heard in the rest, each joined by "|".
+    `sources` and `rests` are what the paper calls source and submixture. `captions` holds phrases that name the source,
+    `others` the labels heard in the rest and `parts` those that the source sums (one for a plain source, none for a
+    silent one), each joined by "|". Shards from before `parts` give every source its own label there.
     """
 
     mixtures: np.ndarray
     rests: np.ndarray
     sources: np.ndarray
-    labels: np.ndarray  # of str, as are the two below
+    labels: np.ndarray  # of str, as are the three below
     captions: np.ndarray
     others: np.ndarray
+    parts: np.ndarray = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.parts is None:
+            self.parts = self.labels.copy()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -47,89 +60,136 @@ class Encoder:
 
     Args:
         config: The model the triplets are for.
-        absent: Share of items whose source is silent under a prompt for something the song lacks.
+        absent: Share of items whose source is silent under a prompt for something the window lacks.
+        unions: Share of items whose source sums several stems.
     """
 
-    def __init__(self, config: ModelConfig = EMBEDDED, absent: float = 0.06):
+    def __init__(self, config: ModelConfig = EMBEDDED, absent: float = 0.06, unions: float = 0.0):
         assert isinstance(config.autoencoder, SpectralConfig)
-        self.config, self.absent = config, absent
+        self.config, self.shares = config, Shares(absent, unions)
         self.spectral = SpectralAutoencoder(config.autoencoder, config.rate_hz).eval()
 
     @torch.no_grad()
     def encode(
         self,
-        stems: Sequence[Stem],
-        vocabulary: dict[str, tuple[str, ...]],
+        song: Song | Sequence[Stem],
+        vocabulary: Mapping[str, Sequence[str]],
         rng: np.random.Generator,
         windows: int | None = None,
     ) -> Triplets:
         """Triplets of one song.
 
         Args:
-            stems: The song's stems at the model's rate, all of one length; stems of one label are one source.
+            song: The song at the model's rate, or its stems; stems of one label are one source.
             vocabulary: Label to phrases; prompts for absent sources are drawn from it.
             rng: Source of gains and choices.
-            windows: Draw this many windows at random; None takes all in order.
+            windows: Draw this many windows as the paper does (`triplets.segment`); None takes all in order.
         """
-        captions: dict[str, str] = {}
-        mono: dict[str, np.ndarray] = {}
-        for stem in stems:
-            captions[stem.label] = "|".join(stem.captions)
-            mono[stem.label] = mono.get(stem.label, 0) + stem.audio.mean(0)
-        audio = np.stack(list(mono.values()))  # [sources, samples]
-        level = float(np.sqrt(np.mean(audio.sum(0) ** 2))) + 1e-9
-        scaled = torch.from_numpy((audio * (MIXTURE_RMS / level)).astype(np.float32))
-        size = self.config.window_samples
-        last = scaled.shape[1] - size
-        starts = range(0, last + 1, size) if windows is None else rng.integers(0, last + 1, windows).tolist()
-        windows_of = (scaled[:, start : start + size] for start in starts)
-        return _stack([item for audio in windows_of for item in self._window(audio, captions, vocabulary, rng)])
+        song = song if isinstance(song, Song) else Song(song)
+        captions = {stem.label: stem.captions for stem in song.stems}
+        rows = np.array([list(captions).index(stem.label) for stem in song.stems])
+        size, gain = self.config.window_samples, MIXTURE_RMS / (song.level + 1e-9)
+        starts = range(0, song.samples - size + 1, size)
+        items = []
+        for i in range(len(starts) if windows is None else windows):
+            start = starts[i] if windows is None else segment(song, size, rng)[1]
+            audio = np.zeros((len(captions), size), np.float32)
+            np.add.at(audio, rows, song.mono(start, start + size) * np.float32(gain))
+            items += self._window(torch.from_numpy(audio), captions, vocabulary, rng)
+        return _stack(items)
 
-    def _window(self, audio: Tensor, captions: dict[str, str], vocabulary: dict, rng: np.random.Generator) -> list:
+    def _window(
+        self,
+        audio: Tensor,
+        captions: Mapping[str, Sequence[str]],
+        vocabulary: Mapping[str, Sequence[str]],
+        rng: np.random.Generator,
+    ) -> list[tuple[Any, ...]]:
         """Items of one window [sources, samples], its sources mixed anew."""
         gains = torch.from_numpy(10 ** (rng.normal(0, 4, (len(captions), 1)) / 20).astype(np.float32))
         audio = audio * (gains * float(10 ** (rng.normal(0, 3) / 20)))
         if float(audio.sum(0).square().mean().sqrt()) < _AUDIBLE:
             return []
-        stft = self.spectral.stft(audio)  # [sources, bins, frames]
-        total = stft.sum(0)
+        stft = dict(zip(captions, self.spectral.stft(audio), strict=True))  # label: [bins, frames]
+        total = torch.stack(list(stft.values())).sum(0)
         mixture = self._mel(total)
         audible = (audio.square().mean(1).sqrt() > _AUDIBLE).tolist()
         heard = [label for label, is_heard in zip(captions, audible, strict=True) if is_heard]
         items = []
-        for i, (label, phrases) in enumerate(captions.items()):
-            if audible[i]:
-                others = "|".join(other for other in heard if other != label)
-                items.append((mixture, self._mel(total - stft[i]), self._mel(stft[i]), label, phrases, others))
-        missing = [label for label in vocabulary if label not in captions]
-        if missing and rng.random() < self.absent * len(captions):
-            label = missing[rng.integers(len(missing))]
-            silence = self._mel(torch.zeros_like(total))
-            items.append((mixture, mixture, silence, label, "|".join(vocabulary[label]), "|".join(heard)))
+        for found in sources(captions, heard, vocabulary, self.shares, rng):
+            source = sum((stft[part] for part in found.parts), torch.zeros_like(total))
+            rest = self._mel(total - source) if found.parts else mixture
+            others = [label for label in heard if label not in found.parts]
+            texts = ("|".join(x) for x in (found.captions, others, found.parts))
+            items.append((mixture, rest, self._mel(source), found.label, *texts))
         return items
 
     def _mel(self, stft: Tensor) -> np.ndarray:
         return self.spectral.mel_of_stft(stft[None])[0].half().numpy()
 
 
-def _stack(items: list) -> Triplets:
-    columns = zip(*items, strict=True) if items else [()] * len(Triplets.__annotations__)
+class WaveformEncoder:
+    """Triplets of the published form: latents [channels, frames] of mono sound, with audio embeddings of all three.
+
+    Args:
+        config: The model's rate and window.
+        autoencoder: Encodes audio [batch, 1, samples] to latents [batch, channels, frames].
+        conditioner: Embeds mono audio at 48 kHz.
+        shares: How often sources are silent or unions; None draws the paper's triplets alone.
+    """
+
+    def __init__(self, config: ModelConfig, autoencoder: Any, conditioner: Conditioner, shares: Shares | None = None):
+        if conditioner.audio_input != "audio":
+            raise ValueError("the published form needs a conditioner that embeds audio")
+        self.config, self.autoencoder, self.conditioner, self.shares = config, autoencoder, conditioner, shares
+
+    @torch.no_grad()
+    def encode(
+        self, song: Song, vocabulary: Mapping[str, Sequence[str]], rng: np.random.Generator, windows: int
+    ) -> tuple[Triplets, np.ndarray]:
+        """Triplets of `windows` segments (fewer where the drawn source is silent) and embeddings [items, tracks, d]."""
+        size = round(self.config.window_samples * song.rate_hz / self.config.rate_hz)
+        drawn = [draw(song, size, rng, vocabulary, self.shares) for _ in range(windows)]
+        items, embeddings = [], []
+        for triplet in filter(None, drawn):
+            sounds = np.stack([triplet.mixture, triplet.submixture, triplet.source]).mean(1)  # [tracks, samples]
+            heard = torch.from_numpy(resample(sounds, song.rate_hz, self.config.rate_hz))
+            latents = self.autoencoder.encode(heard[:, None, : self.config.window_samples]).half().numpy()
+            texts = ("|".join(x) for x in (triplet.captions, triplet.others, triplet.parts))
+            items.append((*latents, triplet.label, *texts))
+            at_48k = torch.from_numpy(resample(sounds, song.rate_hz, _CONDITIONER_HZ))
+            embeddings.append(self.conditioner.embed_audio(at_48k).half().cpu().numpy())
+        return _stack(items), np.array(embeddings)
+
+
+def _stack(items: list[tuple[Any, ...]]) -> Triplets:
+    columns = zip(*items, strict=True) if items else [()] * len(fields(Triplets))
     return Triplets(*(np.array(column) for column in columns))
 
 
 def save(path: Path, triplets: list[Triplets]) -> None:
     """Write one shard aside, then rename it."""
-    parts = {key: np.concatenate([getattr(t, key) for t in triplets if len(t)]) for key in Triplets.__annotations__}
+    parts = {f.name: np.concatenate([getattr(t, f.name) for t in triplets if len(t)]) for f in fields(Triplets)}
     aside = path.with_suffix(".tmp.npz")
     np.savez(aside, **parts)  # type: ignore[arg-type]
     os.replace(aside, path)
 
 
+def shards(folder: Path) -> list[Path]:
+    """A folder's shards, in the order of their names."""
+    return [path for path in sorted(folder.glob("*.npz")) if not path.name.endswith(".tmp.npz")]
+
+
+def read_shard(path: Path) -> Triplets:
+    """One shard; columns that came later than it are filled in."""
+    with np.load(path) as shard:
+        return Triplets(**{f.name: shard[f.name] for f in fields(Triplets) if f.name in shard})
+
+
 def load(folder: Path, limit: int | None = None) -> Triplets:
     """All triplets of a folder's shards, in the order of their names."""
-    names = list(Triplets.__annotations__)
-    paths = [path for path in sorted(folder.glob("*.npz")) if not path.name.endswith(".tmp.npz")][:limit]
+    paths = shards(folder)[:limit]
     if not paths:
         raise InputError(f"There are no shards in {folder}; fill it with `python -m mgeldm.training.encode` first.")
-    shards = [{name: shard[name] for name in names} for shard in map(np.load, paths)]
-    return Triplets(**{name: np.concatenate([shard.pop(name) for shard in shards]) for name in names})
+    read = [vars(read_shard(path)) for path in paths]
+    return Triplets(**{f.name: np.concatenate([shard.pop(f.name) for shard in read]) for f in fields(Triplets)})

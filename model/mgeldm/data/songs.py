@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -17,7 +17,7 @@ RATE_HZ = 44100
 """The rate of every stem, whatever its file's."""
 _MARGIN = 2048  # samples read on both sides of a resampled piece, so that pieces join without a seam
 _RUN_UP_S = 0.2  # decoded before the wanted sample of an AAC stream, whose frames overlap
-_BLOCK_S = 20.0
+_SURVEY_PIECES, _SURVEY_PIECE_S = 10, 3.0
 
 
 @dataclass
@@ -189,7 +189,6 @@ class Song:
     source: str = ""
     licence: str = ""
     split: str = ""
-    _level: float | None = field(default=None, repr=False)
 
     @property
     def samples(self) -> int:
@@ -206,16 +205,19 @@ class Song:
         """The sum of the stems, float32 [2, samples]."""
         return np.sum([stem.read(0, self.samples) for stem in self.stems], axis=0, dtype=np.float32)
 
-    @property
+    @cached_property
     def level(self) -> float:
-        """RMS of the mixture in mono, read in blocks and remembered."""
-        if self._level is None:
-            total, block = 0.0, round(_BLOCK_S * self.rate_hz)
-            for start in range(0, self.samples, block):
-                mono = np.sum([stem.read(start, start + block).mean(0) for stem in self.stems], axis=0)
-                total += float(np.square(mono, dtype=np.float64).sum())
-            self._level = math.sqrt(total / max(self.samples, 1))
-        return self._level
+        """RMS of the mixture in mono, over a few pieces of it as in use (`pipeline.listening.Survey`)."""
+        size = round(_SURVEY_PIECE_S * self.rate_hz)
+        count = min(_SURVEY_PIECES, max(1, self.samples // size))
+        starts = np.linspace(0, self.samples - size, count).astype(int) if count > 1 else [0]
+        size = size if count > 1 else self.samples
+        power = [np.square(self.mono(int(start), int(start) + size).sum(0)).mean() for start in starts]
+        return float(np.sqrt(np.mean(power)))
+
+    def mono(self, start: int, stop: int) -> Samples:
+        """Every stem's mean of both sides, float32 [stems, stop - start]."""
+        return np.stack([stem.read(start, stop).mean(0) for stem in self.stems])
 
     def piece(self, start: int, stop: int) -> Song:
         """The song from sample `start` to `stop`, in memory; zeros past a stem's end."""

@@ -250,6 +250,7 @@ QPushButton[role="primary"]:pressed { background: $accent_pressed; }
 QPushButton[role="primary"]:focus { border: 2px solid $text; padding: 7px 17px; }
 QPushButton[role="primary"]:disabled { background: $raised; color: $third; }
 QPushButton[role="flat"], QToolButton[role="flat"] { background: transparent; color: $second; }
+QToolButton[role="flat"] { padding: 0; }
 QPushButton[role="flat"]:hover, QToolButton[role="flat"]:hover { background: $raised; color: $text; }
 QPushButton[role="flat"]:pressed, QToolButton[role="flat"]:pressed { background: $pressed; }
 QPushButton[role="flat"]:checked, QToolButton[role="flat"]:checked { background: $accent_soft; color: $text; }

@@ -1,0 +1,116 @@
+"""Small widgets that panels and dialogs share."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QPainter, QPaintEvent, QPalette
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy, QStyleOption, QToolButton, QWidget
+
+from . import a11y
+from .icons import icon
+from .theme import Theme, set_role
+
+
+class ElidedLabel(QLabel):
+    """One line that gives way: what does not fit ends in "…", and the tooltip says all of it."""
+
+    def __init__(self, role: str = "", mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight) -> None:
+        super().__init__()
+        self._mode, self._hint = mode, ""
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        set_role(self, role)
+
+    def set_hint(self, hint: str) -> None:
+        """A tooltip of its own, shown instead of the whole text."""
+        self._hint = hint
+        self.setToolTip(hint)
+
+    def minimumSizeHint(self) -> QSize:
+        """Wide enough for an ellipsis."""
+        return QSize(min(24, super().sizeHint().width()), super().minimumSizeHint().height())
+
+    def paintEvent(self, _: QPaintEvent) -> None:
+        """Draw what fits."""
+        option = QStyleOption()
+        option.initFrom(self)
+        painter = QPainter(self)
+        shown = self.fontMetrics().elidedText(self.text(), self._mode, self.contentsRect().width())
+        if not self._hint:
+            self.setToolTip(self.text() if shown != self.text() else "")
+        align = self.alignment() | Qt.AlignmentFlag.AlignVCenter
+        self.style().drawItemText(
+            painter, self.contentsRect(), align, option.palette, self.isEnabled(), shown, QPalette.ColorRole.WindowText
+        )
+
+
+class IconButton(QToolButton):
+    """A button with an icon alone; its name is read aloud and shown in the tooltip.
+
+    Args:
+        name: File name of the icon.
+        label: What the button does.
+        role: Of the stylesheet.
+        size: Of the button, in pixels.
+        icon_px: Of the icon.
+    """
+
+    def __init__(
+        self, name: str, label: str, role: str = "flat", size: tuple[int, int] = (26, 26), icon_px: int = 16
+    ) -> None:
+        super().__init__()
+        self._name, self._theme = name, None
+        self.setFixedSize(*size)
+        self.setIconSize(QSize(icon_px, icon_px))
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        a11y.describe(self, label)
+        set_role(self, role)
+
+    def set_icon(self, name: str) -> None:
+        """Show another icon."""
+        if name != self._name:
+            self._name = name
+            if self._theme:
+                self.set_theme(self._theme)
+
+    def set_label(self, label: str) -> None:
+        """Say something else."""
+        self.setToolTip(label)
+        self.setAccessibleName(label)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take other colours."""
+        self._theme: Theme | None = theme
+        calm = theme.second if self.property("role") == "flat" else theme.text
+        on = theme.text if self.property("role") == "flat" else theme.on_accent
+        self.setIcon(icon(self._name, calm, theme.third, on))
+
+
+def button(text: str, role: str = "", checkable: bool = False, hint: str = "") -> QPushButton:
+    """A push button that a click does not focus, so that keys keep going where they went."""
+    made = QPushButton(text)
+    made.setCheckable(checkable)
+    made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    made.setToolTip(hint)
+    made.setAutoDefault(False)
+    set_role(made, role)
+    return made
+
+
+def label(text: str = "", role: str = "", buddy: QWidget | None = None) -> QLabel:
+    """A label of a role, that names `buddy` for screen readers."""
+    made = QLabel(text)
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    set_role(made, role)
+    if buddy is not None:
+        made.setBuddy(buddy)
+        if not buddy.accessibleName():
+            buddy.setAccessibleName(text)
+    return made
+
+
+def line() -> QFrame:
+    """A hair line across."""
+    made = QFrame()
+    set_role(made, "line")
+    return made

@@ -1,0 +1,365 @@
+"""The prompt bar: what to do, in which words, and what will come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mgeldm.requests import MAX_PROMPT, QUALITIES
+from PySide6.QtCore import (
+    QCoreApplication,
+    QModelIndex,
+    QPersistentModelIndex,
+    QSignalBlocker,
+    QSize,
+    QStringListModel,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import QIntValidator, QKeyEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QButtonGroup,
+    QComboBox,
+    QCompleter,
+    QFrame,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..core import text as words
+from ..core.project import MOST_TAKES, Prompt, Span, Task
+from .icons import icon
+from .parts import ElidedLabel, IconButton, button, label
+from .theme import DARK, Theme, set_role
+
+_ACTION_PX = 176
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("PromptBar", text)
+
+
+def task_names() -> dict[Task, tuple[str, str, str]]:
+    """What each task's button says, what it does, and an example of a prompt for it."""
+    return {
+        "extract": (_tr("Extract"), _tr("Take what you name out of the song"), _tr("the slide guitar, the bass")),
+        "impute": (_tr("Add a part"), _tr("Add a part that fits the song"), _tr("a warm Rhodes part, soft attack")),
+        "accompany": (_tr("Accompany"), _tr("Make a part that goes with the selected lane"), _tr("soft jazz drums")),
+        "inpaint": (_tr("Regenerate"), _tr("Replace what you name inside the region"), _tr("a funkier bass")),
+        "generate": (_tr("Generate"), _tr("Make music from nothing"), _tr("slow ambient pads")),
+    }
+
+
+class PromptLine(QLineEdit):
+    """The line itself, with completion of the last prompt in it; Escape leaves it."""
+
+    left = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._history: tuple[str, ...] = ()
+        self._model = QStringListModel(self)
+        completer = _LineCompleter(self._model, self)
+        self.setCompleter(completer)
+        self.setMaxLength(MAX_PROMPT)
+        self.textEdited.connect(self._suggest)
+        set_role(self, "prompt")
+
+    def set_history(self, history: Sequence[str]) -> None:
+        """Earlier prompts, latest first."""
+        self._history = tuple(history)
+
+    def _suggest(self, text: str) -> None:
+        at_end = self.cursorPosition() == len(text)
+        self._model.setStringList(words.complete(text, self._history) if at_end else [])
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Escape closes the suggestions first, then leaves."""
+        popup = self.completer().popup()
+        if event.key() == Qt.Key.Key_Escape and not (popup and popup.isVisible()):
+            self.clearFocus()
+            self.left.emit()
+            return
+        super().keyPressEvent(event)
+
+
+class _LineCompleter(QCompleter):
+    """Shows what its model holds, and puts a choice in place of the last prompt of the line."""
+
+    def __init__(self, model: QStringListModel, owner: QLineEdit) -> None:
+        super().__init__(model, owner)
+        self._line = owner
+        self._typed = ""
+        self.setCompletionMode(QCompleter.CompletionMode.UnfilteredPopupCompletion)
+        self.setMaxVisibleItems(words.SUGGESTIONS)
+        owner.textEdited.connect(self._remember)
+        if popup := self.popup():
+            popup.setAccessibleName(_tr("Suggestions"))
+
+    def _remember(self, text: str) -> None:
+        self._typed = text
+
+    def pathFromIndex(self, index: QModelIndex | QPersistentModelIndex) -> str:
+        """The whole line with the suggestion in it."""
+        return words.completed(self._typed, str(index.data()))
+
+
+class PromptBar(QWidget):
+    """Task, words, options and the button that starts it.
+
+    Signals:
+        changed: The `Prompt` as it stands, after every edit by the user.
+        submitted: The `Prompt` to work on.
+        left: Escape was pressed in the line.
+    """
+
+    changed = Signal(object)
+    submitted = Signal(object)
+    left = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._shown = Prompt()
+        self._region: Span | None = None
+        self._theme = DARK
+        self._build_tasks()
+        self._build_line()
+        self._build_fold()
+        self._build_chips()
+        self._lay_out()
+        self.show_prompt(Prompt())
+        self.set_theme(DARK)
+
+    # ---------------------------------------------------------------------------------------------------------- shown
+
+    def prompt(self) -> Prompt:
+        """What stands in the bar."""
+        task: Task = next((each for each, made in self.tasks.items() if made.isChecked()), "extract")
+        seed = self.seed.text()
+        return replace(
+            self._shown,
+            text=self.line.text(),
+            task=task,
+            negative=self.negative.text(),
+            takes=self.takes.value(),
+            quality=self.quality.currentData(),
+            seed=int(seed) if seed else None,
+        )
+
+    def show_prompt(self, prompt: Prompt) -> None:
+        """Show another prompt; tells nobody."""
+        self._shown = prompt
+        fields = (self.line, self.negative, self.takes, self.quality, self.seed, self.like, *self.tasks.values())
+        blockers = [QSignalBlocker(field) for field in fields]
+        for field, text in (
+            (self.line, prompt.text),
+            (self.negative, prompt.negative),
+            (self.seed, "" if prompt.seed is None else str(prompt.seed)),
+        ):
+            if field.text() != text:
+                field.setText(text)
+        self.tasks[prompt.task].setChecked(True)
+        self.takes.setValue(prompt.takes)
+        self.quality.setCurrentIndex(QUALITIES.index(prompt.quality))
+        del blockers
+        self._refresh()
+
+    def set_region(self, region: Span | None) -> None:
+        """What "like this selection" would take."""
+        self._region = region
+        self._refresh()
+
+    def set_history(self, history: Sequence[str]) -> None:
+        """Earlier prompts, latest first, for completion."""
+        self.line.set_history(history)
+
+    def set_summary(self, button: str, note: str, enabled: bool, why_not: str = "") -> None:
+        """Say what the button will do ("Extract from 8 bars ≈ 6 s"), in full in a note, or why it cannot."""
+        self.action.setText(button)
+        self.action.setEnabled(enabled)
+        self.action.setToolTip(note if enabled else why_not)
+        self.note.setText(note if enabled else why_not)
+        set_role(self.note, "second" if enabled else "warn")
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take other colours."""
+        self._theme = theme
+        self.dice.set_theme(theme)
+        self._show_fold(self.fold.isVisibleTo(self))
+
+    def focus_line(self) -> None:
+        """Put the cursor into the line, all of it selected."""
+        self.line.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.line.selectAll()
+
+    # ---------------------------------------------------------------------------------------------------------- built
+
+    def _build_tasks(self) -> None:
+        self._group = QButtonGroup(self)
+        self.tasks: dict[Task, QPushButton] = {}
+        for task, (name, does, _) in task_names().items():
+            made = button(name, "segment", checkable=True, hint=does)
+            made.setAccessibleDescription(does)
+            made.toggled.connect(lambda on: self._edited() if on else None)
+            self._group.addButton(made)
+            self.tasks[task] = made
+        self.options = button("", "flat", hint=self.tr("More about what you want"))
+        self.options.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+        self.options.setIconSize(QSize(12, 12))
+        self.options.clicked.connect(lambda: self._show_fold(not self.fold.isVisibleTo(self)))
+
+    def _build_line(self) -> None:
+        self.line = PromptLine()
+        self.line.setAccessibleName(self.tr("What you want; several with commas"))
+        self.line.textChanged.connect(self._edited)
+        self.line.returnPressed.connect(self._submit)
+        self.line.left.connect(self.left)
+        self.action = button(self.tr("Extract"), "primary")
+        self.action.setMinimumWidth(_ACTION_PX)
+        self.action.clicked.connect(self._submit)
+
+    def _build_fold(self) -> None:
+        self.negative = QLineEdit()
+        self.negative.setPlaceholderText(self.tr("what it should not sound like"))
+        self.negative.setMaxLength(MAX_PROMPT)
+        self.negative.textChanged.connect(self._edited)
+        self.like = button(self.tr("Like this selection"), checkable=True)
+        self.like.toggled.connect(self._like)
+        self.takes = QSpinBox()
+        self.takes.setRange(1, MOST_TAKES)
+        self.takes.valueChanged.connect(self._edited)
+        self.quality = QComboBox()
+        for quality in QUALITIES:
+            self.quality.addItem(_tr(words.QUALITY_NAMES[quality]), quality)
+        self.quality.currentIndexChanged.connect(self._edited)
+        self.seed = QLineEdit()
+        self.seed.setPlaceholderText(self.tr("new each time"))
+        self.seed.setValidator(QIntValidator(0, words.MAX_SEED, self))
+        self.seed.setFixedWidth(112)
+        self.seed.textChanged.connect(self._edited)
+        self.dice = IconButton("dice", self.tr("Draw a seed and keep it"))
+        self.dice.clicked.connect(lambda: self.seed.setText(str(words.drawn_seed())))
+
+    def _build_chips(self) -> None:
+        self.chips = {name: button(_tr(name), "chip", checkable=True) for name in words.CHIPS}
+        for name, chip in self.chips.items():
+            chip.setToolTip(self.tr("Adds it, or takes it out; with Ctrl it replaces the line"))
+            chip.clicked.connect(lambda _=False, name=name: self._chip(name))
+        self.note = ElidedLabel("second")
+        self.note.setAlignment(Qt.AlignmentFlag.AlignRight)
+
+    def _lay_out(self) -> None:
+        tasks = _row(4, *self.tasks.values(), None, self.options)
+        entry = _row(12, self.line, self.action)
+        entry.setStretch(0, 1)
+        self.fold = QWidget()
+        more = _row(8, *self._named(self.tr("Not"), self.negative), self.like, into=self.fold)
+        more.setStretch(1, 1)
+        for text, field in ((self.tr("Takes"), self.takes), (self.tr("Quality"), self.quality)):
+            more.addSpacing(8)
+            for widget in self._named(text, field):
+                more.addWidget(widget)
+        more.addSpacing(8)
+        for widget in (*self._named(self.tr("Seed"), self.seed), self.dice):
+            more.addWidget(widget)
+        self.fold.hide()
+        card = QFrame()
+        set_role(card, "card")
+        column = QVBoxLayout(card)
+        column.setContentsMargins(16, 12, 16, 12)
+        column.setSpacing(10)
+        column.addLayout(tasks)
+        column.addLayout(entry)
+        column.addWidget(self.fold)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(16, 8, 16, 8)
+        whole.setSpacing(8)
+        whole.addWidget(card)
+        chips = _row(8, *self.chips.values(), self.note)
+        chips.setContentsMargins(16, 0, 16, 0)
+        chips.setStretch(len(self.chips), 1)
+        whole.addLayout(chips)
+
+    def _named(self, text: str, field: QWidget) -> tuple[QWidget, QWidget]:
+        return label(text, "second", field), field
+
+    # ---------------------------------------------------------------------------------------------------------- edited
+
+    def _edited(self) -> None:
+        prompt = self.prompt()
+        if prompt != self._shown:
+            self._shown = prompt
+            self._refresh()
+            self.changed.emit(prompt)
+
+    def _like(self, on: bool) -> None:
+        prompt = replace(self.prompt(), like=self._region if on else None)
+        if prompt != self._shown:
+            self._shown = prompt
+            self._refresh()
+            self.changed.emit(prompt)
+
+    def _chip(self, name: str) -> None:
+        replaces = QApplication.keyboardModifiers() & Qt.KeyboardModifier.ControlModifier
+        self.line.setText(name if replaces else words.with_toggled(self.line.text(), name))
+        self._refresh()
+
+    def _submit(self) -> None:
+        if self.action.isEnabled():
+            self.submitted.emit(self.prompt())
+
+    def _show_fold(self, shown: bool) -> None:
+        self.fold.setVisible(shown)
+        self.options.setIcon(icon("up" if shown else "down", self._theme.second))
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """What follows from the prompt: the fold's summary, chips, what can be used."""
+        prompt = self._shown
+        extracts = prompt.task == "extract"
+        present = {each.casefold() for each in words.split_prompts(prompt.text)}
+        for name, chip in self.chips.items():
+            chip.setChecked(name.casefold() in present)
+        self.line.setPlaceholderText(self.tr("for example: {0}").format(task_names()[prompt.task][2]))
+        blocker = QSignalBlocker(self.like)
+        self.like.setChecked(prompt.like is not None)
+        del blocker
+        self.like.setEnabled(extracts and (prompt.like is not None or self._region is not None))
+        self.like.setToolTip(
+            self.tr("Look for what sounds like the selected region")
+            if self.like.isEnabled() or extracts is False
+            else self.tr("Select a region first: drag over the song")
+        )
+        self.takes.setEnabled(not extracts)
+        self.options.setText(" · ".join(self._options(prompt)))
+        self.options.setAccessibleName(self.tr("Options: {0}").format(", ".join(self._options(prompt))))
+
+    def _options(self, prompt: Prompt) -> list[str]:
+        """The fold in a few words."""
+        found = []
+        if prompt.negative:
+            short = prompt.negative if len(prompt.negative) < 24 else prompt.negative[:22] + "…"
+            found.append(self.tr("not {0}").format(short))
+        if prompt.task == "extract" and prompt.like:
+            found.append(self.tr("like a selection"))
+        if prompt.task != "extract":
+            found.append(self.tr("1 take") if prompt.takes == 1 else self.tr("{0} takes").format(prompt.takes))
+        found.append(_tr(words.QUALITY_NAMES[prompt.quality]).lower())
+        if prompt.seed is not None:
+            found.append(self.tr("seed {0}").format(prompt.seed))
+        return found
+
+
+def _row(gap: int, *widgets: QWidget | None, into: QWidget | None = None) -> QHBoxLayout:
+    """Widgets side by side; None stretches."""
+    row = QHBoxLayout(into) if into else QHBoxLayout()
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(gap)
+    for widget in widgets:
+        row.addStretch() if widget is None else row.addWidget(widget)
+    return row

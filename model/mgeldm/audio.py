@@ -1,4 +1,5 @@
-"""Audio files: any common format in, at any rate, read in blocks from any sample; wav and flac out, never half-written.
+"""Audio files: any common format in, at any rate, read in blocks from any sample; wav, flac, mp3 and ogg out, never
+half-written.
 
 Sample 0 of a reader is the first sample of the music: the decoders drop the encoder's delay where the file states it
 (mp3, opus, ogg, m4a, mp4, mkv) and this module drops it for bare AAC, which cannot state it.
@@ -33,6 +34,7 @@ RATES_HZ = (1_000, 768_000)
 EXACT_SEEK = {"PCM", "FLAC", "FLOAT", "DOUBLE", "ALAC", "ULAW"}  # others need a run-up before the wanted sample
 RUN_UP_S = 1.0  # covers the mp3 bit reservoir, the overlap of vorbis and the 80 ms of opus
 FORMATS = {"wav32": ".wav", "wav24": ".wav", "wav16": ".wav", "flac": ".flac"}
+LOSSY = {"mp3": ".mp3", "ogg": ".ogg"}
 BITS = {"wav24": 24, "wav16": 16, "flac": 24}
 RIFF_LIMIT_BYTES = 2**32 - 2**16
 
@@ -358,15 +360,19 @@ class Writer:
         path: Where the file goes; one that exists is replaced.
         rate_hz: Sample rate.
         channels: Number of channels.
-        format: "wav32" (float), "wav24", "wav16" or "flac" (24 bit).
+        format: "wav32" (float), "wav24", "wav16", "flac" (24 bit), or with losses "mp3", "ogg".
+        chunk: A whole RIFF chunk to stand before the samples of a wav file; of even length.
 
     Raises:
-        OutputError: If the folder is missing or not writable, the name too long, or the disk full.
+        OutputError: If the folder is missing or not writable, the name too long, the disk full, or the format cannot
+            hold so many channels or that rate.
     """
 
-    def __init__(self, path: str | Path, rate_hz: int, channels: int, format: str = "wav32") -> None:
-        if format not in FORMATS:
-            raise OutputError(f"The format {format!r} cannot be written; choose one of {', '.join(FORMATS)}.")
+    def __init__(
+        self, path: str | Path, rate_hz: int, channels: int, format: str = "wav32", chunk: bytes = b""
+    ) -> None:
+        if format not in FORMATS | LOSSY:
+            raise OutputError(f"The format {format!r} cannot be written; choose one of {', '.join(FORMATS | LOSSY)}.")
         self.path, self.format, self.channels = Path(path), format, channels
         self._aside = self.path.with_name(f".{secrets.token_hex(6)}.part")
         with writing(self.path, self._aside):
@@ -374,7 +380,11 @@ class Writer:
                 raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
             if self.path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-            self._sink = (_FlacSink if format == "flac" else _WavSink)(self._aside, rate_hz, channels, BITS.get(format))
+            self._sink: _WavSink | _EncodedSink = (
+                _EncodedSink(self._aside, rate_hz, channels, format)
+                if format in _ENCODED
+                else _WavSink(self._aside, rate_hz, channels, BITS.get(format), chunk)
+            )
 
     def write(self, samples: npt.NDArray[Any]) -> None:
         """Append samples [channels, n]: floats of full scale 1 or, for integer formats, whole steps as integers.
@@ -448,14 +458,17 @@ def _failure(path: Path, error: OSError | RuntimeError) -> str:
 class _WavSink:
     """wav of 16 or 24 bit or, with `bits` None, of 32-bit floats; becomes RF64 (EBU Tech 3306) beyond 4 GB."""
 
-    def __init__(self, path: Path, rate_hz: int, channels: int, bits: int | None) -> None:
-        self._rate_hz, self._channels, self._bits = rate_hz, channels, bits
+    def __init__(self, path: Path, rate_hz: int, channels: int, bits: int | None, chunk: bytes = b"") -> None:
+        self._rate_hz, self._channels, self._bits, self._chunk = rate_hz, channels, bits, chunk
         self._bytes = 0
         self._file = open(path, "wb")  # noqa: SIM115 - closed by close()
         self._file.write(self._header())
 
     def _header(self) -> bytes:
-        """The 116 bytes before the samples; a JUNK chunk keeps room for the 64-bit sizes that RF64 needs."""
+        """The 116 bytes before the samples; a JUNK chunk keeps room for the 64-bit sizes that RF64 needs.
+
+        A chunk of the caller's adds to them.
+        """
         width = (self._bits or 32) // 8
         frame = width * self._channels
         frames = self._bytes // frame
@@ -464,7 +477,7 @@ class _WavSink:
         guid = struct.pack("<H", tag) + bytes.fromhex("000000001000800000aa00389b71")
         speakers = {1: 4, 2: 3}.get(self._channels, 0)  # centre; left and right; unassigned
         format += struct.pack("<HHI", 22, 8 * width, speakers) + guid
-        riff = 4 + 36 + 8 + len(format) + 12 + 8 + self._bytes + self._bytes % 2
+        riff = 4 + 36 + 8 + len(format) + 12 + len(self._chunk) + 8 + self._bytes + self._bytes % 2
         large = riff > RIFF_LIMIT_BYTES
         cap = 0xFFFFFFFF
         sizes = struct.pack("<QQQI", riff, self._bytes, frames, 0) if large else bytes(28)
@@ -474,6 +487,7 @@ class _WavSink:
                 struct.pack("<4sI", b"ds64" if large else b"JUNK", len(sizes)) + sizes,
                 struct.pack("<4sI", b"fmt ", len(format)) + format,
                 struct.pack("<4sII", b"fact", 4, min(frames, cap)),
+                self._chunk,
                 struct.pack("<4sI", b"data", cap if large else self._bytes),
             ]
         )
@@ -500,19 +514,35 @@ class _WavSink:
             self._file.close()
 
 
-class _FlacSink:
-    """flac of 24 bit."""
+_ENCODED: dict[str, dict[str, Any]] = {
+    "flac": {"format": "FLAC", "subtype": "PCM_24"},
+    "mp3": {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "VARIABLE", "compression_level": 0.1},
+    "ogg": {"format": "OGG", "subtype": "VORBIS", "compression_level": 0.2},
+}
 
-    def __init__(self, path: Path, rate_hz: int, channels: int, bits: int | None) -> None:
+
+class _EncodedSink:
+    """What libsndfile encodes: flac of 24 bit, mp3, and Vorbis in ogg."""
+
+    def __init__(self, path: Path, rate_hz: int, channels: int, format: str) -> None:
         import soundfile
 
         path.touch()  # a plain OSError says why a folder cannot be written to; libsndfile would not
-        self._file = soundfile.SoundFile(os.fspath(path), "w", rate_hz, channels, f"PCM_{bits}", format="FLAC")
-        self._shift = 32 - (bits or 24)
+        try:
+            self._file = soundfile.SoundFile(os.fspath(path), "w", rate_hz, channels, **_ENCODED[format])
+        except soundfile.LibsndfileError as error:
+            path.unlink()
+            raise OutputError(
+                f"{format} cannot hold {channels} channels at {rate_hz} Hz; choose flac or wav instead."
+            ) from error
+        self._bits = BITS.get(format)
 
     def write(self, samples: npt.NDArray[Any]) -> None:
+        interleaved = np.ascontiguousarray(samples.T)  # [samples, channels]
+        if self._bits:
+            interleaved = interleaved.astype(np.int32) << (32 - self._bits)
         with self._no_room():
-            self._file.write(np.ascontiguousarray(samples.T.astype(np.int32) << self._shift))
+            self._file.write(interleaved)
 
     def close(self) -> None:
         with self._no_room():

@@ -11,7 +11,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mgeldm import audio
-from mgeldm.errors import OutputError
+from mgeldm.errors import AudioError, OutputError
 
 NOISE = np.random.default_rng(0).uniform(-1, 1, (2, 5000)).astype(np.float32)
 
@@ -114,7 +114,7 @@ FULL_DISK = """
 import resource, sys
 import numpy as np
 from mgeldm import audio
-from mgeldm.errors import OutputError
+from mgeldm.errors import AudioError, OutputError
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))  # beyond it every write fails, as on a full disk
 noise = np.random.default_rng(0).uniform(-1, 1, (2, 50_000)).astype(np.float32)
 try:
@@ -137,8 +137,44 @@ if sys.platform != "win32":  # Windows has no limit on a file's size to stand in
 
 
 def test_an_unknown_format(tmp_path):
-    with pytest.raises(OutputError, match="wav32, wav24, wav16, flac"):
-        audio.write(tmp_path / "a.ogg", audio.AudioClip(NOISE, 44_100), "ogg")
+    with pytest.raises(OutputError, match="wav32, wav24, wav16, flac, mp3, ogg"):
+        audio.write(tmp_path / "a.wma", audio.AudioClip(NOISE, 44_100), "wma")
+
+
+@pytest.mark.parametrize("format", audio.LOSSY)
+def test_lossy_formats_keep_length_place_and_most_of_the_sound(tmp_path, format):
+    place = np.arange(60_000) / 44_100
+    tone = np.where(place > 0.5, np.sin(2 * np.pi * 440 * place) / 2, 0).astype(np.float32)
+    clip = audio.AudioClip(np.stack([tone, -tone]), 44_100)
+    audio.write(tmp_path / f"a{audio.LOSSY[format]}", clip, format)
+    back = audio.read(tmp_path / f"a{audio.LOSSY[format]}")
+    assert (back.rate_hz, back.samples.shape) == (44_100, clip.samples.shape)
+    error = np.square(back.samples - clip.samples).mean() / np.square(clip.samples).mean()
+    assert 10 * np.log10(error) < -30
+    assert listing(tmp_path) == [f"a{audio.LOSSY[format]}"]
+
+
+def test_mp3_says_what_it_cannot_hold(tmp_path):
+    for clip in (audio.AudioClip(NOISE, 96_000), audio.AudioClip(np.resize(NOISE, (6, 5000)), 44_100)):
+        with pytest.raises(OutputError, match=r"mp3 cannot hold .* choose flac or wav"):
+            audio.write(tmp_path / "a.mp3", clip, "mp3")
+    assert listing(tmp_path) == []
+
+
+@pytest.mark.parametrize("format", ["wav16", "wav24", "wav32"])
+@pytest.mark.parametrize("limit", [audio.RIFF_LIMIT_BYTES, 10_000])
+def test_a_chunk_of_ones_own_stands_before_the_samples(tmp_path, monkeypatch, format, limit):
+    monkeypatch.setattr(audio, "RIFF_LIMIT_BYTES", limit)
+    path = tmp_path / "a.wav"
+    with audio.Writer(path, 44_100, 2, format, b"note" + (6).to_bytes(4, "little") + b"hello!") as writer:
+        writer.write(NOISE)
+    data = path.read_bytes()
+    assert data.index(b"note\x06\0\0\0hello!") == 108 and data[122:126] == b"data"
+    if data[:4] == b"RIFF":
+        assert int.from_bytes(data[4:8], "little") == len(data) - 8
+    np.testing.assert_allclose(audio.read(path).samples, NOISE, rtol=0, atol=2**-15)
+    with pytest.raises(AudioError, match="not a 32-bit float wav file of this program"):
+        audio.map_wav(path)  # which maps only what `create_wav` and a plain `Writer` wrote
 
 
 def test_names_with_emoji_and_250_characters(tmp_path):

@@ -8,6 +8,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from mgeldm.audio import map_wav
 from mgeldm.errors import AudioError, OutputError
+
 from mgeldm_app.core.clips import ClipStore
 from mgeldm_app.core.project import Audio
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mgeldm.errors import OutputError
+
 from mgeldm_app.core.settings import (
     MOST_PROMPTS,
     MOST_RECENT,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 from mgeldm.audio import map_wav
+
 from mgeldm_app.core import storage
 from mgeldm_app.core.errors import StorageError
 from mgeldm_app.core.project import Lane, Made, Part, Project, Prompt, SongFile, Span, Take, Tempo
@@ -115,7 +116,7 @@ def test_nothing_readable_says_so_and_leaves_the_project_unlocked(folder):
     for path in storage._states(folder.folder):
         path.write_bytes(b"\0" * 100)
     for _ in range(2):
-        with pytest.raises(StorageError, match="bring project.json back from a backup"):
+        with pytest.raises(StorageError, match=r"bring project\.json back from a backup"):
             ProjectFolder.open(folder.folder)
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+
 from mgeldm_app.core.storage import ProjectFolder
 
 # One interpreter that forks a worker for each round: a new one each would spend the test's time on imports.

@@ -86,8 +86,9 @@ def _reached(widget: QWidget, reached: list[QWidget]) -> bool:
         return True
     group = widget.group() if isinstance(widget, QAbstractButton) else None
     siblings = group.buttons() if group is not None and group.exclusive() else []
-    if isinstance(widget, QAbstractButton) and widget.autoExclusive() and group is None:
-        siblings = [x for x in widget.parentWidget().findChildren(QAbstractButton) if x.autoExclusive()]
+    parent = widget.parentWidget()
+    if isinstance(widget, QAbstractButton) and widget.autoExclusive() and group is None and parent is not None:
+        siblings = [button for button in parent.findChildren(QAbstractButton) if button.autoExclusive()]
     return any(button in reached for button in siblings)
 
 

@@ -59,7 +59,8 @@ class IconButton(QToolButton):
         self, name: str, label: str, role: str = "flat", size: tuple[int, int] = (26, 26), icon_px: int = 16
     ) -> None:
         super().__init__()
-        self._name, self._theme = name, None
+        self._name = name
+        self._theme: Theme | None = None
         self.setFixedSize(*size)
         self.setIconSize(QSize(icon_px, icon_px))
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -80,9 +81,10 @@ class IconButton(QToolButton):
 
     def set_theme(self, theme: Theme) -> None:
         """Take other colours."""
-        self._theme: Theme | None = theme
-        calm = theme.second if self.property("role") == "flat" else theme.text
-        on = theme.text if self.property("role") == "flat" else theme.on_accent
+        self._theme = theme
+        calm, on = {"flat": (theme.second, theme.text), "play": (theme.on_accent, theme.on_accent)}.get(
+            self.property("role"), (theme.text, theme.on_accent)
+        )
         self.setIcon(icon(self._name, calm, theme.third, on))
 
 

@@ -1,9 +1,10 @@
 """Colours, type and one stylesheet, made from the tokens of a theme: dark and light play the same roles.
 
 Widgets say what they are by a role (`set_role(label, "second")`), never by a colour; those that paint themselves take a
-`Theme` through `set_theme`. Roles of frames and windows: `window`, `panel`, `card`, `line`; of labels: `title`,
-`heading`, `strong`, `second`, `small`, `tiny`, `good`, `warn`, `bad`; of buttons: `primary`, `flat`, `chip`, `tool`,
-`segment`, `badge`, `choice`, `danger`; of fields: `prompt`, `cell`, `search`; of lists: `box`.
+`Theme` through `set_theme`. Roles of frames and windows: `window`, `panel`, `card`, `switch`, `line`; of labels:
+`title`, `heading`, `time`, `strong`, `second`, `small`, `tiny`, `good`, `warn`, `bad`; of buttons: `primary`, `flat`,
+`chip`, `tool`, `play`, `segment`, `badge`, `notice`, `choice`, `danger`; of fields: `prompt`, `cell`, `search`; of
+lists: `box`.
 """
 
 from __future__ import annotations
@@ -161,6 +162,7 @@ def base_font() -> QFont:
     system = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont).families()
     font = QFont([*families, *system, "DejaVu Sans"])
     font.setPixelSize(TEXT_PX)
+    font.setFeature(QFont.Tag("tnum"), 1)  # digits of one width: running times stand still
     return font
 
 
@@ -218,6 +220,7 @@ QToolTip { background: $raised; color: $text; border: 1px solid $edge; padding: 
 
 QLabel { background: transparent; color: $text; }
 QLabel[role="title"] { font-size: 15px; font-weight: 600; }
+QLabel[role="time"] { font-size: 15px; font-weight: 600; }
 QLabel[role="heading"] { font-size: 13px; font-weight: 600; }
 QLabel[role="strong"] { font-weight: 600; }
 QLabel[role="second"] { color: $second; }
@@ -266,12 +269,24 @@ QPushButton[role="chip"]:hover { background: $raised; color: $text; border-color
 QPushButton[role="chip"]:checked { background: $accent_soft; color: $text; border-color: $accent; }
 QPushButton[role="chip"]:focus { border-color: $accent; color: $text; }
 QPushButton[role="chip"]:disabled { color: $third; background: transparent; border-color: $line; }
-QPushButton[role="segment"] { color: $second; padding: 4px 10px; }
+QPushButton[role="segment"] { color: $second; padding: 3px 10px; }
 QPushButton[role="segment"]:hover { color: $text; }
 QPushButton[role="segment"]:checked { color: $on_accent; }
 QPushButton[role="segment"]:disabled { color: $third; }
 QPushButton[role="tool"], QToolButton[role="tool"] { padding: 0; border-radius: 8px; }
-QPushButton[role="badge"] { border-radius: 14px; color: $second; padding: 4px 12px; }
+QToolButton[role="play"] { background: $accent; border-radius: 8px; padding: 0; }
+QToolButton[role="play"]:hover { background: $accent_hover; }
+QToolButton[role="play"]:pressed { background: $accent_pressed; }
+QToolButton[role="play"]:focus { border-color: $text; }
+QToolButton[role="play"]:disabled { background: $dead; }
+QFrame[role="switch"] { background: $raised; border-radius: 6px; }
+QPushButton[role="notice"] {
+  background: transparent; color: $warn; font-size: 10px; padding: 0; border-radius: 3px; min-height: 12px;
+  text-align: left;
+}
+QPushButton[role="notice"]:hover { color: $text; }
+QPushButton[role="notice"]:focus { border-color: $accent; }
+QPushButton[role="badge"] { border-radius: 14px; color: $second; padding: 4px 14px 4px 28px; }
 QPushButton[role="badge"]:hover { color: $text; }
 QPushButton[role="choice"] { text-align: left; padding: 8px 12px; }
 
@@ -289,7 +304,7 @@ QLineEdit[role="prompt"]:focus { border: 1px solid $accent; }
 QLineEdit[role="cell"] { background: $raised; border: 1px solid transparent; font-weight: 600; padding: 2px 6px; }
 QLineEdit[role="cell"]:hover { background: $hover; }
 QLineEdit[role="cell"]:focus { border-color: $accent; background: $background; }
-QLineEdit[role="cell"]:disabled { color: $third; }
+QLineEdit[role="cell"]:disabled { color: $third; background: $dead; }
 QLineEdit[role="search"] { border: none; border-radius: 0; background: transparent; font-size: 15px; padding: 8px; }
 
 QComboBox { padding-right: 24px; }

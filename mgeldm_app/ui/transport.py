@@ -1,0 +1,350 @@
+"""The top bar: the song, its tempo, playing, what is heard and how loud, and the machine that works."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from PySide6.QtCore import QLocale, QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QDoubleValidator, QFocusEvent, QKeyEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QCompleter,
+    QFrame,
+    QHBoxLayout,
+    QLineEdit,
+    QMenu,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..core.project import Tempo
+from ..core.text import KEYS, level_text, parse_key
+from ..core.timeline import BPM
+from . import a11y
+from .meter import Meter
+from .parts import ElidedLabel, IconButton, button, label
+from .theme import DARK, Theme, set_role
+
+NULL_DB = -120.0  # below, song and stems are the same to the ear and to any file
+METRES = (2, 3, 4, 5, 6, 7)
+_HEIGHT = 52
+Mood = Literal["good", "warn", "bad", "off"]
+
+
+class Badge(QPushButton):
+    """A pill with a dot that says how something is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._mood: Mood = "off"
+        self._theme = DARK
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        set_role(self, "badge")
+
+    def show_state(self, text: str, hint: str, mood: Mood) -> None:
+        """Say it."""
+        self._mood = mood
+        self.setText(text.replace("&", "&&"))
+        self.setToolTip(hint)
+        self.setAccessibleName(text)
+        self.setAccessibleDescription(hint)
+        self.update()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take other colours."""
+        self._theme = theme
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The button, then the dot."""
+        super().paintEvent(event)
+        colours = {"good": self._theme.good, "warn": self._theme.warn, "bad": self._theme.bad, "off": self._theme.third}
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(colours[self._mood]))
+        painter.drawEllipse(QRectF(13, self.height() / 2 - 4, 8, 8))
+
+
+class _Cell(QLineEdit):
+    """A small field in the bar: Enter or leaving it says what was typed, Escape takes it back."""
+
+    entered = Signal(str)
+
+    def __init__(self, name: str, width: int) -> None:
+        super().__init__()
+        self._shown = ""
+        self.setFixedSize(width, 26)
+        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        a11y.describe(self, name)
+        set_role(self, "cell")
+        self.editingFinished.connect(self._done)
+
+    def show_text(self, text: str) -> None:
+        """What it says when nobody types in it."""
+        self._shown = text
+        if not self.hasFocus():
+            self.setText(text)
+
+    def take_back(self) -> None:
+        """Forget what was typed."""
+        self.setText(self._shown)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Escape takes back; Enter leaves."""
+        if event.key() == Qt.Key.Key_Escape:
+            self.take_back()
+            self.clearFocus()
+            return
+        super().keyPressEvent(event)
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.hasAcceptableInput():
+            self.clearFocus()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        """What cannot be used goes."""
+        super().focusOutEvent(event)
+        if not self.hasAcceptableInput():
+            self.take_back()
+
+    def _done(self) -> None:
+        if self.text() != self._shown:
+            self.entered.emit(self.text())
+
+
+class Transport(QFrame):
+    """Shows what it is told and says what was pressed; decides nothing.
+
+    Signals:
+        start_clicked, play_clicked: To the start; play or pause.
+        loop_toggled, click_toggled: Now on or off.
+        listen_chosen: "song" or "stems".
+        tempo_entered: Beats a minute, within `timeline.BPM`.
+        tap_clicked: One beat was tapped.
+        key_entered: One of `text.KEYS`, or "" for none.
+        metre_chosen: Beats in a bar.
+        device_clicked, output_clicked: The badge; the notice about the sound card.
+    """
+
+    start_clicked = Signal()
+    play_clicked = Signal()
+    loop_toggled = Signal(bool)
+    click_toggled = Signal(bool)
+    listen_chosen = Signal(str)
+    tempo_entered = Signal(float)
+    tap_clicked = Signal()
+    key_entered = Signal(str)
+    metre_chosen = Signal(int)
+    device_clicked = Signal()
+    output_clicked = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        set_role(self, "panel")
+        self.setFixedHeight(_HEIGHT)
+        self._playing = False
+        self._build_song()
+        self._build_buttons()
+        self._build_heard()
+        self._lay_out()
+        self.set_song("", "")
+        self.set_tempo(Tempo())
+        self.set_position("00:00.000", "")
+        self.set_null(None)
+        self.set_device(self.tr("Starting"), "", "off")
+        self.set_output_notice("")
+        self.set_theme(DARK)
+
+    # ---------------------------------------------------------------------------------------------------------- shown
+
+    def set_song(self, name: str, facts: str) -> None:
+        """Its name and what is known of it; without one the bar is out of use."""
+        self.name.setText(name or self.tr("No song"))
+        self.facts.setText(facts)
+        self.facts.setVisible(bool(facts))
+        for widget in self._of_a_song:
+            widget.setEnabled(bool(name))
+
+    def set_tempo(self, tempo: Tempo) -> None:
+        """The grid; an unknown tempo and key show as dashes."""
+        known = tempo.source != "none"
+        self.tempo.show_text(f"{tempo.bpm:.1f}" if known else "–")
+        said = {"found": self.tr("found by listening"), "given": self.tr("given by you"), "none": self.tr("unknown")}
+        self.tempo.setToolTip(self.tr("Beats a minute, {0}: type or tap to correct").format(said[tempo.source]))
+        self.key.show_text(tempo.key or "–")
+        self.metre.setText(f"{tempo.beats_per_bar}/4")
+        self.metre.setAccessibleName(self.tr("Metre: {0} beats in a bar").format(tempo.beats_per_bar))
+
+    def set_playing(self, playing: bool) -> None:
+        """Whether it plays now."""
+        self._playing = playing
+        self.play.set_icon("pause" if playing else "play")
+        self.play.set_label(self.tr("Pause (Space)") if playing else self.tr("Play (Space)"))
+
+    def set_looping(self, looping: bool) -> None:
+        """Whether the region is looped."""
+        self.loop.setChecked(looping)
+
+    def set_click(self, on: bool) -> None:
+        """Whether the click sounds."""
+        self.click.setChecked(on)
+
+    def set_listening(self, what: Literal["song", "stems"]) -> None:
+        """What is heard."""
+        (self.song if what == "song" else self.stems).setChecked(True)
+
+    def set_position(self, time: str, place: str) -> None:
+        """"01:12.480" and "bar 33 . 2"."""
+        self.time.setText(time)
+        self.place.setText(place)
+        self.place.setVisible(bool(place))
+
+    def set_null(self, level_db: float | None) -> None:
+        """The song minus stems and rest; None while nothing can be compared."""
+        if level_db is None:
+            text, role, means = "–", "second", self.tr("nothing is playing")
+        elif level_db < NULL_DB:
+            text, role, means = level_text(-math.inf), "good", self.tr("stems and rest add up to the song")
+        else:
+            text, role, means = level_text(level_db), "warn", self.tr("stems and rest differ from the song")
+        if text != self.null.text():
+            self.null.setText(text)
+            set_role(self.null, role)
+            self.null.setToolTip(self.tr("Null: the song minus stems and rest, before faders; {0}").format(means))
+
+    def set_levels(self, left: float, right: float) -> None:
+        """Linear peaks of both channels since the last call."""
+        self.meter.set_levels(left, right)
+
+    def set_device(self, text: str, hint: str, mood: Mood = "good") -> None:
+        """Who computes and how fast ("CPU · 7.4× live"); the model and more in the hint."""
+        self.device.show_state(text, hint, mood)
+
+    def set_output_notice(self, text: str, hint: str = "") -> None:
+        """What is wrong with the sound card ("No sound card: silent clock"); "" hides it."""
+        self.notice.setText(text)
+        self.notice.setToolTip(hint or text)
+        self.notice.setAccessibleName(text)
+        self.notice.setVisible(bool(text))
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take other colours."""
+        for widget in (self.start, self.play, self.loop, self.click, self.meter, self.device):
+            widget.set_theme(theme)
+
+    # ---------------------------------------------------------------------------------------------------------- built
+
+    def _build_song(self) -> None:
+        self.name = ElidedLabel("title", Qt.TextElideMode.ElideMiddle)
+        self.facts = ElidedLabel("small")
+        self.tempo = _Cell(self.tr("Tempo in beats a minute"), 56)
+        limits = QDoubleValidator(*BPM, 2, self)
+        limits.setNotation(QDoubleValidator.Notation.StandardNotation)
+        limits.setLocale(QLocale.c())
+        self.tempo.setValidator(limits)
+        self.tempo.entered.connect(lambda text: self.tempo_entered.emit(float(text)))
+        self.tap = button(self.tr("Tap"), hint=self.tr("Tap the beat three times or more (T)"))
+        self.tap.setFixedSize(40, 26)
+        set_role(self.tap, "tool")
+        self.tap.setAccessibleName(self.tr("Tap the tempo"))
+        self.tap.pressed.connect(self.tap_clicked)
+        self.key = _Cell(self.tr("Key"), 76)
+        completer = QCompleter(list(KEYS), self.key)
+        completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        self.key.setCompleter(completer)
+        self.key.entered.connect(self._key_typed)
+        self.metre = button("4/4", hint=self.tr("Beats in a bar"))
+        self.metre.setFixedSize(44, 26)
+        set_role(self.metre, "tool")
+        menu = QMenu(self.metre)
+        for beats in METRES:
+            menu.addAction(f"{beats}/4", lambda beats=beats: self.metre_chosen.emit(beats))
+        self.metre.setMenu(menu)
+
+    def _build_buttons(self) -> None:
+        self.start = IconButton("start", self.tr("To the start (Home)"), "tool", (36, 30))
+        self.play = IconButton("play", self.tr("Play (Space)"), "play", (40, 30), 18)
+        self.loop = IconButton("loop", self.tr("Loop the region (L)"), "tool", (36, 30))
+        self.click = IconButton("click", self.tr("Click on every beat (K)"), "tool", (36, 30))
+        for toggle, signal in ((self.loop, self.loop_toggled), (self.click, self.click_toggled)):
+            toggle.setCheckable(True)
+            toggle.clicked.connect(signal)
+        self.start.clicked.connect(self.start_clicked)
+        self.play.clicked.connect(self.play_clicked)
+        self.time = label("", "time")
+        self.place = label("", "small")
+        self.time.setMinimumWidth(self.time.fontMetrics().horizontalAdvance("00:00.000") + 36)
+
+    def _build_heard(self) -> None:
+        self.song = button(self.tr("Song"), "segment", True, self.tr("Hear the original; hold O to compare"))
+        self.stems = button(self.tr("Stems"), "segment", True, self.tr("Hear stems, added parts and the rest"))
+        self.stems.setChecked(True)
+        self._group = QButtonGroup(self)
+        for made, what in ((self.song, "song"), (self.stems, "stems")):
+            made.setFixedSize(60, 26)
+            made.clicked.connect(lambda _=False, what=what: self.listen_chosen.emit(what))
+            self._group.addButton(made)
+        self.null = label("", "second")
+        self.null.setAccessibleName(self.tr("Null"))
+        self.meter = Meter()
+        self.notice = button("", "notice")
+        self.notice.clicked.connect(self.output_clicked)
+        self.device = Badge()
+        self.device.clicked.connect(self.device_clicked)
+
+    def _lay_out(self) -> None:
+        self._of_a_song = (
+            self.tempo, self.tap, self.key, self.metre, self.start, self.play, self.loop, self.click, self.song,
+            self.stems,
+        )  # fmt: skip
+        switch = QFrame()
+        set_role(switch, "switch")
+        switch.setFixedHeight(26)
+        pair = QHBoxLayout(switch)
+        pair.setContentsMargins(0, 0, 0, 0)
+        pair.setSpacing(0)
+        pair.addWidget(self.song)
+        pair.addWidget(self.stems)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(20, 0, 16, 0)
+        row.setSpacing(4)
+        row.addWidget(_stacked(self.name, self.facts), 3)
+        row.addSpacing(12)
+        for cell in (self.tempo, self.tap, self.key, self.metre):
+            row.addWidget(cell)
+        row.addSpacing(16)
+        for control in (self.start, self.play, self.loop, self.click):
+            row.addWidget(control)
+        row.addSpacing(16)
+        row.addWidget(_stacked(self.time, self.place))
+        row.addWidget(switch)
+        row.addSpacing(16)
+        row.addWidget(_stacked(label(self.tr("null"), "tiny"), self.null, width=64))
+        meter = _stacked(self.meter, self.notice, gap=5)
+        meter.setMaximumWidth(190)
+        row.addWidget(meter, 2)
+        row.addSpacing(12)
+        row.addWidget(self.device)
+
+    def _key_typed(self, text: str) -> None:
+        key = parse_key(text.replace("–", ""))
+        if key is None:
+            self.key.take_back()
+        else:
+            self.key_entered.emit(key)
+
+
+def _stacked(*widgets: QWidget, gap: int = 1, width: int = 0) -> QWidget:
+    """Widgets over each other, in the middle of the bar's height."""
+    made = QWidget()
+    column = QVBoxLayout(made)
+    column.setContentsMargins(0, 0, 0, 0)
+    column.setSpacing(gap)
+    column.addStretch()
+    for widget in widgets:
+        column.addWidget(widget)
+    column.addStretch()
+    if width:
+        made.setFixedWidth(width)
+    return made

@@ -1,10 +1,10 @@
 """Colours, type and one stylesheet, made from the tokens of a theme: dark and light play the same roles.
 
 Widgets say what they are by a role (`set_role(label, "second")`), never by a colour; those that paint themselves take a
-`Theme` through `set_theme`. Roles of frames and windows: `window`, `panel`, `card`, `switch`, `line`; of labels:
-`title`, `heading`, `time`, `strong`, `second`, `small`, `tiny`, `good`, `warn`, `bad`; of buttons: `primary`, `flat`,
-`chip`, `tool`, `play`, `segment`, `badge`, `notice`, `choice`, `danger`; of fields: `prompt`, `cell`, `search`; of
-lists: `box`.
+`Theme` through `set_theme`. Roles of frames and windows: `window`, `panel`, `card`, `popup`, `switch`, `line`;
+of labels: `title`, `heading`, `time`, `strong`, `second`, `small`, `tiny`, `good`, `warn`, `bad`; of buttons:
+`primary`, `flat`, `chip`, `tool`, `play`, `segment`, `badge`, `notice`, `choice`, `danger`; of fields: `prompt`,
+`cell`, `search`; of lists: `box`.
 """
 
 from __future__ import annotations
@@ -215,6 +215,7 @@ QWidget { font-size: 12px; }
 QMainWindow, QWidget[role="window"] { background: $background; }
 QDialog, QMenu, QFrame[role="panel"] { background: $panel; }
 QFrame[role="card"] { background: $panel; border: 1px solid $line; border-radius: 12px; }
+QFrame[role="popup"] { background: $panel; border: 1px solid $edge; }
 QFrame[role="line"] { background: $line; border: none; max-height: 1px; min-height: 1px; }
 QToolTip { background: $raised; color: $text; border: 1px solid $edge; padding: 4px 6px; }
 

@@ -27,6 +27,10 @@ FAMILY_RANGES = (
 )
 
 
+SOUNDFONTS = {"fluidr3": ("FluidR3_GM.sf2", "MIT"), "timgm": ("TimGM6mb.sf2", "GPL-2")}
+"""Banks that `main` builds: file of the soundfont, licence."""
+
+
 @dataclass
 class Bank:
     """Notes of a soundfont: `notes` int16 [n, samples] at `rate_hz`, `hits` int16 [m, samples], full scale 32768."""
@@ -63,6 +67,12 @@ def load_bank(path: str | Path) -> Bank:
     """The bank that `build_bank` stored at `path`."""
     with np.load(path) as data:
         return Bank(Path(path).stem, *(data[k] for k in ("notes", "programs", "pitches", "hits", "kits", "keys")))
+
+
+def bank_licence(path: str | Path) -> str:
+    """Under which licence a bank's sounds are; empty where nobody said."""
+    with np.load(path) as data:
+        return str(data["licence"]) if "licence" in data else SOUNDFONTS.get(Path(path).stem, ("", ""))[1]
 
 
 def build_bank(soundfont: str | Path, path: str | Path, programs=PROGRAMS, kits=KITS, keys=DRUM_KEYS) -> Bank:
@@ -141,7 +151,7 @@ def _render_job(soundfont: Path, channel: int, program: int, pitches: list[int],
 
 def main() -> None:
     """Build the training bank (FluidR3) and the held-out one (TimGM6mb) under cache/bank."""
-    for name, file in (("fluidr3", "FluidR3_GM.sf2"), ("timgm", "TimGM6mb.sf2")):
+    for name, (file, _) in SOUNDFONTS.items():
         bank = build_bank(Path("/usr/share/sounds/sf2") / file, Path("cache/bank") / f"{name}.npz")
         print(name, bank.notes.shape, bank.hits.shape, flush=True)
 

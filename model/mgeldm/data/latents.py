@@ -23,6 +23,7 @@ from ..conditioning import Conditioner
 from ..config import EMBEDDED, ModelConfig, SpectralConfig
 from ..errors import InputError
 from ..nn.spectral import MIXTURE_RMS, SpectralAutoencoder
+from .manifest import Facts
 from .songs import Song, Stem
 from .triplets import AUDIBLE, Shares, draw, segment, sources
 
@@ -149,12 +150,13 @@ class WaveformEncoder:
     ) -> tuple[Triplets, np.ndarray]:
         """Triplets of `windows` segments (fewer where the drawn source is silent) and embeddings [items, tracks, d]."""
         size = round(self.config.window_samples * song.rate_hz / self.config.rate_hz)
+        device = next(self.autoencoder.parameters()).device
         drawn = [draw(song, size, rng, vocabulary, self.shares) for _ in range(windows)]
         items, embeddings = [], []
         for triplet in filter(None, drawn):
             sounds = np.stack([triplet.mixture, triplet.submixture, triplet.source]).mean(1)  # [tracks, samples]
-            heard = torch.from_numpy(resample(sounds, song.rate_hz, self.config.rate_hz))
-            latents = self.autoencoder.encode(heard[:, None, : self.config.window_samples]).half().numpy()
+            heard = torch.from_numpy(resample(sounds, song.rate_hz, self.config.rate_hz)).to(device)
+            latents = self.autoencoder.encode(heard[:, None, : self.config.window_samples]).half().cpu().numpy()
             texts = ("|".join(x) for x in (triplet.captions, triplet.others, triplet.parts))
             items.append((*latents, triplet.label, *texts))
             at_48k = torch.from_numpy(resample(sounds, song.rate_hz, _CONDITIONER_HZ))
@@ -167,11 +169,18 @@ def _stack(items: list[tuple[Any, ...]]) -> Triplets:
     return Triplets(*(np.array(column) for column in columns))
 
 
-def save(path: Path, triplets: list[Triplets]) -> None:
-    """Write one shard aside, then rename it."""
-    parts = {f.name: np.concatenate([getattr(t, f.name) for t in triplets if len(t)]) for f in fields(Triplets)}
+def save(path: Path, triplets: Sequence[Triplets], facts: Facts | None = None) -> None:
+    """Write one shard, with where it comes from, aside; then rename it.
+
+    Raises:
+        InputError: Nothing sounds in what was to be encoded.
+    """
+    triplets = [part for part in triplets if len(part)]
+    if not triplets:
+        raise InputError(f"{path.name} is not written: no window of its songs sounds, or none is long enough.")
+    columns = {f.name: np.concatenate([getattr(part, f.name) for part in triplets]) for f in fields(Triplets)}
     aside = path.with_suffix(".tmp.npz")
-    np.savez(aside, **parts)  # type: ignore[arg-type]
+    np.savez(aside, **columns, facts=np.array(str(facts or Facts())))  # type: ignore[arg-type]
     os.replace(aside, path)
 
 

@@ -186,7 +186,7 @@ def _said(track_type: str) -> list[str]:
     return [plain] if plain and not plain.startswith("other") else []
 
 
-def stem_folders(folder: Path, on_skip: Skip = warnings.warn, source: str = "", licence: str = "") -> Iterator[Song]:
+def stem_folders(folder: Path, on_skip: Skip = warnings.warn) -> Iterator[Song]:
     """Any folder of `song/stem.wav`: a file's name, underscores as spaces, is its label; mixtures are left out.
 
     Raises:
@@ -197,7 +197,7 @@ def stem_folders(folder: Path, on_skip: Skip = warnings.warn, source: str = "", 
     for place in _folders(folder):
         stems = _attempt(place.name, on_skip, files_of, place)
         if stems:
-            yield Song(stems, name=place.name, source=source or Path(folder).name, licence=licence)
+            yield Song(stems, name=place.name, source=Path(folder).name, licence=song_licence(place))
 
 
 def files_of(place: Path) -> list[FileStem]:
@@ -205,6 +205,18 @@ def files_of(place: Path) -> list[FileStem]:
     files = sorted(path for path in Path(place).iterdir() if path.suffix.lower() in SUFFIXES)
     named = [(path.stem.replace("_", " ").lower(), path) for path in files]
     return [FileStem(label, phrases(label), (Recording(path),)) for label, path in named if label not in NOT_STEMS]
+
+
+def song_licence(place: Path) -> str:
+    """The licences that an `index.json` beside a song's folder states for it, joined by "; "; empty without one.
+
+    The index is a list of entries with `song` and `licence`.
+    """
+    try:
+        entries = json.loads((Path(place).parent / "index.json").read_text(encoding="utf-8"))
+        return "; ".join(dict.fromkeys(str(e["licence"]) for e in entries if e["song"] == Path(place).name))
+    except (OSError, json.JSONDecodeError, KeyError, TypeError):
+        return ""
 
 
 def _attempt(name: str, on_skip: Skip, make: Callable[..., list[FileStem]], *arguments: Any) -> list[FileStem]:

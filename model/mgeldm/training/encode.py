@@ -1,85 +1,152 @@
-"""`python -m mgeldm.training.encode`: fill a folder with shards of triplets, from the renderer or from real stems.
+"""`python -m mgeldm.training.encode`: fill a folder with shards of triplets: rendered, of real stems, or of a data set.
 
-Each shard is made from its own seed, so a run that was stopped goes on where it was, and workers never collide.
+Each shard is made from its own seed and appears only when it is whole, so a run that was stopped goes on where it was,
+and workers never collide. `manifest.json` says what the folder holds; a shard that does not fit its hash is made anew.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 import soxr
 import torch
 
-from ..data import corpus, latents
-from ..data.bank import load_bank
+from ..data import corpus, latents, manifest
+from ..data.bank import bank_licence, load_bank
+from ..data.embeddings import embed, write_audio
+from ..data.latents import Encoder, Triplets, WaveformEncoder
+from ..data.manifest import Facts
+from ..data.readers import READERS, open_set, song_licence
+from ..data.songs import Song, Stem
+from ..data.triplets import Shares
+from ..errors import InputError, MgeldmError
+from ..pipeline import Pipeline
 
 MAX_SHIFT_SEMITONES = 3.0  # random speed of real stems, up and down
+REMIXES = 24  # mixtures drawn from one set of pieces
+OURS = "MIT"  # licence of what this project's own synthesisers render
 
 
-def encode_synthetic(number: int, out: Path, banks: list[Path], split: str, songs: int) -> None:
+def write_shard(out: Path, name: str, facts: Facts, make: Callable[[], Iterable[Triplets]]) -> None:
+    """One shard, unless it is there already."""
+    path = out / f"{name}.npz"
+    if not path.exists():
+        torch.set_num_threads(1)
+        latents.save(path, list(make()), facts)
+
+
+def encode_synthetic(
+    number: int, out: Path, banks: list[Path], split: str, songs: int, shares: Shares | None = None
+) -> None:
     """One shard of rendered songs."""
-    path = out / f"synthetic-{number:05d}.npz"
-    if path.exists():
-        return
-    torch.set_num_threads(1)
-    encoder, loaded = latents.Encoder(), [load_bank(bank) for bank in banks]
-    rng = np.random.default_rng((number, split == "train"))
-    items = []
-    for i in range(songs):
-        song = corpus.render_song(number * 1000 + i, loaded, duration_s=24.0, split=split)
-        items.append(encoder.encode(song.stems, corpus.CAPTIONS, rng))
-    latents.save(path, items)
+
+    def make() -> Iterator[Triplets]:
+        encoder, loaded = _encoder(shares), [load_bank(bank) for bank in banks]
+        rng = np.random.default_rng((number, split == "train"))
+        for i in range(songs):
+            song = corpus.render_song(number * 1000 + i, loaded, duration_s=24.0, split=split)
+            yield encoder.encode(song, corpus.CAPTIONS, rng)
+
+    write_shard(out, f"synthetic-{number:05d}", _rendered_facts(banks, split), make)
 
 
-def encode_real(number: int, out: Path, folder: Path, passes: int) -> None:
+def encode_real(number: int, out: Path, folder: Path, passes: int, shares: Shares | None = None) -> None:
     """One shard of one real song, drawn at random places, at a few speeds (pitch and tempo together)."""
-    path = out / f"real-{folder.name}-{number:03d}.npz"
-    if path.exists():
-        return
-    torch.set_num_threads(1)
-    song, rng = corpus.read_real_song(folder), np.random.default_rng(number)
-    encoder, items = latents.Encoder(), []
-    for _ in range(passes):
-        stems = _piece(song, 60.0, rng, MAX_SHIFT_SEMITONES)
-        items.append(encoder.encode(stems, corpus.CAPTIONS, rng, windows=9))
-    latents.save(path, items)
+
+    def make() -> Iterator[Triplets]:
+        song, rng, encoder = corpus.read_real_song(folder), np.random.default_rng(number), _encoder(shares)
+        for _ in range(passes):
+            yield encoder.encode(_piece(song, 60.0, rng), corpus.CAPTIONS, rng, windows=9)
+
+    write_shard(out, f"real-{folder.name}-{number:03d}", _real_facts([folder]), make)
 
 
-def encode_remixed(number: int, out: Path, folders: list[Path], banks: list[Path], passes: int) -> None:
+def encode_remixed(
+    number: int, out: Path, folders: list[Path], banks: list[Path], passes: int, shares: Shares | None = None
+) -> None:
     """One shard of mixtures across songs: real stems of several songs and rendered ones, each at its own place."""
-    path = out / f"remixed-{number:04d}.npz"
-    if path.exists():
+
+    def make() -> Iterator[Triplets]:
+        loaded, rng = [load_bank(bank) for bank in banks], np.random.default_rng((number, 77))
+        songs, encoder = [corpus.read_real_song(folder) for folder in folders], _encoder(shares)
+        for i in range(passes):
+            parts = [stem for song in songs for stem in _piece(song, 30.0, rng).stems]
+            for j in range(2):
+                seed = 2**32 - 1 - (number * 100 + 2 * i + j)  # from the far end: no song of `encode_synthetic`
+                parts += corpus.render_song(seed, loaded, duration_s=24.0).stems
+            for _ in range(REMIXES):
+                chosen = {parts[k].label: parts[k] for k in rng.permutation(len(parts))[: rng.integers(3, 6)]}
+                cut = [_crop(stem, encoder.config.window_samples, rng) for stem in chosen.values()]
+                yield encoder.encode(cut, corpus.CAPTIONS, rng, windows=1)
+
+    rendered, real = _rendered_facts(banks, "train"), _real_facts(folders)
+    licences = "; ".join(dict.fromkeys([*real.licence.split("; "), *rendered.licence.split("; ")]))
+    facts = Facts(f"{real.source}; {rendered.source}", licences, "train", real.songs)
+    write_shard(out, f"remixed-{number:04d}", facts, make)
+
+
+def encode_song(
+    song: Song, out: Path, windows: int, shares: Shares, published: Path | None = None, clap: Path | None = None
+) -> None:
+    """One shard of one song of a data set, as the paper draws its segments; latents and embeddings if `published`."""
+    name = f"{song.source}-{song.name}".lower().replace(" ", "-").replace("/", "-")
+    facts = Facts(song.source, song.licence, song.split, (song.name,))
+    rng = np.random.default_rng(list(name.encode()))
+    if published is None:
+        write_shard(out, name, facts, lambda: [_encoder(shares).encode(song, corpus.CAPTIONS, rng, windows)])
         return
-    torch.set_num_threads(1)
-    loaded, rng = [load_bank(bank) for bank in banks], np.random.default_rng((number, 77))
-    songs = [corpus.read_real_song(folder) for folder in folders]
-    encoder, items = latents.Encoder(), []
-    for i in range(passes):
-        parts = [stem for song in songs for stem in _piece(song, 30.0, rng, MAX_SHIFT_SEMITONES)]
-        for j in range(2):
-            seed = 2**32 - 1 - (number * 100 + 2 * i + j)  # from the far end: no song of `encode_synthetic`
-            parts += corpus.render_song(seed, loaded, duration_s=24.0).stems
-        for _ in range(24):
-            chosen = {parts[k].label: parts[k] for k in rng.permutation(len(parts))[: rng.integers(3, 6)]}
-            cut = [_crop(stem, encoder.config.window_samples, rng) for stem in chosen.values()]
-            items.append(encoder.encode(cut, corpus.CAPTIONS, rng, windows=1))
-    latents.save(path, items)
+    place, embeddings = out / "embeddings" / "published", []
+
+    def make() -> Iterator[Triplets]:
+        found, audio = _published_encoder(published, clap, shares).encode(song, corpus.CAPTIONS, rng, windows)
+        embeddings.append(audio)
+        yield found
+
+    write_shard(out, name, facts, make)
+    if embeddings:
+        place.mkdir(parents=True, exist_ok=True)
+        write_audio(place / f"{name}.npz", embeddings[0], manifest.sha256(out / f"{name}.npz"))
 
 
-def _piece(song: corpus.RealSong, duration_s: float, rng: np.random.Generator, semitones: float) -> list[corpus.Stem]:
+def _encoder(shares: Shares | None) -> Encoder:
+    shares = shares or Shares()
+    return Encoder(absent=shares.absent, unions=shares.unions)
+
+
+@lru_cache(1)
+def _published_encoder(model: Path, clap: Path | None, shares: Shares) -> WaveformEncoder:
+    pipeline = Pipeline.load(model, clap=clap)
+    return WaveformEncoder(pipeline.config, pipeline.model.autoencoder, pipeline.conditioner, shares)
+
+
+def _rendered_facts(banks: list[Path], split: str) -> Facts:
+    licences = dict.fromkeys([OURS, *map(bank_licence, banks)])
+    return Facts("rendered: " + ", ".join(["synthesisers", *(bank.stem for bank in banks)]), "; ".join(licences), split)
+
+
+def _real_facts(folders: list[Path]) -> Facts:
+    licences = dict.fromkeys(song_licence(folder) for folder in folders)
+    split = "test" if any(folder.name == corpus.HELD_OUT_SONG for folder in folders) else "train"
+    return Facts("real stems", "; ".join(licences), split, tuple(folder.name for folder in folders))
+
+
+def _piece(song: Song, duration_s: float, rng: np.random.Generator) -> Song:
     """A random piece of a real song at a random speed."""
     start_s = rng.uniform(0, max(song.duration_s - duration_s, 0))
-    rate_hz = 44100 / float(2 ** (rng.uniform(-semitones, semitones) / 12))
-    stems = song.read(start_s, duration_s).stems
-    return [replace(s, audio=soxr.resample(s.audio.T, 44100, rate_hz, quality="MQ").T) for s in stems]
+    rate_hz = 44100 / float(2 ** (rng.uniform(-MAX_SHIFT_SEMITONES, MAX_SHIFT_SEMITONES) / 12))
+    piece = song.read(start_s, duration_s)
+    piece.stems = [replace(s, audio=soxr.resample(s.audio.T, 44100, rate_hz, quality="MQ").T) for s in piece.stems]
+    return piece
 
 
-def _crop(stem: corpus.Stem, samples: int, rng: np.random.Generator) -> corpus.Stem:
+def _crop(stem: Stem, samples: int, rng: np.random.Generator) -> Stem:
     """A random window of a stem, the loudest of three, at a common level."""
     starts = rng.integers(0, stem.audio.shape[1] - samples + 1, 3)
     crop = max((stem.audio[:, s : s + samples] for s in starts), key=lambda x: float(np.square(x).sum()))
@@ -87,31 +154,75 @@ def _crop(stem: corpus.Stem, samples: int, rng: np.random.Generator) -> corpus.S
     return replace(stem, audio=crop * (0.05 / level) if level > 1e-3 else crop)
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Parse the command line and fill the folder."""
+    args = _parser().parse_args(arguments)
+    args.out.mkdir(parents=True, exist_ok=True)
+    for path in manifest.damaged(args.out):
+        print(f"{path.name} is not what the manifest says; it is made anew.", file=sys.stderr)
+        path.unlink()
+    with multiprocessing.get_context("spawn").Pool(args.workers) as pool:
+        for result in [pool.apply_async(job) for job in _jobs(args)]:
+            try:
+                result.get()
+            except InputError as error:
+                print(error, file=sys.stderr)
+    entries = manifest.update(args.out, latents.shards(args.out))
+    if args.embed is not None:
+        pipeline = Pipeline.load(args.embed, clap=args.clap)
+        embed(args.out, pipeline.conditioner, "published" if not pipeline.is_embedded else pipeline.model.sha256[:12])
+    items = sum(entry["items"] for entry in entries.values())
+    print(f"{args.out}: {len(entries)} shards, {items} triplets, {len(manifest.unfit_to_ship(args.out))} unfit to ship")
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--bank", type=Path, action="append", default=[])
-    parser.add_argument("--real", type=Path, help="folder of song folders of stems")
-    parser.add_argument("--split", default="train", choices=("train", "test"))
+    parser.add_argument("--bank", type=Path, action="append", default=[], help="notes to render with; may be repeated")
+    parser.add_argument("--real", type=Path, help="folder of song folders of stems, remixed with --bank")
+    parser.add_argument("--data", choices=READERS, help="encode a data set, a shard a song")
+    parser.add_argument("--from", type=Path, dest="folder", help="folder of that data set")
+    parser.add_argument("--subset", choices=("A", "B"), help="of Slakh2100, as in the paper")
+    parser.add_argument("--split", default="train", choices=("train", "validation", "test"))
     parser.add_argument("--shards", type=int, default=10)
     parser.add_argument("--songs", type=int, default=10, help="songs, or passes over real ones, a shard")
+    parser.add_argument("--windows", type=int, default=40, help="segments drawn from each song of a data set")
+    parser.add_argument("--absent", type=float, default=0.06, help="share of silent sources")
+    parser.add_argument("--unions", type=float, default=0.0, help="share of sources that sum stems")
+    parser.add_argument("--published", type=Path, help="checkpoint of the published form: store its latents (--data)")
+    parser.add_argument("--clap", type=Path, help="CLAP weights, for --published and --embed")
+    parser.add_argument("--embed", help="then store embeddings of texts and sounds by this model")
     parser.add_argument("--workers", type=int, default=1)
-    args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    numbers = range(args.shards)
-    if args.real is None:
-        jobs = [partial(encode_synthetic, n, args.out, args.bank, args.split, args.songs) for n in numbers]
+    return parser
+
+
+def _jobs(args: argparse.Namespace) -> Iterator[Callable[[], None]]:
+    """What is to be made, as calls that travel to workers."""
+    shares, numbers = Shares(args.absent, args.unions), range(args.shards)
+    if args.data is not None:
+        if args.folder is None:
+            raise InputError("--data says what the data set is; say where with --from.")
+        options = {} if args.data == "stems" else {"split": args.split}
+        options |= {"subset": args.subset} if args.data == "slakh" else {}
+        for song in open_set(args.data, args.folder, **options):
+            yield partial(encode_song, song, args.out, args.windows, shares, args.published, args.clap)
+    elif args.real is None:
+        for n in numbers:
+            yield partial(encode_synthetic, n, args.out, args.bank, args.split, args.songs, shares)
     else:
         test = args.split == "test"
         folders = [f for f in sorted(args.real.iterdir()) if f.is_dir() and (f.name == corpus.HELD_OUT_SONG) == test]
-        jobs = [partial(encode_real, n, args.out, f, args.songs) for n in numbers for f in folders]
         if args.bank:
-            jobs = [partial(encode_remixed, n, args.out, folders, args.bank, args.songs) for n in numbers]
-    with multiprocessing.get_context("spawn").Pool(args.workers) as pool:
-        for result in [pool.apply_async(job) for job in jobs]:
-            result.get()
+            for n in numbers:
+                yield partial(encode_remixed, n, args.out, folders, args.bank, args.songs, shares)
+        else:
+            for n in numbers:
+                for folder in folders:
+                    yield partial(encode_real, n, args.out, folder, args.songs, shares)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except MgeldmError as error:
+        sys.exit(str(error))

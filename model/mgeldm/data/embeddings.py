@@ -1,0 +1,87 @@
+"""Text and audio embeddings of a folder's shards on disk, as the paper pre-computes them.
+
+`embeddings/NAME/` holds one `.npz` a shard with `audio` [items, tracks, dimensions] in half precision (the tracks as in
+`tracks.Track`: mixture, submixture, source) and the shard's hash, and `texts.npz` with every phrase and its vector.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..conditioning import Conditioner
+from ..errors import InputError
+from .latents import Triplets, read_shard, shards
+from .manifest import sha256
+
+_BATCH = 32
+
+
+def embed(folder: Path, conditioner: Conditioner, name: str) -> None:
+    """Embed what is not embedded yet, or was of a shard with another content; a stopped run goes on where it was.
+
+    Args:
+        folder: Of shards of compressed mels.
+        conditioner: One that embeds mels. Shards of the published form bring their audio embeddings along
+            (`latents.WaveformEncoder`); of theirs only texts are embedded here.
+        name: Of the conditioner, say the first digits of its file's hash.
+    """
+    place = folder / "embeddings" / name
+    place.mkdir(parents=True, exist_ok=True)
+    phrases: set[str] = set()
+    for path in shards(folder):
+        triplets = read_shard(path)
+        phrases.update(phrase for row in triplets.captions for phrase in str(row).split("|"))
+        if conditioner.audio_input == "mel" and _hash_of(place / path.name) != (hash_now := sha256(path)):
+            write_audio(place / path.name, _audio(triplets, conditioner), hash_now)
+    known = sorted(phrases)
+    parts = [known[i : i + _BATCH] for i in range(0, len(known), _BATCH)]
+    vectors = np.concatenate([conditioner.embed_text(part).half().cpu().numpy() for part in parts])
+    _write(place / "texts.npz", phrases=np.array(known), vectors=vectors)
+
+
+def write_audio(path: Path, audio: np.ndarray, shard_sha256: str) -> None:
+    """One shard's audio embeddings [items, tracks, dimensions]."""
+    _write(path, audio=audio.astype(np.float16), shard_sha256=np.array(shard_sha256))
+
+
+def read_embeddings(folder: Path, name: str, limit: int | None = None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Audio embeddings [items, tracks, dimensions] in the order of `latents.load`, and phrase to vector.
+
+    Raises:
+        InputError: A shard is not embedded, or changed since.
+    """
+    place = folder / "embeddings" / name
+    paths = shards(folder)[:limit]
+    stale = [path.name for path in paths if _hash_of(place / path.name) != sha256(path)]
+    if stale or not (place / "texts.npz").exists():
+        which = ", ".join(stale[:3]) or "The texts"
+        raise InputError(f"{which} of {folder} have no embeddings {name}; encode with --embed again.")
+    with np.load(place / "texts.npz") as texts:
+        vectors = dict(zip(texts["phrases"].tolist(), texts["vectors"], strict=True))
+    return np.concatenate([np.load(place / path.name)["audio"] for path in paths]), vectors
+
+
+def _audio(triplets: Triplets, conditioner: Conditioner) -> np.ndarray:
+    tracks = (triplets.mixtures, triplets.rests, triplets.sources)
+    found = []
+    for mels in tracks:
+        parts = [torch.from_numpy(mels[i : i + _BATCH]).float() for i in range(0, len(mels), _BATCH)]
+        found.append(np.concatenate([conditioner.embed_audio(part).cpu().numpy() for part in parts]))
+    return np.stack(found, 1)  # [items, tracks, dimensions]
+
+
+def _hash_of(path: Path) -> str:
+    if not path.exists():
+        return ""
+    with np.load(path) as content:
+        return str(content["shard_sha256"])
+
+
+def _write(path: Path, **arrays: np.ndarray) -> None:
+    aside = path.with_suffix(".tmp.npz")
+    np.savez(aside, **arrays)  # type: ignore[arg-type]
+    os.replace(aside, path)

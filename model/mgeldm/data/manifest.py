@@ -1,0 +1,103 @@
+"""What a folder of shards holds and where it comes from: `manifest.json`, one entry a shard, with hashes.
+
+Each shard carries its own facts, so workers never share a file and the manifest can always be made anew from them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+NAME = "manifest.json"
+FREE_LICENCES = ("CC0", "public domain", "MIT", "BSD", "Apache", "CC-BY-1", "CC-BY-2", "CC-BY-3", "CC-BY-4", "ISC")
+"""How licences begin under which material may go into weights that ship; several are joined by "; "."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Where a shard's sounds come from.
+
+    Attributes:
+        source: Data set, or what rendered them, with the names of its note banks.
+        licence: SPDX-like names, joined by "; ".
+        split: "train", "validation" or "test".
+        songs: Names of the songs, where they have any.
+    """
+
+    source: str = ""
+    licence: str = ""
+    split: str = ""
+    songs: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, shard: Path) -> Facts:
+        """A shard's own facts; empty ones of a shard from before facts."""
+        with np.load(shard) as content:
+            if "facts" not in content:
+                return cls()
+            return cls(**{key: _plain(value) for key, value in json.loads(str(content["facts"])).items()})
+
+    def __str__(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def update(folder: Path, shards: list[Path]) -> dict[str, dict[str, Any]]:
+    """Bring a folder's manifest up to date: hash shards that are new or of another size, drop those that are gone.
+
+    Returns:
+        File name to its entry: facts, sha256, bytes and the count of items.
+    """
+    known = read(folder)
+    entries = {}
+    for shard in shards:
+        entry = known.get(shard.name)
+        if entry is None or entry["bytes"] != shard.stat().st_size:
+            with np.load(shard) as content:
+                items = len(content["labels"])
+            size = shard.stat().st_size
+            entry = {**asdict(Facts.read(shard)), "sha256": sha256(shard), "bytes": size, "items": items}
+        entries[shard.name] = entry
+    aside = folder / (NAME + ".tmp")
+    aside.write_text(json.dumps(entries, indent=1), encoding="utf-8")
+    os.replace(aside, folder / NAME)
+    return read(folder)
+
+
+def read(folder: Path) -> dict[str, dict[str, Any]]:
+    """The manifest as it was last written; empty where there is none or it cannot be read (it can be made anew)."""
+    try:
+        return json.loads((folder / NAME).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return {}
+
+
+def damaged(folder: Path) -> list[Path]:
+    """Shards whose content is not what the manifest says."""
+    entries = {folder / name: entry for name, entry in read(folder).items()}
+    return [path for path, entry in entries.items() if path.exists() and sha256(path) != entry["sha256"]]
+
+
+def unfit_to_ship(folder: Path) -> dict[str, str]:
+    """Shards that weights which ship must not see, and their licence: not free, or not known."""
+    found = {}
+    for name, entry in read(folder).items():
+        licences = [part.strip() for part in entry["licence"].split(";")]
+        if not all(part.startswith(FREE_LICENCES) for part in licences):
+            found[name] = entry["licence"]
+    return found
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

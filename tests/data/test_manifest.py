@@ -1,0 +1,99 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from mgeldm.data import corpus, manifest
+from mgeldm.data.embeddings import embed, read_embeddings
+from mgeldm.data.latents import Encoder, load, read_shard, save, shards
+from mgeldm.data.manifest import Facts
+from mgeldm.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def triplets():
+    return Encoder().encode(corpus.render_song(3, [], 7.0), corpus.CAPTIONS, np.random.default_rng(0))
+
+
+def test_the_manifest_says_what_a_folder_holds(tmp_path, triplets):
+    facts = Facts("real stems", "CC0-1.0; MIT", "train", ("francium",))
+    save(tmp_path / "a.npz", [triplets], facts)
+    save(tmp_path / "b.npz", [triplets, triplets], Facts("MUSDB18", "CC-BY-NC-SA-4.0", "test"))
+    entries = manifest.update(tmp_path, shards(tmp_path))
+    assert entries == json.loads((tmp_path / "manifest.json").read_text())
+    assert entries["a.npz"]["songs"] == ["francium"]
+    assert entries["a.npz"]["items"] == len(triplets)
+    assert entries["b.npz"]["items"] == 2 * len(triplets)
+    assert Facts.read(tmp_path / "a.npz") == facts
+    assert manifest.unfit_to_ship(tmp_path) == {"b.npz": "CC-BY-NC-SA-4.0"}
+    (tmp_path / "b.npz").unlink()
+    assert set(manifest.update(tmp_path, shards(tmp_path))) == {"a.npz"}
+
+
+def test_only_new_shards_are_hashed_and_damage_is_found(tmp_path, triplets, monkeypatch):
+    save(tmp_path / "a.npz", [triplets])
+    manifest.update(tmp_path, shards(tmp_path))
+    assert manifest.damaged(tmp_path) == []
+    with monkeypatch.context() as patch:
+        patch.setattr(manifest, "sha256", lambda path: pytest.fail(f"{path} is hashed again"))
+        manifest.update(tmp_path, shards(tmp_path))
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    content[1000] ^= 1
+    (tmp_path / "a.npz").write_bytes(content)
+    assert manifest.damaged(tmp_path) == [tmp_path / "a.npz"]
+
+
+def test_shards_from_before_facts_have_a_manifest_too(tmp_path, triplets):
+    np.savez(tmp_path / "old.npz", **{k: v for k, v in vars(triplets).items() if k != "parts"})
+    (tmp_path / "manifest.json").write_text("{broken")
+    entries = manifest.update(tmp_path, shards(tmp_path))
+    assert entries["old.npz"]["licence"] == ""
+    assert set(manifest.unfit_to_ship(tmp_path)) == {"old.npz"}
+
+
+def test_nothing_that_sounds_is_no_shard(tmp_path, triplets):
+    with pytest.raises(InputError, match="no window"):
+        save(tmp_path / "a.npz", [Encoder().encode(corpus.render_song(3, [], 2.0), {}, np.random.default_rng(0))])
+    assert not list(tmp_path.iterdir())
+
+
+class Ear:
+    """Embeds a mel as its mean and a text as its length, and counts what it was asked."""
+
+    audio_input = "mel"
+
+    def __init__(self):
+        self.sounds = 0
+
+    def embed_text(self, texts):
+        return torch.tensor([[float(len(text)), 1.0] for text in texts])
+
+    def embed_audio(self, audio):
+        self.sounds += len(audio)
+        return torch.stack([audio.mean((1, 2)), audio.amax((1, 2))], 1)
+
+
+def test_embeddings_lie_beside_their_shards(tmp_path, triplets):
+    save(tmp_path / "a.npz", [triplets])
+    ear = Ear()
+    embed(tmp_path, ear, "ear")
+    assert ear.sounds == 3 * len(triplets)
+    save(tmp_path / "b.npz", [triplets])
+    embed(tmp_path, ear, "ear")
+    assert ear.sounds == 6 * len(triplets)  # what was embedded is not again
+    audio, texts = read_embeddings(tmp_path, "ear")
+    pool = load(tmp_path)
+    assert audio.shape == (len(pool), 3, 2)
+    assert np.allclose(audio[:, 2, 0], pool.sources.astype(np.float32).mean((1, 2)), atol=1e-3)
+    assert {phrase for row in pool.captions for phrase in row.split("|")} == set(texts)
+    assert all(vector[0] == len(phrase) for phrase, vector in texts.items())
+
+
+def test_embeddings_of_another_content_are_refused(tmp_path, triplets):
+    save(tmp_path / "a.npz", [triplets])
+    embed(tmp_path, Ear(), "ear")
+    save(tmp_path / "a.npz", [triplets, triplets])
+    with pytest.raises(InputError, match=r"a\.npz .* have no embeddings ear"):
+        read_embeddings(tmp_path, "ear")
+    embed(tmp_path, Ear(), "ear")
+    assert len(read_embeddings(tmp_path, "ear")[0]) == len(read_shard(tmp_path / "a.npz"))

@@ -1,0 +1,124 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from mgeldm.data import corpus
+from mgeldm.data.embeddings import read_embeddings
+from mgeldm.data.latents import load, read_shard
+from mgeldm.data.manifest import Facts
+from mgeldm.errors import InputError
+from mgeldm.training import encode
+
+RATE_HZ = 44100
+
+
+@pytest.fixture(scope="module")
+def stems(tmp_path_factory) -> Path:
+    """Two songs of real stems and the held-out one, with an index that states their licence."""
+    folder = tmp_path_factory.mktemp("stems")
+    rng, entries = np.random.default_rng(0), []
+    for song in ("one", "two", corpus.HELD_OUT_SONG):
+        (folder / song).mkdir()
+        for label in ("drums", "lead_synth"):
+            soundfile.write(folder / song / f"{label}.wav", rng.normal(0, 0.1, (RATE_HZ * 8, 2)), RATE_HZ)
+            entries.append({"song": song, "group": label, "licence": "CC0-1.0"})
+    (folder / "index.json").write_text(json.dumps(entries))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch):
+    """Jobs run in this process, one after the other, as a pool of one would."""
+
+    class Pool:
+        def __init__(self, workers):
+            self.workers = workers
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def apply_async(self, job):
+            class Result:
+                get = staticmethod(job)
+
+            return Result()
+
+    monkeypatch.setattr(encode.multiprocessing, "get_context", lambda kind: type("Context", (), {"Pool": Pool}))
+
+
+def run(out, *arguments):
+    encode.main(["--out", str(out), *map(str, arguments)])
+    return json.loads((out / "manifest.json").read_text())
+
+
+def test_rendered_songs_become_shards_with_their_facts(tmp_path, capsys):
+    entries = run(tmp_path, "--shards", 1, "--songs", 1, "--unions", 0.2)
+    (entry,) = entries.values()
+    assert entry["licence"] == "MIT"
+    assert entry["split"] == "train"
+    assert "0 unfit to ship" in capsys.readouterr().out
+    assert entry["items"] == len(load(tmp_path)) > 0
+
+
+def test_a_stopped_run_goes_on_and_damage_is_mended(tmp_path, stems, capsys):
+    entries = run(tmp_path, "--real", stems, "--shards", 1, "--songs", 1)
+    assert set(entries) == {"real-one-000.npz", "real-two-000.npz"}
+    assert {entry["licence"] for entry in entries.values()} == {"CC0-1.0"}
+    kept = (tmp_path / "real-two-000.npz").stat().st_mtime_ns
+    (tmp_path / "real-one-000.npz").write_bytes(b"cut off")
+    again = run(tmp_path, "--real", stems, "--shards", 1, "--songs", 1)
+    assert "real-one-000.npz is not what the manifest says" in capsys.readouterr().err
+    assert (tmp_path / "real-two-000.npz").stat().st_mtime_ns == kept
+    assert again["real-one-000.npz"]["items"] == entries["real-one-000.npz"]["items"]
+
+
+def test_the_held_out_song_is_for_tests_alone(tmp_path, stems):
+    entries = run(tmp_path, "--real", stems, "--shards", 1, "--songs", 1, "--split", "test")
+    assert [(e["split"], e["songs"]) for e in entries.values()] == [("test", [corpus.HELD_OUT_SONG])]
+
+
+def test_remixed_songs_state_every_licence(tmp_path, stems, monkeypatch):
+    monkeypatch.setattr(encode, "REMIXES", 4)
+    folders = [stems / "one", stems / "two"]
+    encode.encode_remixed(0, tmp_path, folders, [], passes=1)
+    facts = Facts.read(tmp_path / "remixed-0000.npz")
+    assert facts.licence == "CC0-1.0; MIT"
+    assert facts.songs == ("one", "two")
+    assert len(read_shard(tmp_path / "remixed-0000.npz")) >= 8
+
+
+def test_a_data_set_is_a_shard_a_song(tmp_path, stems, capsys):
+    shutil.copytree(stems, tmp_path / "set")
+    (tmp_path / "set" / "broken").mkdir()
+    (tmp_path / "set" / "broken" / "bass.wav").write_bytes(b"no sound")
+    with pytest.warns(UserWarning, match="broken is skipped"):
+        entries = run(tmp_path, "--data", "stems", "--from", tmp_path / "set", "--windows", 2)
+    assert {name: entry["source"] for name, entry in entries.items()} == {
+        f"set-{song}.npz": "set" for song in ("one", "two", corpus.HELD_OUT_SONG)
+    }
+    assert all(entry["items"] for entry in entries.values())
+    with pytest.raises(InputError, match="--from"):
+        run(tmp_path, "--data", "slakh")
+
+
+def test_a_song_that_breaks_off_is_said_and_the_others_go_on(tmp_path, stems, capsys):
+    shutil.copytree(stems, tmp_path / "set")
+    soundfile.write(tmp_path / "set/one/drums.wav", np.full((RATE_HZ * 8, 2), np.nan), RATE_HZ, "FLOAT")
+    entries = run(tmp_path, "--real", tmp_path / "set", "--shards", 1, "--songs", 1)
+    assert set(entries) == {"real-two-000.npz"}
+    assert "drums.wav holds values that are not numbers" in capsys.readouterr().err
+
+
+def test_a_models_embeddings_lie_beside_the_shards(tmp_path):
+    run(tmp_path, "--shards", 1, "--songs", 1, "--embed", "embedded")
+    (place,) = (tmp_path / "embeddings").iterdir()
+    audio, texts = read_embeddings(tmp_path, place.name)
+    assert audio.shape == (len(load(tmp_path)), 3, 512)
+    assert np.allclose(np.linalg.norm(audio.astype(np.float32), axis=2), 1, atol=1e-2)
+    assert all(abs(np.linalg.norm(vector.astype(np.float32)) - 1) < 1e-2 for vector in texts.values())

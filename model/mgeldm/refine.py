@@ -370,8 +370,12 @@ def _region_stems(
         start += stems.shape[2]
 
 
-def _edges(start: int, samples: int, first: int, last: int, song_samples: int, rate_hz: int) -> Samples | None:
-    """Gain [samples] that fades a region in and out, inside it, except where it meets the song's own ends."""
+def edge_gains(start: int, samples: int, first: int, last: int, song_samples: int, rate_hz: int) -> Samples | None:
+    """Gains [samples] from sample `start` on that fade a part in and out, or None where all are 1.
+
+    The part lies from sample `first` to `last` of a song and is faded inside that, over 10 ms, sine squared; where it
+    meets the song's own ends it is not.
+    """
     fade = min(round(FADE_S * rate_hz), (last - first) // 2)
     place = np.arange(start, start + samples)
     into = (place - first + 0.5) / fade if first > 0 and fade else np.ones(samples)
@@ -401,13 +405,51 @@ def refine_blocks(
         InputError: If the region is empty or outside the song, or a sensitivity is out of range.
         AudioError: If the song's file is damaged.
     """
-    info = song.info
+    first, last = _region(song.info, start_s, end_s)
+
+    def silent(begin: int, end: int, k: int) -> Iterator[StemBlock]:
+        for start in range(begin, end, song.info.rate_hz):
+            block = song.read(start, min(start + song.info.rate_hz, end))
+            yield StemBlock(start, np.zeros((k, *block.shape), np.float32), block, block)
+
+    def blocks() -> Iterator[StemBlock]:
+        k = 0
+        for block in inside:
+            if block.start == first:
+                k = len(block.stems)
+                yield from silent(0, first, k)
+            yield block
+        yield from silent(last, song.info.samples, k)
+
+    inside = refine_region(song, estimates, start_s=start_s, end_s=end_s, sensitivity=sensitivity)
+    return blocks()
+
+
+def _region(info: AudioInfo, start_s: float, end_s: float | None) -> tuple[int, int]:
+    """First sample of a region and the one after its last."""
     first = round(start_s * info.rate_hz)
     last = info.samples if end_s is None else round(end_s * info.rate_hz)
     if not 0 <= first < last <= info.samples:
         raise InputError(
             f"The song has no region from {start_s:g} s to {last / info.rate_hz:g} s; it lasts {info.duration_s:.3f} s."
         )
+    return first, last
+
+
+def refine_region(
+    song: Song,
+    estimates: Estimates | EstimatesAt,
+    *,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    sensitivity: float | Sequence[float] = 0.0,
+) -> Iterator[StemBlock]:
+    """As `refine_blocks`, but the blocks inside the region alone: for who writes in place and wants the first soon.
+
+    Raises:
+        InputError, AudioError: As `refine_blocks`.
+    """
+    first, last = _region(song.info, start_s, end_s)
     if not np.all(np.abs(sensitivity) <= 1):
         raise InputError(f"A sensitivity of {sensitivity} is out of range; choose from -1 to 1.")
     estimates_at = estimates if callable(estimates) else lambda _start_s, _end_s: estimates
@@ -415,26 +457,14 @@ def refine_blocks(
 
 
 def _blocks(song: Song, estimates_at: EstimatesAt, first: int, last: int, sensitivity: Any) -> Iterator[StemBlock]:
-    info = song.info
-    k: int | None = None
-
-    def silent(begin: int, end: int) -> Iterator[StemBlock]:
-        for start in range(begin, end, info.rate_hz):
-            block = song.read(start, min(start + info.rate_hz, end))
-            yield StemBlock(start, np.zeros((k or 0, *block.shape), np.float32), block, block)
-
-    once = _ReadOnce(song)
+    info, once = song.info, _ReadOnce(song)
     for start, stems in _region_stems(once, estimates_at, first, last, sensitivity):
-        if k is None:
-            k = len(stems)
-            yield from silent(0, first)
-        gain = _edges(start, stems.shape[2], first, last, info.samples, info.rate_hz)
+        gain = edge_gains(start, stems.shape[2], first, last, info.samples, info.rate_hz)
         if gain is not None:
             stems = stems * gain
         block = once.read(start, start + stems.shape[2])
         rest = block - stems.sum(0, dtype=np.float64)
         yield StemBlock(start, stems, rest.astype(np.float32), block)
-    yield from silent(last, info.samples)
 
 
 def refine(

@@ -142,6 +142,7 @@ def test_parts_come_at_the_songs_rate_and_repeat_with_their_seed(pipeline, clip)
     assert np.allclose(pipeline.impute(clip, request)[1].samples, parts[1].samples, atol=1e-5)
     other = pipeline.impute(clip, Impute(("a warm rhodes",), Region(3.0, 11.0), Sampling("draft", seed=6)))
     assert not np.allclose(other[0].samples, parts[0].samples, atol=1e-3)
+    assert np.abs(parts[0].samples[:, [0, -1]]).max() < 0.01 * np.abs(parts[0].samples).max()  # faded at its edges
 
 
 def test_accompaniment_and_generation(pipeline, clip):

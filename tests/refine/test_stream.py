@@ -7,7 +7,17 @@ from hypothesis import strategies as st
 from mgeldm.audio import AudioClip, AudioReader, Samples, read, write
 from mgeldm.errors import Cancelled
 from mgeldm.progress import Reporter
-from mgeldm.refine import Estimate, estimate_of_audio, loudness_match, mono_loss_db, refine, refine_blocks, write_stems
+from mgeldm.refine import (
+    Estimate,
+    edge_gains,
+    estimate_of_audio,
+    loudness_match,
+    mono_loss_db,
+    refine,
+    refine_blocks,
+    refine_region,
+    write_stems,
+)
 
 RATE_HZ = 22_050
 
@@ -170,3 +180,24 @@ def test_loudness_of_short_parts_and_the_ceiling():
     assert float(matched.samples.std()) == pytest.approx(float(context.samples.std()), rel=0.01)
     sparse = AudioClip(np.where(np.arange(3 * RATE_HZ) % 2000 == 0, 0.5, 0.0)[None].astype(np.float32), RATE_HZ)
     assert float(np.abs(loudness_match(sparse, AudioClip(noise(3.0), RATE_HZ)).samples).max()) <= 1
+
+
+def test_the_blocks_of_a_region_alone_are_those_of_the_whole_song():
+    song, estimate = AudioClip(noise(9.0), RATE_HZ), random_estimate(1, 2, 9.0)
+    inside = list(refine_region(song, estimate, start_s=1.3, end_s=8.1))
+    whole = list(refine_blocks(song, estimate, start_s=1.3, end_s=8.1))
+    first, last = round(1.3 * RATE_HZ), round(8.1 * RATE_HZ)
+    assert (inside[0].start, inside[-1].start + inside[-1].rest.shape[1]) == (first, last)
+    stems = np.concatenate([b.stems for b in whole], 2)
+    np.testing.assert_array_equal(np.concatenate([b.stems for b in inside], 2), stems[..., first:last])
+    assert not stems[..., :first].any()
+    assert not stems[..., last:].any()
+
+
+def test_edges_are_faded_inside_the_part_but_not_at_the_songs_own_ends():
+    gains = edge_gains(100, 1000, 100, 1100, 5000, 1000)  # 10 samples of fade
+    np.testing.assert_allclose(gains[:10], np.sin(np.pi / 2 * (np.arange(10) + 0.5) / 10) ** 2, atol=1e-6)
+    np.testing.assert_allclose(gains[::-1], gains, atol=1e-6)
+    assert (gains[10:-10] == 1).all()
+    assert edge_gains(0, 1000, 0, 1000, 1000, 1000) is None
+    np.testing.assert_array_equal(edge_gains(95, 10, 0, 100, 200, 1000)[5:], 0)

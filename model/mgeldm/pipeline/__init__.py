@@ -23,7 +23,7 @@ from ..config import SpectralConfig
 from ..errors import CheckpointError, InputError
 from ..nn.spectral import MIXTURE_RMS
 from ..progress import Reporter
-from ..refine import FADE_S, Estimates, EstimatesAt, loudness_match, refine
+from ..refine import Estimates, EstimatesAt, edge_gains, loudness_match, refine
 from ..requests import (
     LONGEST_GENERATED_S,
     Accompany,
@@ -279,7 +279,7 @@ class Pipeline:
         old = AudioClip(old.samples[:, first : first + new.samples.shape[1]], rate_hz)
         if float(np.square(old.samples).mean()) > 1e-8:
             new = loudness_match(new, old)
-        return _faded(new, song, first), _faded(old, song, first)
+        return new, _faded(old, song, first)
 
     def _add(
         self,
@@ -292,7 +292,7 @@ class Pipeline:
         context: Song | None = None,
         around: LatentsAt | None = None,
     ) -> AudioClip:
-        """A part of the region `bounds` made for `context` (the song itself unless given), at the song's rate."""
+        """A part of `bounds` made for `context` (the song itself unless given), faded at its edges."""
         context = context or song
         listener = self._listener(song)
         start_s, end_s = bounds
@@ -304,7 +304,7 @@ class Pipeline:
         skip = round((start_s - start * listener.frame_s) * self.config.rate_hz)
         part = self._at_song_rate(song, mono[None, skip:], start_s, end_s)
         heard = AudioClip(context.read(*_samples(song, start_s, end_s)), song.info.rate_hz)
-        return _quieter(loudness_match(part, heard), heard)
+        return _faded(_quieter(loudness_match(part, heard), heard), song, _samples(song, start_s, end_s)[0])
 
     def _maker(self, sampling: Sampling, reporter: Reporter) -> Maker:
         return Maker(self.model, self.compute, self._how(sampling, extraction=False), reporter)
@@ -405,14 +405,10 @@ def _quieter(part: AudioClip, context: AudioClip) -> AudioClip:
 
 
 def _faded(clip: AudioClip, song: Song, first: int) -> AudioClip:
-    """A clip faded in and out over 10 ms, except where it meets the song's own ends."""
-    samples, fade = clip.samples.copy(), min(round(FADE_S * clip.rate_hz), clip.samples.shape[1] // 2)
-    ramp = ((np.arange(fade) + 0.5) / max(fade, 1)).astype(np.float32)
-    if first > 0 and fade:
-        samples[:, :fade] *= ramp
-    if first + samples.shape[1] < song.info.samples and fade:
-        samples[:, -fade:] *= ramp[::-1]
-    return replace(clip, samples=samples)
+    """A part that begins at sample `first` of a song, faded at its edges as stems are."""
+    samples = clip.samples.shape[1]
+    gains = edge_gains(first, samples, first, first + samples, song.info.samples, clip.rate_hz)
+    return clip if gains is None else replace(clip, samples=clip.samples * gains)
 
 
 def _conditioner(model: Model, clap: str | Path | None) -> Conditioner:

@@ -1,0 +1,139 @@
+"""What all projects for other programs share: which files lie where on which track, and how bars meet the grid."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mgeldm.audio import unique_names, writing
+from mgeldm.progress import Reporter
+
+from ..files import PART
+from ..project import Lane, Project, Span
+from ..timeline import Grid
+from .render import Track, View, wanted_span, write_tracks
+
+
+@dataclass(frozen=True)
+class Colours:
+    """Colours of lanes, "#RRGGBB", as the window has them.
+
+    Attributes:
+        stems: Which of them, `Lane.colour` says.
+        song: The song's.
+        rest: The rest's.
+    """
+
+    stems: Sequence[str]
+    song: str
+    rest: str
+
+    def of(self, lane: Lane) -> str:
+        """The colour of a lane."""
+        if lane.kind in ("song", "rest"):
+            return self.song if lane.kind == "song" else self.rest
+        return self.stems[lane.colour % len(self.stems)]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A file on a track: its name, and the stretch of the song that it holds."""
+
+    name: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class Row:
+    """A track of the other program.
+
+    Attributes:
+        lane: What it is.
+        pieces: Its files.
+        muted: As in the window, but the song always is: it equals its stems and the rest.
+    """
+
+    lane: Lane
+    pieces: tuple[Piece, ...]
+    muted: bool
+
+
+def rows_of(project: Project, lanes: Sequence[Lane], whole: bool) -> tuple[Row, ...]:
+    """Tracks for lanes: with a file for each stretch that sounds, or one of the song's length if `whole`.
+
+    Raises:
+        InputError: There is no song.
+    """
+    song = wanted_span(project, region_only=False)
+    spans = [[song] if whole else stretches(lane, song) for lane in lanes]
+    counted = [
+        f"{lane.name} {number}" if len(each) > 1 else lane.name
+        for lane, each in zip(lanes, spans, strict=True)
+        for number in range(1, len(each) + 1)
+    ]
+    names = iter(unique_names(counted, ".wav"))
+    return tuple(
+        Row(lane, tuple(Piece(next(names), span) for span in each), lane.muted or lane.kind == "song")
+        for lane, each in zip(lanes, spans, strict=True)
+    )
+
+
+def stretches(lane: Lane, song: Span) -> list[Span]:
+    """The parts of the song in which a lane sounds; parts that touch or overlap make one, with the fades between."""
+    if lane.kind in ("song", "rest"):
+        return [song]
+    merged: list[Span] = []
+    for span in sorted((part.span for part in lane.parts), key=lambda span: span.start):
+        inside = Span(max(span.start, song.start), min(span.stop, song.stop))
+        if inside.samples <= 0:
+            continue
+        if merged and inside.start <= merged[-1].stop:
+            merged[-1] = Span(merged[-1].start, max(merged[-1].stop, inside.stop))
+        else:
+            merged.append(inside)
+    return merged
+
+
+def write_rows(
+    project: Project, view: View, rows: Sequence[Row], folder: Path, format: str, reporter: Reporter
+) -> float:
+    """Write the files of tracks, before their faders, to a folder; returns the gain that they share."""
+    tracks = [Track(folder / piece.name, (row.lane,), piece.span) for row in rows for piece in row.pieces]
+    return write_tracks(project, view, tracks, format, reporter)
+
+
+def lead_beats(project: Project) -> float:
+    """Beats by which the song begins later than the other program's first bar, so that its downbeats begin bars there.
+
+    The song's first downbeat falls on the first bar line after what comes before it.
+    """
+    grid = Grid.of(project)
+    return 0.0 if grid.first_bar < 0.5 else (grid.bar_samples - grid.first_bar) / grid.beat_samples
+
+
+def region_of(project: Project) -> Span | None:
+    """The region inside the song, if there is one."""
+    if project.region is None or not project.region.meets(Span(0, project.samples)):
+        return None
+    return Span(max(project.region.start, 0), min(project.region.stop, project.samples))
+
+
+@contextlib.contextmanager
+def folder_aside(path: Path) -> Iterator[Path]:
+    """A folder beside `path`, removed in the end unless it was renamed.
+
+    Raises:
+        OutputError: It cannot be made, or something in it cannot be written.
+    """
+    aside = path.with_name(f".{secrets.token_hex(6)}{PART}")
+    try:
+        with writing(path, aside / PART):
+            os.mkdir(aside)
+            yield aside
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

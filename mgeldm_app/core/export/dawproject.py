@@ -1,0 +1,175 @@
+"""DAWproject 1.0 (github.com/bitwig/dawproject): one file that Bitwig, Studio One, Cubase and n-Track open."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+import mgeldm
+from mgeldm.progress import Reporter
+
+from ..project import Lane, Project, Span
+from ..sound import fader
+from ..timeline import Grid
+from .arrange import Colours, Row, folder_aside, lead_beats, region_of, rows_of, write_rows
+from .bwf import PROGRAM
+from .render import Exported, ExportReport, View
+
+_COPIED_BYTES = 1 << 20
+
+
+def write_dawproject(
+    project: Project,
+    view: View,
+    lanes: Sequence[Lane],
+    path: Path,
+    colours: Colours,
+    reporter: Reporter | None = None,
+) -> ExportReport:
+    """Write lanes as a DAWproject: each stretch that sounds a clip at its place, with tempo, faders and markers.
+
+    Raises:
+        InputError, AudioError, OutputError, Cancelled: As `render.export_lanes`; no file is left then.
+    """
+    reporter = reporter or Reporter()
+    rows = rows_of(project, lanes, whole=False)
+    with folder_aside(path) as aside:
+        gain = write_rows(project, view, rows, aside, "wav32", reporter)
+        packed = aside / "packed"
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+            archive.writestr("metadata.xml", _metadata(project), zipfile.ZIP_DEFLATED)
+            archive.writestr("project.xml", _Document(project, rows, colours).bytes(), zipfile.ZIP_DEFLATED)
+            for piece in (piece for row in rows for piece in row.pieces):
+                _pack(archive, aside / piece.name, reporter)
+        os.replace(packed, path)
+    return ExportReport((Exported(path, ""),), gain)
+
+
+def _pack(archive: zipfile.ZipFile, path: Path, reporter: Reporter) -> None:
+    """Move a file into an archive."""
+    entry = zipfile.ZipInfo.from_file(path, f"audio/{path.name}")
+    with path.open("rb") as source, archive.open(entry, "w") as into:
+        while block := source.read(_COPIED_BYTES):
+            reporter.check()
+            into.write(block)
+    path.unlink()
+
+
+def _metadata(project: Project) -> bytes:
+    root = ElementTree.Element("MetaData")
+    ElementTree.SubElement(root, "Title").text = _text(Path(project.song.name).stem if project.song else "")
+    if project.tempo.key:
+        ElementTree.SubElement(root, "Comment").text = _text(f"Key: {project.tempo.key}")
+    return _bytes(root)
+
+
+class _Document:
+    """Builds project.xml; every element that can have an id has one, counted up."""
+
+    def __init__(self, project: Project, rows: Sequence[Row], colours: Colours) -> None:
+        self.project, self.rows, self.colours = project, rows, colours
+        self.grid, self.lead = Grid.of(project), lead_beats(project)
+        self._ids = 0
+
+    def bytes(self) -> bytes:
+        """The whole document."""
+        root = ElementTree.Element("Project", version="1.0")
+        ElementTree.SubElement(root, "Application", name=PROGRAM, version=mgeldm.__version__)
+        transport = ElementTree.SubElement(root, "Transport")
+        self._add(transport, "Tempo", unit="bpm", value=repr(float(self.project.tempo.bpm)))
+        beats = str(self.project.tempo.beats_per_bar)
+        self._add(transport, "TimeSignature", numerator=beats, denominator="4")
+        tracks = self._structure(ElementTree.SubElement(root, "Structure"))
+        self._arrangement(self._add(root, "Arrangement"), tracks)
+        ElementTree.SubElement(root, "Scenes")
+        return _bytes(root)
+
+    def _add(self, parent: ElementTree.Element, tag: str, **attributes: str) -> ElementTree.Element:
+        self._ids += 1
+        return ElementTree.SubElement(parent, tag, {**attributes, "id": f"id{self._ids}"})
+
+    def _structure(self, structure: ElementTree.Element) -> list[str]:
+        """Tracks with their channels, which play into a master track; returns the tracks' ids."""
+        channels, tracks = [], []
+        for row in self.rows:
+            lane = row.lane
+            name, colour = _text(lane.name), self.colours.of(lane)
+            track = self._add(structure, "Track", contentType="audio", loaded="true", name=name, color=colour)
+            channel = self._add(track, "Channel", audioChannels=self._channels, role="regular", solo=_flag(lane.soloed))
+            self._faders(channel, row.muted, lane.pan, float(fader(lane, 1)[0]))
+            channels.append(channel)
+            tracks.append(track.attrib["id"])
+        master = self._add(structure, "Track", contentType="audio", loaded="true", name="Master")
+        out = self._add(master, "Channel", audioChannels="2", role="master", solo="false")
+        self._faders(out, False, 0.0, 1.0)
+        for channel in channels:
+            channel.set("destination", out.attrib["id"])
+        return tracks
+
+    def _faders(self, channel: ElementTree.Element, muted: bool, pan: float, gain: float) -> None:
+        self._add(channel, "Mute", name="Mute", value=_flag(muted))
+        self._add(channel, "Pan", name="Pan", unit="normalized", min="0.0", max="1.0", value=repr((pan + 1) / 2))
+        self._add(channel, "Volume", name="Volume", unit="linear", min="0.0", max="4.0", value=repr(gain))
+
+    def _arrangement(self, arrangement: ElementTree.Element, tracks: Sequence[str]) -> None:
+        lanes = self._add(arrangement, "Lanes", timeUnit="beats")
+        for row, track in zip(self.rows, tracks, strict=True):
+            clips = self._add(self._add(lanes, "Lanes", track=track), "Clips")
+            for piece in row.pieces:
+                self._clip(clips, row, piece.name, piece.span)
+        places = [(0, "Song", self.colours.song)]
+        if region := region_of(self.project):
+            colour = self.colours.rest
+            places += [(region.start, "Region start", colour), (region.stop, "Region end", colour)]
+        markers = self._add(arrangement, "Markers", timeUnit="beats")
+        for sample, name, colour in places:
+            ElementTree.SubElement(markers, "Marker", time=self._beats(sample), name=name, color=colour)
+
+    def _clip(self, clips: ElementTree.Element, row: Row, name: str, span: Span) -> None:
+        """A clip of a whole file, played at the speed it was recorded at."""
+        duration, seconds = repr(span.samples / self.grid.beat_samples), repr(span.samples / self.grid.rate_hz)
+        clip = ElementTree.SubElement(
+            clips,
+            "Clip",
+            {
+                "time": self._beats(span.start),
+                "duration": duration,
+                "playStart": "0.0",
+                "contentTimeUnit": "beats",
+                "fadeTimeUnit": "beats",
+                "fadeInTime": "0.0",
+                "fadeOutTime": "0.0",
+                "name": _text(row.lane.name),
+                "color": self.colours.of(row.lane),
+            },
+        )
+        warps = self._add(clip, "Warps", contentTimeUnit="seconds", timeUnit="beats")
+        rate = str(self.grid.rate_hz)
+        audio = self._add(warps, "Audio", channels=self._channels, sampleRate=rate, duration=seconds)
+        ElementTree.SubElement(audio, "File", path=f"audio/{name}")
+        ElementTree.SubElement(warps, "Warp", time="0.0", contentTime="0.0")
+        ElementTree.SubElement(warps, "Warp", time=duration, contentTime=seconds)
+
+    def _beats(self, sample: int) -> str:
+        return repr(self.lead + sample / self.grid.beat_samples)
+
+    @property
+    def _channels(self) -> str:
+        return str(self.project.song.audio.channels if self.project.song else 2)
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _text(value: str) -> str:
+    """Without the control characters that XML cannot hold."""
+    return "".join(letter for letter in value if letter.isprintable())
+
+
+def _bytes(root: ElementTree.Element) -> bytes:
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"

@@ -1,0 +1,58 @@
+"""Files that exist before a drag begins. They stay in the project, since the DAW will refer to them there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from mgeldm.audio import safe_name
+from mgeldm.progress import Reporter
+
+from ..project import Lane, Project, Span
+from .render import Track, View, wanted_span, write_tracks
+
+_FORMAT = "wav32"
+_SOUND = 1  # rises when `sound` or this package would make other samples of the same project
+
+
+def prepare(
+    project: Project,
+    view: View,
+    lanes: Sequence[Lane],
+    folder: Path,
+    region_only: bool,
+    reporter: Reporter | None = None,
+) -> list[Path]:
+    """Float wav files of lanes, before their faders: full length from the song's first sample, or the region alone.
+
+    A file is named after its lane and its content. The same content is the same file, which is never written again;
+    other content is another file, so that one that a DAW refers to never changes.
+
+    Raises:
+        InputError, AudioError, OutputError, Cancelled: As `render.export_lanes`.
+    """
+    span = wanted_span(project, region_only)
+    paths = [folder / _name(project, lane, span, region_only) for lane in lanes]
+    missing = {
+        path: Track(path, (lane,), span) for path, lane in zip(paths, lanes, strict=True) if not path.exists()
+    }
+    if missing:
+        write_tracks(project, view, list(missing.values()), _FORMAT, reporter or Reporter())
+    return paths
+
+
+def _name(project: Project, lane: Lane, span: Span, region_only: bool) -> str:
+    """"Song - Bass 3f2a91c0d4e5.wav"; the hexadecimal part stands for the content."""
+    digest = hashlib.sha256(json.dumps(_content(project, lane, span)).encode()).hexdigest()[:12]
+    song = Path(project.song.name).stem if project.song else ""
+    return safe_name(lane.name, f"{' (region)' if region_only else ''} {digest}.wav", f"{song[:60]} - ")
+
+
+def _content(project: Project, lane: Lane, span: Span) -> list[object]:
+    """Everything that the samples of a lane follow from."""
+    song = project.song.audio.id if project.song else ""
+    sources = project.of_kind("extracted") if lane.kind == "rest" else (lane,)
+    parts = [[[part.start, part.take.audio.id] for part in source.parts] for source in sources]
+    return [_SOUND, lane.kind, song, parts, span.start, span.stop]

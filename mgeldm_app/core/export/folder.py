@@ -1,0 +1,129 @@
+"""For every other program: files of equal length that begin with the song, and a MIDI file with tempo and markers."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mgeldm.progress import Reporter
+
+from ..project import Lane, Project
+from ..timeline import Grid, time_text
+from .arrange import Colours, Row, folder_aside, region_of, rows_of, write_rows
+from .render import Exported, ExportReport, View
+
+TICKS = 960  # a quarter note
+_FASTEST_BPM = 999.0  # that other programs take
+
+
+def write_folder(
+    project: Project,
+    view: View,
+    lanes: Sequence[Lane],
+    path: Path,
+    colours: Colours,
+    reporter: Reporter | None = None,
+) -> ExportReport:
+    """Write lanes to a new folder `path`: numbered 24-bit Broadcast Wave files, `Tempo.mid` and `Read me.txt`.
+
+    Raises:
+        InputError, AudioError, OutputError, Cancelled: As `render.export_lanes`; nothing is left then.
+    """
+    numbered = [replace(lane, name=f"{number:02d} {lane.name}") for number, lane in enumerate(lanes, 1)]
+    rows = rows_of(project, numbered, whole=True)
+    with folder_aside(path) as aside:
+        gain = write_rows(project, view, rows, aside, "wav24", reporter or Reporter())
+        (aside / "Tempo.mid").write_bytes(tempo_midi(project))
+        text = _read_me(project, rows, colours, gain)
+        (aside / "Read me.txt").write_text(text, encoding="utf-8", newline="\r\n")
+        os.replace(aside, path)
+    files = [Exported(path / row.pieces[0].name, row.lane.id) for row in rows]
+    return ExportReport((*files, Exported(path / "Tempo.mid", "")), gain)
+
+
+def tempo_midi(project: Project) -> bytes:
+    """A standard MIDI file (format 0) whose bars are the song's, sample 0 at its beginning.
+
+    What comes before the first downbeat is a short bar of its own, in a tempo that lets it last just that long.
+    """
+    grid, tempo = Grid.of(project), project.tempo
+    pickup_ticks, quarters, signature = _pickup(grid)
+    events = [(0, 0, _meta(0x03, b"MGE-LDM Desktop"))]
+    if pickup_ticks:
+        bpm = quarters * 60 * grid.rate_hz / grid.first_bar
+        events += [(0, 1, _signature(*signature)), (0, 2, _tempo(bpm)), (0, 3, _meta(0x06, b"Pickup"))]
+    events += [(pickup_ticks, 1, _signature(tempo.beats_per_bar, 4)), (pickup_ticks, 2, _tempo(tempo.bpm))]
+
+    def ticks(sample: int) -> int:
+        if pickup_ticks and sample < grid.first_bar:
+            return round(pickup_ticks * sample / grid.first_bar)
+        first = grid.first_bar if pickup_ticks else 0
+        return pickup_ticks + round((sample - first) / grid.beat_samples * TICKS)
+
+    if region := region_of(project):
+        events += [(ticks(region.start), 4, _meta(0x06, b"Region start"))]
+        events += [(ticks(region.stop), 4, _meta(0x06, b"Region end"))]
+    last = max(ticks(project.samples), max(event[0] for event in events))
+    track, now = b"", 0
+    for at, _, message in sorted([*events, (last, 5, _meta(0x2F, b""))]):
+        track += _variable(at - now) + message
+        now = at
+    return b"MThd" + struct.pack(">IHHH", 6, 0, 1, TICKS) + b"MTrk" + struct.pack(">I", len(track)) + track
+
+
+def _pickup(grid: Grid) -> tuple[int, float, tuple[int, int]]:
+    """Ticks, quarter notes and time signature of the bar before the first downbeat; nothing where it is too short."""
+    beats = grid.first_bar / grid.beat_samples
+    for unit in (4, 16):
+        count = round(beats * unit / 4) if unit == 4 else max(1, round(beats * unit / 4))
+        quarters = count * 4 / unit
+        if count and quarters * 60 * grid.rate_hz <= _FASTEST_BPM * grid.first_bar:
+            return round(quarters * TICKS), quarters, (count, unit)
+    return 0, 0.0, (0, 4)
+
+
+def _meta(kind: int, data: bytes) -> bytes:
+    return bytes([0xFF, kind]) + _variable(len(data)) + data
+
+
+def _tempo(bpm: float) -> bytes:
+    return _meta(0x51, round(60e6 / bpm).to_bytes(3, "big"))
+
+
+def _signature(count: int, unit: int) -> bytes:
+    return _meta(0x58, bytes([count, unit.bit_length() - 1, 24, 8]))
+
+
+def _variable(value: int) -> bytes:
+    """A number in MIDI's seven bits a byte."""
+    out = bytes([value & 0x7F])
+    while value := value >> 7:
+        out = bytes([0x80 | value & 0x7F]) + out
+    return out
+
+
+def _read_me(project: Project, rows: Sequence[Row], colours: Colours, gain: float) -> str:
+    tempo, rate_hz = project.tempo, project.rate_hz
+    lines = [
+        f"{project.song.name if project.song else ''}, by MGE-LDM Desktop",
+        "",
+        "Put all files at the very beginning, bar 1: they are equally long. Import Tempo.mid first for tempo, bars and "
+        "markers. Together the extracted stems and the rest are the song, so keep the song itself muted.",
+        "",
+        f"Tempo: {tempo.bpm:g} bpm, {tempo.beats_per_bar}/4, first downbeat at "
+        f"{time_text(Grid.of(project).first_bar, rate_hz)}" + (f", key: {tempo.key}" if tempo.key else ""),
+    ]
+    if region := region_of(project):
+        lines.append(f"Region: {time_text(region.start, rate_hz)} to {time_text(region.stop, rate_hz)}")
+    if gain < 1:
+        lines.append(f"All files share a gain of {gain:.6f}, so that none clips.")
+    lines += ["", "The mixer as it was:"]
+    for row in rows:
+        lane = row.lane
+        states = [name for name, on in (("muted", row.muted), ("solo", lane.soloed)) if on]
+        mix = ", ".join([f"{lane.gain_db:+.1f} dB", f"pan {lane.pan:+.2f}", f"colour {colours.of(lane)}", *states])
+        lines.append(f"  {row.pieces[0].name}: {mix}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,107 @@
+"""Everything that can be exported to, in one table for the dialog, and one function that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mgeldm.audio import safe_name
+from mgeldm.errors import InputError
+from mgeldm.progress import Reporter
+
+from ..project import Lane, Project
+from ..settings import ExportSettings
+from .arrange import Colours
+from .dawproject import write_dawproject
+from .folder import write_folder
+from .reaper import write_reaper
+from .render import ExportReport, View, export_lanes
+
+
+@dataclass(frozen=True)
+class Format:
+    """A row of the export dialog.
+
+    Attributes:
+        key: What `export` and the settings call it.
+        title: Its name.
+        suffix: Of the files; "" for a folder.
+        purpose: What it is for.
+        kind: Audio files, or a project of another program.
+    """
+
+    key: str
+    title: str
+    suffix: str
+    purpose: str
+    kind: Literal["audio", "project"]
+
+
+_FORMATS = (
+    Format("wav24", "WAV 24 bit", ".wav", "For any DAW; stems and rest sum to the song exactly.", "audio"),
+    Format("wav16", "WAV 16 bit", ".wav", "For samplers and older programs; sums exactly too.", "audio"),
+    Format("wav32", "WAV 32 bit float", ".wav", "Exactly what you hear, also above full scale.", "audio"),
+    Format("flac", "FLAC", ".flac", "As good as WAV 24 bit, at half the size.", "audio"),
+    Format("mp3", "MP3", ".mp3", "Small, to send to somebody; does not sum exactly.", "audio"),
+    Format("ogg", "Ogg Vorbis", ".ogg", "Small, for games and the web; does not sum exactly.", "audio"),
+    Format(
+        "dawproject",
+        "DAWproject",
+        ".dawproject",
+        "For Bitwig Studio, Studio One, Cubase and n-Track: tracks, clips, tempo, faders and markers.",
+        "project",
+    ),
+    Format("reaper", "Reaper project", ".rpp", "For Reaper: tracks, items, tempo, faders and the region.", "project"),
+    Format(
+        "folder",
+        "Folder for any DAW",
+        "",
+        "For Ableton Live, Logic, FL Studio and Pro Tools: equally long files and a MIDI file with the tempo.",
+        "project",
+    ),
+)
+_PROJECTS: dict[str, Callable[..., ExportReport]] = {
+    "dawproject": write_dawproject,
+    "reaper": write_reaper,
+    "folder": write_folder,
+}
+
+
+def formats() -> tuple[Format, ...]:
+    """All formats, in the order of the dialog."""
+    return _FORMATS
+
+
+def export(
+    project: Project,
+    view: View,
+    lanes: Sequence[Lane],
+    folder: Path,
+    options: ExportSettings,
+    colours: Colours,
+    reporter: Reporter | None = None,
+) -> ExportReport:
+    """Export lanes to `folder` in any format of the table; nothing that is there is touched.
+
+    A project for another program always holds the whole song; it goes to a file or folder named after it.
+
+    Raises:
+        InputError: As `export_lanes`, or the format is not known.
+        AudioError, OutputError, Cancelled: As `export_lanes`.
+    """
+    form = next((form for form in _FORMATS if form.key == options.format), None)
+    if form is None:
+        raise InputError(f"There is no format {options.format!r}; choose one of {', '.join(f.key for f in _FORMATS)}.")
+    if form.kind == "audio":
+        return export_lanes(project, view, lanes, folder, options, reporter)
+    if not lanes:
+        raise InputError("No lane is chosen; choose at least one to export.")
+    name = Path(project.song.name).stem if project.song else ""
+    suffix = form.suffix if form.key == "dawproject" else ""
+    number, path = 1, folder / safe_name(name, suffix)
+    while path.exists():
+        number += 1
+        path = folder / safe_name(name, f" {number}{suffix}")
+    return _PROJECTS[form.key](project, view, lanes, path, colours, reporter)

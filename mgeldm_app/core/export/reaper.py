@@ -1,0 +1,106 @@
+"""A Reaper project: a folder with an .rpp file and the audio beside it."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mgeldm.progress import Reporter
+
+from ..project import Lane, Project
+from ..sound import fader
+from .arrange import Colours, Piece, Row, folder_aside, lead_beats, region_of, rows_of, write_rows
+from .render import Exported, ExportReport, View
+
+_NATIVE = 0x1000000  # says that a colour is set
+
+
+def write_reaper(
+    project: Project,
+    view: View,
+    lanes: Sequence[Lane],
+    path: Path,
+    colours: Colours,
+    reporter: Reporter | None = None,
+) -> ExportReport:
+    """Write lanes to a new folder `path`: `NAME.rpp`, and in `audio` a file for each stretch that sounds.
+
+    Raises:
+        InputError, AudioError, OutputError, Cancelled: As `render.export_lanes`; nothing is left then.
+    """
+    rows = rows_of(project, lanes, whole=False)
+    with folder_aside(path) as aside:
+        (aside / "audio").mkdir()
+        gain = write_rows(project, view, rows, aside / "audio", "wav32", reporter or Reporter())
+        text = "\n".join(_project(project, rows, colours)) + "\n"
+        (aside / f"{path.name}.rpp").write_text(text, encoding="utf-8", newline="\n")
+        os.replace(aside, path)
+    return ExportReport((Exported(path / f"{path.name}.rpp", ""),), gain)
+
+
+def _project(project: Project, rows: Sequence[Row], colours: Colours) -> Iterator[str]:
+    tempo, rate_hz = project.tempo, project.rate_hz
+    lead_s = lead_beats(project) * 60 / tempo.bpm
+    yield '<REAPER_PROJECT 0.1 "6.0" 0'
+    yield f"  TEMPO {tempo.bpm!r} {tempo.beats_per_bar} 4"
+    yield f"  SAMPLERATE {rate_hz} 1 0"
+    yield "  PANLAW 1"
+    yield f"  LOOP {int(project.looping)}"
+    if region := region_of(project):
+        start_s, stop_s = lead_s + region.start / rate_hz, lead_s + region.stop / rate_hz
+        yield f"  SELECTION {start_s!r} {stop_s!r}"
+        yield f"  MARKER 1 {start_s!r} Region 1 0 1 R {_guid('region')} 0"
+        yield f"  MARKER 1 {stop_s!r} \"\" 1"
+    for number, row in enumerate(rows):
+        yield from _track(project, row, number, lead_s, colours.of(row.lane))
+    yield ">"
+
+
+def _track(project: Project, row: Row, number: int, lead_s: float, colour: str) -> Iterator[str]:
+    lane, channels = row.lane, project.song.audio.channels if project.song else 2
+    yield f"  <TRACK {_guid(f'track {number} {lane.id}')}"
+    yield f"    NAME {quoted(lane.name)}"
+    yield f"    PEAKCOL {_native(colour)}"
+    yield f"    VOLPAN {float(fader(lane, 1)[0])!r} {lane.pan!r} -1 -1 1"
+    yield f"    MUTESOLO {int(row.muted)} {int(lane.soloed)} 0"
+    yield f"    NCHAN {max(2, channels + channels % 2)}"
+    for piece in row.pieces:
+        yield from _item(project, lane, piece, lead_s)
+    yield "  >"
+
+
+def _item(project: Project, lane: Lane, piece: Piece, lead_s: float) -> Iterator[str]:
+    rate_hz = project.rate_hz
+    yield "    <ITEM"
+    yield f"      POSITION {lead_s + piece.span.start / rate_hz!r}"
+    yield f"      LENGTH {piece.span.samples / rate_hz!r}"
+    yield "      LOOP 0"
+    yield "      FADEIN 1 0 0 1 0 0 0"  # no fades of Reaper's own
+    yield "      FADEOUT 1 0 0 1 0 0 0"
+    yield f"      NAME {quoted(lane.name)}"
+    yield "      SOFFS 0"
+    yield "      <SOURCE WAVE"
+    yield f"        FILE {quoted('audio/' + piece.name)}"
+    yield "      >"
+    yield "    >"
+
+
+def quoted(text: str) -> str:
+    """A text as Reaper reads it back: in whichever quotes it does not hold; it knows no escapes."""
+    text = "".join(letter for letter in text if letter.isprintable())
+    for quote in ('"', "'", "`"):
+        if quote not in text:
+            return f"{quote}{text}{quote}"
+    return "`" + text.replace("`", "'") + "`"
+
+
+def _native(colour: str) -> int:
+    """A colour as Reaper stores it: blue, green, red."""
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return _NATIVE | blue << 16 | green << 8 | red
+
+
+def _guid(name: str) -> str:
+    return f"{{{str(uuid.uuid5(uuid.NAMESPACE_OID, name)).upper()}}}"

@@ -75,8 +75,10 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", type=Path, default=Path("out/demo"))
     demo.set_defaults(run=_demo)
     train = commands.add_parser("train", help="train a part of the embedded model")
-    train.add_argument("recipe", choices=("autoencoder", "text-audio", "denoiser", "assemble"))
+    train.add_argument("recipe", choices=("autoencoder", "text-audio", "denoiser", "assemble", "receive"))
     train.add_argument("--config", type=Path, required=True, help="TOML file, see model/mgeldm/training/embedded.toml")
+    train.add_argument("--minutes", type=float, metavar="M", help="stop after so many, preparation included")
+    train.add_argument("--parts", type=Path, metavar="DIR", help="averaged weights as files under 16 MiB, at each save")
     train.set_defaults(run=_train)
     for command in (models, bench, evaluate, demo, train):
         command.add_argument("--json", action="store_true", help="print one JSON object")
@@ -369,9 +371,10 @@ def _demo(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _train(args: argparse.Namespace) -> None:
-    from .training.embedded import train_from
+    began_s = time.monotonic()
+    from .training.recipes import train_from
 
-    train_from(args.recipe, args.config)
+    train_from(args.recipe, args.config, args.minutes, args.parts, began_s)
 
 
 def run() -> None:

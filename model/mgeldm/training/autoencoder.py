@@ -1,74 +1,218 @@
-"""The autoencoder recipe of the embedded model: the decoder that turns compressed mel magnitudes into sound.
+"""The autoencoder recipes: the embedded model's decoder, and Oobleck at any size; adversarial where a critic is given.
 
-Its encoder is a projection that `SpectralAutoencoder.fit` finds at once; only the ISTFT decoder is trained, on what the
-projection leaves of mixtures and stems rendered as it goes. Losses: multi-resolution STFT (PAPER: training).
+The embedded encoder is a projection that `SpectralAutoencoder.fit` finds at once; only its ISTFT decoder is trained, on
+what the projection leaves. Oobleck is trained whole, with weight norm, which is folded away for use. Losses: multi-
+resolution STFT and mel, discriminators' marks and features, KL (PAPER: training).
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
 
-from ..data import corpus
-from ..data.bank import Bank
-from ..nn.spectral import MIXTURE_RMS, SpectralAutoencoder
+from ..nn.bottleneck import kl
+from ..nn.oobleck import OobleckAutoencoder
+from ..nn.spectral import SpectralAutoencoder
+from .discriminators import Discriminators
+from .losses import feature_matching, fooling, mel_loss, multi_resolution, telling_apart
+from .sounds import Sounds
 
 _STFT_SIZES = (2048, 1024, 512, 256, 128)
-_SONG_S = 12.0
+_PAPER_STFT_SIZES = (2048, 1024, 512, 256, 128, 64, 32)
 
 
-class DecoderRecipe:
-    """Batches of short crops of rendered mixtures and stems.
+@dataclass(frozen=True)
+class Weights:
+    """What each loss counts. The default is spectral only; `PAPER_WEIGHTS` needs a critic."""
+
+    stft: float = 1.0
+    mel: float = 0.0
+    adversarial: float = 0.0
+    features: float = 0.0
+    kl: float = 0.0
+
+
+PAPER_WEIGHTS = Weights(stft=1.0, adversarial=0.12, features=5.0, kl=1e-4)
+
+
+class AutoencoderRecipe(ABC):
+    """Batches of short crops, reconstructed and judged.
+
+    Args:
+        model: What is trained; the batches go where it lies.
+        sounds: Where crops come from.
+        batch: Crops a batch.
+        samples: Length of a crop.
+        weights: What the losses count.
+        critic: Discriminators, if the losses need them.
+    """
+
+    channels = 1
+    sizes: tuple[int, ...] = _STFT_SIZES
+    heard_as_it_sounds = False
+    """Whether STFT losses are A-weighted."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        sounds: Sounds,
+        batch: int,
+        samples: int,
+        weights: Weights = Weights(),
+        critic: Discriminators | None = None,
+    ):
+        self.model, self.sounds, self.batch, self.samples = model, sounds, batch, samples
+        self.weights, self.critic, self.rate_hz = weights, critic, sounds.rate_hz
+        self.device = next(model.parameters()).device
+        self._last: tuple[Tensor, Tensor] | None = None  # audio and what was made of it, for `critic_loss`
+
+    @abstractmethod
+    def reconstruct(self, audio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of audio [batch, channels, samples]: what was made, what it is to be, both of one shape, and the KL loss."""
+
+    def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+        """Weighted sum of the losses of one batch."""
+        drawn = self.sounds.draw(rng, self.batch, self.samples, self.channels)
+        made, audio, divergence = self.reconstruct(torch.from_numpy(drawn).to(self.device))
+        made, weights = made.float(), self.weights
+        flat_made, flat = made.flatten(0, 1), audio.flatten(0, 1)  # [batch * channels, samples]
+        heard = self.rate_hz if self.heard_as_it_sounds else None
+        parts = {"stft": multi_resolution(flat_made, flat, self.sizes, heard)}
+        if weights.mel:
+            parts["mel"] = mel_loss(flat_made, flat, self.rate_hz)
+        if weights.kl:
+            parts["kl"] = divergence
+        if self.critic is not None:
+            with _still(self.critic):
+                marks, layers = self.critic(made)
+                with torch.no_grad():
+                    _, wanted = self.critic(audio)
+            parts |= {"adversarial": fooling(marks), "features": feature_matching(wanted, layers)}
+            self._last = audio, made.detach()
+        total = torch.stack([getattr(weights, name) * part for name, part in parts.items()]).sum()
+        return total, {name: float(part.detach()) for name, part in parts.items()}
+
+    def critic_loss(self) -> Tensor:
+        """Hinge loss of the critic on what `loss` made last."""
+        assert self.critic is not None and self._last is not None
+        audio, made = self._last
+        (real, _), (false, _) = self.critic(audio), self.critic(made)
+        return telling_apart(real, false)
+
+    def sketch(self, rng: np.random.Generator, items: int = 3) -> dict[str, Tensor]:
+        """Sound of a few crops and of what is made of them."""
+        drawn = self.sounds.draw(rng, items, self.samples, self.channels)
+        made, audio, _ = self.reconstruct(torch.from_numpy(drawn).to(self.device))
+        pairs = enumerate(zip(made, audio, strict=True))
+        return {f"{i}/{name}": x.mean(0) for i, pair in pairs for name, x in zip(("made", "wanted"), pair, strict=True)}
+
+
+@contextmanager
+def _still(critic: nn.Module) -> Iterator[None]:
+    """The critic judges without learning: gradients pass through it, and none stay."""
+    critic.requires_grad_(False)
+    try:
+        yield
+    finally:
+        critic.requires_grad_(True)
+
+
+class DecoderRecipe(AutoencoderRecipe):
+    """The embedded model's decoder.
 
     Args:
         spectral: The fitted autoencoder, whose decoder is trained.
-        banks: Notes to render with; none leaves the synthesisers.
-        batch: Crops a step.
+        sounds: At the model's rate.
+        batch: Crops a batch.
         crop_frames: Latent frames a crop.
+        weights: What the losses count.
+        critic: Discriminators, if the losses need them.
     """
 
-    def __init__(self, spectral: SpectralAutoencoder, banks: list[Bank], batch: int = 12, crop_frames: int = 8):
-        self.spectral, self.model, self.banks, self.batch = spectral, spectral.decoder, banks, batch
+    def __init__(
+        self,
+        spectral: SpectralAutoencoder,
+        sounds: Sounds,
+        batch: int = 12,
+        crop_frames: int = 8,
+        weights: Weights = Weights(),
+        critic: Discriminators | None = None,
+    ):
         config = spectral.config
-        self.samples = crop_frames * config.hop_samples * config.frames_per_mel * config.mels_per_latent
-        self._crops: list[np.ndarray] = []
+        samples = crop_frames * config.hop_samples * config.frames_per_mel * config.mels_per_latent
+        super().__init__(spectral.decoder, sounds, batch, samples, weights, critic)
+        self.spectral = spectral.to(self.device)
 
-    def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
-        """Multi-resolution STFT loss of one batch."""
-        while len(self._crops) < 4 * self.batch:
-            self._crops += self._render(rng)
-        chosen = rng.permutation(len(self._crops))[: self.batch]
-        audio = torch.from_numpy(np.stack([self._crops[i] for i in chosen]))
-        for i in sorted(chosen, reverse=True):
-            del self._crops[i]
-        with torch.no_grad():
+    def reconstruct(self, audio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """See `AutoencoderRecipe`; the edges, where the STFT sees silence, are left out."""
+        audio = audio[:, 0]
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             mel = self.spectral.decode_mel(self.spectral.encode_mel(self.spectral.mel(audio)))
         margin = self.spectral.config.fft_samples
-        decoded = self.model(mel)[:, margin:-margin]
-        losses = [stft_loss(decoded, audio[:, margin:-margin], size) for size in _STFT_SIZES]
-        return torch.stack(losses).mean(), {}
-
-    def _render(self, rng: np.random.Generator) -> list[np.ndarray]:
-        """Crops of one song: its mixture and every stem, at places where they sound."""
-        song = corpus.render_song(int(rng.integers(2**31)), self.banks, _SONG_S)
-        tracks = [song.mixture.mean(0), *(stem.audio.mean(0) for stem in song.stems)]
-        gain = MIXTURE_RMS / (float(np.sqrt(np.square(tracks[0]).mean())) + 1e-9)
-        crops = []
-        for track in tracks:
-            for start in rng.integers(0, len(track) - self.samples, 3):
-                crop = track[start : start + self.samples] * gain
-                if float(np.square(crop).mean()) > 1e-5:
-                    crops.append(crop.astype(np.float32))
-        return crops
+        inside = slice(margin, -margin)
+        with torch.autocast(self.device.type, enabled=False):  # phases and exponentials want single precision
+            made = self.model(mel)
+        return made[:, None, inside], audio[:, None, inside], audio.new_zeros(())
 
 
-def stft_loss(decoded: Tensor, audio: Tensor, size: int) -> Tensor:
-    """Spectral convergence plus L1 of log magnitudes, of audio [batch, samples] at one STFT size."""
-    window = torch.hann_window(size)
-    made, wanted = (
-        torch.stft(x, size, size // 4, window=window, return_complex=True).abs().clamp(min=1e-5 * size)
-        for x in (decoded, audio)
-    )
-    convergence = (made - wanted).square().sum((1, 2)).sqrt() / wanted.square().sum((1, 2)).sqrt()
-    return convergence.mean() + (made.log() - wanted.log()).abs().mean()
+class OobleckRecipe(AutoencoderRecipe):
+    """Oobleck: encoder, variational bottleneck and decoder.
+
+    Args:
+        model: With weight norm, see `weight_normed`.
+        sounds: At the model's rate.
+        batch: Crops a batch.
+        samples: Length of a crop, a multiple of the ratio.
+        weights: What the losses count.
+        critic: Discriminators of as many channels, if the losses need them.
+    """
+
+    sizes = _PAPER_STFT_SIZES
+    heard_as_it_sounds = True
+
+    def __init__(
+        self,
+        model: OobleckAutoencoder,
+        sounds: Sounds,
+        batch: int = 16,
+        samples: int = 32768,
+        weights: Weights = PAPER_WEIGHTS,
+        critic: Discriminators | None = None,
+    ):
+        super().__init__(model, sounds, batch, samples, weights, critic)
+        self.oobleck, self.channels = model, model.config.audio_channels
+
+    def reconstruct(self, audio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """See `AutoencoderRecipe`; latents are drawn from the posterior."""
+        mean, stdev = self.oobleck.encode_posterior(audio)
+        latents = mean + stdev * torch.randn_like(mean)
+        return self.oobleck.decode(latents), audio, kl(mean.float(), stdev.float())
+
+
+def weight_normed(model: OobleckAutoencoder) -> OobleckAutoencoder:
+    """The same model with every convolution's weight as a length and a direction for each row."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv1d | nn.ConvTranspose1d):
+            weight_norm(module)
+    return model
+
+
+def folded(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The state of a model in weight norm as that of a plain one."""
+    plain = {}
+    for name, value in state.items():
+        if name.endswith("parametrizations.weight.original0"):
+            base = name.removesuffix("parametrizations.weight.original0")
+            direction = state[f"{base}parametrizations.weight.original1"]
+            axes = tuple(range(1, direction.ndim))
+            plain[f"{base}weight"] = value * direction / direction.norm(dim=axes, keepdim=True)
+        elif ".parametrizations." not in name:
+            plain[name] = value
+    return plain

@@ -1,7 +1,7 @@
 """The denoiser recipe of the embedded model: the joint DiT and its refiner, trained together.
 
-Half of a batch is extraction in one step (mixture known, tau = 1), whose estimates go on through the refiner to a mask
-and are judged by what the mask takes from the mixture. The other half is the paper's: its four patterns of timesteps,
+A part of each batch is extraction in one step (mixture known, tau = 1), whose estimates go on through the refiner to a
+mask and are judged by what the mask takes from the mixture. The rest is the paper's: its four patterns of timesteps,
 and time regions known inside unknown tracks (PAPER: diffusion, training).
 """
 
@@ -24,6 +24,7 @@ from ..tracks import Known, Track, training_timesteps
 from .text_audio import equalise
 
 _REFINER_FRAMES = 128
+_MASK_WEIGHTS = {"log_ratio": 0.25, "excess": 0.5, "compressed": 2.0}
 _QUIET = 3e-3  # error under this part of the mixture's energy (-25 dB) is not worth fighting for
 
 
@@ -41,12 +42,16 @@ class DenoiserRecipe:
     """Batches of triplets under text and audio conditions.
 
     Args:
-        model: What is trained.
+        model: What is trained; the batches go where it lies.
         spectral: The fitted autoencoder.
         conditioner: The trained towers, fixed here.
         pool: Pre-encoded triplets.
-        batch: Items a step; half of them extraction.
+        batch: Items a batch.
+        extraction: Share of them that are extraction.
+        held: Triplets held out from training, for `scores`.
     """
+
+    rate_hz = 44100
 
     def __init__(
         self,
@@ -55,46 +60,61 @@ class DenoiserRecipe:
         conditioner: EmbeddedConditioner,
         pool: Triplets,
         batch: int = 24,
+        extraction: float = 0.5,
+        held: Triplets | None = None,
     ):
-        self.model, self.spectral, self.pool, self.batch = model, spectral.eval(), pool, batch
-        self.conditions = Conditions(conditioner.eval(), pool)
+        self.model, self.pool, self.batch, self.extraction = model, pool, batch, round(batch * extraction)
+        self.device = next(model.parameters()).device
+        self.spectral, conditioner = spectral.eval().to(self.device), conditioner.eval().to(self.device)
+        self.conditions = Conditions(conditioner, pool)
+        self.tracks = _tracks(pool, self.device)
         counts = {label: int((pool.labels == label).sum()) for label in set(pool.labels.tolist())}
         weights = np.array([counts[label] ** -0.5 for label in pool.labels])  # rare classes are seen more often
         self.weights = weights / weights.sum()
         bins = (spectral.filters > 0).sum(1).float()
         self.energy = (bins / bins.sum())[:, None]  # what a band adds to the energy of the sound
+        self.held = None if held is None else DenoiserRecipe(model, spectral, conditioner, held)
 
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
-        """Velocity loss on unknown parts, plus the two mask losses on the extraction half."""
-        rows = rng.choice(len(self.pool), self.batch, p=self.weights)
-        mels = self._mels(rows, rng)  # [batch, tracks, bands, mel frames]
-        latents = self.spectral.encode_mel(mels.flatten(0, 1)).unflatten(0, mels.shape[:2])  # [batch, tracks, c, f]
-        half = self.batch // 2
+        """Velocity loss on unknown parts, plus the mask losses on the extraction part."""
+        rows, extracted = rng.choice(len(self.pool), self.batch, p=self.weights), self.extraction
+        with torch.autocast(self.device.type, enabled=False):
+            mels = self._mels(rows, rng)  # [batch, tracks, bands, mel frames]
+            latents = self.spectral.encode_mel(mels.flatten(0, 1)).unflatten(0, mels.shape[:2])  # [batch, tracks, c, f]
+            conditions = self.conditions.draw(rows, mels, extracted, rng)
         known, tau = training_timesteps(rng, self.batch, latents.shape[-1])  # [batch, tracks, f], [batch]
-        known[:half], tau[:half] = False, 1.0
-        known[:half, Track.MIXTURE] = True
-        conditions = self.conditions.draw(rows, mels, half, rng)
+        known[:extracted], tau[:extracted] = False, 1.0
+        known[:extracted, Track.MIXTURE] = True
+        known, tau = known.to(self.device), tau.to(self.device)
         predicted, target = self._velocity(latents, known, tau, conditions)
         unknown = ~known[:, :, None]  # [batch, tracks, 1, f]
         squared = (predicted - target).square().mean(2, keepdim=True)  # [batch, tracks, 1, f]
-        diffusion = (squared * unknown)[half:].sum() / unknown[half:].sum()
-        regression = (squared * unknown)[:half].sum() / unknown[:half].sum()
-        ratio, compressed = self._mask_losses(mels[:half], -predicted[:half], conditions[:half, Track.SOURCE], rng)
-        total = diffusion + regression + 0.25 * ratio + 2.0 * compressed
-        parts = {"diffusion": diffusion, "regression": regression, "log_ratio": ratio, "compressed": compressed}
-        return total, {key: float(value.detach()) for key, value in parts.items()}
+        diffusion = (squared * unknown)[extracted:].sum() / unknown[extracted:].sum()
+        regression = (squared * unknown)[:extracted].sum() / unknown[:extracted].sum()
+        source = conditions[:extracted, Track.SOURCE]
+        masks = self._mask_losses(mels[:extracted], -predicted[:extracted], source, rng)
+        total = diffusion + regression + sum(_MASK_WEIGHTS[key] * value for key, value in masks.items())
+        parts = {"diffusion": diffusion, "regression": regression, **masks}
+        values = torch.stack(list(parts.values())).detach().tolist()  # one wait for the device
+        return total, dict(zip(parts, values, strict=True))
 
     def _mels(self, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
         """Compressed mels [batch, tracks, bands, mel frames], some remixed, all under a random equaliser and gain."""
-        parts = (self.pool.mixtures, self.pool.rests, self.pool.sources)  # in the order of `Track`
-        mels = torch.from_numpy(np.stack([part[rows] for part in parts], 1)).float()
+        mels = self._stacked(rows)
         for i in range(0, len(rows), 3):
             self._remix(mels[i], rows[i], rng)
-        gain_db = torch.from_numpy(rng.normal(0, 3, (len(rows), 1, 1, 1)).astype(np.float32))
+        gain_db = torch.from_numpy(rng.normal(0, 3, (len(rows), 1, 1, 1)).astype(np.float32)).to(self.device)
         power = self.spectral.config.power
         mels = mels * 10 ** (gain_db / 20 * power)
         shaped = equalise(mels.transpose(1, 2).flatten(2), rng)  # [batch, bands, tracks * frames]
         return shaped.unflatten(2, (3, -1)).transpose(1, 2)
+
+    def _stacked(self, rows: np.ndarray) -> Tensor:
+        """Mels [batch, tracks, bands, mel frames] as they lie in the pool."""
+        places = torch.from_numpy(rows)
+        if self.tracks[0].is_cuda:
+            places = places.to(self.device)
+        return torch.stack([track[places] for track in self.tracks], 1).to(self.device).float()
 
     def _remix(self, mel: Tensor, row: int, rng: np.random.Generator) -> None:
         """Put the source into another song that lacks its kind; energies add, as incoherent sounds' do."""
@@ -103,7 +123,7 @@ class DenoiserRecipe:
         if label == self.pool.labels[other] or label in str(self.pool.others[other]).split("|"):
             return
         gain = float(10 ** (rng.normal(0, 5) / 20))
-        rest = self.spectral.expand(torch.from_numpy(self.pool.mixtures[other]).float()) * gain
+        rest = self.spectral.expand(self.tracks[Track.MIXTURE][other].to(self.device).float()) * gain
         source = self.spectral.expand(mel[Track.SOURCE])
         mel[Track.SUBMIXTURE] = self.spectral.compress(rest)
         mel[Track.MIXTURE] = self.spectral.compress((rest.square() + source.square()).sqrt())
@@ -115,50 +135,86 @@ class DenoiserRecipe:
         timesteps = tau[:, None, None] * ~known  # [batch, tracks, f]; what is known is clean, at timestep 0
         noised = add_noise(latents, noise, timesteps[:, :, None])
         predicted = self.model.denoiser(noised.flatten(1, 2), timesteps, conditions)
-        return predicted.unflatten(1, latents.shape[1:3]), velocity(latents, noise, timesteps[:, :, None])
+        return predicted.float().unflatten(1, latents.shape[1:3]), velocity(latents, noise, timesteps[:, :, None])
 
-    def _mask_losses(self, mels: Tensor, estimates: Tensor, condition: Tensor, rng) -> tuple[Tensor, Tensor]:
-        """How far the masked mixture is from the ideal mask's: log of the energy ratio, and compressed L1."""
+    def _mask_losses(self, mels: Tensor, estimates: Tensor, condition: Tensor, rng) -> dict[str, Tensor]:
+        """How far the masked mixture is from the ideal mask's: by energies, and by compressed magnitudes.
+
+        `log_ratio` compares the error with the mixture and `excess` with the source: a quiet source under a loud one
+        counts as much as any, and an error larger than the source, worse than silence, counts most.
+        """
         frames = self.spectral.config.mels_per_latent
         start = int(rng.integers(0, estimates.shape[-1] - _REFINER_FRAMES // frames + 1))
         mels = mels[..., start * frames : start * frames + _REFINER_FRAMES]
         estimates = estimates[..., start : start + _REFINER_FRAMES // frames]
-        mask = mask_of_latents(self.spectral, self.model.refiner, estimates, condition, mels[:, Track.MIXTURE])
-        mixture, target = self._mixture_and_target(mels)
-        taken = mixture * mask
-        error, whole = (self._energy(x) for x in (taken - target, mixture))
-        log_ratio = torch.log10((error + _QUIET * whole) / whole.clamp(min=1e-9)).mean() - np.log10(_QUIET)
+        taken, target, mixture = self._masked(mels, estimates, condition)
+        error, whole, source = (self._energy(x) for x in (taken - target, mixture, target))
+        quiet = _QUIET * whole.clamp(min=1e-6)
         level = mels[:, Track.MIXTURE].mean((1, 2), keepdim=True)
-        compressed = ((self.spectral.compress(taken) - self.spectral.compress(target)).abs() / level).mean()
-        return log_ratio, compressed
+        compressed = (self.spectral.compress(taken) - self.spectral.compress(target)).abs() / level
+        return {
+            "log_ratio": torch.log10((error + quiet) / quiet).mean(),
+            "excess": torch.log10(1 + error / (source + quiet)).mean(),
+            "compressed": compressed.mean(),
+        }
 
-    def _mixture_and_target(self, mels: Tensor) -> tuple[Tensor, Tensor]:
-        """Linear magnitudes [batch, bands, mel frames] of the mixture, and what the ideal ratio mask takes from it."""
+    def _masked(self, mels: Tensor, estimates: Tensor, condition: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Linear magnitudes [batch, bands, mel frames]: what the mask takes, what it should take, and the mixture."""
+        mask = mask_of_latents(self.spectral, self.model.refiner, estimates, condition, mels[:, Track.MIXTURE])
         mixture, rest, source = (self.spectral.expand(mels[:, track]) for track in Track)
-        return mixture, mixture * source / (source + rest).clamp(min=1e-9)
+        return mixture * mask.float(), mixture * source / (source + rest).clamp(min=1e-9), mixture
 
     def _energy(self, magnitudes: Tensor) -> Tensor:
         return (self.energy * magnitudes.square()).mean(2).sum(1)  # [batch]
+
+    def _separated(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+        """`_masked` of whole windows as in use: one evaluation, the plainest phrase."""
+        mels, condition = self._stacked(rows), self.conditions.first_phrase(rows)
+        latents = self.spectral.encode_mel(mels[:, Track.MIXTURE])
+        known = Known.nothing(*latents.shape).to(self.device).with_track(Track.MIXTURE, latents)
+        estimates = posterior_mean(guided(self.model.denoiser, source_only(condition)), known)
+        return self._masked(mels, estimates, condition)
 
     @torch.no_grad()
     def score(self, rows: np.ndarray, batch: int = 24) -> dict[str, tuple[float, float]]:
         """By label: mean SDR in dB of masked mel magnitudes of `rows`, and the share worse than silence (0 dB)."""
         results: dict[str, list[float]] = {}
         for chunk in np.array_split(rows, max(1, len(rows) // batch)):
-            parts = (self.pool.mixtures, self.pool.rests, self.pool.sources)
-            mels = torch.from_numpy(np.stack([part[chunk] for part in parts], 1)).float()
-            condition = self.conditions.first_phrase(chunk)
-            latents = self.spectral.encode_mel(mels[:, Track.MIXTURE])
-            known = Known.nothing(*latents.shape).with_track(Track.MIXTURE, latents)
-            estimates = posterior_mean(guided(self.model.denoiser, source_only(condition)), known)
-            mask = mask_of_latents(self.spectral, self.model.refiner, estimates, condition, mels[:, Track.MIXTURE])
-            mixture, target = self._mixture_and_target(mels)
-            error, energy = self._energy(mixture * mask - target), self._energy(target)
+            taken, target, _ = self._separated(chunk)
+            error, energy = self._energy(taken - target), self._energy(target)
             sdr_db = 10 * torch.log10(energy / error.clamp(min=1e-12))
             for row, value, heard in zip(chunk, sdr_db.tolist(), (energy > 1e-7).tolist(), strict=True):
                 if heard:
                     results.setdefault(str(self.pool.labels[row]), []).append(value)
         return {k: (float(np.mean(v)), float(np.mean(np.array(v) < 0))) for k, v in sorted(results.items())}
+
+    def scores(self, most: int = 240) -> dict[str, float]:
+        """Mean SDR over the classes of the held-out triplets, and the mean share worse than silence."""
+        if self.held is None:
+            return {}
+        rows = np.linspace(0, len(self.held.pool) - 1, min(most, len(self.held.pool))).astype(int)
+        by_class = np.array(list(self.held.score(rows).values()))
+        return {"held_sdr_db": float(by_class[:, 0].mean()), "held_worse_than_silence": float(by_class[:, 1].mean())}
+
+    def sketch(self, rng: np.random.Generator, items: int = 3) -> dict[str, Tensor]:
+        """Spectrograms and sound of a few mixtures, of what was taken from each, and of what should have been."""
+        shown = self.held or self
+        parts: dict[str, Tensor] = {}
+        for number, row in enumerate(rng.choice(len(shown.pool), min(items, len(shown.pool)), replace=False)):
+            sounds = dict(zip(("taken", "wanted", "mixture"), shown._separated(np.array([row])), strict=True))
+            for name, magnitudes in sounds.items():
+                mel = self.spectral.compress(magnitudes)  # [1, bands, mel frames]
+                where = f"{number} {shown.pool.labels[row]}/{name}"
+                parts[f"{where} spectrogram"], parts[where] = mel[0], self.spectral.decoder(mel)[0]
+        return parts
+
+
+def _tracks(pool: Triplets, device: torch.device) -> tuple[Tensor, ...]:
+    """The pool's mels in the order of `Track`, on the GPU where it has room for them."""
+    tracks = tuple(torch.from_numpy(part) for part in (pool.mixtures, pool.rests, pool.sources))
+    if device.type != "cuda" or sum(t.nbytes for t in tracks) > 0.6 * torch.cuda.mem_get_info(device)[0]:
+        return tracks
+    return tuple(track.to(device) for track in tracks)
 
 
 class Conditions:
@@ -179,18 +235,19 @@ class Conditions:
         `extraction` items, whose mixture and submixture stay without a condition, as in use.
         """
         text = self.conditioner.embed_text([str(rng.choice(self.phrases[row])) for row in rows])
-        share = torch.from_numpy(rng.uniform(0, 1, (len(rows), 1)).astype(np.float32))
+        device = text.device
+        share = torch.from_numpy(rng.uniform(0, 1, (len(rows), 1)).astype(np.float32)).to(device)
         share[:extraction][torch.from_numpy(rng.uniform(0, 1, extraction) < 0.7)] = 1.0
         silent = mels[:, Track.SOURCE].amax((1, 2)) < 2 * mels[:, Track.SOURCE].amin()
         share[silent] = 1.0  # silence sounds like nothing: only words can ask for what is absent
-        conditions = torch.zeros(len(rows), 3, text.shape[1])
+        conditions = torch.zeros(len(rows), 3, text.shape[1], device=device)
         mixed = share[:, 0] < 1
         conditions[:, Track.SOURCE] = text
         if mixed.any():
             audio = self.conditioner.embed_audio(mels[mixed][:, Track.SOURCE, :, ::2])
             conditions[mixed, Track.SOURCE] = share[mixed] * text[mixed] + (1 - share[mixed]) * audio
         others = mels[extraction:, : Track.SOURCE, :, ::2].flatten(0, 1)  # mixture and submixture of the other items
-        kept = torch.from_numpy(rng.uniform(0, 1, (len(others), 1)) < 0.5)
+        kept = torch.from_numpy(rng.uniform(0, 1, (len(others), 1)) < 0.5).to(device)
         whole = self.conditioner.embed_audio(others) * kept
         conditions[extraction:, : Track.SOURCE] = whole.unflatten(0, (-1, 2))
         dropped = torch.from_numpy(rng.uniform(0, 1, len(rows)) < 0.15)

@@ -1,4 +1,9 @@
-"""The one training loop: schedule, gradient clip, EMA, a budget in minutes, exact resume after a kill at any step."""
+"""The one training loop: schedule, accumulation, clip, EMA, a budget in minutes, exact resume after a kill at any step.
+
+What a batch holds follows from the run's seed, the step and the batch's number within the step, and from nothing else.
+So a run that goes on from a saved step repeats what was lost to the last bit, and any number of processes draws what
+one would have drawn.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,7 @@ import json
 import math
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,9 +20,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .board import Board
+from .machine import Machine
+from .parts import write_parts
+
 
 class Recipe(Protocol):
-    """What a recipe gives the loop: the modules it trains and the loss of one freshly drawn batch."""
+    """What a recipe gives the loop: the modules it trains and the loss of one freshly drawn batch.
+
+    A recipe may have more: `critic`, a module trained against the model on `critic_loss()`, which judges what the last
+    `loss` made; `sketch(rng)`, sounds and spectrograms worth seeing, by name, at `rate_hz`; `scores()`, figures on
+    material held out from training.
+    """
 
     @property
     def model(self) -> nn.Module:
@@ -24,116 +39,232 @@ class Recipe(Protocol):
         ...
 
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
-        """Loss of one batch drawn with `rng`, and scalars worth logging."""
+        """Loss of one batch drawn with `rng` and torch's own numbers, and scalars worth logging."""
         ...
 
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """Settings of a run. The rate rises over `warmup_steps`, then falls as a cosine over `minutes` to a tenth."""
+    """Settings of a run.
+
+    The rate rises over `warmup_steps`, then falls as a cosine to a tenth: over `minutes` of training, or over `steps`
+    where they are given. A step sums the gradients of `accumulate` batches, which `processes` on each of `nodes`
+    computers share.
+    """
 
     minutes: float
+    steps: int | None = None
     learning_rate: float = 5e-4
+    critic_rate: float = 3e-4
     weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.98)
     warmup_steps: int = 100
+    accumulate: int = 1
     clip: float = 1.0
     ema: float = 0.999
+    precision: str = "32"
+    device: str = "auto"
+    processes: int = 1
+    nodes: int = 1
     save_every_s: float = 120.0
+    score_every_s: float = 600.0
     log_every_steps: int = 50
+    tensorboard: bool = False
     seed: int = 0
 
 
-class Run:
-    """State of a run in a folder: `state.pt` for exact resume, `ema.pt` with the averaged weights alone."""
+class Player:
+    """One side of a run: a module and its optimiser. Most runs have one, adversarial ones two."""
 
-    def __init__(self, recipe: Recipe, config: LoopConfig, folder: Path):
-        self.recipe, self.config, self.folder = recipe, config, folder
-        folder.mkdir(parents=True, exist_ok=True)
-        matrices = [p for p in recipe.model.parameters() if p.ndim > 1]
-        others = [p for p in recipe.model.parameters() if p.ndim <= 1]
+    def __init__(self, module: nn.Module, rate: float, config: LoopConfig):
+        self.module, self.rate, self.clip = module, rate, config.clip
+        matrices = [p for p in module.parameters() if p.requires_grad and p.ndim > 1]
+        others = [p for p in module.parameters() if p.requires_grad and p.ndim <= 1]
         groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+        self.optimiser = torch.optim.AdamW(groups, lr=rate, betas=config.betas)
+
+    def step(self, share: float) -> None:
+        """Move by the summed gradients, at `share` of the rate; gradients that are not finite move nothing."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate * share
+        norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.clip)
+        if torch.isfinite(norm):
+            self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+
+    def state(self) -> dict[str, Any]:
+        """Weights and optimiser."""
+        return {"model": self.module.state_dict(), "optimiser": self.optimiser.state_dict()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """What `state` gave."""
+        self.module.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+class Run:
+    """State of a run in a folder: `state.pt` for exact resume, `ema.pt` with the averaged weights alone.
+
+    Args:
+        recipe: What is trained, on which batches.
+        config: How.
+        folder: Holds the run.
+        machine: Where it computes.
+        parts: A folder that receives the averaged weights as small files at each save, if any (see `parts.py`).
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        config: LoopConfig,
+        folder: Path,
+        machine: Machine | None = None,
+        parts: Path | None = None,
+    ):
+        self.recipe, self.config, self.folder, self.parts = recipe, config, folder, parts
+        self.machine = machine or Machine("cpu", config.precision)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.players = [Player(recipe.model.to(self.machine.device), config.learning_rate, config)]
+        critic: nn.Module | None = getattr(recipe, "critic", None)
+        if critic is not None:
+            self.players.append(Player(critic.to(self.machine.device), config.critic_rate, config))
         self.ema = {k: v.detach().clone() for k, v in recipe.model.state_dict().items()}
-        self.rng = np.random.default_rng(config.seed)
-        torch.manual_seed(config.seed)
         self.step, self.spent_s = 0, 0.0
         self._resume()
+        self.first = self.machine.rank == 0  # the one process that writes
+        self.board = Board(folder / "board", self.step) if config.tensorboard and self.first else None
 
     def _resume(self) -> None:
         """Go on from a saved state; from averaged weights alone where the optimiser's state is gone."""
         state_path, ema_path = self.folder / "state.pt", self.folder / "ema.pt"
         if state_path.exists():
-            state = torch.load(state_path, weights_only=True)
-            self.recipe.model.load_state_dict(state["model"])
-            self.optimiser.load_state_dict(state["optimiser"])
+            state = torch.load(state_path, weights_only=True, map_location=self.machine.device)
+            for player, saved in zip(self.players, (state, state.get("critic")), strict=False):
+                if saved is not None:
+                    player.load(saved)
             self.ema, self.step, self.spent_s = state["ema"], state["step"], state["spent_s"]
-            self.rng.bit_generator.state = json.loads(state["numpy_rng"])
-            torch.set_rng_state(state["torch_rng"])
         elif ema_path.exists():
-            self.ema = torch.load(ema_path, weights_only=True)
+            self.ema = torch.load(ema_path, weights_only=True, map_location=self.machine.device)
             self.recipe.model.load_state_dict(self.ema)
             self.ema = {k: v.detach().clone() for k, v in self.ema.items()}
 
     def save(self) -> None:
-        """Write the state aside, then rename."""
-        state: dict[str, Any] = {
-            "model": self.recipe.model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "ema": self.ema,
-            "step": self.step,
-            "spent_s": self.spent_s,
-            "numpy_rng": json.dumps(self.rng.bit_generator.state),
-            "torch_rng": torch.get_rng_state(),
-        }
+        """Write the state aside, then rename; one process does."""
+        if not self.first:
+            return
+        state = self.players[0].state() | {"ema": self.ema, "step": self.step, "spent_s": self.spent_s}
+        if len(self.players) > 1:
+            state["critic"] = self.players[1].state()
         for name, content in (("state.pt", state), ("ema.pt", self.ema)):
             torch.save(content, self.folder / (name + ".tmp"))
             os.replace(self.folder / (name + ".tmp"), self.folder / name)
+        if self.parts is not None:
+            write_parts(self.ema, self.parts, self.folder.name)
 
     def _rate(self) -> float:
+        """Share of the learning rate at this step."""
         warm = min(1.0, (self.step + 1) / self.config.warmup_steps)
-        done = min(1.0, self.spent_s / (self.config.minutes * 60))
-        return self.config.learning_rate * warm * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * done)))
+        done = self.step / self.config.steps if self.config.steps else self.spent_s / (self.config.minutes * 60)
+        return warm * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+
+    def _draw(self, number: int) -> np.random.Generator:
+        """The source of everything random in one batch of this step; torch's is set from it."""
+        rng = np.random.default_rng([self.config.seed, self.step, number])
+        torch.manual_seed(int(rng.integers(2**63)))
+        return rng
 
     def _update(self) -> dict[str, float]:
-        for group in self.optimiser.param_groups:
-            group["lr"] = self._rate()
-        loss, scalars = self.recipe.loss(self.rng)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.recipe.model.parameters(), self.config.clip)
-        if torch.isfinite(norm):
-            self.optimiser.step()
-        self.step += 1
-        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for key, value in self.recipe.model.state_dict().items():
-                if value.is_floating_point():
-                    self.ema[key].lerp_(value, 1 - decay)
-                else:
-                    self.ema[key].copy_(value)
-        return {"loss": float(loss.detach()), **scalars}
-
-    def train(self) -> None:
-        """Train until the budget is spent; the state is saved at the end and every `save_every_s`."""
+        """One step; its mean loss and scalars over the batches of this process."""
         sums: dict[str, float] = {}
-        count, last_save_s = 0, time.monotonic()
-        while self.spent_s < self.config.minutes * 60:
+        count = self.config.accumulate
+        numbers = self.machine.share(count)
+        for number in numbers:
+            with self.machine.autocast():
+                loss, scalars = self.recipe.loss(self._draw(number))
+            (loss / count).backward()
+            if len(self.players) > 1:
+                with self.machine.autocast():
+                    judged = self.recipe.critic_loss()  # type: ignore[attr-defined]
+                (judged / count).backward()
+                scalars |= {"critic": float(judged.detach())}
+            for key, value in ({"loss": float(loss.detach())} | scalars).items():
+                sums[key] = sums.get(key, 0.0) + value / len(numbers)
+        self.machine.add_gradients([player.module for player in self.players])
+        for player in self.players:
+            player.step(self._rate())
+        self.step += 1
+        self._average()
+        return sums
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """The averaged weights follow; faster in the beginning, when there is little to average."""
+        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        for key, value in self.recipe.model.state_dict().items():
+            if value.is_floating_point():
+                self.ema[key].lerp_(value, 1 - decay)
+            else:
+                self.ema[key].copy_(value)
+
+    def train(self, stop_s: float = math.inf) -> None:
+        """Train until the budget is spent; the state is saved at the end and every `save_every_s`.
+
+        Args:
+            stop_s: Stop at this reading of `time.monotonic` too; the schedule stays the budget's.
+        """
+        sums: dict[str, float] = {}
+        saved_s = scored_s = time.monotonic()
+        while self._unfinished() and self.machine.latest(time.monotonic() - stop_s) < 0:
             began_s = time.monotonic()
             for key, value in self._update().items():
-                sums[key] = sums.get(key, 0.0) + value
-            count += 1
-            self.spent_s += time.monotonic() - began_s
+                sums[key] = sums.get(key, 0.0) + value / self.config.log_every_steps
+            self.spent_s += self.machine.latest(time.monotonic() - began_s)
             if self.step % self.config.log_every_steps == 0:
-                self._log({key: value / count for key, value in sums.items()})
-                sums, count = {}, 0
-            if time.monotonic() - last_save_s > self.config.save_every_s:
+                self._log(sums)
+                sums = {}
+            if time.monotonic() - scored_s > self.config.score_every_s:
+                self._show()
+                scored_s = time.monotonic()
+            if time.monotonic() - saved_s > self.config.save_every_s:
                 self.save()
-                last_save_s = time.monotonic()
+                saved_s = time.monotonic()
         self.save()
+        self._show()
+        if self.board is not None:
+            self.board.close()
+
+    def _unfinished(self) -> bool:
+        if self.config.steps is not None:
+            return self.step < self.config.steps
+        return self.spent_s < self.config.minutes * 60
+
+    def _show(self) -> None:
+        """Figures on held-out material, and what the model makes, with the averaged weights."""
+        scores: Callable[[], dict[str, float]] | None = getattr(self.recipe, "scores", None)
+        sketch: Callable[..., dict[str, Tensor]] | None = getattr(self.recipe, "sketch", None)
+        if not self.first or (scores is None and (sketch is None or self.board is None)):
+            return
+        kept = {key: value.clone() for key, value in self.recipe.model.state_dict().items()}
+        self.recipe.model.load_state_dict(self.ema)
+        self.recipe.model.eval()
+        try:
+            with torch.no_grad():
+                if scores is not None and (found := scores()):
+                    self._log(found)
+                if sketch is not None and self.board is not None:
+                    parts = sketch(np.random.default_rng(self.config.seed))
+                    self.board.sketch(self.step, parts, getattr(self.recipe, "rate_hz", 44100))
+        finally:
+            self.recipe.model.train()
+            self.recipe.model.load_state_dict(kept)
 
     def _log(self, scalars: dict[str, float]) -> None:
+        if not self.first:
+            return
         rounded = {key: round(value, 4) for key, value in scalars.items()}
         line = {"step": self.step, "minutes": round(self.spent_s / 60, 2), **rounded}
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
         print(line, flush=True)
+        if self.board is not None:
+            self.board.scalars(self.step, scalars)

@@ -23,6 +23,7 @@ class TextAudioRecipe:
 
     def __init__(self, conditioner: EmbeddedConditioner, pool: Triplets, batch: int = 96):
         self.model, self.pool, self.batch = conditioner.train(), pool, batch
+        self.device = next(conditioner.parameters()).device
         levels = np.array([float(source[:, ::4].mean()) for source in pool.sources])
         silence = float(levels.min()) if len(levels) else 0.0
         self.audible = np.flatnonzero(levels > silence * 1.05)
@@ -36,9 +37,9 @@ class TextAudioRecipe:
         """Contrastive loss of one batch."""
         rows = rng.choice(self.audible, self.batch, p=self.weights)
         start = int(rng.integers(0, self.pool.sources.shape[2] - _CROP_FRAMES + 1))
-        mel = torch.from_numpy(self.pool.sources[rows, :, start : start + _CROP_FRAMES]).float()
+        mel = torch.from_numpy(self.pool.sources[rows, :, start : start + _CROP_FRAMES]).to(self.device).float()
         texts = [str(rng.choice(self.pool.captions[row].split("|"))) for row in rows]
-        labels = torch.tensor([self.classes[self.pool.labels[row]] for row in rows])
+        labels = torch.tensor([self.classes[self.pool.labels[row]] for row in rows], device=self.device)
         loss = self.model.loss(texts, equalise(mel, rng), labels)
         return loss, {}
 
@@ -47,4 +48,4 @@ def equalise(mel: Tensor, rng: np.random.Generator, deviation_db: float = 3.0) -
     """Compressed mels [batch, bands, frames] under a smooth random equaliser each, the same in every frame."""
     knots = torch.from_numpy(rng.normal(0, deviation_db, (len(mel), 1, 8)).astype(np.float32))
     curve_db = torch.nn.functional.interpolate(knots, mel.shape[1], mode="linear", align_corners=True)[:, 0]
-    return mel * (10 ** (curve_db / 20 * 0.3))[:, :, None]
+    return mel * (10 ** (curve_db / 20 * 0.3))[:, :, None].to(mel.device)

@@ -1,0 +1,88 @@
+"""The paper's denoiser recipe, on pre-encoded latents and embeddings, for models of the published form at any size.
+
+Each item draws one of four patterns: nothing known, or the mixture, the submixture or the source, clean at timestep 0
+and without loss. Each track's condition is dropped on its own; the source's lies between text and audio (PAPER:
+diffusion, training).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data.latents import Triplets
+from ..diffusion import add_noise, velocity
+from ..errors import InputError
+from ..nn.dit import Denoiser
+from ..tracks import Track
+
+TAU_RANGE = (0.02, 1.0)
+
+
+@dataclass
+class Embedded:
+    """Embeddings of a pool: `audio` [items, tracks, dim] in the pool's order, and the vector [dim] of every phrase."""
+
+    audio: np.ndarray
+    texts: dict[str, np.ndarray]
+
+
+class JointRecipe:
+    """Batches of latents under text and audio conditions.
+
+    Args:
+        model: The denoiser; the batches go where it lies.
+        pool: Triplets of latents [items, channels, frames].
+        embedded: Their embeddings.
+        batch: Items a batch.
+        dropout: Probability that a track's condition is dropped; the paper's 0.1, or 0.5, which extracts better.
+
+    Raises:
+        InputError: The pool was encoded for a denoiser of other sizes.
+    """
+
+    def __init__(self, model: Denoiser, pool: Triplets, embedded: Embedded, batch: int = 64, dropout: float = 0.5):
+        channels, dim = pool.mixtures.shape[1], embedded.audio.shape[2]
+        wanted = model.config.latent_channels, model.config.condition_dim
+        if (channels, dim) != wanted:
+            raise InputError(
+                f"The pool holds latents of {channels} channels and embeddings of {dim}, where the denoiser takes "
+                f"{wanted[0]} and {wanted[1]}; encode it with this model's checkpoint."
+            )
+        self.model, self.pool, self.embedded, self.batch, self.dropout = model, pool, embedded, batch, dropout
+        self.device = next(model.parameters()).device
+        self.phrases = [str(captions).split("|") for captions in pool.captions]
+
+    def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+        """Velocity loss on unknown tracks."""
+        rows = rng.integers(len(self.pool), size=self.batch)
+        parts = (self.pool.mixtures, self.pool.rests, self.pool.sources)  # in the order of `Track`
+        latents = torch.from_numpy(np.stack([part[rows] for part in parts], 1)).to(self.device).float()
+        unknown, timesteps = (x.to(self.device) for x in draw_timesteps(rng, self.batch))  # [batch, tracks]
+        noise = torch.randn_like(latents)
+        tau = timesteps[:, :, None, None]
+        noised = add_noise(latents, noise, tau).flatten(1, 2)  # [batch, tracks * channels, frames]
+        predicted = self.model(noised, timesteps, self._conditions(rows, rng)).float()
+        squared = (predicted.unflatten(1, latents.shape[1:3]) - velocity(latents, noise, tau)).square().mean((2, 3))
+        return (squared * unknown).sum() / unknown.sum(), {}
+
+    def _conditions(self, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
+        """Conditions [batch, tracks, dim]; zeros where dropped."""
+        conditions = self.embedded.audio[rows].astype(np.float32)  # [batch, tracks, dim]
+        texts = np.stack([self.embedded.texts[str(rng.choice(self.phrases[row]))] for row in rows]).astype(np.float32)
+        share = rng.uniform(0, 1, (len(rows), 1)).astype(np.float32)
+        share[self.pool.parts[rows] == ""] = 1  # silence sounds like nothing: only words can ask for what is absent
+        conditions[:, Track.SOURCE] = share * texts + (1 - share) * conditions[:, Track.SOURCE]
+        conditions[rng.uniform(0, 1, conditions.shape[:2]) < self.dropout] = 0
+        return torch.from_numpy(conditions).to(self.device)
+
+
+def draw_timesteps(rng: np.random.Generator, batch: int) -> tuple[Tensor, Tensor]:
+    """Which tracks are unknown, bool [batch, tracks], and their timesteps [batch, tracks], 0 where known."""
+    known = rng.integers(-1, len(Track), batch)  # the known track, or none
+    unknown = torch.from_numpy(known[:, None] != np.arange(len(Track)))
+    tau = torch.from_numpy(rng.uniform(*TAU_RANGE, (batch, 1)).astype(np.float32))
+    return unknown, tau * unknown

@@ -1,0 +1,233 @@
+"""From a TOML file to a run: which recipe, on what, for how long (see `embedded.toml`).
+
+A recipe's table holds the options of the loop (`LoopConfig`) and those of the recipe itself, told apart by their names.
+"""
+
+from __future__ import annotations
+
+import time
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..checkpoint import save_model
+from ..conditioning.embedded import EmbeddedConditioner, WordTable
+from ..config import EMBEDDED, ModelConfig, OobleckConfig, from_dict
+from ..data.bank import load_bank
+from ..data.embeddings import read_embeddings
+from ..data.latents import load
+from ..data.readers import open_set
+from ..data.songs import Song
+from ..errors import CheckpointError, InputError
+from ..nn.dit import Denoiser
+from ..nn.oobleck import OobleckAutoencoder
+from . import embedded
+from .autoencoder import DecoderRecipe, OobleckRecipe, Weights, folded, weight_normed
+from .denoiser import DenoiserRecipe, ExtractionModel
+from .discriminators import Discriminators
+from .joint import Embedded, JointRecipe
+from .loop import LoopConfig, Recipe, Run
+from .machine import Machine, machine
+from .parts import receive
+from .sounds import Recorded, Rendered, Sounds
+from .text_audio import TextAudioRecipe
+
+Options = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a TOML file says.
+
+    Attributes:
+        run: Folder of runs.
+        out: The file that `assemble` writes.
+        pool: Folder of shards that `mgeldm.training.encode` filled.
+        held: Such a folder of songs held out from training, scored as training goes on.
+        words: The word table.
+        banks: Note banks that the autoencoder recipe renders with.
+        start: A checkpoint whose weights fill an empty folder of runs.
+        model: Sizes and form: the embedded one, or what the table [model] gives, as in a checkpoint.
+        embeddings: Name of the pool's embeddings, for models of the published form.
+        recipes: The recipes' tables.
+    """
+
+    run: Path
+    out: Path
+    pool: Path | None = None
+    held: Path | None = None
+    words: Path | None = None
+    banks: tuple[Path, ...] = ()
+    start: Path | None = None
+    model: ModelConfig = EMBEDDED
+    embeddings: str = "published"
+    recipes: tuple[tuple[str, Options], ...] = ()
+
+    def options(self, recipe: str) -> Options:
+        """A copy of a recipe's table.
+
+        Raises:
+            InputError: There is none.
+        """
+        found = dict(self.recipes).get(recipe)
+        if found is None:
+            raise InputError(f"The configuration has no table [{recipe}]; add one, see embedded.toml.")
+        return dict(found)
+
+    def path(self, name: str) -> Path:
+        """A path that the recipe at hand needs.
+
+        Raises:
+            InputError: The file does not give it.
+        """
+        value: Path | None = getattr(self, name)
+        if value is None:
+            raise InputError(f"The configuration says nothing of {name!r}, which this recipe needs; see embedded.toml.")
+        return value
+
+
+def read_settings(path: Path) -> Settings:
+    """Read a TOML file.
+
+    Raises:
+        InputError: It is missing, or not understood.
+    """
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        recipes = {name: found.pop(name) for name in RECIPES if name in found}
+        for name in ("run", "out", "pool", "held", "words", "start"):
+            if name in found:
+                found[name] = Path(found[name])
+        found["banks"] = tuple(Path(bank) for bank in found.get("banks", ()))
+        if "model" in found:
+            found["model"] = from_dict({"kind": "ModelConfig", **found["model"]})
+        settings = Settings(recipes=tuple(recipes.items()), **found)
+        for options in recipes.values():
+            _split(dict(options))
+        return settings
+    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError, CheckpointError) as error:
+        raise InputError(f"{path} is missing or not understood ({error}); compare it with embedded.toml.") from error
+
+
+def train_from(
+    recipe: str, config: Path, minutes: float | None = None, parts: Path | None = None, began_s: float | None = None
+) -> None:
+    """Train a recipe, "assemble" the model, or "receive" weights, as a TOML file says.
+
+    Args:
+        recipe: One of `RECIPES`, "assemble" or "receive".
+        config: The TOML file.
+        minutes: Stop after so many, preparation included; the schedule stays that of the file. None: when it ends.
+        parts: Folder that receives the averaged weights as small files at each save; for "receive", where they lie.
+        began_s: Reading of `time.monotonic` from which `minutes` count; None is now.
+
+    Raises:
+        InputError: The file is missing or not understood, or lacks what the recipe needs.
+    """
+    stop_s = float("inf") if minutes is None else (began_s or time.monotonic()) + 60 * minutes
+    settings = read_settings(config)
+    if recipe == "receive":
+        if parts is None:
+            raise InputError("Say with --parts where the weights lie that are to be received.")
+        for name in RECIPES:
+            if list(parts.glob(f"{name}-*-of-*.safetensors")):
+                receive(parts, settings.run, name)
+        return
+    if settings.start is not None:
+        embedded.unpack(settings.start, settings.run)
+    if recipe == "assemble":
+        _assemble(settings)
+        return
+    options, loop = _split(settings.options(recipe))
+    place = machine(loop.processes, loop.nodes, loop.device, loop.precision)
+    torch.manual_seed(loop.seed)
+    try:
+        work = RECIPES[recipe](settings, options, place)
+    except TypeError as error:
+        raise InputError(f"The table [{recipe}] of {config} is not understood ({error}).") from error
+    Run(work, loop, settings.run / recipe, place, parts).train(stop_s)
+
+
+def _split(options: Options) -> tuple[Options, LoopConfig]:
+    """A recipe's own options, and the loop's."""
+    kinds = {"float": (int, float), "int": (int,), "str": (str,), "bool": (bool,)}
+    loop: Options = {}
+    for field in fields(LoopConfig):
+        if field.name in options:
+            value = options.pop(field.name)
+            if not isinstance(value, kinds.get(str(field.type), object)):
+                raise TypeError(f"{field.name} is {value!r}")
+            loop[field.name] = tuple(value) if isinstance(value, list) else value
+    return options, LoopConfig(**loop)
+
+
+def _autoencoder(settings: Settings, options: Options, place: Machine) -> Recipe:
+    sounds = _sounds(settings, options)
+    if "weights" in options:
+        options["weights"] = Weights(**options["weights"])
+    config = settings.model.autoencoder
+    channels = config.audio_channels if isinstance(config, OobleckConfig) else 1
+    if "critic" in options:
+        sizes = {"sizes": tuple(options["critic"]["sizes"])} if "sizes" in options["critic"] else {}
+        options["critic"] = Discriminators(**options["critic"] | sizes, channels=channels).to(place.device)
+    if isinstance(config, OobleckConfig):
+        return OobleckRecipe(weight_normed(OobleckAutoencoder(config)).to(place.device), sounds, **options)
+    spectral = embedded.projection(settings.run, settings.path("pool"), settings.model).to(place.device)
+    return DecoderRecipe(spectral, sounds, **options)
+
+
+def _sounds(settings: Settings, options: Options) -> Sounds:
+    """Songs of the data sets that the table names, else rendered ones."""
+    sets, songs = options.pop("sets", None), options.pop("songs", 64)
+    rate_hz = settings.model.rate_hz
+    if sets is None:
+        return Rendered([load_bank(bank) for bank in settings.banks], songs, rate_hz)
+    found: list[Song] = []
+    for chosen in map(dict, sets):
+        found += list(open_set(chosen.pop("reader"), Path(chosen.pop("folder")), **chosen))
+    return Recorded(found, rate_hz)
+
+
+def _text_audio(settings: Settings, options: Options, place: Machine) -> Recipe:
+    conditioner = EmbeddedConditioner(WordTable.load(settings.path("words"))).to(place.device)
+    return TextAudioRecipe(conditioner, load(settings.path("pool")), **options)
+
+
+def _denoiser(settings: Settings, options: Options, place: Machine) -> Recipe:
+    pool, config = settings.path("pool"), settings.model
+    if config.refiner is None:
+        denoiser = Denoiser(config.denoiser).to(place.device)
+        return JointRecipe(denoiser, load(pool), Embedded(*read_embeddings(pool, settings.embeddings)), **options)
+    held = None if settings.held is None else load(settings.held)
+    model = ExtractionModel(config).to(place.device)
+    spectral = embedded.projection(settings.run, pool, config)
+    towers = embedded.towers(settings.run, settings.path("words"))
+    return DenoiserRecipe(model, spectral, towers, load(pool), **options, held=held)
+
+
+RECIPES: dict[str, Callable[[Settings, Options, Machine], Recipe]] = {
+    "autoencoder": _autoencoder,
+    "text-audio": _text_audio,
+    "denoiser": _denoiser,
+}
+
+
+def _assemble(settings: Settings) -> None:
+    """Write the averaged weights as one checkpoint.
+
+    Of the published form the denoiser may still be missing: the file then holds a fresh one, enough to encode with.
+    """
+    config = settings.model
+    if config.refiner is not None:
+        embedded.assemble(settings.run, settings.path("pool"), settings.path("words"), settings.out, config)
+        return
+    autoencoder = embedded.averaged(settings.run, "autoencoder")
+    if autoencoder is None:
+        raise InputError(f"There is no trained autoencoder in {settings.run}; train the recipe autoencoder first.")
+    denoiser = embedded.averaged(settings.run, "denoiser") or Denoiser(config.denoiser).state_dict()
+    tensors = {f"autoencoder.{name}": value for name, value in folded(autoencoder).items()}
+    save_model(settings.out, config, tensors | {f"denoiser.{name}": value for name, value in denoiser.items()})

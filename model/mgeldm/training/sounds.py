@@ -1,0 +1,105 @@
+"""Where autoencoders hear their sounds: songs rendered as they are needed, or recorded ones; mixtures and stems."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+
+from ..audio import Samples, resample
+from ..data import corpus
+from ..data.bank import Bank
+from ..data.songs import RATE_HZ, Song
+from ..errors import InputError
+from ..nn.spectral import MIXTURE_RMS
+
+_SONG_S = 12.0
+_AUDIBLE = 3e-3  # level under which a crop is drawn again
+_TRIES = 10
+
+
+class Sounds(Protocol):
+    """Crops of music."""
+
+    rate_hz: int
+
+    def draw(self, rng: np.random.Generator, count: int, samples: int, channels: int = 1) -> Samples:
+        """Crops float32 [count, channels, samples], none of them silent if that can be helped; `rng` decides all."""
+        ...
+
+
+class Rendered:
+    """Rendered songs by number. Each is made when it is first drawn and kept, so that a crop costs next to nothing.
+
+    Args:
+        banks: Notes to render with; none leaves the synthesisers.
+        songs: How many there are; about 6 MB each.
+        rate_hz: The rate that crops have.
+    """
+
+    def __init__(self, banks: list[Bank], songs: int = 64, rate_hz: int = RATE_HZ):
+        self.banks, self.songs, self.rate_hz = banks, songs, rate_hz
+        self.song = lru_cache(songs)(self._song)
+
+    def _song(self, number: int) -> Samples:
+        """Mixture and stems of a song, int16 [tracks, samples], the mixture at the level that songs are brought to."""
+        song = corpus.render_song(number, self.banks, _SONG_S)
+        tracks = np.stack([stem.audio.mean(0) for stem in song.stems])
+        mixture = tracks.sum(0)
+        gain = MIXTURE_RMS / (float(np.sqrt(np.square(mixture).mean())) + 1e-9)
+        tracks = resample(np.concatenate([mixture[None], tracks]) * np.float32(gain), RATE_HZ, self.rate_hz)
+        return np.round(np.clip(tracks, -1, 1) * 32767).astype(np.int16)
+
+    def draw(self, rng: np.random.Generator, count: int, samples: int, channels: int = 1) -> Samples:
+        """Crops of random tracks of random songs; see `Sounds`."""
+
+        def crop() -> Samples:
+            tracks = self.song(int(rng.integers(self.songs)))
+            track, start = rng.integers(len(tracks)), rng.integers(tracks.shape[1] - samples + 1)
+            return (tracks[track, None, start : start + samples] / 32768).astype(np.float32).repeat(channels, 0)
+
+        return np.stack([_audible(crop) for _ in range(count)])
+
+
+class Recorded:
+    """Songs of a data set, read in pieces.
+
+    Args:
+        songs: The songs.
+        rate_hz: The rate that crops have.
+
+    Raises:
+        InputError: There are no songs.
+    """
+
+    def __init__(self, songs: Sequence[Song], rate_hz: int = RATE_HZ):
+        if not songs:
+            raise InputError("There are no songs to train on; check the folder and its split.")
+        self.songs, self.rate_hz = songs, rate_hz
+
+    def draw(self, rng: np.random.Generator, count: int, samples: int, channels: int = 1) -> Samples:
+        """Crops of random stems, or in a third of the cases mixtures, of random songs; see `Sounds`."""
+        length = -(-samples * RATE_HZ // self.rate_hz) + 64
+
+        def crop() -> Samples:
+            song = self.songs[int(rng.integers(len(self.songs)))]
+            start = int(rng.integers(max(song.samples - length, 0) + 1))
+            if rng.random() < 1 / 3:
+                audio = song.piece(start, start + length).mixture
+            else:
+                audio = song.stems[int(rng.integers(len(song.stems)))].read(start, start + length)
+            audio = audio if channels == 2 else audio.mean(0, keepdims=True)
+            return resample(audio, RATE_HZ, self.rate_hz)[:, :samples]
+
+        return np.stack([_audible(crop) for _ in range(count)])
+
+
+def _audible(crop) -> Samples:
+    """The first of ten crops that is not silent, else the last (PAPER: up to ten tries)."""
+    for _ in range(_TRIES):
+        audio = crop()
+        if float(np.square(audio).mean()) ** 0.5 > _AUDIBLE:
+            break
+    return audio

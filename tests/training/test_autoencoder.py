@@ -1,0 +1,183 @@
+import numpy as np
+import pytest
+import torch
+from mgeldm.config import OobleckConfig, SpectralConfig
+from mgeldm.data import corpus
+from mgeldm.data.latents import Encoder
+from mgeldm.data.songs import Song, Stem
+from mgeldm.errors import InputError
+from mgeldm.nn.oobleck import OobleckAutoencoder
+from mgeldm.nn.spectral import SpectralAutoencoder
+from mgeldm.training.autoencoder import (
+    PAPER_WEIGHTS,
+    DecoderRecipe,
+    OobleckRecipe,
+    Weights,
+    folded,
+    weight_normed,
+)
+from mgeldm.training.discriminators import Discriminators
+from mgeldm.training.loop import LoopConfig, Run
+from mgeldm.training.losses import (
+    a_weighting,
+    feature_matching,
+    fooling,
+    mel_loss,
+    multi_resolution,
+    stft_loss,
+    telling_apart,
+)
+from mgeldm.training.sounds import Recorded, Rendered
+
+SMALL = OobleckConfig(channels=4, multiples=(1, 2, 2), strides=(2, 4, 4), latent_channels=4)
+
+
+class Tones:
+    """A few sums of sines: sounds that a tiny network can learn at once."""
+
+    def __init__(self, rate_hz=16000):
+        self.rate_hz = rate_hz
+
+    def draw(self, rng, count, samples, channels=1):
+        time = np.arange(samples) / self.rate_hz
+        hz = rng.choice([220, 330, 440], (count, channels, 1))
+        return (0.3 * np.sin(2 * np.pi * hz * time)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    stems = corpus.render_song(3, [], 7.0).stems
+    pool = Encoder(absent=0.0).encode(stems, corpus.CAPTIONS, np.random.default_rng(0))
+    spectral = SpectralAutoencoder(SpectralConfig(decoder_width=16, decoder_depth=1))
+    spectral.fit(torch.from_numpy(pool.mixtures).float())
+    return spectral
+
+
+def oobleck_recipe(sounds=None, config=SMALL, **options):
+    torch.manual_seed(0)
+    model = weight_normed(OobleckAutoencoder(config))
+    critic = Discriminators((256, 128), width=4, channels=config.audio_channels)
+    return OobleckRecipe(model, sounds or Tones(), batch=2, samples=4096, critic=critic, **options)
+
+
+def test_oobleck_learns_against_its_critic(tmp_path):
+    recipe = oobleck_recipe()
+    run = Run(recipe, LoopConfig(minutes=1e9, learning_rate=3e-3, warmup_steps=1, betas=(0.8, 0.99)), tmp_path)
+    figures = [run._update() for _ in range(30)]
+    assert set(figures[0]) == {"loss", "stft", "kl", "adversarial", "features", "critic"}
+    assert np.mean([f["stft"] for f in figures[-5:]]) < 0.9 * np.mean([f["stft"] for f in figures[:5]])
+    assert np.mean([f["critic"] for f in figures[-5:]]) < figures[0]["critic"]  # it tells real from made
+
+
+def test_oobleck_of_two_channels_runs_in_mixed_precision():
+    recipe = oobleck_recipe(config=OobleckConfig(4, (1, 2), (2, 4), 4, audio_channels=2))
+    with torch.autocast("cpu", torch.bfloat16):
+        loss, _ = recipe.loss(np.random.default_rng(0))
+        judged = recipe.critic_loss()
+    (loss + judged).backward()
+    assert all(bool(torch.isfinite(p.grad).all()) for p in recipe.model.parameters())
+
+
+def test_the_critic_learns_only_from_its_own_loss():
+    recipe = oobleck_recipe()
+    loss, _ = recipe.loss(np.random.default_rng(0))
+    loss.backward()
+    assert all(p.grad is None for p in recipe.critic.parameters())
+    assert all(p.grad is not None for p in recipe.model.parameters())
+    before = [p.grad.clone() for p in recipe.model.parameters()]
+    recipe.critic_loss().backward()
+    assert all(p.grad is not None for p in recipe.critic.parameters())
+    assert all(torch.equal(a, p.grad) for a, p in zip(before, recipe.model.parameters(), strict=True))
+
+
+def test_folded_weights_are_the_same_model():
+    torch.manual_seed(0)
+    model = weight_normed(OobleckAutoencoder(SMALL))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    plain = OobleckAutoencoder(SMALL)
+    plain.load_state_dict(folded(model.state_dict()))
+    audio = torch.randn(1, 1, 512)
+    assert torch.allclose(model.decode(model.encode(audio)), plain.decode(plain.encode(audio)), atol=1e-5)
+
+
+def test_the_decoder_learns_against_a_critic(fitted, tmp_path):
+    torch.manual_seed(0)
+    fitted.decoder.requires_grad_(True)
+    weights = Weights(stft=1.0, mel=1.0, adversarial=0.1, features=1.0)
+    critic = Discriminators((512, 128), width=4)
+    recipe = DecoderRecipe(fitted, Tones(44100), batch=2, crop_frames=4, weights=weights, critic=critic)
+    run = Run(recipe, LoopConfig(minutes=1e9, learning_rate=5e-3, warmup_steps=1), tmp_path)
+    figures = [run._update() for _ in range(25)]
+    assert set(figures[0]) == {"loss", "stft", "mel", "adversarial", "features", "critic"}
+    assert np.mean([f["mel"] for f in figures[-5:]]) < 0.8 * np.mean([f["mel"] for f in figures[:5]])
+    assert {part.ndim for part in recipe.sketch(np.random.default_rng(0), items=1).values()} == {1}
+
+
+def test_equal_sounds_have_no_loss():
+    audio = torch.randn(2, 4000)
+    assert float(stft_loss(audio, audio, 256)) == 0
+    assert float(stft_loss(audio * 0.5, audio, 256)) > 0.5
+    assert float(multi_resolution(audio, audio, (512, 128), 16000)) == 0
+    assert float(mel_loss(audio, audio, 16000)) == 0
+    assert float(mel_loss(audio * 0.1, audio, 16000)) == pytest.approx(1.0, abs=0.01)  # log10
+
+
+def test_a_weighting_is_that_of_the_standard():
+    """IEC 61672, table 3: 0 dB at 1 kHz, -19.1 at 100 Hz, +1.0 at 4 kHz, -2.5 at 10 kHz."""
+    gain_db = 20 * torch.log10(a_weighting(48000, 48000))
+    for hz, db in ((100, -19.1), (1000, 0.0), (4000, 1.0), (10000, -2.5)):
+        assert float(gain_db[hz]) == pytest.approx(db, abs=0.15)
+
+
+def test_an_error_that_is_heard_counts_more():
+    time = torch.arange(16000) / 16000
+    music = torch.sin(2 * torch.pi * 500 * time)[None]
+    low, high = (music + 0.3 * torch.sin(2 * torch.pi * hz * time)[None] for hz in (40, 3000))
+    plain = float(multi_resolution(low, music, (2048,)) / multi_resolution(high, music, (2048,)))
+    heard = float(multi_resolution(low, music, (2048,), 16000) / multi_resolution(high, music, (2048,), 16000))
+    assert heard < 0.5 * plain
+
+
+def test_marks_are_the_hinge_game():
+    real, made = [torch.tensor([2.0, 1.0])], [torch.tensor([-1.0, -3.0])]
+    assert float(telling_apart(real, made)) == 0
+    assert float(telling_apart(made, real)) == pytest.approx(3.0 + 2.5)
+    assert float(fooling(made)) == 2.0
+
+
+def test_features_match_relative_to_their_size():
+    real = [[torch.ones(2, 3), 10 * torch.ones(2)]]
+    made = [[torch.ones(2, 3) * 1.5, 5 * torch.ones(2)]]
+    assert float(feature_matching(real, real)) == 0
+    assert float(feature_matching(real, made)) == pytest.approx(0.5)
+
+
+def test_rendered_crops_follow_from_their_numbers():
+    sounds = Rendered([], songs=2)
+    one, other = (sounds.draw(np.random.default_rng(3), 2, 8000) for _ in range(2))
+    assert one.shape == (2, 1, 8000)
+    assert np.array_equal(one, other)
+    assert np.sqrt(np.square(one).mean((1, 2))).min() > 1e-3
+    assert sounds.song.cache_info().currsize <= 2
+
+
+def test_recorded_crops_are_resampled_pieces_that_sound():
+    time = np.arange(44100) / 44100
+    tone = np.sin(2 * np.pi * 441 * time).astype(np.float32)
+    song = Song([Stem("bass", ["bass"], np.stack([tone, tone])), Stem("drums", ["drums"], np.zeros((2, 44100), "f4"))])
+    crops = Recorded([song], rate_hz=22050).draw(np.random.default_rng(0), 6, 4410, channels=2)
+    assert crops.shape == (6, 2, 4410)
+    assert np.sqrt(np.square(crops).mean((1, 2))).min() > 0.1
+    spectrum = np.abs(np.fft.rfft(crops[0, 0] * np.hanning(4410)))
+    assert spectrum.argmax() == pytest.approx(441 * 4410 / 22050, abs=1)
+
+
+def test_no_songs_are_an_error_for_people():
+    with pytest.raises(InputError, match="no songs"):
+        Recorded([])
+
+
+def test_the_papers_weights():
+    assert (PAPER_WEIGHTS.adversarial, PAPER_WEIGHTS.features, PAPER_WEIGHTS.kl) == (0.12, 5.0, 1e-4)

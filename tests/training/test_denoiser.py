@@ -1,0 +1,122 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from mgeldm.conditioning.embedded import EmbeddedConditioner, WordTable
+from mgeldm.config import EMBEDDED, RefinerConfig
+from mgeldm.data import corpus
+from mgeldm.data.latents import Encoder
+from mgeldm.nn.spectral import SpectralAutoencoder
+from mgeldm.pipeline import EMBEDDED_PATH
+from mgeldm.training.denoiser import DenoiserRecipe, ExtractionModel
+from mgeldm.training.text_audio import TextAudioRecipe, equalise
+
+SMALL = replace(
+    EMBEDDED,
+    denoiser=replace(EMBEDDED.denoiser, width=96, depth=1, heads=3),
+    refiner=RefinerConfig(widths=(8, 8)),
+)
+
+
+@pytest.fixture(scope="module")
+def pool():
+    stems = corpus.render_song(3, [], 13.0).stems
+    return Encoder(absent=0.5).encode(stems, corpus.CAPTIONS, np.random.default_rng(0))
+
+
+def conditioner():
+    torch.manual_seed(0)
+    return EmbeddedConditioner(WordTable.load(EMBEDDED_PATH.with_name("words.safetensors")))
+
+
+def denoiser_recipe(pool, held=None):
+    spectral = SpectralAutoencoder(EMBEDDED.autoencoder)
+    spectral.fit(torch.from_numpy(pool.mixtures).float())
+    return DenoiserRecipe(ExtractionModel(SMALL), spectral, conditioner(), pool, batch=4, held=held)
+
+
+def test_the_denoiser_recipe_learns(pool):
+    recipe, rng = denoiser_recipe(pool), np.random.default_rng(0)
+    optimiser = torch.optim.AdamW(recipe.model.parameters(), 2e-3)
+    losses = []
+    for _ in range(14):
+        loss, scalars = recipe.loss(rng)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert set(scalars) == {"diffusion", "regression", "log_ratio", "excess", "compressed"}
+    assert np.mean(losses[-4:]) < np.mean(losses[:4])
+    for parameter in recipe.model.denoiser.blocks.parameters():
+        assert parameter.grad is not None
+        assert bool(torch.isfinite(parameter.grad).all())
+
+
+def test_scores_are_by_class(pool):
+    scores = denoiser_recipe(pool).score(np.arange(len(pool)))
+    assert set(scores) <= set(pool.labels.tolist())
+    assert all(0 <= share <= 1 for _, share in scores.values())
+
+
+def test_held_out_triplets_are_scored_and_shown(pool):
+    recipe = denoiser_recipe(pool, held=pool)
+    figures = recipe.scores(most=6)
+    assert np.isfinite(figures["held_sdr_db"])
+    assert 0 <= figures["held_worse_than_silence"] <= 1
+    with torch.no_grad():
+        shown = recipe.sketch(np.random.default_rng(0), items=1)
+    kinds = sorted(part.ndim for part in shown.values())
+    assert kinds == [1, 1, 1, 2, 2, 2]  # taken, wanted and mixture, as sound and as spectrogram
+
+
+def test_without_held_out_triplets_nothing_is_scored(pool):
+    assert denoiser_recipe(pool).scores() == {}
+
+
+def test_losses_hold_in_mixed_precision(pool):
+    torch.manual_seed(0)
+    recipe = denoiser_recipe(pool)
+    torch.manual_seed(1)
+    whole, _ = recipe.loss(np.random.default_rng(0))
+    torch.manual_seed(1)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed, _ = recipe.loss(np.random.default_rng(0))
+    mixed.backward()
+    assert mixed.dtype == torch.float32
+    assert abs(float(mixed.detach()) / float(whole.detach()) - 1) < 0.02
+    assert all(p.grad.dtype == torch.float32 for p in recipe.model.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("level", [1.0, 0.1])
+def test_an_error_larger_than_the_source_counts_most_however_quiet_the_source(pool, level):
+    """`excess` of taking the whole mixture is the same for a source at any level below it; silence costs log10(2)."""
+    recipe = denoiser_recipe(pool)
+    rest = torch.rand(1, 128, 128) + 0.5
+    source = rest * level
+    mels = recipe.spectral.compress(torch.stack((rest + source, rest, source), 1))
+    taken = {"all": torch.ones(1, 128, 128), "nothing": torch.zeros(1, 128, 128)}
+    losses = {}
+    for name, mask in taken.items():
+        recipe._masked = lambda mels, *_, mask=mask: (
+            recipe.spectral.expand(mels[:, 0]) * mask,
+            recipe.spectral.expand(mels[:, 2]),
+            recipe.spectral.expand(mels[:, 0]),
+        )
+        estimates, condition, rng = torch.zeros(1, 3, 64, 32), torch.zeros(1, 512), np.random.default_rng(0)
+        losses[name] = float(recipe._mask_losses(mels, estimates, condition, rng)["excess"])
+    assert losses["nothing"] == pytest.approx(np.log10(2), abs=0.12)
+    assert losses["all"] == pytest.approx(np.log10(1 + 1 / level**2), abs=0.2)
+
+
+def test_the_text_audio_recipe_runs(pool):
+    recipe = TextAudioRecipe(conditioner(), pool, batch=6)
+    loss, _ = recipe.loss(np.random.default_rng(0))
+    loss.backward()
+    assert float(loss.detach()) > 0
+
+
+def test_an_equaliser_is_the_same_in_every_frame():
+    mel = torch.rand(2, 128, 6) + 0.1
+    ratio = equalise(mel, np.random.default_rng(0)) / mel
+    assert torch.allclose(ratio, ratio[:, :, :1].expand_as(ratio), atol=1e-5)

@@ -1,0 +1,217 @@
+import inspect
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from mgeldm.training.loop import LoopConfig, Run
+
+STEPS = 60
+
+
+class Line:
+    """Fits a line: a recipe without music, for the loop itself."""
+
+    def __init__(self):
+        torch.manual_seed(0)
+        self.model = torch.nn.Linear(2, 1)
+
+    def loss(self, rng):
+        x = torch.from_numpy(rng.normal(size=(8, 2)).astype(np.float32))
+        x = x + 0.01 * torch.randn_like(x)
+        return (self.model(x) - x[:, :1] * 2).square().mean(), {"seen": 1.0}
+
+
+KILLED = f'''
+import sys
+from pathlib import Path
+import numpy as np
+import torch
+from mgeldm.training.loop import LoopConfig, Run
+
+{inspect.getsource(Line)}
+
+run = Run(Line(), LoopConfig(minutes=1e9, steps={STEPS}, save_every_s=0.0, log_every_steps=1000), Path(sys.argv[1]))
+update = run._update
+
+
+def told():
+    print(run.step, flush=True)
+    return update()
+
+
+run._update = told
+run.train()
+'''
+
+
+class Game(Line):
+    """A line, and a critic that is trained against it."""
+
+    def __init__(self):
+        super().__init__()
+        self.critic = torch.nn.Linear(1, 1)
+
+    def loss(self, rng):
+        self.made = self.model(torch.from_numpy(rng.normal(size=(4, 2)).astype(np.float32)))
+        return -self.critic(self.made).mean(), {}
+
+    def critic_loss(self):
+        return self.critic(self.made.detach()).square().mean() + (self.critic(torch.ones(4, 1)) - 1).square().mean()
+
+
+def steps(run, count):
+    for _ in range(count):
+        run._update()
+
+
+def same(one, other):
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_a_killed_run_goes_on_exactly(tmp_path):
+    config = LoopConfig(minutes=1e9)
+    whole = Run(Line(), config, tmp_path / "whole")
+    steps(whole, 20)
+    first = Run(Line(), config, tmp_path / "cut")
+    steps(first, 8)
+    first.save()
+    steps(first, 3)  # lost with the kill
+    second = Run(Line(), config, tmp_path / "cut")
+    steps(second, 12)
+    assert second.step == 20
+    same(whole.recipe.model.state_dict(), second.recipe.model.state_dict())
+    same(whole.ema, second.ema)
+
+
+def test_a_process_killed_again_and_again_ends_as_one_that_was_not(tmp_path):
+    """Killed without warning (SIGKILL) at whatever step, or in the middle of a save, twice."""
+    config = LoopConfig(minutes=1e9, steps=STEPS)
+    whole = Run(Line(), config, tmp_path / "whole")
+    whole.train()
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    command = [sys.executable, str(script), str(tmp_path / "cut")]
+    for last in (7, 33):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        for line in process.stdout:
+            if line.strip().isdigit() and int(line) >= last:
+                break
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        assert (tmp_path / "cut" / "state.pt").exists()
+    again = Run(Line(), config, tmp_path / "cut")
+    assert 0 < again.step < STEPS
+    again.train()
+    same(whole.recipe.model.state_dict(), again.recipe.model.state_dict())
+    same(whole.ema, again.ema)
+    same(whole.players[0].optimiser.state_dict()["state"][0], again.players[0].optimiser.state_dict()["state"][0])
+
+
+def test_an_adversarial_run_goes_on_exactly_with_its_critic(tmp_path):
+    config = LoopConfig(minutes=1e9)
+    whole = Run(Game(), config, tmp_path / "whole")
+    steps(whole, 9)
+    first = Run(Game(), config, tmp_path / "cut")
+    steps(first, 4)
+    first.save()
+    second = Run(Game(), config, tmp_path / "cut")
+    steps(second, 5)
+    same(whole.recipe.model.state_dict(), second.recipe.model.state_dict())
+    same(whole.recipe.critic.state_dict(), second.recipe.critic.state_dict())
+    assert not torch.equal(second.recipe.critic.weight, Game().critic.weight)
+
+
+def test_a_run_starts_again_from_averaged_weights_alone(tmp_path):
+    run = Run(Line(), LoopConfig(minutes=1e9), tmp_path)
+    steps(run, 5)
+    run.save()
+    (tmp_path / "state.pt").unlink()
+    again = Run(Line(), LoopConfig(minutes=1e9), tmp_path)
+    assert again.step == 0
+    assert torch.equal(again.recipe.model.weight, run.ema["weight"])
+
+
+def test_a_budget_ends_with_a_saved_state_and_a_log(tmp_path):
+    run = Run(Line(), LoopConfig(minutes=0.005, log_every_steps=5, learning_rate=0.1, warmup_steps=1), tmp_path)
+    run.train()
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert lines[-1]["loss"] < lines[0]["loss"]
+    assert lines[0]["seen"] == 1.0
+    assert Run(Line(), LoopConfig(minutes=0.005), tmp_path).step == run.step > 0
+
+
+def test_a_call_that_has_no_time_left_saves_and_leaves_the_schedule_alone(tmp_path):
+    run = Run(Line(), LoopConfig(minutes=1e9), tmp_path)
+    run.train(stop_s=time.monotonic())
+    assert run.step == 0
+    assert (tmp_path / "state.pt").exists()
+
+
+def test_gradients_accumulate_to_those_of_all_batches(tmp_path):
+    """One step over four batches moves as the mean of their gradients says."""
+    run = Run(Line(), LoopConfig(minutes=1e9, accumulate=4, clip=1e9), tmp_path)
+    wanted = torch.zeros(1, 2)
+    for number in range(4):
+        recipe = Line()
+        recipe.loss(run._draw(number))[0].backward()
+        wanted += recipe.model.weight.grad / 4
+    seen = {}
+    step = run.players[0].step
+    run.players[0].step = lambda share: (seen.update(grad=run.recipe.model.weight.grad.clone()), step(share))
+    run._update()
+    assert torch.allclose(seen["grad"], wanted, atol=1e-6)
+
+
+def test_the_rate_rises_then_falls_over_the_steps(tmp_path):
+    run = Run(Line(), LoopConfig(minutes=1e9, steps=100, warmup_steps=10), tmp_path)
+    rates = []
+    for run.step in (0, 9, 50, 100):
+        rates.append(run._rate())
+    assert rates == pytest.approx([0.1 * (0.1 + 0.9), 1.0, 0.55, 0.1], abs=0.02)
+
+
+def test_gradients_that_are_not_finite_move_nothing(tmp_path):
+    run = Run(Line(), LoopConfig(minutes=1e9), tmp_path)
+    before = run.recipe.model.weight.clone()
+    run.recipe.model.weight.grad = torch.full((1, 2), float("nan"))
+    run.players[0].step(1.0)
+    assert torch.equal(before, run.recipe.model.weight)
+    steps(run, 1)
+    assert not torch.equal(before, run.recipe.model.weight)
+
+
+def test_held_out_figures_are_those_of_the_averaged_weights(tmp_path):
+    recipe = Line()
+    recipe.scores = lambda: {"weight": recipe.model.weight[0, 0].item()}
+    run = Run(recipe, LoopConfig(minutes=1e9, steps=30, learning_rate=0.05), tmp_path)
+    run.train()
+    last = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
+    assert last["weight"] == pytest.approx(float(run.ema["weight"][0, 0]), abs=1e-4)
+    assert last["weight"] != pytest.approx(recipe.model.weight[0, 0].item(), abs=1e-4)
+
+
+def test_tensorboard_receives_scalars_sound_and_spectrograms(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    recipe = Line()
+    recipe.sketch = lambda rng: {"sound": torch.sin(torch.arange(2000) / 9), "picture": torch.rand(16, 20)}
+    Run(recipe, LoopConfig(minutes=1e9, steps=4, log_every_steps=2, tensorboard=True), tmp_path).train()
+    events = EventAccumulator(str(tmp_path / "board")).Reload()
+    assert [event.step for event in events.Scalars("loss")] == [2, 4]
+    assert events.Tags()["audio"] == ["sound"]
+    assert events.Tags()["images"] == ["picture"]
+
+
+def test_without_tensorboard_the_error_says_what_to_do(tmp_path, monkeypatch):
+    from mgeldm.errors import InputError
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(InputError, match=r"install mgeldm-desktop\[train\]"):
+        Run(Line(), LoopConfig(minutes=1, tensorboard=True), tmp_path)

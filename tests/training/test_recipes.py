@@ -1,0 +1,289 @@
+import json
+import time
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+from mgeldm import cli
+from mgeldm.checkpoint import load_model, save_model
+from mgeldm.config import EMBEDDED, TINY, RefinerConfig, SpectralConfig
+from mgeldm.data import corpus, latents
+from mgeldm.data.latents import Encoder, Triplets
+from mgeldm.errors import InputError
+from mgeldm.pipeline import EMBEDDED_PATH
+from mgeldm.training.embedded import unpack
+from mgeldm.training.joint import Embedded, JointRecipe, draw_timesteps
+from mgeldm.training.recipes import read_settings, train_from
+
+WORDS = EMBEDDED_PATH.with_name("words.safetensors")
+SMALL = replace(
+    EMBEDDED,
+    autoencoder=SpectralConfig(decoder_width=16, decoder_depth=1),
+    denoiser=replace(EMBEDDED.denoiser, width=96, depth=1, heads=3),
+    refiner=RefinerConfig(widths=(8, 8)),
+)
+COMMON = "minutes = 1000\nwarmup_steps = 1\nlog_every_steps = 1\nsave_every_s = 0.0\nscore_every_s = 1e9\n"
+
+
+def toml(value):
+    """A value of a configuration as TOML."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {toml(x)}" for key, x in value.items()) + "}"
+    return json.dumps(list(value) if isinstance(value, tuple) else value)
+
+
+def model_table(config):
+    """The table [model] of a configuration."""
+    lines = ["[model]"]
+    for key, value in vars(config).items():
+        if hasattr(value, "__dataclass_fields__"):
+            value = {"kind": type(value).__name__} | asdict(value)
+        if value is not None:
+            lines.append(f"{key} = {toml(value)}")
+    return "\n".join(lines)
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pool")
+    stems = corpus.render_song(3, [], 13.0).stems
+    latents.save(folder / "a.npz", [Encoder(absent=0.5).encode(stems, corpus.CAPTIONS, np.random.default_rng(0))])
+    return folder
+
+
+@pytest.fixture
+def config(tmp_path, shards):
+    """A whole small embedded model, three steps a recipe."""
+    text = f"""
+run = "{tmp_path}/run"
+pool = "{shards}"
+held = "{shards}"
+words = "{WORDS}"
+out = "{tmp_path}/model.safetensors"
+
+[text-audio]
+steps = 3
+batch = 6
+{COMMON}
+[autoencoder]
+steps = 3
+batch = 2
+songs = 1
+crop_frames = 4
+weights = {{stft = 1.0, mel = 1.0, adversarial = 0.1, features = 1.0}}
+critic = {{sizes = [256], width = 4}}
+{COMMON}
+[denoiser]
+steps = 3
+batch = 4
+extraction = 0.75
+{COMMON}
+{model_table(SMALL)}
+"""
+    path = tmp_path / "small.toml"
+    path.write_text(text)
+    return path
+
+
+def test_every_recipe_runs_and_their_weights_become_one_file(config, tmp_path):
+    """As a person would: each recipe by the command, with parts written and a time limit, then assembled."""
+    for recipe in ("text-audio", "autoencoder", "denoiser"):
+        arguments = ["train", recipe, "--config", str(config), "--minutes", "9", "--parts", str(tmp_path / "parts")]
+        assert cli.main(arguments) == 0
+        lines = [json.loads(x) for x in (tmp_path / "run" / recipe / "log.jsonl").read_text().splitlines()]
+        assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3]
+    assert "held_sdr_db" in lines[-1]
+    assert cli.main(["train", "assemble", "--config", str(config)]) == 0
+    model = load_model(tmp_path / "model.safetensors")
+    assert model.config == SMALL
+    ema = torch.load(tmp_path / "run" / "denoiser" / "ema.pt", weights_only=True)
+    assert torch.allclose(model.refiner.leave.weight, ema["refiner.leave.weight"], atol=1e-3)
+
+    # What came back in parts is what training elsewhere starts from.
+    moved = tmp_path / "moved.toml"
+    moved.write_text(config.read_text().replace(f"{tmp_path}/run", f"{tmp_path}/elsewhere"))
+    assert cli.main(["train", "receive", "--config", str(moved), "--parts", str(tmp_path / "parts")]) == 0
+    received = torch.load(tmp_path / "elsewhere" / "denoiser" / "ema.pt", weights_only=True)
+    assert torch.allclose(received["refiner.leave.weight"], ema["refiner.leave.weight"], atol=1e-3)
+
+
+def test_a_checkpoint_fills_an_empty_folder_of_runs_and_no_other(tmp_path):
+    unpack(EMBEDDED_PATH, tmp_path)
+    model = load_model(EMBEDDED_PATH)
+    path = tmp_path / "denoiser" / "ema.pt"
+    weights = torch.load(path, weights_only=True)
+    name, value = next(iter(model.denoiser.state_dict().items()))
+    assert torch.equal(weights[f"denoiser.{name}"], value)
+    torch.save({"trained": torch.ones(1)}, path)
+    unpack(EMBEDDED_PATH, tmp_path)
+    assert set(torch.load(path, weights_only=True)) == {"trained"}
+
+
+def test_minutes_end_a_call_and_the_next_one_goes_on(config, tmp_path):
+    config.write_text(config.read_text().replace("steps = 3\nbatch = 6", "steps = 1000000\nbatch = 6"))
+    train_from("text-audio", config, minutes=1.0, began_s=time.monotonic() - 56)
+    first = torch.load(tmp_path / "run" / "text-audio" / "state.pt", weights_only=True)["step"]
+    train_from("text-audio", config, minutes=1.0, began_s=time.monotonic() - 56)
+    assert torch.load(tmp_path / "run" / "text-audio" / "state.pt", weights_only=True)["step"] > first > 0
+
+
+NOT_UNDERSTOOD = ["", "run = 3", "run = [", "run = 'a'\nout = 'b'\n[denoiser]\nminutes = 'long'", "run = 'a'\nspeed = 1"]
+
+
+@pytest.mark.parametrize("content", NOT_UNDERSTOOD)
+def test_a_configuration_not_understood_is_said(tmp_path, content):
+    (tmp_path / "c.toml").write_text(content)
+    with pytest.raises(InputError, match="not understood"):
+        train_from("denoiser", tmp_path / "c.toml")
+    with pytest.raises(InputError, match="missing"):
+        train_from("denoiser", tmp_path / "nothing.toml")
+
+
+def test_an_unknown_option_and_a_missing_table_are_said(config):
+    config.write_text(config.read_text().replace("extraction = 0.75", "extractoin = 0.75"))
+    with pytest.raises(InputError, match=r"towers|extractoin"):
+        train_from("denoiser", config)
+    config.write_text('run = "a"\nout = "b"\n')
+    with pytest.raises(InputError, match=r"no table \[denoiser\]"):
+        train_from("denoiser", config)
+
+
+# ------------------------------------------------------------------------------------------------ the published form
+
+
+def published_pool(items=12):
+    rng = np.random.default_rng(0)
+    source, rest = (rng.normal(size=(items, 8, 12)).astype(np.float16) for _ in range(2))
+    words = np.array(["drums", "bass"] * (items // 2))
+    pool = Triplets(source + rest, rest, source, words, words, np.array([""] * items))
+    embedded = Embedded(rng.normal(size=(items, 3, 48)).astype(np.float16), {w: np.ones(48, "f4") for w in words})
+    return pool, embedded
+
+
+def test_timesteps_are_the_four_patterns():
+    unknown, timesteps = draw_timesteps(np.random.default_rng(0), 4000)
+    patterns, counts = torch.unique(unknown, dim=0, return_counts=True)
+    assert sorted((~patterns).sum(1).tolist()) == [0, 1, 1, 1]
+    assert counts.min() > 850
+    assert bool((timesteps[~unknown] == 0).all())
+    assert 0.02 <= float(timesteps[unknown].min()) < 0.03
+    assert 0.99 < float(timesteps[unknown].max()) <= 1
+    assert bool((timesteps.amax(1, keepdim=True).expand(-1, 3)[unknown] == timesteps[unknown]).all())  # one an item
+
+
+def test_the_joint_recipe_learns_and_has_no_loss_on_known_tracks():
+    from mgeldm.nn.dit import Denoiser
+
+    torch.manual_seed(0)
+    model = Denoiser(TINY.denoiser)
+    recipe = JointRecipe(model, *published_pool(), batch=8)
+    optimiser = torch.optim.AdamW(model.parameters(), 3e-3)
+    losses = []
+    for step in range(60):
+        torch.manual_seed(step)
+        loss, _ = recipe.loss(np.random.default_rng(step))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert np.mean(losses[-10:]) < 0.9 * np.mean(losses[:10])
+
+    def spoilt(noised, timesteps, conditions):
+        wrong = (timesteps == 0).float()[:, :, None, None] * 1e6  # on known tracks alone
+        return (model(noised, timesteps, conditions).unflatten(1, (3, 8)) + wrong).flatten(1, 2)
+
+    torch.manual_seed(0)
+    before = float(recipe.loss(np.random.default_rng(0))[0].detach())
+    recipe.model = spoilt
+    torch.manual_seed(0)
+    assert float(recipe.loss(np.random.default_rng(0))[0].detach()) == pytest.approx(before)
+
+
+def test_conditions_lie_between_text_and_audio_and_each_is_dropped_on_its_own():
+    from mgeldm.nn.dit import Denoiser
+
+    pool, embedded = published_pool()
+    embedded.audio[:] = 3.0
+    recipe = JointRecipe(Denoiser(TINY.denoiser), pool, embedded, dropout=0.5)
+    conditions = recipe._conditions(np.zeros(2000, int), np.random.default_rng(0))
+    dropped = (conditions == 0).all(2).float()
+    assert torch.allclose(dropped.mean(0), torch.tensor(0.5), atol=0.05)
+    assert abs(float(torch.corrcoef(dropped.T)[0, 2])) < 0.1
+    source = conditions[:, 2, 0][dropped[:, 2] == 0]
+    assert 1 <= float(source.min()) < 1.1
+    assert 2.9 < float(source.max()) <= 3
+
+
+def test_a_silent_source_is_asked_for_in_words_alone():
+    from mgeldm.nn.dit import Denoiser
+
+    pool, embedded = published_pool()
+    pool.parts[0] = ""
+    embedded.audio[:] = 3.0
+    recipe = JointRecipe(Denoiser(TINY.denoiser), pool, embedded, dropout=0.0)
+    conditions = recipe._conditions(np.zeros(50, int), np.random.default_rng(0))
+    assert torch.equal(conditions[:, 2], torch.ones(50, 48))
+
+
+def test_a_pool_for_other_sizes_is_refused():
+    from mgeldm.nn.dit import Denoiser
+
+    pool, embedded = published_pool()
+    embedded.audio = embedded.audio[:, :, :20]
+    with pytest.raises(InputError, match="embeddings of 20"):
+        JointRecipe(Denoiser(TINY.denoiser), pool, embedded)
+
+
+def test_the_published_form_is_trained_to_a_checkpoint_that_loads(tmp_path):
+    from mgeldm.data.embeddings import write_audio
+    from mgeldm.data.manifest import sha256
+
+    pool, embedded = published_pool()
+    place = tmp_path / "pool" / "embeddings" / "published"
+    place.mkdir(parents=True)
+    latents.save(tmp_path / "pool" / "a.npz", [pool])
+    write_audio(place / "a.npz", embedded.audio, sha256(tmp_path / "pool" / "a.npz"))
+    phrases = sorted(embedded.texts)
+    np.savez(place / "texts.npz", phrases=np.array(phrases), vectors=np.stack([embedded.texts[p] for p in phrases]))
+    config = tmp_path / "published.toml"
+    config.write_text(f"""
+run = "{tmp_path}/run"
+pool = "{tmp_path}/pool"
+out = "{tmp_path}/model.safetensors"
+
+[autoencoder]
+steps = 2
+batch = 2
+samples = 4096
+songs = 1
+betas = [0.8, 0.99]
+critic = {{sizes = [256], width = 4}}
+{COMMON}
+[denoiser]
+steps = 2
+batch = 4
+accumulate = 2
+{COMMON}
+{model_table(TINY)}
+""")
+    assert read_settings(config).model == TINY
+    train_from("autoencoder", config)
+    train_from("assemble", config)  # with a denoiser that is not trained, to encode with
+    fresh = load_model(tmp_path / "model.safetensors").denoiser
+    train_from("denoiser", config)
+    train_from("assemble", config)
+    trained = load_model(tmp_path / "model.safetensors").denoiser
+    assert not torch.equal(fresh.leave.weight, trained.leave.weight)
+
+
+def test_a_checkpoint_of_the_published_form_is_no_start_for_the_embedded_one(tmp_path):
+    from mgeldm.errors import CheckpointError
+    from mgeldm.nn.dit import Denoiser
+    from mgeldm.nn.oobleck import OobleckAutoencoder
+
+    tensors = {f"denoiser.{k}": v for k, v in Denoiser(TINY.denoiser).state_dict().items()}
+    tensors |= {f"autoencoder.{k}": v for k, v in OobleckAutoencoder(TINY.autoencoder).state_dict().items()}
+    save_model(tmp_path / "tiny.safetensors", TINY, tensors)
+    with pytest.raises(CheckpointError, match="embedded form"):
+        unpack(tmp_path / "tiny.safetensors", tmp_path / "run")

@@ -1,0 +1,324 @@
+"""The body of a lane: its waveform or spectrogram, cut into pictures that are drawn once and scrolled as they are."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+from PySide6.QtCore import QLineF, QPoint, QRect, QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QContextMenuEvent, QFont, QImage, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import QApplication, QWidget
+
+from ...core.project import Lane, Span
+from . import raster
+from .chips import TakeChips
+from .ruler import bars_apart
+from .sounds import file_samples
+from .sources import Sources
+from .state import RegionMouse, State, font, tr
+
+PICTURE_PX = 256  # device pixels across
+BUDGET_S = 0.004  # of a frame for drawing pictures anew where there are old ones to show
+MOST_KEPT = 32  # pictures a lane
+UNHEARD = 0.4  # strength of a lane's colour while it does not sound
+
+
+@dataclass
+class Pictures:
+    """Pictures of a lane at one zoom, and those of the zoom before, shown stretched until the new ones are there.
+
+    Attributes:
+        look: What all of them depend on: samples a device pixel, height, colours, view, vertical scale.
+        done: By index.
+        stale: Those whose samples have changed.
+        before: Samples a device pixel and pictures of the zoom before.
+    """
+
+    look: tuple = ()
+    done: dict[int, QImage] = field(default_factory=dict)
+    stale: set[int] = field(default_factory=set)
+    before: tuple[float, dict[int, QImage]] = (1.0, {})
+
+    def prepare(self, look: tuple) -> None:
+        """Start anew if anything changed that all pictures depend on; keep the old ones for a while."""
+        if look == self.look:
+            return
+        if self.look and look[1:] == self.look[1:] and self.done:
+            self.before = (self.look[0], self.done)
+        elif self.look and look[0] == self.look[0] and look[1] == self.look[1]:
+            self.stale = set(self.done)  # other colours: the old ones may show for a moment
+            self.look = look
+            return
+        else:
+            self.before = (1.0, {})
+        self.look, self.done, self.stale = look, {}, set()
+
+    def outdate(self, span: Span) -> None:
+        """The samples changed there."""
+        width = PICTURE_PX * self.look[0] if self.look else 1.0
+        first, stop = span.start / width - 0.1, span.stop / width + 0.1
+        self.stale |= {index for index in self.done if index < stop and index + 1 > first}
+
+    def missing(self, wanted: range) -> list[range]:
+        """Runs of pictures to be drawn."""
+        runs: list[range] = []
+        for index in wanted:
+            if index in self.done and index not in self.stale:
+                continue
+            if runs and runs[-1].stop == index:
+                runs[-1] = range(runs[-1].start, index + 1)
+            else:
+                runs.append(range(index, index + 1))
+        return runs
+
+    def put(self, index: int, image: QImage) -> None:
+        """Keep a picture; the ones farthest away make room."""
+        self.done[index] = image
+        self.stale.discard(index)
+        if len(self.done) > MOST_KEPT:
+            far = max(self.done, key=lambda other: abs(other - index))
+            del self.done[far]
+            self.stale.discard(far)
+
+
+class LaneBody(QWidget):
+    """Draws a lane along the shared axis and hands the mouse to `RegionMouse`."""
+
+    pressed = Signal(object)  # keyboard modifiers
+    menu_asked = Signal(QPoint)
+    drag_pressed = Signal()
+    drag_started = Signal()
+    take_chosen = Signal(int, int)
+
+    def __init__(self, state: State, sources: Sources, mouse: RegionMouse, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._state, self._sources, self._mouse = state, sources, mouse
+        self._pictures = Pictures()
+        self._drag_from: QPoint | None = None
+        self._files: dict[str, int] = {}
+        self.lane = Lane("", "song", "")
+        self.heard, self.selected = True, False
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setMouseTracking(True)
+        self._chips = TakeChips(state, self)
+        self._chips.chosen.connect(self.take_chosen)
+
+    def show_lane(self, lane: Lane, heard: bool, selected: bool) -> None:
+        """What to draw."""
+        if (lane.parts, lane.kind) != (self.lane.parts, self.lane.kind):
+            self._chips.show_parts(lane)
+        elif lane.colour != self.lane.colour:
+            self._chips.update()
+        self.lane, self.heard, self.selected = lane, heard, selected
+        view = tr("spectrogram") if lane.view == "spectrogram" else tr("waveform")
+        self.setAccessibleName(f"{lane.name}, {view}")
+        self.setAccessibleDescription(tr("Drag to select a region of time; hold Alt to drag the audio out."))
+        self.place_chips()
+        self.update()
+
+    def outdate(self, span: Span) -> None:
+        """The samples changed there."""
+        self._pictures.outdate(span)
+        axis = self._state.axis
+        left, right = axis.x_of(span.start), axis.x_of(span.stop)
+        if right > -PICTURE_PX and left < self.width() + PICTURE_PX:
+            self.update()
+
+    def place_chips(self) -> None:
+        """Takes stand at the right end of their part, as far as it is in sight."""
+        self._chips.place()
+
+    def move_head(self, old: float, new: float) -> None:
+        """The playhead went from one pixel to another."""
+        for x in (old, new):
+            self.update(QRect(int(x) - 1, 0, 3, self.height()))
+
+    # -------------------------------------------------------------------------------------------------------- mouse
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Select the lane; begin a region, a click, or dragging the audio out."""
+        if event.button() != Qt.MouseButton.LeftButton:
+            return
+        self.pressed.emit(event.modifiers())
+        if event.modifiers() & Qt.KeyboardModifier.AltModifier:
+            self._drag_from = event.position().toPoint()
+            self.drag_pressed.emit()
+        else:
+            self._mouse.press(event.position().toPoint(), False)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Go on with it; show what a press would do."""
+        at = event.position().toPoint()
+        if self._drag_from is not None:
+            if (at - self._drag_from).manhattanLength() >= QApplication.startDragDistance():
+                self._drag_from = None
+                self.drag_started.emit()
+        elif event.buttons() & Qt.MouseButton.LeftButton:
+            self._mouse.move(at, event.modifiers())
+        else:
+            alt = event.modifiers() & Qt.KeyboardModifier.AltModifier
+            self.setCursor(Qt.CursorShape.OpenHandCursor if alt else self._mouse.cursor_at(at.x(), False))
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """End it."""
+        self._drag_from = None
+        if event.button() == Qt.MouseButton.LeftButton:
+            self._mouse.release(event.modifiers())
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Take in a bar."""
+        if event.button() == Qt.MouseButton.LeftButton:
+            self._mouse.double(event.position().x())
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """Ask for the lane's menu."""
+        self.menu_asked.emit(event.globalPos())
+
+    # ------------------------------------------------------------------------------------------------------ painting
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Pictures, grid, region, what grows, playhead: only where it is asked for."""
+        painter = QPainter(self)
+        self._draw_missing()
+        self._paint_pictures(painter, event.rect())
+        painter.setClipRect(event.rect())
+        self._paint_grid(painter, event.rect())
+        self._paint_region(painter)
+        self._paint_growing(painter)
+        self._paint_trouble(painter)
+        painter.fillRect(0, self.height() - 1, self.width(), 1, QColor(self._state.theme.line))
+        x = self._state.axis.x_of(self._state.position)
+        painter.fillRect(QRectF(int(x), 0, 1.0, self.height()), QColor(self._state.theme.text))
+
+    def _wanted(self) -> range:
+        """The pictures in sight."""
+        axis = self._state.axis
+        last = axis.offset + round(self.width() * axis.ratio)
+        return range(max(0, axis.offset // PICTURE_PX), max(0, -(-last // PICTURE_PX)))
+
+    def _draw_missing(self) -> None:
+        """Draw the pictures that are not there; where old ones can stand in, not for longer than a frame allows."""
+        axis, theme = self._state.axis, self._state.theme
+        rows = round(self.height() * axis.ratio)
+        background = QColor(theme.raised if self.selected else theme.lane)
+        if self.selected:
+            background = raster.between(QColor(theme.lane), background, 0.5)
+        strength = 1.0 if self.heard else UNHEARD
+        look = (axis.step, rows, self.lane.view, self._state.colour(self.lane).name(), background.name(), strength,
+                self._sources.scale if self.lane.view == "waveform" else 0)
+        self._pictures.prepare(look)
+        make = raster.spectrogram_colours if self.lane.view == "spectrogram" else raster.waveform_colours
+        colours = make(background, self._state.colour(self.lane), strength)
+        began = time.perf_counter()
+        for run in self._pictures.missing(self._wanted()):
+            late = time.perf_counter() - began > BUDGET_S
+            if late and all(index in self._pictures.done for index in run):
+                self.update()
+                continue
+            image = raster.picture_of(self._values(run, rows), colours)
+            for index in run:
+                piece = image.copy((index - run.start) * PICTURE_PX, 0, PICTURE_PX, rows)
+                self._pictures.put(index, piece)
+
+    def _values(self, run: range, rows: int) -> raster.Bytes:
+        step = self._state.axis.step
+        start, pixels = run.start * PICTURE_PX * step, len(run) * PICTURE_PX
+        inside = self._sources.inside(self.lane.id, start, step, pixels)
+        if not inside.any():
+            return np.zeros((rows, pixels), np.uint8)
+        if self.lane.view == "spectrogram":
+            values = raster.spectrogram(self._sources.spectrum(self.lane.id, start, step, pixels), rows)
+        else:
+            columns = self._sources.columns(self.lane.id, start, step, pixels)
+            values = raster.waveform(columns, rows, self._sources.scale)
+        values[:, ~inside] = 0
+        return values
+
+    def _paint_pictures(self, painter: QPainter, rect: QRect) -> None:
+        axis = self._state.axis
+        ratio, height = axis.ratio, self.height()
+        width = PICTURE_PX / ratio
+        background = self._state.theme.lane
+        for index in self._wanted():
+            x = (index * PICTURE_PX - axis.offset) / ratio
+            place = QRectF(x, 0, width, height)
+            if place.right() < rect.left() or x > rect.right() + 1:
+                continue
+            image = self._pictures.done.get(index)
+            if image is not None:
+                painter.drawImage(place, image)
+            else:
+                painter.fillRect(place, QColor(background))
+        for before, after in ((0.0, axis.x_of(0)), (self._wanted().stop * width - axis.offset / ratio, self.width())):
+            if after > before:
+                painter.fillRect(QRectF(before, 0, after - before, height), QColor(background))
+
+    def _paint_grid(self, painter: QPainter, rect: QRect) -> None:
+        axis, project = self._state.axis, self._state.project
+        if project.tempo.source == "none" or not axis.samples:
+            return
+        colour = QColor(self._state.theme.text)
+        colour.setAlphaF(0.05)
+        painter.setPen(colour)
+        first, last = round(axis.sample_at(rect.left() - 1)), round(axis.sample_at(rect.right() + 2))
+        every = bars_apart(self._state)
+        lines = [int(axis.x_of(s)) + 0.5 for s, _, _ in self._state.grid.lines(first, last, "bar", every) if s >= 0]
+        painter.drawLines([QLineF(x, 0, x, self.height()) for x in lines])
+
+    def _paint_region(self, painter: QPainter) -> None:
+        region, axis = self._state.region, self._state.axis
+        if region is None:
+            return
+        tint, edge = QColor(self._state.theme.accent), QColor(self._state.theme.accent)
+        tint.setAlphaF(0.07)
+        edge.setAlphaF(0.75)
+        left, right = axis.x_of(region.start), axis.x_of(region.stop)
+        painter.fillRect(QRectF(left, 0, right - left, self.height()), tint)
+        for x in (left, right):
+            painter.fillRect(QRectF(x - 0.5, 0, 1, self.height()), edge)
+
+    def _paint_growing(self, painter: QPainter) -> None:
+        """What is still to come of a part being made, and how far it has got."""
+        state, axis = self._state, self._state.axis
+        busy = state.busy.get(self.lane.id)
+        growing = [file for file in state.growing if file.lane_id == self.lane.id]
+        for file in growing:
+            if str(file.path) not in self._files:
+                self._files[str(file.path)] = file_samples(file)
+            done = max((span.stop for span in file.filled), default=0)
+            left, right = axis.x_of(file.start + done), axis.x_of(file.start + self._files[str(file.path)])
+            if right - left > 1:
+                self._paint_box(painter, QRectF(left + 1, 8, right - left - 1, self.height() - 16), busy)
+        if not growing and busy:
+            region = state.region or axis.visible
+            left, right = axis.x_of(region.start), axis.x_of(region.stop)
+            self._paint_box(painter, QRectF(left + 1, 8, right - left - 1, self.height() - 16), busy)
+
+    def _paint_box(self, painter: QPainter, box: QRectF, busy: tuple[float, str] | None) -> None:
+        colour = self._state.colour(self.lane)
+        fill = QColor(colour)
+        fill.setAlphaF(0.12)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(fill)
+        painter.drawRoundedRect(box, 4, 4)
+        seen = box.intersected(QRectF(self.rect()))
+        if busy is not None and seen.width() > 24:
+            share, text = busy
+            bar = QRectF(seen.left() + 8, seen.bottom() - 8, seen.width() - 16, 3)
+            painter.drawRoundedRect(bar, 1.5, 1.5)
+            painter.setBrush(colour)
+            painter.drawRoundedRect(QRectF(bar.left(), bar.top(), bar.width() * min(max(share, 0), 1), 3), 1.5, 1.5)
+            painter.setFont(font(11))
+            painter.setPen(QColor(self._state.theme.text))
+            text = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, int(seen.width() - 8))
+            painter.drawText(seen, Qt.AlignmentFlag.AlignCenter, text)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+
+    def _paint_trouble(self, painter: QPainter) -> None:
+        text = self._sources.trouble(self.lane.id)
+        if text:
+            painter.setFont(font(11, QFont.Weight.DemiBold))
+            painter.setPen(QColor(self._state.theme.bad))
+            painter.drawText(self.rect().adjusted(16, 0, -16, 0), Qt.AlignmentFlag.AlignVCenter, text)

@@ -1,0 +1,246 @@
+"""The header of a lane: its name, what it is, and how it sounds."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QContextMenuEvent,
+    QFocusEvent,
+    QFontMetrics,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+)
+from PySide6.QtWidgets import QLabel, QWidget
+
+from ...core.project import GAIN_DB, Lane
+from .controls import Dial, Fader, Grip, Letter, NameEdit
+from .state import State, font, tr
+
+WIDTH = 240
+MINUS = "−"
+
+
+def gain_text(gain_db: float) -> str:
+    """"-1.6 dB"; the lowest is silence."""
+    if gain_db <= GAIN_DB[0]:
+        return f"{MINUS}∞ dB"
+    return f"{gain_db:.1f} dB".replace("-", MINUS) if round(gain_db, 1) else "0.0 dB"
+
+
+def pan_text(pan: float) -> str:
+    """"centre", "30 % left"."""
+    percent = round(abs(pan) * 100)
+    if not percent:
+        return tr("centre")
+    return (tr("{} % left") if pan < 0 else tr("{} % right")).format(percent)
+
+
+def describe(lane: Lane) -> str:
+    """What a lane is: "extracted · best · seed 7"."""
+    if lane.kind == "song":
+        return tr("original")
+    if lane.kind == "rest":
+        return tr("song {} everything extracted").format(MINUS)
+    if not lane.parts:
+        return tr("empty")
+    part = lane.parts[-1]
+    made = part.take.made
+    if lane.kind == "added":
+        words = [tr("added")]
+        if len(part.takes) > 1:
+            words.append(tr("take {} of {}").format(part.chosen + 1, len(part.takes)))
+        else:
+            words.append(tr("seed {}").format(made.seed))
+        return " · ".join(words)
+    words = [tr("extracted"), tr(made.quality)]
+    return " · ".join([*words, tr("seed {}").format(made.seed)] if made.seed else words)
+
+
+class LaneHeader(QWidget):
+    """Controls of a lane. Focusable: arrows choose lanes, M and S mute and solo, Enter or F2 renames.
+
+    `changed` tells the name of a field of `core.project.Lane`, its new value, and whether the mouse has let go.
+    """
+
+    changed = Signal(str, object, bool)
+    pressed = Signal(object)  # keyboard modifiers
+    stepped = Signal(int, bool)  # -1 up, 1 down; whether to extend the selection
+    menu_asked = Signal(QPoint)
+    drag_pressed = Signal()
+    drag_started = Signal()
+
+    def __init__(self, state: State, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._state = state
+        self.lane = Lane("", "song", "")
+        self.selected = False
+        self._dragging = ""  # the field under the mouse
+        self.setFixedWidth(WIDTH)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.grip = Grip(state, self)
+        self.name = NameEdit(self)
+        self.note = QLabel(self)
+        self.menu = Letter("⋯", "", state, self)
+        self.mute = Letter("M", "second", state, self)
+        self.solo = Letter("S", "warn", state, self)
+        self.fader = Fader(state, self)
+        self.gain = QLabel(self)
+        self.pan = Dial(state, self, needle=True)
+        self.sensitivity = Dial(state, self)
+        self._connect()
+        self.dress()
+
+    def _connect(self) -> None:
+        self.grip.drag_pressed.connect(self.drag_pressed)
+        self.grip.drag_started.connect(self.drag_started)
+        self.name.renamed.connect(lambda name: self.changed.emit("name", name, True))
+        self.menu.clicked.connect(lambda: self.menu_asked.emit(self.menu.mapToGlobal(QPoint(0, self.menu.height()))))
+        self.mute.clicked.connect(lambda on: self.changed.emit("muted", on, True))
+        self.solo.clicked.connect(lambda on: self.changed.emit("soloed", on, True))
+        for slider, field in ((self.fader, "gain_db"), (self.pan, "pan"), (self.sensitivity, "sensitivity")):
+            slider.valueChanged.connect(lambda _, s=slider, f=field: self._turned(s, f, not s.isSliderDown()))
+            slider.sliderReleased.connect(lambda s=slider, f=field: self._turned(s, f, True))
+
+    def _turned(self, slider: Fader | Dial, field: str, final: bool) -> None:
+        value = slider.gain_db if isinstance(slider, Fader) else slider.amount
+        self._show_values()
+        if not final:
+            self._dragging = field
+        elif self._dragging != field and value == getattr(self.lane, field):
+            return  # a click that moved nothing
+        else:
+            self._dragging = ""
+        self.changed.emit(field, value, final)
+
+    # ---------------------------------------------------------------------------------------------------- what it shows
+
+    def show_lane(self, lane: Lane, note: str, selected: bool) -> None:
+        """Show a lane's values; controls in the user's hand are left alone."""
+        self.lane, self.selected = lane, selected
+        self.name.show_name(lane.name)
+        self.note.setText(self._fitted(note or describe(lane)))
+        self.note.setToolTip(note or describe(lane))
+        self.mute.setChecked(lane.muted)
+        self.solo.setChecked(lane.soloed)
+        if not self.fader.isSliderDown():
+            self.fader.show_gain(lane.gain_db)
+        for dial, amount in ((self.pan, lane.pan), (self.sensitivity, lane.sensitivity)):
+            if not dial.isSliderDown():
+                dial.show_amount(amount)
+        self.sensitivity.setVisible(lane.kind == "extracted" and bool(lane.parts))
+        self._show_values()
+        self._name_controls()
+        colour = self._state.colour(lane)
+        for control in (self.grip, self.fader, self.pan, self.sensitivity):
+            control.colour = colour
+            control.update()
+        self.update()
+
+    def _fitted(self, text: str) -> str:
+        return QFontMetrics(font(11)).elidedText(text, Qt.TextElideMode.ElideRight, WIDTH - 32)
+
+    def _show_values(self) -> None:
+        self.gain.setText(gain_text(self.fader.gain_db))
+        self.fader.setToolTip(tr("Gain: {}; double-click for 0 dB").format(gain_text(self.fader.gain_db)))
+        self.pan.setToolTip(tr("Pan: {}; double-click for the centre").format(pan_text(self.pan.amount)))
+        self.sensitivity.setToolTip(
+            tr("Sensitivity {:+.2f}: left takes less of the other sources along, right is fuller; double-click resets")
+            .format(self.sensitivity.amount)
+        )
+
+    def _name_controls(self) -> None:
+        """Names for assistive technology: what the control does, and to which lane."""
+        name = self.lane.name
+        self.setAccessibleName(tr("Lane {}").format(name))
+        self.setAccessibleDescription(self.note.toolTip())
+        for control, text, tip in (
+            (self.name, tr("Name of {}"), tr("Double-click or F2 to rename")),
+            (self.menu, tr("Menu of {}"), tr("What else can be done with this lane")),
+            (self.mute, tr("Mute {}"), tr("Mute (M)")),
+            (self.solo, tr("Solo {}"), tr("Solo (S)")),
+            (self.fader, tr("Gain of {}, tenths of a decibel"), ""),
+            (self.pan, tr("Pan of {}"), ""),
+            (self.sensitivity, tr("Sensitivity of {}"), ""),
+            (self.grip, tr("Drag {} out"), ""),
+        ):
+            control.setAccessibleName(text.format(name))
+            if tip:
+                control.setToolTip(tip)
+
+    def dress(self) -> None:
+        """Take the theme's colours."""
+        second = self._state.theme.second
+        self.name.dress(self._state)
+        self.note.setStyleSheet(f"background: transparent; color: {second}; font-size: 11px;")
+        self.gain.setStyleSheet(f"background: transparent; color: {second}; font-size: 10px;")
+        self.update()
+
+    def resizeEvent(self, event: object) -> None:
+        """Names at the top, the fader at the bottom."""
+        height = self.height()
+        top = 7 if height < 84 else 11
+        row = height - (15 if height < 84 else 22)
+        self.grip.setGeometry(0, 0, 14, height)
+        self.name.setGeometry(14, top - 1, 134, 22)
+        self.note.setGeometry(20, top + 20, WIDTH - 32, 15)
+        for x, button in ((150, self.menu), (177, self.mute), (205, self.solo)):
+            button.move(x, top)
+        self.fader.setGeometry(13, row - 9, 118, 18)
+        self.gain.setGeometry(136, row - 8, 48, 16)
+        self.pan.move(182, row - 11)
+        self.sensitivity.move(207, row - 11)
+
+    # ----------------------------------------------------------------------------------------------- keyboard and mouse
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """The keys of a lane."""
+        key, shift = event.key(), bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        plain = not event.modifiers() & ~(Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.KeypadModifier)
+        if not plain:
+            super().keyPressEvent(event)
+        elif key in (Qt.Key.Key_Up, Qt.Key.Key_Down):
+            self.stepped.emit(-1 if key == Qt.Key.Key_Up else 1, shift)
+        elif key == Qt.Key.Key_M and not shift:
+            self.mute.click()
+        elif key == Qt.Key.Key_S and not shift:
+            self.solo.click()
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_F2):
+            self.name.edit()
+        else:
+            super().keyPressEvent(event)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Select the lane."""
+        self.setFocus(Qt.FocusReason.MouseFocusReason)
+        if event.button() == Qt.MouseButton.LeftButton or not self.selected:
+            self.pressed.emit(event.modifiers())
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """By mouse where it is; by key below the menu button."""
+        by_key = event.reason() == QContextMenuEvent.Reason.Keyboard
+        self.menu_asked.emit(self.menu.mapToGlobal(QPoint(0, self.menu.height())) if by_key else event.globalPos())
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Reached by Tab: select the lane."""
+        super().focusInEvent(event)
+        self.update()
+        if event.reason() in (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason) and not self.selected:
+            self.pressed.emit(Qt.KeyboardModifier.NoModifier)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        """Without the keyboard."""
+        super().focusOutEvent(event)
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """A panel; raised where selected, ringed where the keyboard is."""
+        theme = self._state.theme
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), QColor(theme.raised if self.selected else theme.panel))
+        painter.fillRect(0, self.height() - 1, self.width(), 1, QColor(theme.line))
+        if self.hasFocus() and self.selected:
+            painter.fillRect(self.width() - 2, 0, 2, self.height() - 1, QColor(theme.accent))

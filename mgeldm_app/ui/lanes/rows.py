@@ -1,0 +1,217 @@
+"""The lanes one below the other, each a header and a body, scrolled up and down together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QPoint, QRect, Qt, Signal, SignalInstance
+from PySide6.QtGui import QResizeEvent, QWheelEvent
+from PySide6.QtWidgets import QFrame, QScrollArea, QWidget
+
+from ...core.project import Span
+from .body import LaneBody
+from .header import WIDTH, LaneHeader
+from .sources import Sources
+from .state import RegionMouse, State, tr
+
+LOWEST_PX, TALLEST_PX, SONG_PX = 64, 104, 118
+
+
+class Rows(QScrollArea):
+    """Makes, keeps and drops the widgets of lanes, and knows which lanes are selected."""
+
+    lane_changed = Signal(str, str, object, bool)
+    take_chosen = Signal(str, int, int)
+    lane_menu = Signal(str, QPoint)
+    selection_changed = Signal(tuple)
+    drag_pressed = Signal(tuple, bool)
+    drag_started = Signal(tuple, bool)
+    resized = Signal()
+
+    def __init__(
+        self, state: State, sources: Sources, mouse: RegionMouse, wheel: Callable[[QWheelEvent], None]
+    ) -> None:
+        super().__init__()
+        self._state, self._sources, self._mouse, self._wheel = state, sources, mouse, wheel
+        self._rows: dict[str, tuple[LaneHeader, LaneBody]] = {}
+        self._shown: dict[str, tuple] = {}
+        self.selected: tuple[str, ...] = ()
+        self._content = QWidget()
+        self._content.setObjectName("lanes")
+        self.setWidget(self._content)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.verticalScrollBar().setSingleStep(24)
+
+    @property
+    def body_width(self) -> int:
+        """Pixels across a lane's body."""
+        return max(1, self.viewport().width() - WIDTH)
+
+    def bodies(self) -> list[LaneBody]:
+        """From top to bottom."""
+        return [body for _, body in self._rows.values()]
+
+    def headers(self) -> list[LaneHeader]:
+        """From top to bottom."""
+        return [header for header, _ in self._rows.values()]
+
+    def show_lanes(self) -> None:
+        """Bring the widgets in line with the state; those whose lane is as before are left alone."""
+        lanes, state = self._state.lanes, self._state
+        ids = [lane.id for lane in lanes]
+        if ids != list(self._rows):
+            self._arrange(ids)
+        heard = {lane.id for lane in state.project.heard_lanes()}
+        for lane in lanes:
+            sounds = not lane.muted if lane.kind == "song" else lane.id in heard or not state.project.has_lane(lane.id)
+            growing = tuple(file for file in state.growing if file.lane_id == lane.id)
+            looks = (lane, sounds, lane.id in self.selected, state.notes.get(lane.id, ""), growing,
+                     state.busy.get(lane.id), state.theme)
+            if looks != self._shown.get(lane.id):
+                self._shown[lane.id] = looks
+                header, body = self._rows[lane.id]
+                known = state.project.has_lane(lane.id)
+                note = state.notes.get(lane.id, "") if known else tr("being made")
+                header.show_lane(lane, note, lane.id in self.selected)
+                header.setEnabled(known)
+                body.show_lane(lane, sounds, lane.id in self.selected)
+
+    def _arrange(self, ids: list[str]) -> None:
+        """Drop rows that are gone, make new ones, put all in order."""
+        for gone in self._rows.keys() - set(ids):
+            for widget in self._rows.pop(gone):
+                widget.hide()
+                widget.deleteLater()
+            self._shown.pop(gone, None)
+        self._rows = {lane_id: self._rows.get(lane_id) or self._make(lane_id) for lane_id in ids}
+        before = None
+        for header, body in self._rows.values():
+            if before is not None:
+                QWidget.setTabOrder(before, header)
+            before = header
+            header.show()
+            body.show()
+        kept = tuple(lane_id for lane_id in self.selected if lane_id in self._rows)
+        if kept != self.selected:
+            self.selected = kept
+            self.selection_changed.emit(kept)
+        self.lay_out()
+
+    def _make(self, lane_id: str) -> tuple[LaneHeader, LaneBody]:
+        header = LaneHeader(self._state, self._content)
+        body = LaneBody(self._state, self._sources, self._mouse, self._content)
+        header.changed.connect(lambda field, value, final: self.lane_changed.emit(lane_id, field, value, final))
+        header.pressed.connect(lambda modifiers: self.press(lane_id, modifiers))
+        header.stepped.connect(lambda step, extend: self._step(lane_id, step, extend))
+        header.menu_asked.connect(lambda at: self._menu(lane_id, at))
+        header.drag_pressed.connect(lambda: self._drag(lane_id, False, self.drag_pressed))
+        header.drag_started.connect(lambda: self._drag(lane_id, False, self.drag_started))
+        body.pressed.connect(lambda modifiers: self._press_body(lane_id))
+        body.menu_asked.connect(lambda at: self._menu(lane_id, at))
+        body.drag_pressed.connect(lambda: self._drag(lane_id, True, self.drag_pressed))
+        body.drag_started.connect(lambda: self._drag(lane_id, True, self.drag_started))
+        body.take_chosen.connect(lambda part, take: self.take_chosen.emit(lane_id, part, take))
+        return header, body
+
+    # ----------------------------------------------------------------------------------------------------------- layout
+
+    def lay_out(self) -> None:
+        """Share the height among the lanes; below the lowest height, they scroll."""
+        lanes = self._state.lanes
+        room = self.viewport().height()
+        each = int(min(max(room / (len(lanes) + 0.2), LOWEST_PX), TALLEST_PX)) if lanes else LOWEST_PX
+        top, width = 0, self.viewport().width()
+        for lane in lanes:
+            height = min(round(each * 1.2), SONG_PX) if lane.kind == "song" and each > LOWEST_PX else each
+            header, body = self._rows[lane.id]
+            header.setGeometry(0, top, WIDTH, height)
+            body.setGeometry(QRect(WIDTH, top, max(1, width - WIDTH), height))
+            top += height
+        self._content.resize(width, top)
+        for body in self.bodies():
+            body.place_chips()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Share the height anew."""
+        super().resizeEvent(event)
+        self.lay_out()
+        self.resized.emit()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """The view decides what the wheel does."""
+        self._wheel(event)
+
+    def scroll_rows(self, pixels: int) -> None:
+        """Scroll down."""
+        self.verticalScrollBar().setValue(self.verticalScrollBar().value() + pixels)
+
+    # -------------------------------------------------------------------------------------------------------- selection
+
+    def select(self, ids: tuple[str, ...], tell: bool) -> None:
+        """Select lanes."""
+        ids = tuple(lane.id for lane in self._state.lanes if lane.id in ids)
+        if ids != self.selected:
+            self.selected = ids
+            self.show_lanes()
+            if tell:
+                self.selection_changed.emit(ids)
+
+    def press(self, lane_id: str, modifiers: Qt.KeyboardModifier) -> None:
+        """A click on a header: Ctrl adds or takes away, Shift extends."""
+        order = [lane.id for lane in self._state.lanes]
+        if modifiers & Qt.KeyboardModifier.ControlModifier:
+            chosen = set(self.selected) ^ {lane_id}
+        elif modifiers & Qt.KeyboardModifier.ShiftModifier and self.selected:
+            places = [order.index(other) for other in (*self.selected, lane_id)]
+            chosen = set(order[min(places) : max(places) + 1])
+        else:
+            chosen = {lane_id}
+        self.select(tuple(chosen), True)
+
+    def _press_body(self, lane_id: str) -> None:
+        self._rows[lane_id][0].setFocus(Qt.FocusReason.MouseFocusReason)
+        if lane_id not in self.selected:
+            self.select((lane_id,), True)
+
+    def _step(self, lane_id: str, step: int, extend: bool) -> None:
+        order = [lane.id for lane in self._state.lanes]
+        place = order.index(lane_id) + step
+        if 0 <= place < len(order):
+            header = self._rows[order[place]][0]
+            header.setFocus(Qt.FocusReason.OtherFocusReason)
+            self.ensureWidgetVisible(header, 0, 8)
+            self.select((*self.selected, order[place]) if extend else (order[place],), True)
+
+    def _menu(self, lane_id: str, at: QPoint) -> None:
+        if lane_id not in self.selected:
+            self.select((lane_id,), True)
+        self.lane_menu.emit(lane_id, at)
+
+    def _drag(self, lane_id: str, in_body: bool, signal: SignalInstance) -> None:
+        """Drag out the selected lanes if this is one of them; from a body only the region, if there is one."""
+        if lane_id not in self.selected:
+            self.select((lane_id,), True)
+        signal.emit(self.selected, in_body and self._state.region is not None)
+
+    # ---------------------------------------------------------------------------------------------------------- changes
+
+    def outdate(self, lane_id: str, span: Span) -> None:
+        """A lane looks different there."""
+        if lane_id in self._rows:
+            self._rows[lane_id][1].outdate(span)
+
+    def refresh(self) -> None:
+        """Paint all bodies again."""
+        for body in self.bodies():
+            body.place_chips()
+            body.update()
+
+    def dress(self) -> None:
+        """Take the theme's colours."""
+        self._content.setStyleSheet(f"#lanes {{ background: {self._state.theme.background}; }}")
+        self.viewport().setStyleSheet(f"background: {self._state.theme.background};")
+        for header in self.headers():
+            header.dress()
+        self.show_lanes()

@@ -1,0 +1,102 @@
+"""What a lane shows: the clips that it consists of, and how its samples are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mgeldm.audio import map_wav
+from mgeldm.errors import AudioError
+
+from ...core.clips import Frames
+from ...core.peaks import Peaks, Read
+from ...core.ports import Growing
+from ...core.project import Audio, Lane, Project, Span
+from ...core.sound import flatten, read_clips, read_lane
+
+View = Callable[[Audio], Frames]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A clip in a lane.
+
+    Attributes:
+        name: Of its pyramid.
+        start: Its place in the song.
+        peaks: Its pyramid.
+        shown: The stretches of it that may be shown, in its own samples; None for all.
+    """
+
+    name: Hashable
+    start: int
+    peaks: Peaks
+    shown: tuple[Span, ...] | None = None
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """The stretches, in samples of the song."""
+        shown = (Span(0, self.peaks.samples),) if self.shown is None else self.shown
+        return tuple(Span(span.start + self.start, span.stop + self.start) for span in shown)
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A lane as it is drawn. Where segments overlap, the later one is seen.
+
+    Attributes:
+        made_of: Place, content and length of each piece: two lanes with the same look the same.
+        segments: Their pyramids.
+        read: Its samples, for close views and spectra; for workers.
+    """
+
+    made_of: frozenset[tuple[int, Hashable, int]]
+    segments: tuple[Segment, ...]
+    read: Read
+
+    def changed_from(self, old: Sound | None) -> list[Span]:
+        """Where it differs from another."""
+        changed = self.made_of ^ old.made_of if old else self.made_of
+        return [Span(start, start + samples) for start, _, samples in changed]
+
+
+def clip_reader(audio: Audio, view: View) -> Read:
+    """Samples of a clip of the store."""
+    return lambda start, stop: view(audio)[start:stop]
+
+
+def file_reader(path: Path) -> Read:
+    """Samples of a file of the store that is still being filled."""
+    return lambda start, stop: map_wav(path)[0][start:stop]
+
+
+def file_samples(file: Growing) -> int:
+    """Length of a file that is being filled; of what is filled, once it has gone to its place."""
+    try:
+        return len(map_wav(file.path)[0])
+    except AudioError:
+        return max((span.stop for span in file.filled), default=0)
+
+
+def lane_reader(project: Project, lane: Lane, growing: tuple[Growing, ...], view: View) -> Read:
+    """Samples [samples, channels] of a lane with what grows in it; silence outside."""
+    if lane.kind in ("song", "rest"):
+        return lambda start, stop: read_lane(project, lane, view, start, stop)
+
+    def read(start: int, stop: int) -> Frames:
+        pieces = [(part.start, view(part.take.audio)) for part in lane.parts]
+        for file in growing:
+            frames = map_wav(file.path)[0]
+            pieces += [(file.start + span.start, frames[span.start : span.stop]) for span in file.filled]
+        channels = max((frames.shape[1] for _, frames in pieces), default=1)
+        return read_clips(flatten(pieces, project.rate_hz), start, stop, channels)
+
+    return read
+
+
+def made_of(parts: tuple[tuple[int, Audio], ...], growing: tuple[Growing, ...]) -> frozenset[tuple[int, Hashable, int]]:
+    """What parts (place, clip) and files being filled consist of, as `Sound.made_of`."""
+    filled = [(file, span) for file in growing for span in file.filled]
+    files = {(file.start + span.start, (str(file.path), span.start), span.samples) for file, span in filled}
+    return frozenset((start, audio.id, audio.samples) for start, audio in parts) | files

@@ -1,0 +1,320 @@
+"""The lanes view: everything of a project along one axis of time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Signal
+from PySide6.QtGui import QDropEvent, QKeyEvent, QNativeGestureEvent, QWheelEvent
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QWidget
+
+from ...core.ports import Growing, Workers
+from ...core.project import SONG_ID, Lane, Project, Span
+from ...core.timeline import Unit
+from ..theme import Theme, set_role
+from .axis import Axis
+from .controls import Letter
+from .header import WIDTH
+from .minimap import Minimap
+from .rows import Rows
+from .ruler import Ruler
+from .sounds import View, file_samples
+from .sources import Sources
+from .state import RegionMouse, State, tr
+
+ZOOM_STEP = 1.5
+_WHEEL_PX = 60  # a notch of the wheel
+
+
+def with_growing(project: Project, growing: tuple[Growing, ...], notes: dict[str, str]) -> tuple[Lane, ...]:
+    """The project's lanes, and above the rest those that so far only grow."""
+    if project.song is None and not growing:
+        return ()
+    fresh = {file.lane_id: file.kind for file in growing if not project.has_lane(file.lane_id)}
+    lanes = [
+        Lane(lane_id, kind, notes.get(lane_id) or tr("new part"), len(project.lanes) - 2 + number)
+        for number, (lane_id, kind) in enumerate(fresh.items())
+    ]
+    return (*project.lanes[:-1], *lanes, project.lanes[-1])
+
+
+def ends(project: Project, growing: tuple[Growing, ...]) -> list[int]:
+    """Where parts end, which may be behind the song's end."""
+    parts = [part.span.stop for lane in project.lanes for part in lane.parts]
+    return parts + [file.start + file_samples(file) for file in growing]
+
+
+class FileDrops(QObject):
+    """Takes files that are dropped on a widget, unless they come from this very window."""
+
+    dropped = Signal(list)
+
+    def __init__(self, widget: QWidget) -> None:
+        super().__init__(widget)
+        widget.setAcceptDrops(True)
+        widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Accept, then tell the paths."""
+        if isinstance(event, QDropEvent) and event.mimeData().hasUrls() and event.source() is None:
+            event.acceptProposedAction()
+            if event.type() == QEvent.Type.Drop:
+                paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+                if paths:
+                    self.dropped.emit(paths)
+            return True
+        return super().eventFilter(watched, event)
+
+
+class LanesView(QWidget):
+    """The heart of the window.
+
+    Args:
+        workers: Measure waveforms and spectra beside the GUI thread.
+        theme: Colours.
+        parent: Owner.
+
+    Attributes:
+        region_changed: The mouse selects (Span or None; whether it has let go).
+        seek: Go to a sample.
+        lane_changed: Lane id, field of `core.project.Lane`, value, whether the mouse has let go.
+        take_chosen: Lane id, part index, take index.
+        lane_menu: The menu of a lane is wanted at a place of the screen.
+        lanes_selected: Ids from top to bottom.
+        drag_pressed: Lanes may be dragged out soon (only the region?): their files should be got ready.
+        drag_started: They are being dragged.
+        files_dropped: Paths.
+    """
+
+    region_changed = Signal(object, bool)
+    seek = Signal(int)
+    lane_changed = Signal(str, str, object, bool)
+    take_chosen = Signal(str, int, int)
+    lane_menu = Signal(str, QPoint)
+    lanes_selected = Signal(tuple)
+    drag_pressed = Signal(tuple, bool)
+    drag_started = Signal(tuple, bool)
+    files_dropped = Signal(list)
+
+    def __init__(self, workers: Workers, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._axis = Axis(self)
+        self._state = State(self._axis, theme)
+        self._store: View | None = None
+        self._playing = False
+        self._sources = Sources(workers, self)
+        self._mouse = RegionMouse(self._state, self)
+        self._ruler = Ruler(self._state, self._mouse)
+        self._rows = Rows(self._state, self._sources, self._mouse, self.wheelEvent)
+        self._minimap = Minimap(self._state, self._sources)
+        self._drops = FileDrops(self)
+        self.setAccessibleName(tr("Lanes"))
+        self._lay_out()
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        set_role(self, "window")
+        self._connect()
+        self.set_theme(theme)
+
+    def _lay_out(self) -> None:
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(0)
+        grid.setColumnMinimumWidth(0, WIDTH)
+        grid.setColumnStretch(1, 1)
+        grid.setRowStretch(1, 1)
+        grid.addWidget(self._ruler, 0, 1)
+        grid.addWidget(self._rows, 1, 0, 1, 2)
+        grid.addWidget(self._zoom_buttons(), 2, 0)
+        grid.addWidget(self._minimap, 2, 1)
+
+    def _zoom_buttons(self) -> QWidget:
+        box = QWidget(self)
+        row = QHBoxLayout(box)
+        row.setContentsMargins(16, 0, 12, 0)
+        row.setSpacing(4)
+        row.addStretch(1)
+        for text, name, act in (
+            ("−", tr("Zoom out"), lambda: self.zoom(1 / ZOOM_STEP)),
+            ("+", tr("Zoom in"), lambda: self.zoom(ZOOM_STEP)),
+            ("↔", tr("Show the whole song"), self.fit),
+        ):
+            button = Letter(text, "", self._state, box)
+            button.setAccessibleName(name)
+            button.setToolTip(name)
+            button.clicked.connect(act)
+            row.addWidget(button)
+        return box
+
+    def _connect(self) -> None:
+        self._axis.changed.connect(self._axis_changed)
+        self._sources.changed.connect(self._rows.outdate)
+        self._sources.changed.connect(lambda lane_id, _: self._minimap.outdate() if lane_id == SONG_ID else None)
+        self._sources.rescaled.connect(self._repaint)
+        self._mouse.region_changed.connect(lambda *_: self._repaint())
+        self._mouse.region_changed.connect(self.region_changed)
+        self._mouse.sought.connect(self.seek)
+        self._rows.resized.connect(self._resized)
+        self._rows.lane_changed.connect(self.lane_changed)
+        self._rows.take_chosen.connect(self.take_chosen)
+        self._rows.lane_menu.connect(self.lane_menu)
+        self._rows.selection_changed.connect(self.lanes_selected)
+        self._drops.dropped.connect(self.files_dropped)
+        self._rows.drag_pressed.connect(self.drag_pressed)
+        self._rows.drag_started.connect(self.drag_started)
+
+    # ---------------------------------------------------------------------------------------------------- what is shown
+
+    def set_store(self, view: View | None) -> None:
+        """Where samples come from (`ClipStore.view`); None without a project."""
+        self._store = view
+
+    def show_project(
+        self,
+        project: Project,
+        growing: tuple[Growing, ...] = (),
+        notes: dict[str, str] | None = None,
+        busy: dict[str, tuple[float, str]] | None = None,
+    ) -> None:
+        """Show a state of the project; cheap where little has changed.
+
+        Args:
+            project: What to show.
+            growing: Parts being made; a lane that the project lacks is shown for them.
+            notes: Second lines of headers, by lane, in place of the usual ones; names of lanes that only grow.
+            busy: Progress 0 to 1 and its text, by lane.
+        """
+        state, before = self._state, self._state.project
+        same_sound = (before.song, before.lanes, state.growing) == (project.song, project.lanes, growing)
+        same_time = (before.tempo, before.looping) == (project.tempo, project.looping)
+        region = state.region if self._mouse.active else project.region
+        moved, state.region = region != state.region, region
+        state.project, state.growing = project, growing
+        state.notes, state.busy = dict(notes or {}), dict(busy or {})
+        state.lanes = with_growing(project, growing, state.notes)
+        if before.song != project.song:
+            self._axis.set_samples(0)
+            self._minimap.outdate()
+        self._rows.show_lanes()
+        self._axis.set_samples(max([project.samples, *ends(project, growing)]))
+        if not same_sound:
+            self._sources.show(project, state.lanes, growing, self._store)
+        if moved or not same_time:
+            self._repaint()
+
+    def set_position(self, sample: int) -> None:
+        """Move the playhead; while playing, the view follows page by page."""
+        old, new = self._axis.x_of(self._state.position), self._axis.x_of(sample)
+        self._state.position = sample
+        if not (self._playing and self._axis.follow(sample)) and int(old) != int(new):
+            self._ruler.move_head(old, new)
+            for body in self._rows.bodies():
+                body.move_head(old, new)
+            self._minimap.update()
+
+    def set_playing(self, playing: bool) -> None:
+        """Follow the playhead from now on, or no longer."""
+        self._playing = self._axis.following = playing
+
+    def set_snap(self, unit: Unit) -> None:
+        """What the mouse's regions snap to."""
+        self._state.snap = unit
+
+    def set_theme(self, theme: Theme) -> None:
+        """Other colours."""
+        self._state.theme = theme
+        self._rows.dress()
+        self._minimap.outdate()
+        self.update()
+        self._repaint()
+
+    # ------------------------------------------------------------------------------------------------------------- view
+
+    def fit(self) -> None:
+        """Show the whole song."""
+        self._axis.fit()
+
+    def zoom(self, factor: float, at: float | None = None) -> None:
+        """Zoom in by a factor above 1, out below; about pixel `at` of the bodies, else the playhead or the middle."""
+        if at is None:
+            head = self._axis.x_of(self._state.position)
+            at = head if 0 <= head < self._axis.width else self._axis.width / 2
+        self._axis.zoom(factor, at)
+
+    def zoom_to_region(self) -> None:
+        """Show the region from edge to edge."""
+        if self._state.region is not None:
+            self._axis.fit(self._state.region)
+
+    def visible(self) -> Span:
+        """The samples in sight."""
+        return self._axis.visible
+
+    def select_lanes(self, ids: tuple[str, ...]) -> None:
+        """Select lanes, without telling of it."""
+        self._rows.select(tuple(ids), False)
+
+    @property
+    def selected(self) -> tuple[str, ...]:
+        """Ids of the selected lanes, from top to bottom."""
+        return self._rows.selected
+
+    @property
+    def project(self) -> Project:
+        """What is shown."""
+        return self._state.project
+
+    @property
+    def axis(self) -> Axis:
+        """The time axis, for scripts and tests."""
+        return self._axis
+
+    # ----------------------------------------------------------------------------------------------------------- events
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Ctrl zooms at the mouse, Shift scrolls time; else lanes scroll, or time where all lanes are in sight."""
+        pixels, angle, modifiers = event.pixelDelta(), event.angleDelta(), event.modifiers()
+        x, y = (pixels.x(), pixels.y()) if not pixels.isNull() else (angle.x() / 2, angle.y() / 2)
+        if modifiers & Qt.KeyboardModifier.ControlModifier:
+            at = event.position().x() if event.position().x() >= 0 else 0.0
+            self.zoom(ZOOM_STEP ** ((y or x) / _WHEEL_PX), max(0.0, at - WIDTH))
+        else:
+            shift = modifiers & Qt.KeyboardModifier.ShiftModifier
+            bar = self._rows.verticalScrollBar()
+            if shift or bar.maximum() == 0:
+                x, y = x + y, 0
+            if y:
+                self._rows.scroll_rows(round(-y))
+            if x:
+                self._axis.scroll(-x)
+                event.accept()
+
+    def event(self, event: QEvent) -> bool:
+        """Pinch to zoom; another screen."""
+        if isinstance(event, QNativeGestureEvent) and event.gestureType() == Qt.NativeGestureType.ZoomNativeGesture:
+            self.zoom(1 + event.value(), max(0.0, event.position().x() - WIDTH))
+            return True
+        if event.type() in (QEvent.Type.Show, QEvent.Type.DevicePixelRatioChange):
+            self._resized()
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Escape ends a drag of the region."""
+        if event.key() == Qt.Key.Key_Escape and self._mouse.active:
+            self._mouse.cancel()
+        else:
+            super().keyPressEvent(event)
+
+    # ---------------------------------------------------------------------------------------------------------- repaint
+
+    def _axis_changed(self) -> None:
+        self._sources.near = self._axis.visible
+        self._repaint()
+
+    def _resized(self) -> None:
+        self._axis.resize(self._rows.body_width, self.devicePixelRatioF())
+
+    def _repaint(self) -> None:
+        """All that lies along the axis of time."""
+        self._ruler.update()
+        self._rows.refresh()
+        self._minimap.update()

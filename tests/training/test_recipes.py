@@ -128,7 +128,8 @@ def test_minutes_end_a_call_and_the_next_one_goes_on(config, tmp_path):
     assert torch.load(tmp_path / "run" / "text-audio" / "state.pt", weights_only=True)["step"] > first > 0
 
 
-NOT_UNDERSTOOD = ["", "run = 3", "run = [", "run = 'a'\nout = 'b'\n[denoiser]\nminutes = 'long'", "run = 'a'\nspeed = 1"]
+TOP = "run = 'a'\nout = 'b'\n"
+NOT_UNDERSTOOD = ["", "run = 3", "run = [", f"{TOP}[denoiser]\nminutes = 'long'", f"{TOP}speed = 1"]
 
 
 @pytest.mark.parametrize("content", NOT_UNDERSTOOD)

@@ -43,7 +43,7 @@ def controls(root: QWidget) -> list[QWidget]:
         parent = widget.parentWidget()
         part = isinstance(parent, QAbstractSpinBox | QComboBox) or isinstance(widget, QScrollBar)
         inside = isinstance(parent, QAbstractScrollArea) and parent.viewport() is widget
-        takes_keys = widget.focusPolicy() != Qt.FocusPolicy.NoFocus and not _only_scrolls(widget)
+        takes_keys = widget.focusPolicy() != Qt.FocusPolicy.NoFocus
         if widget.isVisibleTo(root) and not part and not inside and (takes_keys or isinstance(widget, _CONTROLS)):
             found.append(widget)
     return found
@@ -90,8 +90,3 @@ def _reached(widget: QWidget, reached: list[QWidget]) -> bool:
     if isinstance(widget, QAbstractButton) and widget.autoExclusive() and group is None and parent is not None:
         siblings = [button for button in parent.findChildren(QAbstractButton) if button.autoExclusive()]
     return any(button in reached for button in siblings)
-
-
-def _only_scrolls(widget: QWidget) -> bool:
-    """A scroll area with controls in it: they are reached, and it follows them."""
-    return isinstance(widget, QAbstractScrollArea) and type(widget).__name__ == "QScrollArea"

@@ -10,7 +10,7 @@ from PySide6.QtCore import QPoint, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-from .parts import ElidedLabel, IconButton, button, label
+from .parts import ElidedLabel, IconButton, button, keyed, label
 from .theme import DARK, Theme, mix, set_role
 
 _BAR_HEIGHT, _PANEL_WIDTH, _PANEL_HEIGHT = 32, 480, 440
@@ -133,9 +133,8 @@ class JobsBar(QFrame):
         self.progress = ProgressLine(240)
         self.text = ElidedLabel("second")
         self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.more = button("", "flat", hint=self.tr("Show all jobs (J)"))
-        self.cancel = button(self.tr("Cancel  Esc"), "flat")
-        self.cancel.setAccessibleName(self.tr("Cancel the running job"))
+        self.more = button("", "flat", hint=keyed(self.tr("Show all jobs"), "jobs"))
+        self.cancel = button(self.tr("Cancel"), "flat")
         self.panel = JobsPanel(self)
         for signal in ("cancel_clicked", "retry_clicked", "dismiss_clicked"):
             getattr(self.panel, signal).connect(getattr(self, signal))
@@ -196,8 +195,7 @@ class JobsBar(QFrame):
             self.progress.show_share(row.share, row.colour)
             waiting = self.tr("waiting") if row.state == "queued" else ""
             self.text.setText(" · ".join(part for part in (row.title, row.progress or waiting) if part))
-            self.cancel.setText(self.tr("Cancel  Esc"))
-        self.cancel.setAccessibleName(self.cancel.text().replace("  Esc", ""))
+            self.cancel.setText(self.tr("Cancel"))
         set_role(self.text, "bad" if failed else "second")
         self.more.setText(self._more_text(row))
         self.more.setVisible(bool(self._rows))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent, QPalette
+from PySide6.QtGui import QKeySequence, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy, QStyleOption, QToolButton, QWidget
 
+from ..core.actions import BY_ID
 from . import a11y
 from .icons import icon
 from .theme import Theme, set_role
@@ -109,6 +110,12 @@ def label(text: str = "", role: str = "", buddy: QWidget | None = None) -> QLabe
         if not buddy.accessibleName():
             buddy.setAccessibleName(text)
     return made
+
+
+def keyed(text: str, action: str) -> str:
+    """A hint with the key of an action of the table: "Loop the region (L)"."""
+    keys = QKeySequence(BY_ID[action].shortcut).toString(QKeySequence.SequenceFormat.NativeText)
+    return f"{text} ({keys})" if keys else text
 
 
 def line() -> QFrame:

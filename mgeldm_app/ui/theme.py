@@ -1,8 +1,9 @@
 """Colours, type and one stylesheet, made from the tokens of a theme: dark and light play the same roles.
 
 Widgets say what they are by a role (`set_role(label, "second")`), never by a colour; those that paint themselves take a
-`Theme` through `set_theme`. Roles of frames and windows: `window`, `panel`, `card`, `popup`, `switch`, `line`;
-of labels: `title`, `heading`, `time`, `strong`, `second`, `small`, `tiny`, `good`, `warn`, `bad`; of buttons:
+`Theme` through `set_theme`. Roles of frames and windows: `window`, `panel`, `card`, `popup`, `switch`,
+`message`, `row`, `line`;
+of labels: `title`, `heading`, `time`, `strong`, `key`, `second`, `small`, `tiny`, `good`, `warn`, `bad`; of buttons:
 `primary`, `flat`, `chip`, `tool`, `play`, `segment`, `badge`, `notice`, `choice`, `danger`; of fields: `prompt`,
 `cell`, `search`; of lists: `box`.
 """
@@ -224,6 +225,7 @@ QLabel[role="title"] { font-size: 15px; font-weight: 600; }
 QLabel[role="time"] { font-size: 15px; font-weight: 600; }
 QLabel[role="heading"] { font-size: 13px; font-weight: 600; }
 QLabel[role="strong"] { font-weight: 600; }
+QLabel[role="key"] { background: $raised; border-radius: 5px; padding: 2px 8px; font-size: 11px; }
 QLabel[role="second"] { color: $second; }
 QLabel[role="small"] { color: $second; font-size: 11px; }
 QLabel[role="tiny"] { color: $second; font-size: 10px; }
@@ -281,6 +283,10 @@ QToolButton[role="play"]:pressed { background: $accent_pressed; }
 QToolButton[role="play"]:focus { border-color: $text; }
 QToolButton[role="play"]:disabled { background: $dead; }
 QFrame[role="switch"] { background: $raised; border-radius: 6px; }
+QFrame[role="message"] { background: $raised; border: 1px solid $edge; border-radius: 10px; }
+QFrame[role="message"] > QPushButton[role=""] { background: $edge; }
+QFrame[role="message"] > QPushButton[role=""]:hover { background: $pressed; }
+QFrame[role="row"] { background: $panel; border: 1px solid $line; border-radius: 8px; }
 QPushButton[role="notice"] {
   background: transparent; color: $warn; font-size: 10px; padding: 0; border-radius: 3px; min-height: 12px;
   text-align: left;
@@ -306,7 +312,7 @@ QLineEdit[role="cell"] { background: $raised; border: 1px solid transparent; fon
 QLineEdit[role="cell"]:hover { background: $hover; }
 QLineEdit[role="cell"]:focus { border-color: $accent; background: $background; }
 QLineEdit[role="cell"]:disabled { color: $third; background: $dead; }
-QLineEdit[role="search"] { border: none; border-radius: 0; background: transparent; font-size: 15px; padding: 8px; }
+QLineEdit[role="search"] { border: none; background: transparent; font-size: 15px; padding: 8px 17px; }
 
 QComboBox { padding-right: 24px; }
 QComboBox::drop-down { border: none; width: 24px; subcontrol-position: center right; }
@@ -322,12 +328,14 @@ QSpinBox::down-arrow { image: url("$icons/down-$name.svg"); width: 10px; height:
 
 QCheckBox, QRadioButton { color: $text; spacing: 8px; background: transparent; padding: 2px; border-radius: 4px; }
 QCheckBox:disabled, QRadioButton:disabled { color: $third; }
-QCheckBox::indicator, QRadioButton::indicator {
+QCheckBox::indicator, QRadioButton::indicator, QListView::indicator {
   width: 14px; height: 14px; border: 1px solid $third; background: $background; border-radius: 4px;
 }
 QRadioButton::indicator { border-radius: 8px; }
 QCheckBox::indicator:hover, QRadioButton::indicator:hover { border-color: $second; }
-QCheckBox::indicator:checked { background: $accent; border-color: $accent; image: url("$icons/check-$name.svg"); }
+QCheckBox::indicator:checked, QListView::indicator:checked {
+  background: $accent; border-color: $accent; image: url("$icons/check-$name.svg");
+}
 QRadioButton::indicator:checked { background: $accent; border-color: $accent; image: url("$icons/dot-$name.svg"); }
 QCheckBox::indicator:disabled, QRadioButton::indicator:disabled { border-color: $line; background: $panel; }
 QCheckBox::indicator:focus, QRadioButton::indicator:focus { border: 2px solid $text; width: 12px; height: 12px; }
@@ -349,8 +357,8 @@ QListView::item, QTreeView::item { padding: 5px 8px; border-radius: 6px; color: 
 QListView::item:hover, QTreeView::item:hover { background: $raised; }
 QListView::item:selected, QTreeView::item:selected { background: $accent_soft; color: $text; }
 QListView::item:disabled { color: $third; }
-QListView[role="box"], QScrollArea[role="box"] { background: $background; border: 1px solid $line; border-radius: 8px; }
-QListView[role="box"]:focus, QScrollArea[role="box"]:focus { border-color: $accent; }
+QListView[role="box"] { background: $background; border: 1px solid $line; border-radius: 8px; padding: 4px; }
+QListView[role="box"]:focus { border-color: $accent; }
 QScrollArea > QWidget > QWidget { background: transparent; }
 
 QScrollBar { background: transparent; border: none; margin: 0; }

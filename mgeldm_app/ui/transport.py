@@ -24,7 +24,7 @@ from ..core.text import KEYS, level_text, parse_key
 from ..core.timeline import BPM
 from . import a11y
 from .meter import Meter
-from .parts import ElidedLabel, IconButton, button, label
+from .parts import ElidedLabel, IconButton, button, keyed, label
 from .theme import DARK, Theme, set_role
 
 NULL_DB = -120.0  # below, song and stems are the same to the ear and to any file
@@ -180,7 +180,7 @@ class Transport(QFrame):
         """Whether it plays now."""
         self._playing = playing
         self.play.set_icon("pause" if playing else "play")
-        self.play.set_label(self.tr("Pause (Space)") if playing else self.tr("Play (Space)"))
+        self.play.set_label(keyed(self.tr("Pause") if playing else self.tr("Play"), "play"))
 
     def set_looping(self, looping: bool) -> None:
         """Whether the region is looped."""
@@ -244,7 +244,7 @@ class Transport(QFrame):
         limits.setLocale(QLocale.c())
         self.tempo.setValidator(limits)
         self.tempo.entered.connect(lambda text: self.tempo_entered.emit(float(text)))
-        self.tap = button(self.tr("Tap"), hint=self.tr("Tap the beat three times or more (T)"))
+        self.tap = button(self.tr("Tap"), hint=keyed(self.tr("Tap the beat three times or more"), "tap"))
         self.tap.setFixedSize(40, 26)
         set_role(self.tap, "tool")
         self.tap.setAccessibleName(self.tr("Tap the tempo"))
@@ -263,10 +263,10 @@ class Transport(QFrame):
         self.metre.setMenu(menu)
 
     def _build_buttons(self) -> None:
-        self.start = IconButton("start", self.tr("To the start (Home)"), "tool", (36, 30))
-        self.play = IconButton("play", self.tr("Play (Space)"), "play", (40, 30), 18)
-        self.loop = IconButton("loop", self.tr("Loop the region (L)"), "tool", (36, 30))
-        self.click = IconButton("click", self.tr("Click on every beat (K)"), "tool", (36, 30))
+        self.start = IconButton("start", keyed(self.tr("To the start"), "to_start"), "tool", (36, 30))
+        self.play = IconButton("play", keyed(self.tr("Play"), "play"), "play", (40, 30), 18)
+        self.loop = IconButton("loop", keyed(self.tr("Loop the region"), "loop"), "tool", (36, 30))
+        self.click = IconButton("click", keyed(self.tr("Click on every beat"), "click"), "tool", (36, 30))
         for toggle, signal in ((self.loop, self.loop_toggled), (self.click, self.click_toggled)):
             toggle.setCheckable(True)
             toggle.clicked.connect(signal)
@@ -277,7 +277,7 @@ class Transport(QFrame):
         self.time.setMinimumWidth(self.time.fontMetrics().horizontalAdvance("00:00.000") + 36)
 
     def _build_heard(self) -> None:
-        self.song = button(self.tr("Song"), "segment", True, self.tr("Hear the original; hold O to compare"))
+        self.song = button(self.tr("Song"), "segment", True, keyed(self.tr("Hear the original"), "listen"))
         self.stems = button(self.tr("Stems"), "segment", True, self.tr("Hear stems, added parts and the rest"))
         self.stems.setChecked(True)
         self._group = QButtonGroup(self)

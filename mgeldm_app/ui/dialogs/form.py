@@ -1,0 +1,117 @@
+"""What the dialogs have in common: a title, labelled fields in a column, and buttons at the foot."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QDialog,
+    QFileDialog,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..parts import button, label
+
+LABEL_PX = 92
+
+
+class Form(QGridLayout):
+    """Rows of a label and a field; a hint may stand under the field."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setHorizontalSpacing(16)
+        self.setVerticalSpacing(6)
+        self.setColumnMinimumWidth(0, LABEL_PX)
+        self.setColumnStretch(1, 1)
+
+    def add_field(
+        self, text: str, field: QWidget, hint: str | QLabel = "", buddy: QWidget | None = None
+    ) -> QLabel:
+        """A row; `buddy` takes the label's name where `field` only holds it. Returns the hint under the field."""
+        row = self.rowCount()
+        self.addWidget(label(text, "second", buddy or field), row, 0, Qt.AlignmentFlag.AlignVCenter)
+        self.addWidget(field, row, 1)
+        below = label(hint, "small") if isinstance(hint, str) else hint
+        if isinstance(hint, str):
+            below.setWordWrap(True)
+            below.setVisible(bool(hint))
+        self.addWidget(below, row + 1, 1)
+        self.setRowMinimumHeight(row + 2, 4)
+        return below
+
+
+class FolderField(QWidget):
+    """A path and a button that looks for one.
+
+    Signals:
+        changed: The path, after every edit.
+    """
+
+    changed = Signal(str)
+
+    def __init__(self, name: str, path: str, placeholder: str = "") -> None:
+        super().__init__()
+        self._name = name
+        self.edit = QLineEdit(path)
+        self.edit.setAccessibleName(name)
+        self.edit.setPlaceholderText(placeholder)
+        self.edit.textChanged.connect(self.changed)
+        self.browse = button(self.tr("Choose…"))
+        self.browse.setAccessibleName(self.tr("Choose: {0}").format(name))
+        self.browse.clicked.connect(self._choose)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(8)
+        row.addWidget(self.edit, 1)
+        row.addWidget(self.browse)
+
+    @property
+    def path(self) -> str:
+        """What stands in the field."""
+        return self.edit.text().strip()
+
+    def _choose(self) -> None:
+        path = QFileDialog.getExistingDirectory(self, self._name, self.path or self.edit.placeholderText())
+        if path:
+            self.edit.setText(path)
+
+
+class Sheet(QDialog):
+    """A dialog with a title over `body` and buttons under it.
+
+    Args:
+        title: Also the window's.
+        accept: What the button says that does it; "" for none.
+        parent: The window.
+    """
+
+    def __init__(self, title: str, accept: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.body = QVBoxLayout()
+        self.body.setSpacing(16)
+        self.foot = QHBoxLayout()
+        self.foot.setSpacing(8)
+        self.foot.addStretch()
+        self.close_button = button(self.tr("Cancel") if accept else self.tr("Close"))
+        self.close_button.setMinimumHeight(34)
+        self.close_button.clicked.connect(self.reject)
+        self.foot.addWidget(self.close_button)
+        self.accept_button: QPushButton | None = None
+        if accept:
+            self.accept_button = button(accept, "primary")
+            self.accept_button.setDefault(True)
+            self.accept_button.clicked.connect(self.accept)
+            self.foot.addWidget(self.accept_button)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(24, 20, 24, 20)
+        whole.setSpacing(20)
+        whole.addWidget(label(title, "title"))
+        whole.addLayout(self.body, 1)
+        whole.addLayout(self.foot)

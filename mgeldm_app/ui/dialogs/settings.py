@@ -1,0 +1,153 @@
+"""Settings: where it sounds, where it computes, how it looks, where things lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from mgeldm.requests import QUALITIES, Quality
+from PySide6.QtCore import QCoreApplication, Qt, Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QWidget
+
+from ...core.settings import Settings
+from ...core.text import QUALITY_NAMES
+from ..parts import button, label, line
+from .form import FolderField, Form, Sheet
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several: `value` as the settings keep it, `text` as people read it."""
+
+    value: str
+    text: str
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("SettingsDialog", text)
+
+
+def quality_hints() -> dict[Quality, str]:
+    """What each quality means, in a sentence."""
+    return {
+        "draft": _tr("Fastest: for trying out."),
+        "standard": _tr("Good stems in a few seconds."),
+        "best": _tr("Windows overlap four times, other sources compete: slower, less bleed."),
+    }
+
+
+class SettingsDialog(Sheet):
+    """Edits `Settings`; what it does not show stays as it was.
+
+    Args:
+        settings: As they are.
+        outputs: Sound cards, without the system's default.
+        computes: Devices that can compute, "auto" first.
+        models: Installed models.
+        projects_home: Where projects lie if nothing else is said.
+        latency_note: What the present latency is ("11 ms now"); "" if unknown.
+        parent: The window.
+
+    Signals:
+        models_clicked: Manage models.
+    """
+
+    models_clicked = Signal()
+
+    def __init__(
+        self,
+        settings: Settings,
+        outputs: Sequence[str],
+        computes: Sequence[Choice],
+        models: Sequence[Choice],
+        projects_home: str = "",
+        latency_note: str = "",
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(QCoreApplication.translate("SettingsDialog", "Settings"), _tr("Save"), parent)
+        self._settings = settings
+        devices = [Choice("", self.tr("The system's own choice")), *(Choice(name, name) for name in outputs)]
+        self.device = _combo(devices, settings.device, self.tr("{0} (not connected)"))
+        self.latency = _combo(
+            [Choice("safe", self.tr("Safe: larger buffers")), Choice("low", self.tr("Low: quicker to react"))],
+            settings.latency,
+        )
+        self.quality = _combo([Choice(q, _tr(QUALITY_NAMES[q])) for q in QUALITIES], settings.quality)
+        self.compute = _combo(computes, settings.compute, self.tr("{0} (not found)"))
+        self.model = _combo(models, settings.model, self.tr("{0} (not found)"))
+        self.theme = _combo(
+            [
+                Choice("system", self.tr("As the system")),
+                Choice("dark", self.tr("Dark")),
+                Choice("light", self.tr("Light")),
+            ],
+            settings.theme,
+        )
+        self.projects = FolderField(self.tr("Projects"), settings.projects, projects_home)
+        self.clap = FolderField(self.tr("CLAP weights"), settings.clap, self.tr("not needed by the embedded model"))
+        self._lay_out(latency_note)
+        self.resize(560, 0)
+        self.device.setFocus()
+
+    def settings(self) -> Settings:
+        """As the user left them."""
+        return replace(
+            self._settings,
+            device=self.device.currentData(),
+            latency=self.latency.currentData(),
+            quality=self.quality.currentData(),
+            compute=self.compute.currentData(),
+            model=self.model.currentData(),
+            theme=self.theme.currentData(),
+            projects=self.projects.path,
+            clap=self.clap.path,
+        )
+
+    def _lay_out(self, latency_note: str) -> None:
+        sound = self._section(self.tr("Sound"))
+        sound.add_field(self.tr("Output"), self.device)
+        sound.add_field(self.tr("Latency"), self.latency, latency_note)
+        making = self._section(self.tr("Making"))
+        self._quality_hint = making.add_field(self.tr("Quality"), self.quality, " ")
+        self.quality.currentIndexChanged.connect(self._explain)
+        self._explain()
+        making.add_field(self.tr("Computes on"), self.compute)
+        model = QWidget()
+        row = QHBoxLayout(model)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(8)
+        manage = button(self.tr("Models…"))
+        manage.clicked.connect(self.models_clicked)
+        row.addWidget(self.model, 1)
+        row.addWidget(manage)
+        making.add_field(self.tr("Model"), model, buddy=self.model)
+        window = self._section(self.tr("Window and folders"))
+        window.add_field(self.tr("Theme"), self.theme)
+        window.add_field(self.tr("Projects"), self.projects, buddy=self.projects.edit)
+        window.add_field(self.tr("CLAP weights"), self.clap, buddy=self.clap.edit)
+
+    def _section(self, title: str) -> Form:
+        if self.body.count():
+            self.body.addWidget(line())
+        form = Form()
+        form.addWidget(label(title, "heading"), 0, 0, 1, 2)
+        form.setRowMinimumHeight(0, 26)
+        self.body.addLayout(form)
+        return form
+
+    def _explain(self) -> None:
+        self._quality_hint.setText(quality_hints()[self.quality.currentData()])
+
+
+def _combo(choices: Sequence[Choice], value: str, missing: str = "{0}") -> QComboBox:
+    """A combo box at `value`; one that is not among the choices is added and said to be missing."""
+    made = QComboBox()
+    made.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    made.setMinimumContentsLength(16)
+    for choice in choices:
+        made.addItem(choice.text, choice.value)
+    if made.findData(value) < 0:
+        made.addItem(missing.format(value), value)
+    made.setCurrentIndex(made.findData(value))
+    return made

@@ -1,0 +1,124 @@
+"""The folder for every other program: equal lengths, places, and a tempo track that a MIDI reader agrees with."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mgeldm_app.core.export import Colours
+from mgeldm_app.core.export.folder import tempo_midi, write_folder
+from mgeldm_app.core.project import Audio, Project, SongFile, Span, Tempo
+from mgeldm_app.core.timeline import Grid
+
+COLOURS = Colours(("#ff0000", "#00FF80", "#0000ff"), "#A9B4C2", "#6F7A88")
+
+
+def read_midi(data):
+    """(seconds, kind, value) of each event of a format-0 file, timed by its own tempo events."""
+    assert data[:4] == b"MThd" and int.from_bytes(data[4:8], "big") == 6
+    kind, tracks, division = (int.from_bytes(data[at : at + 2], "big") for at in (8, 10, 12))
+    assert (kind, tracks) == (0, 1) and data[14:18] == b"MTrk"
+    body = data[22:]
+    assert len(body) == int.from_bytes(data[18:22], "big")
+    at, seconds, tempo_s, events = 0, 0.0, 0.5, []
+
+    def number():
+        nonlocal at
+        value = 0
+        while True:
+            value, more = value << 7 | body[at] & 127, body[at] & 128
+            at += 1
+            if not more:
+                return value
+
+    while at < len(body):
+        seconds += number() * tempo_s / division
+        assert body[at] == 0xFF
+        meta = body[at + 1]
+        at += 2
+        size = number()
+        value = body[at : at + size]
+        at += size
+        if meta == 0x51:
+            tempo_s = int.from_bytes(value, "big") / 1e6
+        events.append((seconds, meta, value))
+    assert events[-1][1] == 0x2F
+    return events
+
+
+def of_kind(events, kind):
+    return [(seconds, value) for seconds, meta, value in events if meta == kind]
+
+
+def song(tempo, samples=44_100 * 60, region=None):
+    return Project(SongFile(Audio("a", 44_100, 2, samples), "A"), tempo=tempo, region=region)
+
+
+def test_equal_files_from_the_beginning_that_sum_exactly(kit, tmp_path):
+    report = write_folder(kit.project, kit.view, kit.project.lanes, tmp_path / "Song", COLOURS)
+    names = sorted(path.name for path in (tmp_path / "Song").iterdir())
+    assert names == [
+        "01 Song.wav", "02 Bass low é.wav", "03 Drums.wav", "04 Keys.wav", "05 Rest.wav", "Read me.txt", "Tempo.mid",
+    ]  # fmt: skip
+    assert [file.path.name for file in report.files] == [*names[:5], "Tempo.mid"]
+    steps = []
+    for name in names[:5]:
+        assert soundfile.info(tmp_path / "Song" / name).subtype == "PCM_24"
+        frames, rate_hz = soundfile.read(tmp_path / "Song" / name, dtype="int32")
+        assert (frames.shape, rate_hz) == ((kit.project.samples, 2), 44_100)
+        steps.append(frames.astype(np.int64) >> 8)
+        data = (tmp_path / "Song" / name).read_bytes()
+        at = data.index(b"bext") + 8
+        assert int.from_bytes(data[at + 338 : at + 346], "little") == 0
+    np.testing.assert_array_equal(steps[0], steps[1] + steps[2] + steps[4])
+
+
+def test_the_mixer_is_written_down(kit, tmp_path):
+    write_folder(kit.project, kit.view, kit.project.lanes, tmp_path / "Song", COLOURS)
+    text = (tmp_path / "Song" / "Read me.txt").read_text(encoding="utf-8")
+    assert "123.4 bpm, 3/4, first downbeat at 00:00.250, key: A minor" in text
+    assert "Region: 00:00.680 to 00:02.041" in text
+    assert "  01 Song.wav: +0.0 dB, pan +0.00, colour #A9B4C2, muted" in text
+    assert "  02 Bass low é.wav: -6.0 dB, pan -0.50, colour #00FF80\n" in text
+    assert "  04 Keys.wav: +3.0 dB, pan +0.25, colour #ff0000, solo" in text
+
+
+def test_tempo_time_signature_and_markers(kit):
+    events = read_midi(tempo_midi(kit.project))
+    assert of_kind(events, 0x51)[-1][1] == round(60e6 / 123.4).to_bytes(3, "big")
+    assert of_kind(events, 0x58)[-1][1][:2] == bytes([3, 2])
+    markers = {value.decode(): seconds for seconds, value in of_kind(events, 0x06)}
+    assert markers["Region start"] == pytest.approx(30_000 / 44_100, abs=1e-3)
+    assert markers["Region end"] == pytest.approx(90_000 / 44_100, abs=1e-3)
+
+
+def test_without_a_pickup_there_is_one_tempo():
+    events = read_midi(tempo_midi(song(Tempo(120.0, 2.0))))
+    assert of_kind(events, 0x51) == [(0.0, (500_000).to_bytes(3, "big"))]
+    assert events[-1][0] == pytest.approx(60, abs=1e-3)
+
+
+@given(st.floats(30, 300), st.floats(0, 20), st.integers(2, 7))
+def test_bars_fall_on_downbeats_throughout_the_song(bpm, downbeat_s, beats_per_bar):
+    project = song(Tempo(bpm, downbeat_s, beats_per_bar), region=Span(44_100 * 50, 44_100 * 55))
+    grid = Grid.of(project)
+    events = read_midi(tempo_midi(project))
+    first_s, signature = of_kind(events, 0x58)[-1]
+    assert signature[:2] == bytes([beats_per_bar, 2])
+    assert first_s == pytest.approx(grid.first_bar / 44_100, abs=0.0152)  # shorter pickups than that are left out
+    if grid.first_bar > 0.0151 * 44_100:
+        assert first_s == pytest.approx(grid.first_bar / 44_100, abs=1e-4)
+        pickup = of_kind(events, 0x58)[0][1]
+        ticks = pickup[0] * 4 / 2 ** pickup[1]
+        pickup_bpm = 60 * ticks / first_s
+        assert pickup_bpm < 1000 and (pickup[1] == 2 or pickup[0] <= 4)
+    at_s = dict((value, seconds) for seconds, value in of_kind(events, 0x06))[b"Region start"]
+    assert at_s == pytest.approx(50, abs=1e-3 + 50e-6 * bpm / 120 + (0.0151 if first_s == 0 else 0))
+
+
+def test_no_region_no_marker(kit):
+    events = read_midi(tempo_midi(replace(kit.project, region=None)))
+    assert [value for _, value in of_kind(events, 0x06)] == [b"Pickup"]

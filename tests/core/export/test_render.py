@@ -1,0 +1,315 @@
+"""Exported lanes sum exactly, keep their place and length, and appear all together or not at all."""
+
+import itertools
+import math
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from mgeldm import audio
+from mgeldm.errors import AudioError, Cancelled, InputError, OutputError
+from mgeldm.progress import Reporter
+
+from mgeldm_app.core.clips import ClipStore
+from mgeldm_app.core.export import ExportReport, export_lanes, formats, render
+from mgeldm_app.core.project import Lane, Project, SongFile, Span, Tempo
+from mgeldm_app.core.settings import ExportSettings
+from mgeldm_app.core.sound import read_lane
+
+
+@pytest.fixture
+def out(tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def exported(kit, folder, lanes=None, reporter=None, **options):
+    lanes = kit.project.lanes if lanes is None else lanes
+    return export_lanes(kit.project, kit.view, lanes, folder, ExportSettings(**options), reporter)
+
+
+def steps_of(report, bits):
+    """Samples of each file in whole steps, by lane."""
+    return {
+        file.lane_id: soundfile.read(file.path, dtype="int32", always_2d=True)[0].astype(np.int64) >> (32 - bits)
+        for file in report.files
+    }
+
+
+@pytest.mark.parametrize("format, bits", audio.BITS.items())
+@pytest.mark.parametrize("region_only", [False, True])
+def test_the_song_is_its_stems_and_the_rest_to_the_last_bit(kit, out, format, bits, region_only):
+    report = exported(kit, out, format=format, region_only=region_only)
+    steps = steps_of(report, bits)
+    assert report.gain == 1
+    np.testing.assert_array_equal(steps["song"], steps["l1"] + steps["l2"] + steps["rest"])
+    span = kit.project.region if region_only else Span(0, kit.project.samples)
+    for lane in kit.project.lanes:
+        wanted = read_lane(kit.project, lane, kit.view, span.start, span.stop)
+        assert len(steps[lane.id]) == span.samples
+        assert np.abs(steps[lane.id] / 2 ** (bits - 1) - wanted).max() <= 2.0 ** (1 - bits) * 2
+        assert np.abs(wanted).max() > 0.1
+
+
+def test_floats_are_what_is_heard_and_sum_within_rounding(kit, out):
+    report = exported(kit, out, format="wav32")
+    heard = {file.lane_id: audio.read(file.path).samples.T for file in report.files}
+    for lane in kit.project.lanes:
+        np.testing.assert_array_equal(heard[lane.id], read_lane(kit.project, lane, kit.view, 0, kit.project.samples))
+    error = heard["song"] - (heard["l1"].astype(np.float64) + heard["l2"] + heard["rest"])
+    assert np.abs(error).max() < 1e-6
+    assert [file.lane_id for file in report.files] == [lane.id for lane in kit.project.lanes]
+
+
+@pytest.mark.parametrize("format", ["wav16", "wav24", "flac", "mp3", "ogg"])
+def test_what_would_clip_shares_one_gain_and_the_report_says_so(kit, out, format):
+    song = kit.project.song
+    loud = kit.clip(np.array(kit.view(song.audio)) * 5)  # peaks of 1.5
+    kit.project = replace(kit.project, song=replace(song, audio=loud))
+    report = exported(kit, out, format=format)
+    assert 0.5 < report.gain < 0.7
+    assert f"all turned down by {-20 * math.log10(report.gain):.2f} dB, so that nothing clips" in report.text
+    if format in audio.BITS:
+        bits = audio.BITS[format]
+        steps = steps_of(report, bits)
+        np.testing.assert_array_equal(steps["song"], steps["l1"] + steps["l2"] + steps["rest"])
+        wanted = np.rint(kit.view(loud).astype(np.float64) * (report.gain * 2.0 ** (bits - 1)))
+        np.testing.assert_array_equal(steps["song"], wanted)
+        top = max(np.abs(each).max() for each in steps.values())
+        assert 0.99 * 2 ** (bits - 1) < top < 2 ** (bits - 1)
+
+
+def test_a_song_at_full_scale_keeps_every_bit(kit, out):
+    """Peaks of exactly one step under 1 and of -1 fit, so nothing is turned down."""
+    top = np.array([[32767, -32768]] * 2000 + [[0, 5]] * 3000, np.float32) / 32768
+    kit.project = Project(SongFile(kit.clip(top), "Loud"))
+    report = exported(kit, out, kit.project.lanes[:1], format="wav16")
+    assert report.gain == 1 and "turned down" not in report.text
+    np.testing.assert_array_equal(steps_of(report, 16)["song"], top * 32768)
+
+
+def test_floats_beyond_full_scale_stay(kit, out):
+    song = kit.project.song
+    kit.project = replace(kit.project, song=replace(song, audio=kit.clip(kit.view(song.audio) * 9)))
+    report = exported(kit, out, format="wav32")
+    assert report.gain == 1
+    assert np.abs(audio.read(report.files[0].path).samples).max() > 2
+
+
+def test_the_mix_goes_through_the_faders_and_lanes_do_where_asked(kit, out):
+    lanes = [kit.project.lane(name) for name in ("l1", "l3", "rest")]
+    mix = exported(kit, out, lanes, format="wav32", as_mix=True)
+    apart = exported(kit, out, lanes, format="wav32", faders=True)
+    assert [file.lane_id for file in mix.files] == [""]
+    assert mix.files[0].path.name == "Söng & Dance - Mix.wav"
+    heard = [audio.read(file.path).samples.T for file in apart.files]
+    np.testing.assert_allclose(audio.read(mix.files[0].path).samples.T, np.sum(heard, 0), atol=1e-6)
+    bass = read_lane(kit.project, lanes[0], kit.view, 0, kit.project.samples)
+    gain = 10 ** (-6 / 20)
+    np.testing.assert_allclose(heard[0], bass * [gain, gain * 0.5], atol=1e-6)  # panned to the left by a half
+    keys = read_lane(kit.project, lanes[1], kit.view, 0, kit.project.samples)
+    gain = 10 ** (3 / 20)
+    np.testing.assert_allclose(heard[1], keys * [gain * 0.75, gain], atol=1e-6)
+
+
+def test_a_fader_at_the_bottom_is_silence(kit, out):
+    lane = replace(kit.project.lane("l2"), gain_db=-60.0)
+    report = exported(kit, out, [lane], format="wav16", faders=True)
+    assert not steps_of(report, 16)["l2"].any()
+
+
+@pytest.mark.parametrize("format", audio.LOSSY)
+def test_lossy_files_keep_length_and_level(kit, out, format):
+    tone = np.sin(2 * np.pi * 440 * np.arange(60_000) / 44_100).astype(np.float32)[:, None] * [0.5, 0.25]
+    kit.project = Project(SongFile(kit.clip(tone), "Tone"))
+    report = exported(kit, out, kit.project.lanes[:1], format=format)
+    back = audio.read(report.files[0].path).samples.T
+    assert back.shape == tone.shape
+    assert np.square(back - tone).mean() < 1e-3 * np.square(tone).mean()
+
+
+# -------------------------------------------------------------------------------------------------------------- places
+
+
+def bext(path):
+    """Fields of the Broadcast Wave chunk, read from the standard's table; the chunk must precede the samples."""
+    data = path.read_bytes()
+    at, chunks = 12, []
+    while at < len(data):
+        name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        chunks.append((name, data[at + 8 : at + 8 + size]))
+        at += 8 + size + size % 2
+    assert at == len(data)
+    order = [name for name, _ in chunks]
+    assert order.index(b"bext") < order.index(b"data")
+    body = dict(chunks)[b"bext"]
+    ends = (0, 256, 288, 320, 330, 338)
+    text = [body[a:b].rstrip(b"\0").decode("ascii") for a, b in itertools.pairwise(ends)]
+    assert len(body) >= 602 and not any(body[348:602])
+    return {
+        "description": text[0],
+        "originator": text[1],
+        "date": text[3] + " " + text[4],
+        "start": int.from_bytes(body[338:346], "little"),
+        "version": int.from_bytes(body[346:348], "little"),
+        "history": body[602:].rstrip(b"\0").decode("ascii"),
+    }
+
+
+@pytest.mark.parametrize("format, bits", [("wav16", 16), ("wav24", 24), ("wav32", 32)])
+@pytest.mark.parametrize("region_only, start", [(False, 0), (True, 30_000)])
+def test_broadcast_files_say_where_they_begin(kit, out, format, bits, region_only, start):
+    report = exported(kit, out, format=format, region_only=region_only)
+    for file, lane in zip(report.files, kit.project.lanes, strict=True):
+        fields = bext(file.path)
+        assert (fields["start"], fields["version"], fields["originator"]) == (start, 1, "MGE-LDM Desktop")
+        assert fields["description"].endswith(": " + lane.name.replace("é", "?"))
+        assert fields["history"] == f"A=PCM,F=44100,W={bits},M=stereo,T=MGE-LDM Desktop\r\n"
+        assert len(fields["date"]) == len("2026-01-01 12:00:00")
+
+
+def test_a_region_that_reaches_beyond_the_song_is_cut_and_none_is_an_error(kit, out):
+    kit.project = replace(kit.project, region=Span(kit.project.samples - 100, kit.project.samples + 500))
+    report = exported(kit, out, kit.project.lanes[:1], format="wav16", region_only=True)
+    assert soundfile.info(report.files[0].path).frames == 100
+    for region in (None, Span(kit.project.samples, kit.project.samples + 5)):
+        kit.project = replace(kit.project, region=region)
+        with pytest.raises(InputError, match="drag over the song"):
+            exported(kit, out, format="wav16", region_only=True)
+
+
+def test_nothing_to_export_says_so(kit, out):
+    with pytest.raises(InputError, match="choose at least one"):
+        exported(kit, out, [])
+    with pytest.raises(InputError, match="open a song first"):
+        export_lanes(Project(), kit.view, Project().lanes, out, ExportSettings())
+    assert names(out) == []
+
+
+# --------------------------------------------------------------------------------------------------------------- names
+
+
+def test_names_by_pattern(kit, out):
+    lanes = [kit.project.lane(name) for name in ("l1", "l2", "rest")]
+    report = exported(kit, out, lanes, pattern="{number} {song} {bpm} {key} {lane} ({prompt})")
+    assert [file.path.name for file in report.files] == [
+        "01 Söng & Dance 123.4 A minor Bass low é (the bass).wav",
+        "02 Söng & Dance 123.4 A minor Drums (drums).wav",
+        "03 Söng & Dance 123.4 A minor Rest (Rest).wav",
+    ]
+
+
+def test_unknown_values_leave_no_gap_and_unknown_fields_are_told(kit, out):
+    kit.project = replace(kit.project, tempo=Tempo())
+    report = exported(kit, out, kit.project.lanes[:1], pattern="{song} - {bpm} - {key} - {lane}")
+    assert report.files[0].path.name == "Söng & Dance - Song.wav"
+    with pytest.raises(InputError, match=r"has \{tempo\}; it may have \{song\}, \{lane\}"):
+        exported(kit, out, pattern="{lane} {tempo}")
+
+
+def test_equal_names_are_numbered_and_files_that_are_there_stay(kit, out):
+    (out / "Drums.wav").write_bytes(b"precious")
+    (out / "drums 2.wav").write_bytes(b"too")
+    lanes = [kit.project.lane("l2"), replace(kit.project.lane("l3"), name="DRUMS")]
+    report = exported(kit, out, lanes, pattern="{lane}")
+    assert [file.path.name for file in report.files] == ["Drums 3.wav", "DRUMS 4.wav"]
+    assert (out / "Drums.wav").read_bytes() == b"precious"
+    again = exported(kit, out, lanes, pattern="same")
+    assert [file.path.name for file in again.files] == ["same.wav", "same 2.wav"]
+
+
+@hypothesis_settings(max_examples=40, deadline=None)
+@given(st.lists(st.text(max_size=300), min_size=1, max_size=4), st.text(max_size=300))
+def test_any_names_give_different_files_inside_the_folder(tmp_path_factory, lane_names, song):
+    folder = tmp_path_factory.mktemp("out")
+    store = ClipStore(folder / "audio")
+    audio_clip = store.adopt(store.begin(8000, 1, 10))
+    project = Project(SongFile(audio_clip, song))
+    lanes = [Lane(f"l{number}", "added", name) for number, name in enumerate(lane_names)]
+    report = export_lanes(project, store.view, lanes, folder, ExportSettings(format="wav16"))
+    assert len({file.path.name.casefold() for file in report.files}) == len(lanes)
+    assert all(file.path.is_file() and file.path.parent == folder for file in report.files)
+
+
+# ------------------------------------------------------------------------------------------------------- all or nothing
+
+
+@pytest.mark.parametrize("format", [form.key for form in formats() if form.kind == "audio"])
+@pytest.mark.parametrize("at", [1, 4, 9])
+def test_cancelling_leaves_nothing(kit, out, monkeypatch, format, at):
+    monkeypatch.setattr(render, "_BLOCK_SAMPLES", 40_000)
+    asked = []
+
+    def cancelled():
+        asked.append(1)
+        return len(asked) == at
+
+    with pytest.raises(Cancelled):
+        exported(kit, out, format=format, reporter=Reporter(cancelled=cancelled))
+    assert names(out) == [] and len(asked) == at
+
+
+def test_progress_goes_from_nothing_to_all(kit, out):
+    seen = []
+    exported(kit, out, format="wav16", reporter=Reporter(on_progress=seen.append))
+    assert [p.done for p in seen] == sorted(p.done for p in seen)
+    assert seen[-1].done == seen[-1].total == 2 * 5 * kit.project.samples
+
+
+def test_a_failure_in_the_last_file_leaves_none(kit, out, monkeypatch):
+    commits = []
+    real = audio.Writer.commit
+
+    def commit(writer):
+        commits.append(writer)
+        if len(commits) == 3:
+            raise OutputError("No room")
+        real(writer)
+
+    monkeypatch.setattr(audio.Writer, "commit", commit)
+    with pytest.raises(OutputError):
+        exported(kit, out, format="wav16")
+    assert names(out) == []
+
+
+def test_a_damaged_clip_leaves_nothing(kit, out):
+    kit.store.path(kit.project.lane("l3").parts[0].take.audio).unlink()
+    fresh = ClipStore(kit.store.folder)
+    with pytest.raises(AudioError):
+        export_lanes(kit.project, fresh.view, kit.project.lanes, out, ExportSettings(format="wav32"))
+    assert names(out) == []
+
+
+def test_memory_is_bounded_by_the_block_not_by_the_song(kit, out, monkeypatch):
+    long = Project(SongFile(kit.clip(np.zeros((3_000_000, 2), np.float32)), "Long"))
+    monkeypatch.setattr(render, "_BLOCK_SAMPLES", 10_000)
+    tracemalloc.start()
+    export_lanes(long, kit.view, long.lanes, out, ExportSettings(format="wav24"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3_000_000 * 2 * 4 / 4  # a quarter of one file's samples
+
+
+def test_a_report_of_one_file_names_it(tmp_path):
+    one = ExportReport((render.Exported(tmp_path / "a.wav", "l1"),))
+    assert one.text == f"Exported a.wav to {tmp_path}."
+
+
+def test_the_table_of_formats_is_complete():
+    table = formats()
+    assert len({form.key for form in table}) == len(table)
+    assert {form.key for form in table if form.kind == "audio"} == set(audio.FORMATS | audio.LOSSY)
+    for form in table:
+        assert form.title and form.purpose.endswith(".")
+        if form.kind == "audio":
+            assert form.suffix == (audio.FORMATS | audio.LOSSY)[form.key]

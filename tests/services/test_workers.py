@@ -1,6 +1,7 @@
 import threading
 
 import pytest
+
 from mgeldm_app.services.workers import Workers
 from mgeldm_app.ui.bridge import Bridge
 

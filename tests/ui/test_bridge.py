@@ -1,7 +1,8 @@
 import threading
 
-from mgeldm_app.ui.bridge import Bridge
 from shiboken6 import delete
+
+from mgeldm_app.ui.bridge import Bridge
 
 
 def in_a_thread(function):

@@ -49,6 +49,8 @@ def link_or_copy(source: Path, target: Path) -> None:
         aside = aside_of(target)
         try:
             shutil.copyfile(source, aside)
+            with open(aside, "r+b") as file:
+                os.fsync(file.fileno())
             os.replace(aside, target)
         finally:
             aside.unlink(missing_ok=True)

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import threading
@@ -67,9 +68,10 @@ class ProjectFolder:
 
     @property
     def exports(self) -> Path:
-        """The folder for files handed to a DAW; made if it is not there."""
+        """The folder for files handed to a DAW; made if it is not there and can be."""
         path = self.folder / "exports"
-        path.mkdir(exist_ok=True)
+        with contextlib.suppress(OSError):  # a read-only place: whoever writes there will say so
+            path.mkdir(exist_ok=True)
         return path
 
     @staticmethod
@@ -259,10 +261,11 @@ class ProjectFolder:
         return freed
 
     def close(self) -> None:
-        """Let others open the project for writing."""
-        if self._lock:
-            self._lock.release()
-            self._lock = None
+        """Let others open the project for writing, once a save under way is done."""
+        with self._saving:
+            if self._lock:
+                self._lock.release()
+                self._lock = None
 
 
 def projects_home() -> Path:

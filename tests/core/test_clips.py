@@ -1,5 +1,7 @@
 """Clips keep their samples, are named by them, and are never lost to a run that was ended."""
 
+import os
+
 import numpy as np
 import pytest
 import soundfile
@@ -104,8 +106,6 @@ def test_sweep_removes_what_was_begun_and_nothing_else(store):
 
 def test_a_file_that_somebody_still_holds_is_copied(store, monkeypatch):
     """As on Windows, where a mapped file cannot be renamed; imitated here by refusing just that."""
-    import os
-
     path, real = made(store, noise()), os.replace
     refused = []
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mgeldm.audio import unique_names, writing
+from mgeldm.errors import OutputError
 from mgeldm.progress import Reporter
 
-from ..files import PART
+from ..files import aside_of
 from ..project import Lane, Project, Span
 from ..timeline import Grid
 from .render import Track, View, wanted_span, write_tracks
@@ -130,10 +130,12 @@ def folder_aside(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: It cannot be made, or something in it cannot be written.
     """
-    aside = path.with_name(f".{secrets.token_hex(6)}{PART}")
+    aside = aside_of(path)
     try:
-        with writing(path, aside / PART):
+        with writing(path, aside / path.name):
             os.mkdir(aside)
             yield aside
+    except OutputError as error:  # the user knows nothing of the folder aside
+        raise OutputError(str(error).replace(str(aside), str(path))) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)

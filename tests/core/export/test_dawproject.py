@@ -1,6 +1,9 @@
 """DAWproject files, held to the published schema by a reader of our own."""
 
+import errno
 import io
+import os
+import re
 import zipfile
 from dataclasses import replace
 from xml.etree import ElementTree
@@ -8,7 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import soundfile
-from mgeldm.errors import Cancelled, InputError
+from mgeldm.errors import Cancelled, InputError, OutputError
 from mgeldm.progress import Reporter
 
 from mgeldm_app.core.export import Colours, export
@@ -234,6 +237,21 @@ def test_cancelling_leaves_nothing(kit, path):
         with pytest.raises(Cancelled):
             write_dawproject(kit.project, kit.view, kit.project.lanes, path, COLOURS, reporter)
         assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("key", ["dawproject", "reaper", "folder"])
+def test_a_full_disk_names_the_place_the_user_chose_and_leaves_nothing(kit, tmp_path, monkeypatch, key):
+    out = tmp_path / "out"
+    out.mkdir()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OutputError, match=f"No room for .* in {re.escape(str(out))}") as caught:
+        export(kit.project, kit.view, kit.project.lanes, out, ExportSettings(format=key), COLOURS)
+    assert ".part" not in str(caught.value)
+    assert list(out.iterdir()) == []
 
 
 @pytest.mark.parametrize("key, suffix", [("dawproject", ".dawproject"), ("reaper", ""), ("folder", "")])

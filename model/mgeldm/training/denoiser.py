@@ -101,8 +101,7 @@ class DenoiserRecipe:
     def _mels(self, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
         """Compressed mels [batch, tracks, bands, mel frames], some remixed, all under a random equaliser and gain."""
         mels = self._stacked(rows)
-        for i in range(0, len(rows), 3):
-            self._remix(mels[i], rows[i], rng)
+        self._remix(mels, rows, rng)
         gain_db = torch.from_numpy(rng.normal(0, 3, (len(rows), 1, 1, 1)).astype(np.float32)).to(self.device)
         power = self.spectral.config.power
         mels = mels * 10 ** (gain_db / 20 * power)
@@ -116,17 +115,22 @@ class DenoiserRecipe:
             places = places.to(self.device)
         return torch.stack([track[places] for track in self.tracks], 1).to(self.device).float()
 
-    def _remix(self, mel: Tensor, row: int, rng: np.random.Generator) -> None:
-        """Put the source into another song that lacks its kind; energies add, as incoherent sounds' do."""
-        other = int(rng.integers(len(self.pool)))
-        label = self.pool.labels[row]
-        if label == self.pool.labels[other] or label in str(self.pool.others[other]).split("|"):
-            return
-        gain = float(10 ** (rng.normal(0, 5) / 20))
-        rest = self.spectral.expand(self.tracks[Track.MIXTURE][other].to(self.device).float()) * gain
-        source = self.spectral.expand(mel[Track.SOURCE])
-        mel[Track.SUBMIXTURE] = self.spectral.compress(rest)
-        mel[Track.MIXTURE] = self.spectral.compress((rest.square() + source.square()).sqrt())
+    def _remix(self, mels: Tensor, rows: np.ndarray, rng: np.random.Generator) -> None:
+        """Put every third source into another song that lacks its kind; energies add, as incoherent sounds' do."""
+        places = np.arange(0, len(rows), 3)
+        others = rng.integers(len(self.pool), size=len(places))
+        labels = self.pool.labels[rows[places]]
+        fits = [not self._holds(other, label) for other, label in zip(others, labels, strict=True)]
+        places, others = places[fits], others[fits]
+        gains = torch.from_numpy(10 ** (rng.normal(0, 5, (len(places), 1, 1)) / 20)).float().to(self.device)
+        rest = self.spectral.expand(self._stacked(others)[:, Track.MIXTURE]) * gains
+        source = self.spectral.expand(mels[places, Track.SOURCE])
+        mels[places, Track.SUBMIXTURE] = self.spectral.compress(rest)
+        mels[places, Track.MIXTURE] = self.spectral.compress((rest.square() + source.square()).sqrt())
+
+    def _holds(self, row: int, label: str) -> bool:
+        """Whether the mixture of a row has a source of that label."""
+        return label == self.pool.labels[row] or label in str(self.pool.others[row]).split("|")
 
     def _velocity(self, latents: Tensor, known: Tensor, tau: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
         """Predicted and true velocity [batch, tracks, channels, frames]."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .clips import Frames
-from .project import GAIN_DB, Audio, Lane, Project, Span
+from .project import Audio, Lane, Project, Span
 
 FADE_S = 0.01
 
@@ -207,15 +207,3 @@ def read_lane(project: Project, lane: Lane, view: Callable[[Audio], Frames], sta
         stem_clips = lane_clips(stem, view, audio.rate_hz, audio.samples)
         taken += read_clips(stem_clips, start, stop, audio.channels)
     return (song - taken).astype(np.float32)
-
-
-def fader(lane: Lane, channels: int) -> Frames:
-    """Linear gains [channels] of a lane's gain and pan.
-
-    Panning turns the other side down and leaves the centre at unity, so that lanes at rest add up to the song.
-    """
-    gain = 0.0 if lane.gain_db <= GAIN_DB[0] else 10 ** (lane.gain_db / 20)
-    gains = np.full(channels, gain, np.float32)
-    if channels == 2:
-        gains *= np.array([min(1.0, 1 - lane.pan), min(1.0, 1 + lane.pan)], np.float32)
-    return gains

@@ -2,7 +2,7 @@
 
 from .arrange import Colours
 from .drag import prepare
-from .formats import Format, export, formats
+from .formats import Format, export, formats, names_of
 from .render import Exported, ExportReport, export_lanes
 
-__all__ = ["Colours", "ExportReport", "Exported", "Format", "export", "export_lanes", "formats", "prepare"]
+__all__ = ["Colours", "ExportReport", "Exported", "Format", "export", "export_lanes", "formats", "names_of", "prepare"]

@@ -12,11 +12,10 @@ import mgeldm
 from mgeldm.progress import Reporter
 
 from ..project import Lane, Project, Span
-from ..sound import fader
 from ..timeline import Grid
 from .arrange import Colours, Row, folder_aside, lead_beats, region_of, rows_of, write_rows
 from .bwf import PROGRAM
-from .render import Exported, ExportReport, View
+from .render import Exported, ExportReport, View, fader
 
 _COPIED_BYTES = 1 << 20
 

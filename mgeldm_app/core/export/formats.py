@@ -17,7 +17,7 @@ from .arrange import Colours
 from .dawproject import write_dawproject
 from .folder import write_folder
 from .reaper import write_reaper
-from .render import ExportReport, View, export_lanes
+from .render import ExportReport, View, export_lanes, file_names
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,25 @@ def formats() -> tuple[Format, ...]:
     return _FORMATS
 
 
+def names_of(
+    project: Project, lanes: Sequence[Lane], options: ExportSettings, folder: Path | None = None
+) -> list[str]:
+    """Names of what `export` would write: of files, or of the one file or folder of another program's project.
+
+    Raises:
+        InputError: The pattern has a field that is not known.
+    """
+    if options.format not in _PROJECTS:
+        return file_names(project, lanes, options, folder)
+    name = Path(project.song.name).stem if project.song else ""
+    suffix = ".dawproject" if options.format == "dawproject" else ""
+    number, free = 1, safe_name(name, suffix)
+    while folder is not None and (folder / free).exists():
+        number += 1
+        free = safe_name(name, f" {number}{suffix}")
+    return [free]
+
+
 def export(
     project: Project,
     view: View,
@@ -98,10 +117,5 @@ def export(
         return export_lanes(project, view, lanes, folder, options, reporter)
     if not lanes:
         raise InputError("No lane is chosen; choose at least one to export.")
-    name = Path(project.song.name).stem if project.song else ""
-    suffix = form.suffix if form.key == "dawproject" else ""
-    number, path = 1, folder / safe_name(name, suffix)
-    while path.exists():
-        number += 1
-        path = folder / safe_name(name, f" {number}{suffix}")
+    path = folder / names_of(project, lanes, options, folder)[0]
     return _PROJECTS[form.key](project, view, lanes, path, colours, reporter)

@@ -10,9 +10,8 @@ from pathlib import Path
 from mgeldm.progress import Reporter
 
 from ..project import Lane, Project
-from ..sound import fader
 from .arrange import Colours, Piece, Row, folder_aside, lead_beats, region_of, rows_of, write_rows
-from .render import Exported, ExportReport, View
+from .render import Exported, ExportReport, View, fader
 
 _NATIVE = 0x1000000  # says that a colour is set
 

@@ -18,7 +18,8 @@ from mgeldm.progress import Reporter
 from ..clips import Frames
 from ..project import Audio, Lane, Project, Span
 from ..settings import ExportSettings
-from ..sound import fader, read_lane
+from ..sound import read_lane
+from ..voices import lane_gains
 from .bwf import broadcast_chunk
 
 View = Callable[[Audio], Frames]
@@ -50,11 +51,16 @@ class ExportReport:
     gain: float = 1.0
 
     @property
+    def gain_db(self) -> float:
+        """The gain in dB, 0 or below."""
+        return 20 * math.log10(self.gain)
+
+    @property
     def text(self) -> str:
         """For the user."""
         folder = self.files[0].path.parent
         what = self.files[0].path.name if len(self.files) == 1 else f"{len(self.files)} files"
-        turned = f"; all turned down by {-20 * math.log10(self.gain):.2f} dB, so that nothing clips"
+        turned = f"; all turned down by {-self.gain_db:.2f} dB, so that nothing clips"
         return f"Exported {what} to {folder}{turned if self.gain < 1 else ''}."
 
 
@@ -97,8 +103,7 @@ def export_lanes(
     span = wanted_span(project, options.region_only)
     if not lanes:
         raise InputError("No lane is chosen; choose at least one to export.")
-    suffix = (FORMATS | LOSSY).get(options.format, "")
-    names = file_names(project, lanes, options, folder, suffix)
+    names = file_names(project, lanes, options, folder)
     if options.as_mix:
         tracks = [Track(folder / names[0], tuple(lanes), span, faders=True)]
     else:
@@ -126,9 +131,9 @@ def wanted_span(project: Project, region_only: bool) -> Span:
 
 
 def file_names(
-    project: Project, lanes: Sequence[Lane], options: ExportSettings, folder: Path, suffix: str
+    project: Project, lanes: Sequence[Lane], options: ExportSettings, folder: Path | None = None
 ) -> list[str]:
-    """Names for the files of lanes (one name for a mix), by the pattern; none is taken in `folder`.
+    """Names for the audio files of lanes (one name for a mix), by the pattern; none is taken in `folder`.
 
     Raises:
         InputError: The pattern has a field that is not known.
@@ -153,7 +158,8 @@ def file_names(
             values[piece] if odd % 2 else piece for odd, piece in enumerate(re.split(r"\{(.*?)\}", options.pattern))
         )
         texts.append(re.sub(r"(\s*[-_]\s*){2,}", " - ", text).strip(" -_"))  # where a value is unknown
-    taken = [path.stem for path in folder.glob(f"*{suffix}")] if folder.is_dir() else []
+    suffix = (FORMATS | LOSSY).get(options.format, "")
+    taken = [path.stem for path in folder.glob(f"*{suffix}")] if folder is not None and folder.is_dir() else []
     return unique_names([*taken, *texts], suffix)[len(taken) :]
 
 
@@ -245,10 +251,16 @@ def _summed(project: Project, view: View, track: Track, start: int, stop: int) -
     out: npt.NDArray[np.float64] | None = None
     for lane in track.lanes:
         frames = read_lane(project, lane, view, start, stop).astype(np.float64)
-        frames *= fader(lane, frames.shape[1]) if track.faders else 1
+        frames *= fader(lane, frames.shape[1]) if track.faders else 1.0
         out = frames if out is None else out + frames
     assert out is not None  # a track has lanes
     return out
+
+
+def fader(lane: Lane, channels: int) -> npt.NDArray[np.float64]:
+    """Gains [channels] of a lane as the mixer has them; only two channels can be panned."""
+    left, right = lane_gains(lane)
+    return np.array([left, right] if channels == 2 else [max(left, right)] * channels)
 
 
 def _whole(

@@ -14,7 +14,7 @@ import soundfile
 from mgeldm.errors import Cancelled, InputError, OutputError
 from mgeldm.progress import Reporter
 
-from mgeldm_app.core.export import Colours, export
+from mgeldm_app.core.export import Colours, export, names_of
 from mgeldm_app.core.export.dawproject import write_dawproject
 from mgeldm_app.core.project import Lane, Project, SongFile, Tempo
 from mgeldm_app.core.settings import ExportSettings
@@ -257,7 +257,8 @@ def test_a_full_disk_names_the_place_the_user_chose_and_leaves_nothing(kit, tmp_
 @pytest.mark.parametrize("key, suffix", [("dawproject", ".dawproject"), ("reaper", ""), ("folder", "")])
 def test_export_by_key_takes_a_free_name(kit, tmp_path, key, suffix):
     made, names = f"Söng & Dance{suffix}", []
-    for _ in range(2):
+    for wanted in (made, made.replace("Dance", "Dance 2")):
+        assert names_of(kit.project, kit.project.lanes, ExportSettings(format=key), tmp_path) == [wanted]
         report = export(kit.project, kit.view, kit.project.lanes, tmp_path, ExportSettings(format=key), COLOURS)
         assert all(file.path.is_file() for file in report.files) and report.text
         names.append(report.files[0].path.relative_to(tmp_path).parts[0])

@@ -16,7 +16,7 @@ from mgeldm.errors import AudioError, Cancelled, InputError, OutputError
 from mgeldm.progress import Reporter
 
 from mgeldm_app.core.clips import ClipStore
-from mgeldm_app.core.export import ExportReport, export_lanes, formats, render
+from mgeldm_app.core.export import ExportReport, export_lanes, formats, names_of, render
 from mgeldm_app.core.project import Lane, Project, SongFile, Span, Tempo
 from mgeldm_app.core.settings import ExportSettings
 from mgeldm_app.core.sound import read_lane
@@ -223,6 +223,7 @@ def test_equal_names_are_numbered_and_files_that_are_there_stay(kit, out):
     lanes = [kit.project.lane("l2"), replace(kit.project.lane("l3"), name="DRUMS")]
     report = exported(kit, out, lanes, pattern="{lane}")
     assert [file.path.name for file in report.files] == ["Drums 3.wav", "DRUMS 4.wav"]
+    assert names_of(kit.project, lanes, ExportSettings(pattern="{lane}")) == ["Drums.wav", "DRUMS 2.wav"]
     assert (out / "Drums.wav").read_bytes() == b"precious"
     again = exported(kit, out, lanes, pattern="same")
     assert [file.path.name for file in again.files] == ["same.wav", "same 2.wav"]

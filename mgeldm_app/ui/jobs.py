@@ -227,7 +227,6 @@ class _RowWidget(QFrame):
         self.message = QLabel()
         self.message.setWordWrap(True)
         self.message.setTextFormat(Qt.TextFormat.PlainText)
-        self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.cancel = button(self.tr("Cancel"), "flat")
         self.retry = button(self.tr("Try again"))
         self.copy = button(self.tr("Copy diagnostics"), "flat")

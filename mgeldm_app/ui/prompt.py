@@ -79,11 +79,15 @@ class PromptLine(QLineEdit):
         self._model.setStringList(words.complete(text, self._history) if at_end else [])
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Escape closes the suggestions first, then leaves."""
+        """Escape closes the suggestions first, then leaves; Enter takes a chosen suggestion and does not submit yet."""
         popup = self.completer().popup()
-        if event.key() == Qt.Key.Key_Escape and not (popup and popup.isVisible()):
+        suggesting = popup is not None and popup.isVisible()
+        if event.key() == Qt.Key.Key_Escape and not suggesting:
             self.clearFocus()
             self.left.emit()
+            return
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and suggesting and popup.currentIndex().isValid():
+            popup.hide()
             return
         super().keyPressEvent(event)
 

@@ -85,7 +85,7 @@ class _Cell(QLineEdit):
     def show_text(self, text: str) -> None:
         """What it says when nobody types in it."""
         self._shown = text
-        if not self.hasFocus():
+        if not (self.hasFocus() and self.isModified()):
             self.setText(text)
 
     def take_back(self) -> None:

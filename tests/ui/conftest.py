@@ -1,3 +1,20 @@
 import os
 
+import pytest
+
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+
+@pytest.fixture
+def shown(qtbot):
+    """Shows a widget in an active window, as a user would meet it."""
+
+    def show(widget, width=1280, height=800):
+        qtbot.addWidget(widget)
+        widget.resize(width, height)
+        with qtbot.waitActive(widget):
+            widget.show()
+            widget.activateWindow()
+        return widget
+
+    return show

@@ -7,7 +7,7 @@ from typing import Literal
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from ..icons import icon
 from ..parts import IconButton, button
@@ -51,7 +51,6 @@ class _NoticeWidget(QFrame):
         text = QLabel(notice.text)
         text.setWordWrap(True)
         text.setTextFormat(Qt.TextFormat.PlainText)
-        text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.close_button = IconButton("close", self.tr("Dismiss"))
         self.close_button.clicked.connect(lambda: bar.dismiss(notice.key))
         row = QHBoxLayout(self)

@@ -1,0 +1,266 @@
+from dataclasses import replace
+
+import pytest
+from mgeldm.errors import InputError
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QFileDialog, QPushButton, QWidget
+
+from mgeldm_app.core.export.formats import formats
+from mgeldm_app.core.settings import ExportSettings, Settings
+from mgeldm_app.ui.dialogs import (
+    Choice,
+    ExportChoice,
+    ExportDialog,
+    LaneRow,
+    MessageBar,
+    ModelRow,
+    ModelsDialog,
+    Notice,
+    SettingsDialog,
+)
+from mgeldm_app.ui.theme import LIGHT
+
+COMPUTES = [Choice("auto", "Automatic"), Choice("cpu", "CPU")]
+MODELS = [Choice("embedded", "Embedded model"), Choice("/m/x.ckpt", "x")]
+FULL = Settings(
+    device="Card", latency="low", quality="best", compute="cpu", model="/m/x.ckpt", clap="/c", theme="light",
+    projects="/p", recent=("/a",), prompts=("drums",),
+)  # fmt: skip
+
+# ------------------------------------------------------------------------------------------------------------ settings
+
+
+def settings_dialog(qtbot, settings):
+    dialog = SettingsDialog(settings, ["Card"], COMPUTES, MODELS, "/home/music", "11 ms now")
+    qtbot.addWidget(dialog)
+    return dialog
+
+
+@pytest.mark.parametrize("settings", [Settings(), FULL])
+def test_settings_come_back_as_they_were(qtbot, settings):
+    assert settings_dialog(qtbot, settings).settings() == settings
+
+
+def test_each_setting_can_be_changed(qtbot):
+    dialog = settings_dialog(qtbot, Settings(recent=("/a",), prompts=("drums",)))
+    for field in ("device", "latency", "compute", "model"):
+        getattr(dialog, field).setCurrentIndex(1)
+    dialog.quality.setCurrentIndex(2)
+    dialog.theme.setCurrentIndex(2)
+    dialog.projects.edit.setText(" /p ")
+    dialog.clap.edit.setText("/c")
+    assert dialog.settings() == FULL
+
+
+def test_what_is_not_there_any_more_is_kept_and_said(qtbot):
+    gone = replace(FULL, device="Unplugged", model="/gone.ckpt", compute="cuda")
+    dialog = settings_dialog(qtbot, gone)
+    assert dialog.settings() == gone
+    assert dialog.device.currentText() == "Unplugged (not connected)"
+    assert dialog.model.currentText() == "/gone.ckpt (not found)"
+
+
+def test_a_folder_is_chosen_or_kept(qtbot, monkeypatch):
+    dialog = settings_dialog(qtbot, Settings())
+    for answer, path in (("/new", "/new"), ("", "/new")):
+        monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_, answer=answer: answer)
+        dialog.projects.browse.click()
+        assert dialog.settings().projects == path
+
+
+# -------------------------------------------------------------------------------------------------------------- models
+
+ROWS = (
+    ModelRow("own", "Embedded model", "Small.", sha256="ab" * 32, size_bytes=24_200_000, in_use=True, removable=False),
+    ModelRow("big", "Published", state="available", size_bytes=4_720_000_000),
+    ModelRow("clap", "CLAP", state="downloading", share=0.3, progress="0.7 of 2.4 GB"),
+    ModelRow("mine", "Mine", sha256="cd" * 32, size_bytes=5),
+    ModelRow("bad", "Broken", state="broken", message="It is too short; fetch it again."),
+)
+
+
+@pytest.fixture
+def models(shown):
+    made = ModelsDialog(ROWS)
+    made.set_theme(LIGHT)
+    made.heard = []
+    for name in ("use_clicked", "download_clicked", "cancel_clicked", "remove_clicked", "import_chosen"):
+        getattr(made, name).connect(lambda value, name=name: made.heard.append((name, value)))
+    return shown(made, 720, 900)
+
+
+def test_a_model_offers_what_can_be_done_with_it(models):
+    offers = {
+        key: [name for name in ("use", "download", "cancel", "remove", "copy") if getattr(widget, name).isVisible()]
+        for key, widget in models._widgets.items()
+    }
+    assert offers == {
+        "own": ["copy"], "big": ["download"], "clap": ["cancel"], "mine": ["use", "remove", "copy"], "bad": ["remove"],
+    }  # fmt: skip
+    assert models._widgets["own"].badge.isVisible() and models._widgets["clap"].progress.isVisible()
+    assert models._widgets["own"].facts.text() == "abababababab · 24.2 MB"
+    assert models._widgets["bad"].message.text() == ROWS[4].message
+
+
+def test_buttons_say_which_model(models):
+    models._widgets["mine"].use.click()
+    models._widgets["big"].download.click()
+    models._widgets["clap"].cancel.click()
+    models._widgets["mine"].copy.click()
+    assert models.heard == [("use_clicked", "mine"), ("download_clicked", "big"), ("cancel_clicked", "clap")]
+    assert QGuiApplication.clipboard().text() == "cd" * 32
+
+
+def test_a_file_is_deleted_only_when_asked_twice(models):
+    remove = models._widgets["mine"].remove
+    remove.click()
+    assert models.heard == [] and remove.text() == "Delete the file?"
+    remove.click()
+    assert models.heard == [("remove_clicked", "mine")] and remove.text() == "Remove"
+
+
+def test_rows_keep_their_widgets(models):
+    kept = models._widgets["clap"]
+    models.set_rows((replace(ROWS[2], state="installed", can_use=False), ROWS[0]))
+    assert list(models._widgets) == ["own", "clap"] and models._widgets["clap"] is kept
+    assert not kept.use.isVisible() and kept.remove.isVisible()
+    assert [models._list.itemAt(place).widget() for place in (0, 1)] == [kept, models._widgets["own"]]
+
+
+def test_a_file_is_imported_if_one_is_chosen(models, monkeypatch):
+    for answer in ("", "/m/new.ckpt"):
+        monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, answer=answer: (answer, ""))
+        models.import_button.click()
+    assert models.heard == [("import_chosen", "/m/new.ckpt")]
+
+
+# -------------------------------------------------------------------------------------------------------------- export
+
+LANES = (
+    LaneRow("song", "Song", "#A9B4C2", chosen=False),
+    LaneRow("L1", "drums", "#F2726B"),
+    LaneRow("L2", "bass", "#4FC6E0"),
+    LaneRow("rest", "Rest", "#6F7A88"),
+)
+
+
+def names(choice):
+    if "{x}" in choice.options.pattern:
+        raise InputError("The pattern of names has {x}; it may have {song}.")
+    lanes = choice.lanes[:1] if choice.options.as_mix else choice.lanes
+    return [f"{choice.options.pattern} {lane}" for lane in lanes]
+
+
+def export_dialog(qtbot, options=ExportSettings(folder="/out"), region="8 bars", best="2 stems, 4 min"):  # noqa: B008
+    dialog = ExportDialog(LANES, formats(), options, names, region, best)
+    qtbot.addWidget(dialog)
+    return dialog
+
+
+def test_the_heard_lanes_are_chosen_first(qtbot):
+    assert export_dialog(qtbot).choice() == ExportChoice(("L1", "L2", "rest"), ExportSettings(folder="/out"))
+
+
+def test_everything_can_be_chosen(qtbot):
+    dialog = export_dialog(qtbot)
+    dialog.none.click()
+    dialog.lanes.item(0).setCheckState(Qt.CheckState.Checked)
+    dialog.format.setCurrentIndex(dialog.format.findData("flac"))
+    dialog.region.click()
+    dialog.mix.click()
+    dialog.best.click()
+    dialog.pattern.setText("{lane}")
+    dialog.folder.edit.setText("/else")
+    wanted = ExportSettings("flac", region_only=True, as_mix=True, pattern="{lane}", folder="/else")
+    assert dialog.choice() == ExportChoice(("song",), wanted, best=True)
+    assert dialog.example.text() == "For example: {lane} song" and dialog.summary.text() == "1 file"
+
+
+def test_options_are_remembered(qtbot):
+    options = ExportSettings("mp3", True, True, True, "{number}", "/f")
+    assert export_dialog(qtbot, options).choice().options == options
+
+
+def test_what_is_missing_is_said_and_stops_it(qtbot):
+    dialog = export_dialog(qtbot)
+    assert dialog.accept_button.isEnabled() and dialog.summary.text() == "3 files"
+    dialog.none.click()
+    assert not dialog.accept_button.isEnabled() and dialog.summary.text() == "Choose at least one lane."
+    dialog.all.click()
+    dialog.folder.edit.clear()
+    assert not dialog.accept_button.isEnabled() and dialog.summary.text() == "Choose a folder."
+    dialog.folder.edit.setText("/out")
+    dialog.pattern.setText("{x}")
+    assert not dialog.accept_button.isEnabled() and "{x}" in dialog.example.text()
+    dialog.pattern.setText("{lane}")
+    assert dialog.accept_button.isEnabled()
+
+
+def test_a_project_for_a_daw_is_the_whole_song_under_its_own_name(qtbot):
+    dialog = export_dialog(qtbot)
+    dialog.format.setCurrentIndex(dialog.format.findData("dawproject"))
+    assert not any(each.isEnabled() for each in (dialog.region, dialog.each, dialog.pattern, dialog.faders))
+    assert dialog.summary.text() == "DAWproject with 3 lanes"
+    dialog.format.setCurrentIndex(dialog.format.findData("wav24"))
+    assert dialog.region.isEnabled() and dialog.pattern.isEnabled()
+
+
+def test_without_a_region_or_stems_there_is_no_choice(qtbot):
+    dialog = export_dialog(qtbot, ExportSettings(region_only=True, folder="/out"), region="", best="")
+    assert not dialog.region.isEnabled() and not dialog.best.isEnabled()
+    assert dialog.choice().options.region_only is False
+
+
+# ------------------------------------------------------------------------------------------------------------- notices
+
+
+@pytest.fixture
+def bar(shown):
+    window = QWidget()
+    made = MessageBar(window)
+    made.window_kept = shown(window, 1000, 500)
+    made.heard = []
+    made.acted.connect(lambda key, action: made.heard.append((key, action)))
+    made.dismissed.connect(lambda key: made.heard.append((key, "")))
+    return made
+
+
+def test_a_notice_is_acted_on_or_dismissed(bar):
+    bar.say(Notice("a", "Removed the drums.", actions=(("undo", "Undo"),)))
+    bar.say(Notice("b", "It failed.", "bad", details="why"))
+    bar._widgets["b"].copy.click()
+    assert QGuiApplication.clipboard().text() == "It failed.\nwhy"
+    bar._widgets["a"].findChildren(QPushButton)[0].click()
+    bar._widgets["b"].close_button.click()
+    assert bar.heard == [("a", "undo"), ("b", "")] and not bar.isVisible()
+
+
+def test_notices_lie_inside_the_window_over_its_foot(bar, qtbot):
+    bar.set_foot(100)
+    bar.say(Notice("a", "A long sentence that has to be broken into several lines. " * 4, "warn"))
+    bar.say(Notice("b", "Short."))
+    window = bar.window_kept
+    assert bar.isVisible() and window.rect().contains(bar.geometry())
+    assert bar.geometry().bottom() < window.height() - 100
+    qtbot.waitUntil(lambda: bar._widgets["a"].height() > bar._widgets["b"].height() > 30)
+    window.resize(420, 300)
+    assert window.rect().contains(bar.geometry())
+
+
+def test_only_harmless_notices_leave_by_themselves(bar):
+    for kind in ("info", "good", "warn", "bad"):
+        bar.say(Notice("a", "Text.", kind))
+        assert bar._widgets["a"].timer.isActive() == (kind in ("info", "good"))
+    bar.say(Notice("a", "Text."))
+    bar._widgets["a"].timer.timeout.emit()
+    assert bar.notices == () and bar.heard == [("a", "")]
+
+
+def test_the_same_key_replaces_and_of_four_the_oldest_goes(bar):
+    bar.say(Notice("a", "One."))
+    bar.say(Notice("a", "Two."))
+    assert [notice.text for notice in bar.notices] == ["Two."]
+    for key in "bcd":
+        bar.say(Notice(key, key))
+    assert [notice.key for notice in bar.notices] == ["b", "c", "d"] and bar.heard == [("a", "")]

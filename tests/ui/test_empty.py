@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QPushButton
+
+from mgeldm_app.ui.empty import EmptyState
+from mgeldm_app.ui.theme import DARK, LIGHT
+
+ACTIONS, LEFT, NONE = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+
+
+@pytest.fixture
+def empty(shown):
+    made = EmptyState()
+    made.set_theme(DARK)
+    return shown(made, 1280, 500)
+
+
+def mime(*urls):
+    data = QMimeData()
+    data.setUrls([QUrl(url) for url in urls])
+    return data
+
+
+def enter(data):
+    return QDragEnterEvent(QPoint(9, 9), ACTIONS, data, LEFT, NONE)
+
+
+def test_two_ways_to_begin(empty, qtbot):
+    for button, signal in ((empty.open_button, empty.open_clicked), (empty.demo_button, empty.demo_clicked)):
+        with qtbot.waitSignal(signal, timeout=1000):
+            button.click()
+
+
+def test_files_are_taken_whatever_they_are(empty):
+    found = []
+    empty.files_dropped.connect(found.append)
+    data = mime("file:///music/a%20song.flac", "https://example.org/b.mp3", "file:///notes.txt")
+    hovering = enter(data)
+    empty.dragEnterEvent(hovering)
+    assert hovering.isAccepted()
+    empty.dropEvent(QDropEvent(QPointF(9, 9), ACTIONS, data, LEFT, NONE))
+    assert found == [[Path("/music/a song.flac"), Path("/notes.txt")]]
+
+
+def test_what_holds_no_file_is_not_welcome(empty):
+    for data in (mime("https://example.org/b.mp3"), QMimeData()):
+        hovering = enter(data)
+        hovering.ignore()
+        empty.dragEnterEvent(hovering)
+        assert not hovering.isAccepted()
+
+
+def test_the_frame_lights_up_under_a_file(empty):
+    calm = empty.grab().toImage()
+    data = mime("file:///a.wav")
+    empty.dragEnterEvent(enter(data))
+    assert empty.grab().toImage() != calm
+    empty.dropEvent(QDropEvent(QPointF(9, 9), ACTIONS, data, LEFT, NONE))
+    assert empty.grab().toImage() == calm
+    empty.set_theme(LIGHT)
+    assert empty.grab().toImage() != calm
+
+
+def test_recent_projects_are_five_at_most(empty, qtbot):
+    paths = [f"/music/project {number} & co.mgeldm" for number in range(7)]
+    empty.set_recent(paths)
+    buttons = empty._recent.findChildren(QPushButton)
+    assert len(buttons) == 5 and buttons[0].text() == "project 0 && co"
+    with qtbot.waitSignal(empty.recent_clicked, timeout=1000) as caught:
+        buttons[1].click()
+    assert caught.args == [paths[1]]
+    empty.set_recent([])
+    assert not empty._recent.isVisible()

@@ -1,0 +1,151 @@
+from dataclasses import replace
+
+import pytest
+from PySide6.QtCore import Qt
+
+from mgeldm_app.core.project import Prompt, Span
+from mgeldm_app.core.text import CHIPS
+from mgeldm_app.ui.prompt import PromptBar
+from mgeldm_app.ui.theme import LIGHT
+
+FULL = Prompt("a warm Rhodes, drums", "impute", "harsh", Span(4, 9), 7, "best", 12)
+
+
+@pytest.fixture
+def bar(shown):
+    made = PromptBar()
+    made.heard = []
+    made.changed.connect(made.heard.append)
+    made.set_summary("Extract from 8 bars ≈ 6 s", "Takes it out.", True)
+    return shown(made, 1280, 240)
+
+
+@pytest.mark.parametrize("prompt", [Prompt(), FULL, replace(FULL, task="inpaint", seed=None), Prompt(task="generate")])
+def test_what_is_shown_is_what_it_says_and_nobody_is_told(bar, prompt):
+    bar.show_prompt(prompt)
+    assert bar.prompt() == prompt and bar.heard == []
+
+
+def test_typing_is_told_letter_by_letter(bar, qtbot):
+    qtbot.keyClicks(bar.line, "dr")
+    assert [prompt.text for prompt in bar.heard] == ["d", "dr"]
+
+
+def test_every_field_is_told(bar):
+    bar.tasks["impute"].click()
+    bar.negative.setText("harsh")
+    bar.takes.setValue(2)
+    bar.quality.setCurrentIndex(2)
+    bar.seed.setText("5")
+    assert bar.heard[-1] == Prompt("", "impute", "harsh", None, 2, "best", 5) and len(bar.heard) == 5
+    bar.seed.clear()
+    assert bar.heard[-1].seed is None
+    bar.dice.click()
+    assert bar.heard[-1].seed is not None and str(bar.heard[-1].seed) == bar.seed.text()
+
+
+def test_an_echo_of_what_was_typed_leaves_the_cursor(bar, qtbot):
+    qtbot.keyClicks(bar.line, "drums")
+    bar.line.setCursorPosition(2)
+    bar.show_prompt(bar.heard[-1])
+    assert bar.line.cursorPosition() == 2
+
+
+def test_enter_and_the_button_submit_if_it_can_be_done(bar, qtbot):
+    submitted = []
+    bar.submitted.connect(submitted.append)
+    bar.show_prompt(FULL)
+    qtbot.keyClick(bar.line, Qt.Key.Key_Return)
+    bar.action.click()
+    assert submitted == [FULL, FULL]
+    bar.set_summary("Extract", "", False, "Say which instrument.")
+    qtbot.keyClick(bar.line, Qt.Key.Key_Return)
+    assert submitted == [FULL, FULL] and not bar.action.isEnabled()
+    assert bar.note.text() == bar.action.toolTip() == "Say which instrument."
+
+
+def test_escape_leaves_the_line(bar, qtbot):
+    bar.focus_line()
+    with qtbot.waitSignal(bar.left, timeout=1000):
+        qtbot.keyClick(bar.line, Qt.Key.Key_Escape)
+    assert not bar.line.hasFocus()
+
+
+def test_chips_add_take_out_and_replace(bar, qtbot):
+    bar.chips["drums"].click()
+    bar.chips["bass"].click()
+    assert bar.line.text() == "drums, bass"
+    bar.chips["drums"].click()
+    assert bar.line.text() == "bass" and not bar.chips["drums"].isChecked() and bar.chips["bass"].isChecked()
+    bar.chips["everything but vocals"].click()
+    bar.chips["piano"].click()
+    assert bar.line.text() == "bass, everything but vocals; piano"
+    qtbot.mouseClick(bar.chips["strings"], Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ControlModifier)
+    assert bar.line.text() == bar.heard[-1].text == "strings"
+
+
+def test_chips_follow_the_line(bar):
+    bar.line.setText("Vocals, a tuba")
+    assert [name for name in CHIPS if bar.chips[name].isChecked()] == ["vocals"]
+
+
+def test_like_this_needs_a_region_and_keeps_the_one_it_took(bar):
+    assert not bar.like.isEnabled()
+    bar.set_region(Span(3, 8))
+    bar.like.click()
+    assert bar.heard[-1].like == Span(3, 8)
+    bar.set_region(Span(5, 6))
+    assert bar.prompt().like == Span(3, 8) and bar.like.isChecked()
+    bar.set_region(None)
+    assert bar.like.isEnabled()
+    bar.like.click()
+    assert bar.heard[-1].like is None and not bar.like.isEnabled()
+
+
+def test_what_a_task_does_not_use_is_out_of_use(bar):
+    assert not bar.takes.isEnabled()
+    bar.set_region(Span(0, 1))
+    bar.tasks["generate"].click()
+    assert bar.takes.isEnabled() and not bar.like.isEnabled()
+
+
+def test_the_fold_is_summed_up_and_opens(bar):
+    bar.show_prompt(FULL)
+    assert bar.options.text() == "not harsh · 7 takes · best · seed 12"
+    bar.show_prompt(replace(FULL, task="extract"))
+    assert bar.options.text() == "not harsh · like a selection · best · seed 12"
+    assert not bar.fold.isVisible()
+    bar.options.click()
+    assert bar.fold.isVisible()
+    bar.set_theme(LIGHT)
+    assert bar.fold.isVisible()
+
+
+def test_a_suggestion_replaces_the_last_prompt_and_does_not_submit(bar, qtbot):
+    submitted = []
+    bar.submitted.connect(submitted.append)
+    bar.focus_line()
+    qtbot.keyClicks(bar.line, "drums, a warm rho")
+    popup = bar.line.completer().popup()
+    assert popup.isVisible()
+    qtbot.keyClick(popup, Qt.Key.Key_Down)
+    qtbot.keyClick(popup, Qt.Key.Key_Return)
+    assert bar.line.text() == bar.heard[-1].text == "drums, a warm Rhodes"
+    assert submitted == [] and not popup.isVisible()
+
+
+def test_suggestions_know_the_history_and_close_with_escape(bar, qtbot):
+    bar.set_history(["zither of doom"])
+    bar.focus_line()
+    qtbot.keyClicks(bar.line, "zi")
+    popup = bar.line.completer().popup()
+    assert popup.model().index(0, 0).data() == "zither of doom"
+    qtbot.keyClick(popup, Qt.Key.Key_Escape)
+    assert not popup.isVisible() and bar.line.hasFocus() and bar.line.text() == "zi"
+
+
+def test_everything_fits_the_smallest_window(bar):
+    bar.show_prompt(replace(FULL, negative="x" * 500, text="y" * 500))
+    bar.set_summary("Regenerate the whole song ≈ 1 min 25 s", "z" * 400, True)
+    bar.options.click()
+    assert bar.minimumSizeHint().width() <= 1100

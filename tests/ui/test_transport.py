@@ -1,0 +1,156 @@
+import math
+
+import pytest
+from PySide6.QtCore import Qt
+
+from mgeldm_app.core.actions import BY_ID
+from mgeldm_app.core.project import Tempo
+from mgeldm_app.ui.theme import LIGHT
+from mgeldm_app.ui.transport import Transport
+
+
+@pytest.fixture
+def bar(shown):
+    made = Transport()
+    made.set_song("Midnight Ferry.flac", "48 kHz stereo · 3:42")
+    made.set_tempo(Tempo(124, 0, 4, "A minor", "found"))
+    made.set_theme(LIGHT)
+    return shown(made, 1280, 60)
+
+
+def heard(signal):
+    found = []
+    signal.connect(lambda *values: found.append(values[0] if values else None))
+    return found
+
+
+@pytest.mark.parametrize("name", ["start", "play", "device", "notice", "tap"])
+def test_buttons_say_that_they_were_pressed(bar, name, qtbot):
+    signal = {
+        "start": bar.start_clicked, "play": bar.play_clicked, "device": bar.device_clicked,
+        "notice": bar.output_clicked, "tap": bar.tap_clicked,
+    }[name]  # fmt: skip
+    found = heard(signal)
+    bar.set_output_notice("No sound card: silent clock")
+    getattr(bar, name).click()
+    assert len(found) == 1
+
+
+def test_switches_say_what_they_are_now_but_not_when_they_are_set(bar):
+    loops, clicks, listens = heard(bar.loop_toggled), heard(bar.click_toggled), heard(bar.listen_chosen)
+    bar.set_looping(True)
+    bar.set_click(True)
+    bar.set_listening("song")
+    assert loops == clicks == listens == []
+    bar.loop.click()
+    bar.click.click()
+    bar.stems.click()
+    bar.song.click()
+    assert (loops, clicks, listens) == ([False], [False], ["stems", "song"])
+
+
+def test_playing_shows_in_icon_and_name(bar):
+    bar.set_playing(True)
+    assert bar.play.accessibleName().startswith("Pause")
+    bar.set_playing(False)
+    assert bar.play.accessibleName().startswith("Play")
+    assert BY_ID["play"].shortcut in bar.play.toolTip()
+
+
+def test_a_tempo_is_typed(bar, qtbot):
+    found = heard(bar.tempo_entered)
+    assert bar.tempo.text() == "124.0"
+    bar.tempo.setFocus()
+    bar.tempo.selectAll()
+    qtbot.keyClicks(bar.tempo, "98.5")
+    qtbot.keyClick(bar.tempo, Qt.Key.Key_Return)
+    assert found == [98.5] and not bar.tempo.hasFocus()
+
+
+@pytest.mark.parametrize("typed", ["", "7", "abc", "4000", "1e9"])
+def test_an_impossible_tempo_is_taken_back(bar, qtbot, typed):
+    found = heard(bar.tempo_entered)
+    bar.tempo.setFocus()
+    bar.tempo.selectAll()
+    qtbot.keyClick(bar.tempo, Qt.Key.Key_Backspace)
+    qtbot.keyClicks(bar.tempo, typed)
+    bar.key.setFocus()
+    assert all(20 <= bpm <= 400 for bpm in found)
+    assert bar.tempo.text() == "124.0" or found
+
+
+def test_escape_takes_back_what_was_typed(bar, qtbot):
+    found = heard(bar.tempo_entered)
+    bar.tempo.setFocus()
+    bar.tempo.selectAll()
+    qtbot.keyClicks(bar.tempo, "99")
+    qtbot.keyClick(bar.tempo, Qt.Key.Key_Escape)
+    assert bar.tempo.text() == "124.0" and found == [] and not bar.tempo.hasFocus()
+
+
+def test_a_field_in_use_is_not_written_over(bar, qtbot):
+    bar.tempo.setFocus()
+    bar.tempo.selectAll()
+    qtbot.keyClicks(bar.tempo, "99")
+    bar.set_tempo(Tempo(120, source="found"))
+    assert bar.tempo.text() == "99"
+
+
+@pytest.mark.parametrize(("typed", "keys"), [("f#m", ["F# minor"]), ("nothing", []), ("", [""])])
+def test_a_key_is_typed_as_people_do(bar, qtbot, typed, keys):
+    found = heard(bar.key_entered)
+    bar.key.setFocus()
+    bar.key.selectAll()
+    qtbot.keyClick(bar.key, Qt.Key.Key_Backspace)
+    qtbot.keyClicks(bar.key, typed)
+    bar.key.completer().popup().hide()
+    qtbot.keyClick(bar.key, Qt.Key.Key_Return)
+    assert found == keys
+    if not keys:
+        assert bar.key.text() == "A minor"
+
+
+def test_the_metre_is_chosen_from_a_menu(bar):
+    found = heard(bar.metre_chosen)
+    next(action for action in bar.metre.menu().actions() if action.text() == "3/4").trigger()
+    assert found == [3]
+
+
+def test_an_unknown_tempo_is_not_made_up(bar):
+    bar.set_tempo(Tempo())
+    assert bar.tempo.text() == bar.key.text() == "–"
+
+
+@pytest.mark.parametrize(
+    ("level", "text", "role"),
+    [
+        (None, "–", "second"), (-math.inf, "−∞ dB", "good"), (-120.1, "−∞ dB", "good"), (-120, "−120.0 dB", "warn"),
+        (-32.4, "−32.4 dB", "warn"),
+    ],
+)  # fmt: skip
+def test_the_null_meter_is_good_only_below_what_any_file_can_hold(bar, level, text, role):
+    bar.set_null(-3.0)
+    bar.set_null(level)
+    assert (bar.null.text(), bar.null.property("role")) == (text, role)
+
+
+def test_without_a_song_nothing_can_be_played(bar):
+    bar.set_song("", "")
+    assert not any(each.isEnabled() for each in (bar.play, bar.loop, bar.tempo, bar.song, bar.metre))
+    assert bar.device.isEnabled()
+
+
+def test_the_badge_and_the_notice_are_read_aloud(bar):
+    bar.set_device("CPU · 7.4× live", "Embedded model", "good")
+    bar.set_output_notice("No sound card: silent clock", "Connect one.")
+    assert (bar.device.accessibleName(), bar.device.toolTip()) == ("CPU · 7.4× live", "Embedded model")
+    assert bar.notice.isVisible() and bar.notice.toolTip() == "Connect one."
+    bar.set_output_notice("")
+    assert not bar.notice.isVisible()
+
+
+def test_long_names_give_way(bar):
+    bar.set_song("x" * 300, "y" * 300)
+    assert bar.minimumSizeHint().width() <= 1280
+    bar.grab()
+    assert bar.name.toolTip() == "x" * 300

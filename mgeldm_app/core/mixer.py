@@ -69,6 +69,7 @@ class Mixer:
         position: Sample of the song that the next frame comes from.
         playing: Whether that sounds.
         obeyed: The order last followed.
+        began: Position, whether it sounded, and the order, at the first frame last rendered.
         ended: The order under which the song came to its end.
         jumps: How often the playhead jumped without being asked to: to a new loop.
     """
@@ -77,6 +78,7 @@ class Mixer:
         self.rate_hz = rate_hz
         self.order = self.obeyed = Order(Plan(rate_hz))
         self.position, self.playing, self.jumps = 0, False, 0
+        self.began = 0, False, self.order
         self.ended: Order | None = None
         self._lives: tuple[_Live, ...] = ()
         self._has_stems = False
@@ -104,6 +106,8 @@ class Mixer:
         while done < len(out):
             if self.order is not self.obeyed and self._may_change():
                 self._obey(self.order)
+            if not done:
+                self.began = self.position, self.playing, self.obeyed
             n = self._even(min(len(out) - done, BLOCK_FRAMES))
             self._render(out[done : done + n])
             self._advance(n)

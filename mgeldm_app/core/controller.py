@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mgeldm.errors import InputError, MgeldmError
 from mgeldm.requests import Quality
@@ -16,7 +16,9 @@ from . import asks, commands
 from .documents import Documents
 from .events import Event
 from .export import prepare
+from .jobs import EngineConfig
 from .making import Making
+from .models import Models
 from .ports import Engine, Player, Workers
 from .project import REST_ID, SONG_ID, Lane, Prompt, Span, Task, Tempo
 from .session import Session
@@ -34,6 +36,7 @@ class Controller:
         documents: Opening and saving.
         player: The sound.
         settings: The user's, saved when changed by `set_settings`.
+        models: On this computer.
         snap: What regions snap to.
         listening: "song" or "stems".
         wants: Emitted with a word for what only a window can do: "open", "export", "settings", "palette", ...
@@ -42,22 +45,26 @@ class Controller:
 
     def __init__(
         self,
+        session: Session,
         engine: Engine,
         player: Player,
         workers: Workers,
         analyse: Callable[[Path], Tempo],
     ) -> None:
-        self.session = Session()
+        self.session = session
         self.engine, self.player, self.workers = engine, player, workers
         self.settings = load_settings()
+        self.models = Models()
         self.wants, self.settings_changed = Event(), Event()
         self.making = Making(self.session, engine, workers, self._learn)
         self.documents = Documents(self.session, workers, self._home, analyse, self._opened)
         self.snap: Unit = self.settings.snap
-        self.listening = "stems"
+        self.listening: Literal["song", "stems"] = "stems"
         self.click = False
         self._taps_s: list[float] = []
         self.session.changed.connect(self._on_changed)
+        self.configure_engine()
+        player.set_device(self.settings.device, self.settings.latency)
 
     # ------------------------------------------------------------------------------------------------- lanes, region
 
@@ -220,6 +227,11 @@ class Controller:
         if settings != before:
             self.snap = settings.snap
             self.settings_changed.emit(settings)
+
+    def configure_engine(self) -> None:
+        """Let the engine use the model and the device of the settings."""
+        clap = self.settings.clap or (str(self.models.clap_folder) if self.models.clap_folder.is_dir() else "")
+        self.engine.configure(EngineConfig(self.settings.model, self.settings.compute, clap))
 
     def close(self) -> None:
         """Save, and end what runs."""

@@ -6,7 +6,6 @@ too. Takes of a new part come one after the other and join the first. What a fai
 
 from __future__ import annotations
 
-import random
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,9 +22,9 @@ from .jobs import CancelledJob, EngineStatus, Failed, Filled, Finished, Job, Job
 from .ports import Engine, Growing, Workers
 from .project import Audio, Lane, Part, Project, Prompt, SongFile, Span, Take, Task
 from .session import JobView, Session
+from .text import drawn_seed
 
 LEAST_KEPT_S = 0.5  # of a failed job is worth a part
-_SEEDS = 2**31
 
 
 @dataclass
@@ -72,6 +71,7 @@ class Making:
     ) -> None:
         self.session, self.engine, self.workers, self.learned = session, engine, workers, learned
         self._works: dict[str, _Work] = {}
+        self._idle: list[Callable[[], None]] = []
         engine.events.connect(self._on_event)
         session.changed.connect(self._on_changed)
 
@@ -87,7 +87,7 @@ class Making:
         session = self.session
         check(session.project, prompt, session.selected)
         assert session.store is not None
-        first = random.randrange(_SEEDS) if prompt.seed is None else prompt.seed
+        first = drawn_seed() if prompt.seed is None else prompt.seed
         takes = 1 if prompt.task == "extract" or session.project.song is None else prompt.takes
         seeds = [first + number for number in range(takes)]
         wanted = asks(session.project, prompt, session.store, session.selected, seeds, NewId(session.shown))
@@ -103,7 +103,7 @@ class Making:
         """Make a part once more, as another take: with the same seed, or with a new one."""
         lane = self.session.project.lane(lane_id)
         assert self.session.store is not None
-        changes = {"seed": random.randrange(_SEEDS)} if vary else {}
+        changes = {"seed": drawn_seed()} if vary else {}
         ask = again(self.session.project, lane, part, self.session.store, **changes)
         self._submit(ask, self._group(ask), urgent=True)
 
@@ -157,6 +157,11 @@ class Making:
     def busy(self) -> bool:
         """Whether any job is queued or running."""
         return any(view.state != "failed" for view in self.session.jobs.values())
+
+    def when_idle(self, function: Callable[[], None]) -> None:
+        """Call `function` once nothing is queued or running."""
+        self._idle.append(function)
+        self._on_changed("jobs")
 
     # -------------------------------------------------------------------------------------------------- submitting
 
@@ -341,7 +346,12 @@ class Making:
     def _on_changed(self, what: str) -> None:
         """Undoing a part also ends the jobs that would give it more takes, or a better version."""
         if what == "folder":
+            self._idle.clear()
             self.cancel_all()
+        if what == "jobs" and self._idle and not self.busy:
+            waiting, self._idle = self._idle, []
+            for function in waiting:
+                function()
         if what != "project":
             return
         for work in list(self._works.values()):

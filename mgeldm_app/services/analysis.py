@@ -18,6 +18,7 @@ import numpy.typing as npt
 from mgeldm.audio import map_wav, resample
 
 from ..core.project import Tempo
+from ..core.text import KEYS
 
 _RATE_HZ, _HOP, _FFT = 22050, 220, 2048
 _BPM = np.arange(55.0, 210.0, 0.25)
@@ -29,11 +30,10 @@ _EARLY_S = 0.025  # a window sees an onset before its centre reaches it (measure
 _HEARD_S = 240.0  # of a song, from where it begins to sound
 _SILENCE = 1e-3
 _BEATS_PER_BAR = 4
-_NOTES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
 _MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
 _MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[np.floating]
 
 
 def analyse(path: Path) -> Tempo:
@@ -103,7 +103,8 @@ def _hear(audio: npt.NDArray[np.float32]) -> _Heard:
         rises.append(np.stack([rise[:, band].mean(1) for band in bands]))
     to_chroma = _chroma_filters(np.fft.rfftfreq(_CHROMA_FFT, 1 / _RATE_HZ))
     chroma = [to_chroma @ np.sqrt(spectrum).T for spectrum in _spectra(audio, _CHROMA_FFT, _CHROMA_HOP)]
-    return _Heard(*np.concatenate(rises, 1), np.concatenate(chroma, 1))
+    onsets, low, snare = np.concatenate(rises, 1)
+    return _Heard(onsets, low, snare, np.concatenate(chroma, 1))
 
 
 def _spectra(audio: npt.NDArray[np.float32], size: int, hop: int) -> Iterator[Array]:
@@ -213,8 +214,5 @@ def _key(chroma: Array) -> str:
     if chroma.max() <= 0:
         return ""
     chroma = chroma - chroma.min()
-    scores = {}
-    for mode, profile in (("major", _MAJOR), ("minor", _MINOR)):
-        for tonic, name in enumerate(_NOTES):
-            scores[f"{name} {mode}"] = float(np.corrcoef(chroma, np.roll(profile, tonic))[0, 1])
-    return max(scores, key=lambda key: scores[key])
+    profiles = [np.roll(mode, tonic) for mode in (_MAJOR, _MINOR) for tonic in range(12)]  # in the order of `KEYS`
+    return KEYS[int(np.argmax([np.corrcoef(chroma, profile)[0, 1] for profile in profiles]))]

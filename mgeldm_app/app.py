@@ -1,0 +1,88 @@
+"""The composition root: makes everything, wires it, runs it. Nothing else."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mgeldm.errors import AudioError
+from PySide6.QtCore import QCoreApplication, Qt
+from PySide6.QtGui import QFont, QGuiApplication
+from PySide6.QtWidgets import QApplication
+
+from .core.clips import Frames
+from .core.controller import Controller
+from .core.project import Audio
+from .core.session import Session
+from .services.analysis import analyse
+from .services.engine import Engine
+from .services.playback import SoundPlayer
+from .services.workers import Workers
+from .ui.bridge import Bridge
+from .ui.main_window import MainWindow
+
+WARM_UP_MS = 300  # after the window is there: the model loads while the user looks for a song
+
+
+@dataclass
+class App:
+    """The parts of a running program."""
+
+    qt: QApplication
+    controller: Controller
+    window: MainWindow
+
+
+def qt_application() -> QApplication:
+    """The one Qt application; without a display it draws offscreen."""
+    there = QApplication.instance()
+    if isinstance(there, QApplication):
+        return there
+    has_screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if sys.platform.startswith("linux") and not has_screen:
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
+    QCoreApplication.setApplicationName("MGE-LDM Desktop")
+    QCoreApplication.setOrganizationName("mgeldm-desktop")
+    application = QApplication(sys.argv[:1])
+    application.setDesktopFileName("mgeldm-desktop")
+    application.setFont(QFont(application.font().family(), 10))
+    return application
+
+
+def build() -> App:
+    """Everything, with the window not yet shown."""
+    application = qt_application()
+    bridge = Bridge(application)
+    session = Session()
+
+    def view(audio: Audio) -> Frames:
+        if session.store is None:
+            raise AudioError("No project is open.")
+        return session.store.view(audio)
+
+    player, engine = SoundPlayer(view, bridge.post), Engine(bridge.post)
+    controller = Controller(session, engine, player, Workers(bridge.post), analyse)
+    return App(application, controller, MainWindow(controller))
+
+
+def run(paths: Sequence[Path] = (), demo: bool = False) -> int:
+    """Show the window and run until it is closed.
+
+    Args:
+        paths: A song or a project to open.
+        demo: Open the demo song.
+    """
+    from PySide6.QtCore import QTimer
+
+    app = build()
+    app.window.show()
+    if demo:
+        app.controller.wants.emit("demo")
+    elif paths:
+        app.controller.documents.open_paths(paths)
+    QTimer.singleShot(WARM_UP_MS, app.controller.engine.warm_up)
+    return app.qt.exec()

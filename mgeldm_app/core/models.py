@@ -1,0 +1,322 @@
+"""Models on this computer: what is installed, getting more from the net or from a file, and checking what came.
+
+Downloads go on where they stopped, and nothing is installed whose SHA-256 differs from the one known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mgeldm.audio import safe_name
+from mgeldm.errors import Cancelled, CheckpointError, OutputError
+from mgeldm.progress import Progress, Reporter
+
+from .settings import home
+
+EMBEDDED = "embedded"
+EMBEDDED_FILE = Path(__file__).resolve().parents[2] / "resources" / "embedded" / "model.safetensors"
+SUFFIXES = (".safetensors", ".ckpt", ".pt")
+_PART = ".part"
+_BLOCK = 1 << 20
+_TIMEOUT_S = 30.0
+_HUB = "https://huggingface.co"
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file on the net; `sha256` "" where its publisher names none, then its content is checked when it is loaded."""
+
+    name: str
+    url: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Known:
+    """Something worth having.
+
+    Attributes:
+        id: Its name in settings and folders.
+        name: For people.
+        about: What it is, under which licence, what to do where it cannot be downloaded.
+        files: What a download brings; empty where its authors offer no direct download.
+    """
+
+    id: str
+    name: str
+    about: str
+    files: tuple[Remote, ...] = ()
+
+
+KNOWN = (
+    Known(
+        "clap",
+        "CLAP (LAION, music)",
+        "Understands text for published MGE-LDM weights. CC0; about 2.4 GB.",
+        (
+            Remote(
+                "music_audioset_epoch_15_esc_90.14.pt",
+                f"{_HUB}/lukewys/laion_clap/resolve/main/music_audioset_epoch_15_esc_90.14.pt",
+                "fae3e9c087f2909c28a09dc31c8dfcdacbc42ba44c70e972b58c1bd1caf6dedd",
+            ),
+            Remote("vocab.json", f"{_HUB}/FacebookAI/roberta-base/resolve/main/vocab.json"),
+            Remote("merges.txt", f"{_HUB}/FacebookAI/roberta-base/resolve/main/merges.txt"),
+        ),
+    ),
+    Known(
+        "mge-ldm",
+        "MGE-LDM (published)",
+        "The authors' weights, 16 kHz, about 4.7 GB. They are shared by hand: see github.com/yoongi43/MGE-LDM, then "
+        "import the file.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A model at hand.
+
+    Attributes:
+        id: "embedded", or the path of its file or (CLAP) folder, as settings hold it.
+        name: For people.
+        path: Its file or folder.
+        size_bytes: Of all its files.
+        sha256: Of its file; "" until it has been computed, and for folders.
+        can_use: Whether it can work by itself.
+    """
+
+    id: str
+    name: str
+    path: Path
+    size_bytes: int
+    sha256: str = ""
+    can_use: bool = True
+
+
+def models_home() -> Path:
+    """The folder of models."""
+    import platformdirs
+
+    return (home() or platformdirs.user_data_path("mgeldm-desktop", appauthor=False)) / "models"
+
+
+class Models:
+    """The models of this computer.
+
+    Args:
+        folder: Where they lie; None takes `models_home`.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or models_home()
+
+    def installed(self) -> list[Installed]:
+        """The embedded model first, then the others by name."""
+        found = [Installed(EMBEDDED, "Embedded", EMBEDDED_FILE, _size(EMBEDDED_FILE), _known_hash(EMBEDDED_FILE))]
+        for path in sorted(self.folder.glob("*")) if self.folder.is_dir() else []:
+            if path.suffix in SUFFIXES and path.is_file():
+                found.append(Installed(str(path), path.stem, path, _size(path), _known_hash(path)))
+        clap = self.clap_folder
+        if all((clap / remote.name).is_file() for remote in _known("clap").files):
+            found.append(Installed(str(clap), _known("clap").name, clap, _size(clap), can_use=False))
+        return found
+
+    @property
+    def clap_folder(self) -> Path:
+        """Where CLAP's weights lie once they are downloaded."""
+        return self.folder / "clap"
+
+    def available(self) -> list[Known]:
+        """Known ones that are not installed."""
+        names = {model.path.name.split(".")[0] for model in self.installed()}
+        return [known for known in KNOWN if known.id not in names]
+
+    def take_in(self, source: Path, reporter: Reporter | None = None) -> Installed:
+        """Copy a model file into the folder, under its own name; the source stays where it is.
+
+        Raises:
+            CheckpointError: It is no model file.
+            OutputError: There is no room.
+            Cancelled: The reporter said so.
+        """
+        check_kind(source)
+        target = self.folder / safe_name(source.stem, source.suffix)
+        part = target.with_name(target.name + _PART)
+        self._make_room(target.parent, source.stat().st_size)
+        try:
+            with source.open("rb") as given, part.open("wb") as taken:
+                _copy(given.read, taken.write, source.name, source.stat().st_size, 0, reporter or Reporter())
+            os.replace(part, target)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise OutputError(f"{source.name} could not be copied to {self.folder} ({error.strerror}).") from error
+        except Cancelled:
+            part.unlink(missing_ok=True)
+            raise
+        return Installed(str(target), target.stem, target, _size(target), sha256_of(target))
+
+    def download(self, model_id: str, reporter: Reporter | None = None) -> Path:
+        """Fetch a known model; what an earlier try left is not fetched again.
+
+        Returns:
+            Its folder.
+
+        Raises:
+            CheckpointError: The net failed, or what came is not what was promised.
+            OutputError: There is no room.
+            Cancelled: The reporter said so; what came so far is kept for the next try.
+        """
+        known, folder = _known(model_id), self.folder / model_id
+        for remote in known.files:
+            if not (folder / remote.name).is_file():
+                fetch(remote, folder, reporter or Reporter())
+        return folder
+
+    def remove(self, model_id: str) -> None:
+        """Delete an installed model other than the embedded one.
+
+        Raises:
+            OutputError: It cannot be deleted.
+        """
+        path = next((m.path for m in self.installed() if m.id == model_id and m.id != EMBEDDED), None)
+        if path is None:
+            return
+        try:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            _hash_file(path).unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"{path.name} could not be deleted ({error.strerror}); close what uses it.") from error
+
+    def _make_room(self, folder: Path, size_bytes: int) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            free = shutil.disk_usage(folder).free
+        except OSError as error:
+            raise OutputError(f"{folder} cannot be made ({error.strerror}); check its rights.") from error
+        if free < size_bytes + (64 << 20):
+            raise OutputError(f"There is no room in {folder}: {size_bytes / 1e9:.1f} GB are needed; free some disk.")
+
+
+def check_kind(path: Path) -> None:
+    """Raise `CheckpointError` unless a file begins like a model; its tensors are checked when it is loaded."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(9)
+    except OSError as error:
+        raise CheckpointError(f"{path.name} cannot be opened ({error.strerror}); check its rights.") from error
+    length = int.from_bytes(head[:8], "little")
+    safetensors = path.suffix == ".safetensors" and head[8:9] == b"{" and length < path.stat().st_size
+    if not safetensors and not (path.suffix in (".ckpt", ".pt") and zipfile.is_zipfile(path)):
+        raise CheckpointError(f"{path.name} is not a model; choose a .safetensors, .ckpt or .pt file of MGE-LDM.")
+
+
+def fetch(remote: Remote, folder: Path, reporter: Reporter) -> Path:
+    """Download one file, going on where an earlier try stopped; it appears under its name once its hash is right.
+
+    Raises:
+        CheckpointError: The net failed, or the content is wrong.
+        OutputError: It cannot be written.
+        Cancelled: The reporter said so.
+    """
+    target, part = folder / remote.name, folder / (remote.name + _PART)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        have = _size(part)
+        with _opened(remote, have) as reply:
+            if reply.status != 206:
+                have = 0  # the server sends it all again
+            total = have + int(reply.headers.get("Content-Length") or 0)
+            with part.open("ab" if have else "wb") as out:
+                _copy(reply.read, out.write, remote.name, total, have, reporter)
+            if total > _size(part):
+                raise CheckpointError(f"The connection ended early; download {remote.name} again, it goes on there.")
+    except urllib.error.HTTPError as error:
+        raise CheckpointError(f"{remote.url} answers {error.code} ({error.reason}); try later.") from error
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        reason = getattr(error, "reason", error)
+        raise CheckpointError(
+            f"{remote.name} could not be downloaded ({reason}); check the connection and try again, it goes on there."
+        ) from error
+    except OSError as error:
+        raise OutputError(f"{remote.name} could not be written to {folder} ({error.strerror}).") from error
+    if remote.sha256 and (found := sha256_of(part, keep=False)) != remote.sha256:
+        part.unlink()
+        raise CheckpointError(
+            f"{remote.name} is damaged: its SHA-256 is {found[:12]}…, not {remote.sha256[:12]}…; download it again."
+        )
+    os.replace(part, target)
+    return target
+
+
+def _opened(remote: Remote, have: int) -> Any:
+    headers = {"User-Agent": "mgeldm-desktop"} | ({"Range": f"bytes={have}-"} if have else {})
+    try:
+        return urllib.request.urlopen(urllib.request.Request(remote.url, headers=headers), timeout=_TIMEOUT_S)
+    except urllib.error.HTTPError as error:
+        if error.code != 416 or not have:  # 416: there is nothing after what is here, or the file has changed
+            raise
+        request = urllib.request.Request(remote.url, headers={"User-Agent": "mgeldm-desktop"})
+        return urllib.request.urlopen(request, timeout=_TIMEOUT_S)
+
+
+def _copy(
+    read: Callable[[int], bytes], write: Callable[[bytes], object], name: str, total: int, done: int, reporter: Reporter
+) -> None:
+    """Copy to the end, telling how far it is."""
+    began_s, first = time.monotonic(), done
+    while block := read(_BLOCK):
+        reporter.check()
+        write(block)
+        done += len(block)
+        speed = (done - first) / max(time.monotonic() - began_s, 1e-3)
+        if reporter.on_progress is not None:
+            reporter.on_progress(Progress(name, done, total, (total - done) / speed if total else None))
+
+
+def sha256_of(path: Path, keep: bool = True) -> str:
+    """SHA-256 of a file, kept beside it, so that listing models need not read gigabytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    if keep and path != EMBEDDED_FILE:
+        stamp = {"sha256": digest.hexdigest(), "size": _size(path), "changed": path.stat().st_mtime}
+        _hash_file(path).write_text(json.dumps(stamp), encoding="utf-8")
+    return digest.hexdigest()
+
+
+def _known_hash(path: Path) -> str:
+    """The kept hash of a file that has not changed since; of the small embedded model, a fresh one; else ""."""
+    if path == EMBEDDED_FILE:
+        return sha256_of(path)
+    try:
+        stamp = json.loads(_hash_file(path).read_text(encoding="utf-8"))
+        same = stamp["size"] == _size(path) and stamp["changed"] == path.stat().st_mtime
+        return str(stamp["sha256"]) if same else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _hash_file(path: Path) -> Path:
+    return path.with_name(f".{path.name}.sha256")
+
+
+def _known(model_id: str) -> Known:
+    return next(known for known in KNOWN if known.id == model_id)
+
+
+def _size(path: Path) -> int:
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.iterdir() if file.is_file())
+    return path.stat().st_size if path.is_file() else 0

@@ -1,0 +1,350 @@
+"""The window: transport, lanes or the empty state, prompt bar and jobs, and what connects them to the controller."""
+
+from __future__ import annotations
+
+import base64
+import math
+from dataclasses import replace
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, QEvent, QPoint, Qt, QTimer
+from PySide6.QtGui import QCloseEvent
+from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QStackedWidget, QVBoxLayout, QWidget
+
+from ..core import commands
+from ..core.asks import span_of
+from ..core.controller import Controller
+from ..core.jobs import EngineStatus
+from ..core.project import Span, Tempo
+from ..core.session import JobView
+from ..core.text import facts_text, progress_text, sentence, split_prompts
+from ..core.timeline import Grid, span_text, time_text
+from . import theme as themes
+from .dialogs.messages import MessageBar, Notice
+from .dragging import Dragging
+from .empty import EmptyState
+from .jobs import JobRow, JobsBar
+from .lanes.view import LanesView
+from .menus import Keys, Menus
+from .prompt import PromptBar
+from .transport import Mood, Transport
+from .wishes import Wishes
+
+FRAME_MS = 16
+METER_MS = 33
+LANE_MENU = (
+    "rename",
+    "mute",
+    "solo",
+    "spectrogram",
+    "",
+    "again",
+    "vary",
+    "keep_take",
+    "",
+    "copy_files",
+    "export",
+    "",
+    "lane_up",
+    "lane_down",
+    "remove",
+)
+SMALLEST = (960, 600)
+
+
+class MainWindow(QMainWindow):
+    """Shows a controller's session.
+
+    Args:
+        controller: Does everything.
+    """
+
+    def __init__(self, controller: Controller) -> None:
+        super().__init__()
+        self.controller = controller
+        self.transport, self.prompt, self.jobs = Transport(), PromptBar(), JobsBar()
+        self.empty = EmptyState()
+        self.theme = self._theme()
+        self.lanes = LanesView(controller.workers, self.theme)
+        self.dragging = Dragging(controller, self.lanes)
+        self._lay_out()
+        self.menus = Menus(self, controller)
+        self.wishes = Wishes(self, controller, self.menus)
+        self.keys = Keys(controller, self)
+        self._connect_widgets()
+        self._connect_session()
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self._tick)
+        self._timer.start(FRAME_MS)
+        self._ticks = 0
+        self.set_theme(self.theme)
+        self._restore()
+        for what in ("folder", "project", "jobs", "engine", "listening"):
+            self._on_changed(what)
+
+    def _lay_out(self) -> None:
+        self.setWindowTitle("MGE-LDM Desktop")
+        self.setMinimumSize(*SMALLEST)
+        self.middle = QStackedWidget()
+        self.middle.addWidget(self.empty)
+        self.middle.addWidget(self.lanes)
+        box = QWidget()
+        column = QVBoxLayout(box)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        for widget, stretch in ((self.transport, 0), (self.middle, 1), (self.prompt, 0), (self.jobs, 0)):
+            column.addWidget(widget, stretch)
+        self.setCentralWidget(box)
+        self.messages = MessageBar(self.middle)
+
+    # ------------------------------------------------------------------------------------------------------ connecting
+
+    def _connect_widgets(self) -> None:
+        c, t = self.controller, self.transport
+        self.empty.open_clicked.connect(lambda: c.wants.emit("open"))
+        self.empty.demo_clicked.connect(lambda: c.wants.emit("demo"))
+        self.empty.recent_clicked.connect(lambda path: c.documents.open_paths([Path(path)]))
+        self.empty.files_dropped.connect(c.documents.open_paths)
+        t.start_clicked.connect(lambda: c.player.seek(0))
+        t.play_clicked.connect(c.toggle_play)
+        t.loop_toggled.connect(c.set_looping)
+        t.click_toggled.connect(c.set_click)
+        t.listen_chosen.connect(c.listen_to)
+        t.tap_clicked.connect(c.tap)
+        t.tempo_entered.connect(lambda bpm: c.set_tempo(replace(self._tempo, bpm=bpm)))
+        t.key_entered.connect(lambda key: c.set_tempo(replace(self._tempo, key=key)))
+        t.metre_chosen.connect(lambda beats: c.set_tempo(replace(self._tempo, beats_per_bar=beats)))
+        t.device_clicked.connect(lambda: c.wants.emit("models"))
+        t.output_clicked.connect(lambda: c.wants.emit("settings"))
+        self.prompt.changed.connect(c.set_prompt)
+        self.prompt.submitted.connect(c.submit)
+        self.prompt.left.connect(self.lanes.setFocus)
+        self.jobs.cancel_clicked.connect(c.making.cancel)
+        self.jobs.dismiss_clicked.connect(c.making.cancel)
+        self.jobs.retry_clicked.connect(c.making.retry)
+        self._connect_lanes()
+        app = QApplication.instance()
+        if app is not None:
+            app.installEventFilter(self.keys)
+
+    def _connect_lanes(self) -> None:
+        c, lanes = self.controller, self.lanes
+        lanes.region_changed.connect(c.set_region)
+        lanes.seek.connect(c.player.seek)
+        lanes.lane_changed.connect(c.set_lane)
+        lanes.take_chosen.connect(lambda lane, part, take: c.session.do(commands.choose_take(lane, part, take)))
+        lanes.lanes_selected.connect(c.session.select)
+        lanes.lane_menu.connect(self._lane_menu)
+        lanes.files_dropped.connect(c.documents.open_paths)
+        lanes.drag_pressed.connect(self.dragging.press)
+        lanes.drag_started.connect(self.dragging.start)
+
+    def _connect_session(self) -> None:
+        c = self.controller
+        c.session.changed.connect(self._on_changed)
+        c.session.notice.connect(self.tell)
+        c.player.changed.connect(self._player_changed)
+        c.settings_changed.connect(self._settings_changed)
+        hints = QApplication.styleHints()
+        hints.colorSchemeChanged.connect(lambda _: self.set_theme(self._theme()))
+
+    @property
+    def _tempo(self) -> Tempo:
+        return self.controller.session.project.tempo
+
+    # ---------------------------------------------------------------------------------------------------------- showing
+
+    def tell(self, text: str, error: bool = False) -> None:
+        """Say something over the lanes."""
+        self.messages.say(Notice(text, text, "bad" if error else "info"))
+
+    def _on_changed(self, what: str) -> None:
+        if what == "folder":
+            self._show_folder()
+        elif what in ("project", "growing", "jobs"):
+            self._show_lanes()
+            if what == "jobs":
+                self._show_jobs()
+            elif what == "project":
+                self._show_project()
+        elif what == "selection":
+            self.lanes.select_lanes(self.controller.session.selected)
+            self._show_summary()
+        elif what == "engine":
+            self._show_engine(self.controller.session.engine)
+        elif what == "listening":
+            self.transport.set_listening(self.controller.listening)
+            self.transport.set_click(self.controller.click)
+
+    def _show_folder(self) -> None:
+        session = self.controller.session
+        self.lanes.set_store(session.store.view if session.store else None)
+        self.empty.set_recent(self.controller.settings.recent)
+        opening = self.controller.documents.opening
+        self.jobs.set_idle_text(self.tr("Opening {0}…").format(opening) if opening else "")
+        name = session.folder.folder.stem if session.folder else ""
+        self.setWindowTitle(f"{name} – MGE-LDM Desktop" if name else "MGE-LDM Desktop")
+        self._show_project()
+
+    def _show_project(self) -> None:
+        project = self.controller.session.project
+        self.middle.setCurrentWidget(self.lanes if project.song else self.empty)
+        if project.song:
+            audio = project.song.audio
+            self.transport.set_song(project.song.name, facts_text(audio.rate_hz, audio.channels, audio.samples))
+        else:
+            self.transport.set_song("", "")
+        self.transport.set_tempo(project.tempo)
+        self.transport.set_looping(project.looping)
+        self.prompt.show_prompt(project.prompt)
+        self.prompt.set_region(project.region)
+        self.prompt.set_history(self.controller.settings.prompts)
+        self._show_summary()
+
+    def _show_lanes(self) -> None:
+        session = self.controller.session
+        busy = {}
+        for job_id, growing in session.growing.items():
+            view = session.jobs.get(job_id)
+            for part in growing:
+                busy[part.lane_id] = _share_and_text(view) if view else (0.0, "")
+        self.lanes.show_project(session.shown, session.all_growing(), busy=busy)
+
+    def _show_jobs(self) -> None:
+        rows = [_row(view) for view in self.controller.session.jobs.values()]
+        self.jobs.set_rows(rows)
+        self._show_summary()
+
+    def _show_summary(self) -> None:
+        """What the button of the prompt bar will do, and about how long."""
+        c = self.controller
+        project, prompt = c.session.project, c.session.project.prompt
+        why_not = c.blocked(prompt)
+        span = span_of(project, prompt)
+        whole = project.song is not None and span == Span(0, project.samples)
+        text = self.tr("the whole song") if whole else span_text(project, span)
+        takes = 1 if prompt.task == "extract" else prompt.takes
+        said = sentence(
+            prompt.task, split_prompts(prompt.text), text, c.seconds_for(prompt), c.session.engine.device, takes
+        )
+        self.prompt.set_summary(said.button, said.note, not why_not, why_not)
+
+    def _show_engine(self, status: EngineStatus) -> None:
+        device = {"cpu": "CPU", "cuda": "GPU", "mps": "GPU"}.get(status.device, "")
+        speed = f" · {status.speed:.0f}× live" if status.speed else ""
+        moods: dict[str, tuple[str, Mood]] = {
+            "off": (self.tr("Model asleep"), "off"),
+            "starting": (self.tr("Loading the model"), "off"),
+            "failed": (self.tr("No model"), "bad"),
+        }
+        text, mood = moods.get(status.state, (device + speed, "good"))
+        hint = f"{status.model} {status.model_sha256[:12]}\n{status.message}".strip()
+        self.transport.set_device(text, hint, mood)
+        if status.message and status.state == "failed":
+            self.tell(status.message, True)
+        self._show_summary()
+
+    def _player_changed(self) -> None:
+        player = self.controller.player
+        self.transport.set_playing(player.playing)
+        self.lanes.set_playing(player.playing)
+        self.transport.set_output_notice("" if player.status.device else self.tr("No sound"), player.status.message)
+        self._tick()
+
+    def _tick(self) -> None:
+        """The playhead each frame, meters each second one."""
+        player, project = self.controller.player, self.controller.session.project
+        position = player.position
+        self.lanes.set_position(position)
+        self._ticks += 1
+        if self._ticks % 2:
+            return
+        bar, beat, _ = Grid.of(project).place(position)
+        place = self.tr("bar {0} . {1}").format(bar, beat) if project.tempo.source != "none" else ""
+        self.transport.set_position(time_text(position, project.rate_hz), place)
+        levels = player.levels()
+        self.transport.set_levels(levels.left, levels.right)
+        self.transport.set_null(20 * math.log10(levels.null + 1e-12) if player.playing else None)
+
+    # ------------------------------------------------------------------------------------------------------------ theme
+
+    def _theme(self) -> themes.Theme:
+        wanted = self.controller.settings.theme
+        return themes.THEMES.get(wanted) or themes.system_theme()
+
+    def set_theme(self, theme: themes.Theme) -> None:
+        """Take other colours, everywhere."""
+        self.theme = theme
+        app = QApplication.instance()
+        if isinstance(app, QApplication):
+            themes.apply(app, theme)
+        for widget in (self.transport, self.prompt, self.jobs, self.empty, self.messages, self.lanes):
+            widget.set_theme(theme)
+
+    def _settings_changed(self, _: object) -> None:
+        if self._theme() != self.theme:
+            self.set_theme(self._theme())
+        self.lanes.set_snap(self.controller.snap)
+        self.prompt.set_history(self.controller.settings.prompts)
+
+    # ----------------------------------------------------------------------------------------------------------- events
+
+    def _lane_menu(self, lane_id: str, place: QPoint) -> None:
+        if lane_id not in self.controller.session.selected:
+            self.controller.session.select((lane_id,))
+        self.menus.refresh()
+        menu = QMenu(self)
+        for action_id in LANE_MENU:
+            if action_id:
+                menu.addAction(self.menus.actions[action_id])
+            else:
+                menu.addSeparator()
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(place)
+
+    def _restore(self) -> None:
+        self.resize(1440, 900)
+        if self.controller.settings.geometry:
+            self.restoreGeometry(QByteArray(base64.b64decode(self.controller.settings.geometry)))
+        self.lanes.set_snap(self.controller.snap)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Nothing is drawn that nobody sees."""
+        if event.type() == QEvent.Type.WindowStateChange:
+            self._timer.setInterval(200 if self.isMinimized() else FRAME_MS)
+        super().changeEvent(event)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Everything is saved already; remember the window and end what runs."""
+        geometry = bytes(self.saveGeometry().toBase64().data()).decode()
+        self.controller.set_settings(replace(self.controller.settings, geometry=geometry))
+        self._timer.stop()
+        app = QApplication.instance()
+        if app is not None:
+            app.removeEventFilter(self.keys)
+        self.controller.close()
+        event.accept()
+
+
+def _share_and_text(view: JobView) -> tuple[float, str]:
+    share = view.done / view.total if view.total else 0.0
+    left = f" · {max(view.left_s, 1):.0f} s" if view.left_s is not None else ""
+    return share, f"{share:.0%}{left}" if view.state == "running" else ""
+
+
+def _row(view: JobView) -> JobRow:
+    """A job for the bar at the bottom."""
+    counted = (view.done, view.total) if view.total else None
+    progress = progress_text(
+        counted if view.stage != "steps" else None, counted if view.stage == "steps" else None, view.left_s
+    )
+    return JobRow(
+        view.job.id,
+        view.job.title,
+        view.state,
+        view.done / view.total if view.total else None,
+        progress,
+        view.message,
+        view.details,
+        view.can_retry,
+    )

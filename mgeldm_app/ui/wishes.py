@@ -1,0 +1,248 @@
+"""What actions want of the window: dialogs, the palette, zoom. `Controller.wants` names it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from PySide6.QtCore import QObject, QUrl
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox
+
+from ..core.drop import AUDIO_SUFFIXES
+from ..core.export import Colours, ExportReport, export, formats
+from ..core.export.render import file_names
+from ..core.project import Project
+from ..core.settings import Settings
+from ..core.storage import SUFFIX, projects_home
+from ..core.text import duration_text
+from ..core.timeline import span_text
+from . import theme as themes
+from .dialogs.export import ExportChoice, ExportDialog, LaneRow
+from .dialogs.models import ModelsDialog
+from .dialogs.settings import Choice, SettingsDialog
+from .lanes.header import LaneHeader
+from .lanes.view import ZOOM_STEP
+from .menus import Menus
+from .model_desk import ModelDesk
+from .palette import Palette
+from .shortcuts import ShortcutSheet
+
+if TYPE_CHECKING:
+    from ..core.controller import Controller
+    from .main_window import MainWindow
+
+DEMO = Path(__file__).resolve().parents[2] / "resources" / "demo" / "demo.flac"
+
+
+class Wishes(QObject):
+    """Carries out what only a window can do.
+
+    Args:
+        window: Parent of dialogs.
+        controller: What is asked for.
+        menus: Actions for palette and shortcut sheet.
+    """
+
+    def __init__(self, window: MainWindow, controller: Controller, menus: Menus) -> None:
+        super().__init__(window)
+        self.window, self.controller, self.menus = window, controller, menus
+        self._palette = Palette(window)
+        self._palette.chosen.connect(menus.run)
+        lanes = window.lanes
+        self.table: dict[str, Callable[[], object]] = {
+            "open": self.open,
+            "demo": lambda: controller.documents.open_song(DEMO, "Demo song.flac"),
+            "save_as": self.save_as,
+            "show_folder": self.show_folder,
+            "export": self.export,
+            "copy_files": self.copy_files,
+            "settings": self.settings,
+            "models": self.models,
+            "quit": window.close,
+            "rename": self.rename,
+            "focus_prompt": window.prompt.focus_line,
+            "jobs": window.jobs.open_panel,
+            "zoom_in": lambda: lanes.zoom(ZOOM_STEP),
+            "zoom_out": lambda: lanes.zoom(1 / ZOOM_STEP),
+            "fit": lanes.fit,
+            "zoom_region": lanes.zoom_to_region,
+            "theme": self.flip_theme,
+            "palette": self.palette,
+            "shortcuts": self.shortcuts,
+            "about": self.about,
+        }
+        controller.wants.connect(lambda wish: self.table[wish]())
+
+    # ------------------------------------------------------------------------------------------------------- documents
+
+    def open(self) -> None:
+        """Choose a song."""
+        kinds = " ".join(f"*{suffix}" for suffix in AUDIO_SUFFIXES)
+        names = self.tr("Songs ({0});;Projects (project.json);;All files (*)").format(kinds)
+        path, _ = QFileDialog.getOpenFileName(self.window, self.tr("Open a song or a project"), "", names)
+        if path:
+            self.controller.documents.open_paths([Path(path)])
+
+    def save_as(self) -> None:
+        """Choose another folder for the project."""
+        folder = self.controller.session.folder
+        if folder is None:
+            return
+        first = str(folder.folder.with_name(f"{folder.folder.stem} 2{SUFFIX}"))
+        path, _ = QFileDialog.getSaveFileName(self.window, self.tr("Save the project as"), first)
+        if path:
+            target = Path(path)
+            self.controller.documents.save_as(target if target.suffix == SUFFIX else Path(f"{target}{SUFFIX}"))
+
+    def show_folder(self) -> None:
+        """Open the project's folder in the system's file manager."""
+        if self.controller.session.folder is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.controller.session.folder.folder)))
+
+    def copy_files(self) -> None:
+        """Selected lanes as files on the clipboard."""
+        ids = tuple(lane.id for lane in self.controller.selected_lanes())
+        self.window.dragging.copy(ids, region_only=False)
+
+    # ---------------------------------------------------------------------------------------------------------- export
+
+    def export(self) -> None:
+        """Choose what to export, and export it on a worker."""
+        c, project = self.controller, self.controller.session.project
+        theme = self.window.theme
+        chosen = set(c.session.selected)
+        rows = [
+            LaneRow(lane.id, lane.name, themes.colour_of(theme, lane).name(), not chosen or lane.id in chosen)
+            for lane in project.lanes
+        ]
+        region = span_text(project, project.region) if project.region else ""
+        names = partial(_names, project)
+        dialog = ExportDialog(rows, formats(), c.settings.export, names, region, self._best_note(project), self.window)
+        if dialog.exec() != QDialog.DialogCode.Accepted:
+            return
+        choice = dialog.choice()
+        c.set_settings(replace(c.settings, export=choice.options))
+        if choice.best and c.making.best(choice.lanes):
+            self.controller.session.tell(self.tr("The stems are made at best quality first; the export follows."))
+            c.making.when_idle(lambda: self._write(choice))
+        else:
+            self._write(choice)
+
+    def _best_note(self, project: Project) -> str:
+        stems = [
+            lane for lane in project.of_kind("extracted") if any(p.take.made.quality != "best" for p in lane.parts)
+        ]
+        if not stems:
+            return ""
+        speed = self.controller.settings.speed("extract", "best", self.controller.session.engine.device)
+        music_s = sum(part.span.samples for lane in stems for part in lane.parts) / project.rate_hz
+        count = self.tr("{0} stems").format(len(stems)) if len(stems) > 1 else self.tr("one stem")
+        return f"{count}, {self.tr('about')} {duration_text(music_s / speed)}" if speed else count
+
+    def _write(self, choice: ExportChoice) -> None:
+        c, theme = self.controller, self.window.theme
+        project, store = c.session.project, c.session.store
+        if store is None:
+            return
+        lanes = [lane for lane in project.lanes if lane.id in choice.lanes]
+        colours = Colours(theme.stems, theme.song, theme.rest)
+        folder = Path(choice.options.folder)
+
+        def done(report: ExportReport) -> None:
+            self.controller.session.tell(report.text)
+
+        def failed(error: BaseException) -> None:
+            self.controller.session.tell(str(error), error=True)
+
+        c.workers.run(lambda: export(project, store.view, lanes, folder, choice.options, colours), done, failed)
+
+    # -------------------------------------------------------------------------------------------------------- settings
+
+    def settings(self) -> None:
+        """Edit the settings."""
+        c = self.controller
+        computes = [Choice(key, text) for key, text in self._computes()]
+        installed = [Choice(m.id, m.name) for m in c.models.installed() if m.can_use]
+        latency_s = c.player.status.latency_s
+        note = self.tr("{0:.0f} ms now").format(latency_s * 1000) if latency_s else ""
+        dialog = SettingsDialog(
+            c.settings, c.player.devices(), computes, installed, str(projects_home()), note, self.window
+        )
+        dialog.models_clicked.connect(self.models)
+        if dialog.exec() == QDialog.DialogCode.Accepted:
+            self.use(dialog.settings())
+
+    def use(self, settings: Settings) -> None:
+        """Take settings over, here and in sound and engine."""
+        c, before = self.controller, self.controller.settings
+        c.set_settings(settings)
+        if (settings.device, settings.latency) != (before.device, before.latency):
+            c.player.set_device(settings.device, settings.latency)
+        if settings.quality != before.quality:
+            c.set_prompt(replace(c.session.project.prompt, quality=settings.quality))
+        if (settings.model, settings.compute, settings.clap) != (before.model, before.compute, before.clap):
+            c.configure_engine()
+
+    def _computes(self) -> list[tuple[str, str]]:
+        return [
+            ("auto", self.tr("The fastest there is")),
+            ("cpu", self.tr("Processor")),
+            ("cuda", self.tr("NVIDIA graphics card")),
+            ("mps", self.tr("Apple graphics")),
+        ]
+
+    def flip_theme(self) -> None:
+        """Dark for light, and back."""
+        other: Literal["dark", "light"] = "light" if self.window.theme.name == "dark" else "dark"
+        self.controller.set_settings(replace(self.controller.settings, theme=other))
+
+    # ---------------------------------------------------------------------------------------------------------- models
+
+    def models(self) -> None:
+        """Show, get, choose and remove models."""
+        dialog = ModelsDialog(parent=self.window)
+        dialog.set_theme(self.window.theme)
+        desk = ModelDesk(self.controller, dialog)
+        dialog.exec()
+        desk.close()
+        dialog.deleteLater()
+
+    # ----------------------------------------------------------------------------------------------------------- others
+
+    def rename(self) -> None:
+        """Edit the name in the header of the selected lane."""
+        for header in self.window.lanes.findChildren(LaneHeader):
+            if header.lane.id in self.controller.session.selected:
+                header.name.edit()
+
+    def palette(self) -> None:
+        """Find an action by a few letters."""
+        self._palette.set_theme(self.window.theme)
+        self._palette.open_with(self.menus.entries())
+
+    def shortcuts(self) -> None:
+        """All shortcuts on one sheet."""
+        ShortcutSheet(self.menus.entries(), self.window).exec()
+
+    def about(self) -> None:
+        """What this is."""
+        from mgeldm import __version__
+
+        text = self.tr(
+            "MGE-LDM Desktop {0}\n\nRemix any song by a sentence, on your own computer.\nMGE-LDM: Chae & Lee, arXiv "
+            "2505.23305. This program and its model: MIT licence. Demo song: CC0."
+        ).format(__version__)
+        QMessageBox.about(self.window, self.tr("About"), text)
+
+
+def _names(project: Project, choice: ExportChoice) -> list[str]:
+    """Names of the files of a choice, for the dialog's example."""
+    form = next(form for form in formats() if form.key == choice.options.format)
+    if form.kind == "project":
+        return [Path(project.song.name).stem + form.suffix if project.song else ""]
+    lanes = [lane for lane in project.lanes if lane.id in choice.lanes]
+    return file_names(project, lanes, choice.options, Path(choice.options.folder))

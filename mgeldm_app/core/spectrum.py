@@ -11,7 +11,7 @@ from .peaks import Read
 
 BANDS = 128
 LOWEST_HZ, HIGHEST_HZ = 40.0, 16000.0
-FLOOR_DB, CEILING_DB = -84.0, -24.0  # drawn as 0 and 255; a full-scale sine has 0 dB
+FLOOR_DB, CEILING_DB = -84.0, -20.0  # drawn as 0 and 255; a full-scale sine has 0 dB
 TILE_COLUMNS = 256
 MOST_LOOKS = 2  # windows a column at most, so that far views stay quick
 WINDOW_S, SHORT_WINDOW_S = 0.093, 0.046  # long windows tell notes apart, short ones beats

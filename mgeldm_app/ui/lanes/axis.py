@@ -22,6 +22,8 @@ class Axis(QObject):
         width: Pixels across.
         ratio: Device pixels a pixel.
         samples: The song's length.
+        step: Samples a device pixel.
+        offset: Device pixels from the song's start to the left edge.
         following: Whether the view goes along with the playhead. It stops when the user looks elsewhere, and goes on
             once the playhead is in sight again.
     """
@@ -36,6 +38,7 @@ class Axis(QObject):
         self.ratio = 1.0
         self.samples = 0
         self.following = True
+        self.step, self.offset = self.scale, 0
 
     @property
     def visible(self) -> Span:
@@ -47,16 +50,6 @@ class Axis(QObject):
     def widest(self) -> float:
         """The scale at which the whole song is in sight."""
         return max(CLOSEST, self.samples / max(1, self.width - 2 * START_PADDING_PX))
-
-    @property
-    def step(self) -> float:
-        """Samples a device pixel."""
-        return self.scale / self.ratio
-
-    @property
-    def offset(self) -> int:
-        """Device pixels from the song's start to the left edge."""
-        return round(self.left / self.step)
 
     def x_of(self, sample: float) -> float:
         """Where a sample lies."""
@@ -88,6 +81,8 @@ class Axis(QObject):
         padding = START_PADDING_PX * self.scale
         last = max(-padding, self.samples + padding - self.width * self.scale)
         self.left = min(max(left, -padding), last)
+        self.step = self.scale / self.ratio
+        self.offset = round(self.left / self.step)
         self.following = False
         self.changed.emit()
 

@@ -6,21 +6,21 @@ import time
 from dataclasses import dataclass, field
 
 import numpy as np
-from PySide6.QtCore import QLineF, QPoint, QRect, QRectF, Qt, Signal
+from PySide6.QtCore import QPoint, QRect, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QContextMenuEvent, QFont, QImage, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QApplication, QWidget
 
 from ...core.project import Lane, Span
+from ..theme import mix
 from . import raster
 from .chips import TakeChips
-from .ruler import bars_apart
 from .sounds import file_samples
 from .sources import Sources
 from .state import RegionMouse, State, font, tr
 
 PICTURE_PX = 256  # device pixels across
-BUDGET_S = 0.004  # of a frame for drawing pictures anew where there are old ones to show
-MOST_KEPT = 32  # pictures a lane
+BUDGET_S, FRAME_S = 0.006, 0.012  # of a frame, for drawing pictures anew where old ones can stand in for a moment
+MOST_KEPT, _FEW = 32, 3  # pictures a lane
 UNHEARD = 0.4  # strength of a lane's colour while it does not sound
 
 
@@ -44,21 +44,30 @@ class Pictures:
         """Start anew if anything changed that all pictures depend on; keep the old ones for a while."""
         if look == self.look:
             return
-        if self.look and look[1:] == self.look[1:] and self.done:
-            self.before = (self.look[0], self.done)
-        elif self.look and look[0] == self.look[0] and look[1] == self.look[1]:
-            self.stale = set(self.done)  # other colours: the old ones may show for a moment
-            self.look = look
-            return
+        if self.look[:2] == look[:2]:
+            self.stale = set(self.done)  # other colours or another view: the old ones may show for a moment
         else:
-            self.before = (1.0, {})
-        self.look, self.done, self.stale = look, {}, set()
+            if self.look[1:2] != look[1:2]:
+                self.before = (1.0, {})  # another height: nothing fits
+            elif len(self.done) >= min(len(self.before[1]), _FEW):
+                self.before = (self.look[0], self.done)
+            self.done, self.stale = {}, set()
+        self.look = look
 
     def outdate(self, span: Span) -> None:
         """The samples changed there."""
         width = PICTURE_PX * self.look[0] if self.look else 1.0
         first, stop = span.start / width - 0.1, span.stop / width + 0.1
         self.stale |= {index for index in self.done if index < stop and index + 1 > first}
+
+    def stand_ins(self, index: int) -> list[tuple[float, float, QImage]]:
+        """Pictures of the zoom before (first and last device pixel, picture) that show what the `index`-th will."""
+        step, images = self.before
+        share = step / self.look[0] * PICTURE_PX  # device pixels that one of them takes now
+        return [
+            (other * share, (other + 1) * share, image) for other, image in images.items()
+            if (other + 1) * share > index * PICTURE_PX and other * share < (index + 1) * PICTURE_PX
+        ]
 
     def missing(self, wanted: range) -> list[range]:
         """Runs of pictures to be drawn."""
@@ -80,6 +89,27 @@ class Pictures:
             far = max(self.done, key=lambda other: abs(other - index))
             del self.done[far]
             self.stale.discard(far)
+
+
+class Budget:
+    """Time that all lanes together may spend on pictures in one frame."""
+
+    def __init__(self) -> None:
+        self._began = self._spent = 0.0
+
+    def allows(self) -> bool:
+        """Whether there is time left."""
+        now = time.perf_counter()
+        if now - self._began > FRAME_S:
+            self._began, self._spent = now, 0.0
+        return self._spent < BUDGET_S
+
+    def spend(self, seconds: float) -> None:
+        """Take it."""
+        self._spent += seconds
+
+
+_budget = Budget()  # paint events come one after the other, on one thread
 
 
 class LaneBody(QWidget):
@@ -201,25 +231,26 @@ class LaneBody(QWidget):
         """Draw the pictures that are not there; where old ones can stand in, not for longer than a frame allows."""
         axis, theme = self._state.axis, self._state.theme
         rows = round(self.height() * axis.ratio)
-        background = QColor(theme.raised if self.selected else theme.lane)
-        if self.selected:
-            background = raster.between(QColor(theme.lane), background, 0.5)
-        strength = 1.0 if self.heard else UNHEARD
-        look = (axis.step, rows, self.lane.view, self._state.colour(self.lane).name(), background.name(), strength,
-                self._sources.scale if self.lane.view == "waveform" else 0)
-        self._pictures.prepare(look)
+        background = mix(theme.lane, theme.raised, 0.5) if self.selected else theme.lane
+        colour, strength = self._state.colour(self.lane).name(), 1.0 if self.heard else UNHEARD
+        scale = self._sources.scale if self.lane.view == "waveform" else 0.0
+        self._pictures.prepare((axis.step, rows, self.lane.view, scale, colour, background, strength))
         make = raster.spectrogram_colours if self.lane.view == "spectrogram" else raster.waveform_colours
-        colours = make(background, self._state.colour(self.lane), strength)
-        began = time.perf_counter()
+        colours = make(background, colour, strength)
         for run in self._pictures.missing(self._wanted()):
-            late = time.perf_counter() - began > BUDGET_S
-            if late and all(index in self._pictures.done for index in run):
+            if not _budget.allows() and all(map(self._shows_something, run)):
                 self.update()
                 continue
+            began = time.perf_counter()
             image = raster.picture_of(self._values(run, rows), colours)
             for index in run:
                 piece = image.copy((index - run.start) * PICTURE_PX, 0, PICTURE_PX, rows)
+                piece.setDevicePixelRatio(axis.ratio)
                 self._pictures.put(index, piece)
+            _budget.spend(time.perf_counter() - began)
+
+    def _shows_something(self, index: int) -> bool:
+        return index in self._pictures.done or bool(self._pictures.stand_ins(index))
 
     def _values(self, run: range, rows: int) -> raster.Bytes:
         step = self._state.axis.step
@@ -247,24 +278,25 @@ class LaneBody(QWidget):
                 continue
             image = self._pictures.done.get(index)
             if image is not None:
-                painter.drawImage(place, image)
+                painter.drawImage(place.topLeft(), image)
             else:
                 painter.fillRect(place, QColor(background))
+                for first, last, old in self._pictures.stand_ins(index):
+                    stretched = QRectF((first - axis.offset) / ratio, 0, (last - first) / ratio, height)
+                    painter.setClipRect(place)
+                    painter.drawImage(stretched, old)
+                    painter.setClipping(False)
         for before, after in ((0.0, axis.x_of(0)), (self._wanted().stop * width - axis.offset / ratio, self.width())):
             if after > before:
                 painter.fillRect(QRectF(before, 0, after - before, height), QColor(background))
 
     def _paint_grid(self, painter: QPainter, rect: QRect) -> None:
-        axis, project = self._state.axis, self._state.project
-        if project.tempo.source == "none" or not axis.samples:
-            return
         colour = QColor(self._state.theme.text)
         colour.setAlphaF(0.05)
-        painter.setPen(colour)
-        first, last = round(axis.sample_at(rect.left() - 1)), round(axis.sample_at(rect.right() + 2))
-        every = bars_apart(self._state)
-        lines = [int(axis.x_of(s)) + 0.5 for s, _, _ in self._state.grid.lines(first, last, "bar", every) if s >= 0]
-        painter.drawLines([QLineF(x, 0, x, self.height()) for x in lines])
+        height = self.height()
+        for x in self._state.bar_places():
+            if rect.left() <= x <= rect.right():
+                painter.fillRect(x, 0, 1, height, colour)
 
     def _paint_region(self, painter: QPainter) -> None:
         region, axis = self._state.region, self._state.axis

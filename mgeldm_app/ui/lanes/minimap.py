@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
+from PySide6.QtCore import QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
 from ...core.project import SONG_ID
@@ -38,6 +38,13 @@ class Minimap(QWidget):
         """The song looks different."""
         self._image = None
         self.update()
+
+    def move_head(self, old: int, new: int) -> None:
+        """The playhead went from one sample to another."""
+        before, after = round(self.x_of(old)), round(self.x_of(new))
+        if before != after:
+            for x in (before, after):
+                self.update(QRect(x - 1, 0, 3, HEIGHT))
 
     def x_of(self, sample: float) -> float:
         """Where a sample of the song lies in the strip."""
@@ -92,7 +99,6 @@ class Minimap(QWidget):
         if not axis.samples:
             return
         painter.drawImage(QRectF(0, _TOP, self.width(), self.height() - _TOP - _BOTTOM), self._picture())
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         region = self._state.region
         if region is not None:
             tint = QColor(theme.accent)
@@ -103,13 +109,15 @@ class Minimap(QWidget):
         if axis.scale >= axis.widest and not self.hasFocus():
             return  # all of it is in sight
         left, right = self.x_of(axis.left), self.x_of(axis.left + axis.width * axis.scale)
-        window = QRectF(max(left, 0), 3, min(right, self.width()) - max(left, 0), HEIGHT - 6)
+        first, last = max(round(left), 0), min(round(right), self.width())
+        window = QRect(first, 3, max(6, last - first), HEIGHT - 6)
         light = QColor(theme.text)
         light.setAlphaF(0.08)
-        painter.setBrush(light)
+        painter.fillRect(window, light)
         edge = QColor(theme.accent if self.hasFocus() else theme.third)
-        painter.setPen(QPen(edge, 1))
-        painter.drawRoundedRect(window.adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)
+        for side in (QRect(window.left(), 3, window.width(), 1), QRect(window.left(), HEIGHT - 4, window.width(), 1),
+                     QRect(window.left(), 3, 1, HEIGHT - 6), QRect(window.right(), 3, 1, HEIGHT - 6)):
+            painter.fillRect(side, edge)
 
     def _picture(self) -> QImage:
         ratio = self.devicePixelRatioF()
@@ -117,6 +125,6 @@ class Minimap(QWidget):
         if self._image is None or (self._image.width(), self._image.height()) != (columns, rows):
             theme = self._state.theme
             values = self._sources.columns(SONG_ID, 0, self._state.axis.samples / columns, columns)
-            colours = raster.waveform_colours(QColor(theme.background), QColor(theme.song), 0.55)
+            colours = raster.waveform_colours(theme.background, theme.song, 0.55)
             self._image = raster.picture_of(raster.waveform(values, rows, self._sources.scale), colours)
         return self._image

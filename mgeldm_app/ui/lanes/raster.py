@@ -5,6 +5,8 @@ numpy fills them some ten times faster than a painter draws polygons; a colour t
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 from PySide6.QtGui import QColor, QImage
@@ -70,14 +72,18 @@ def between(first: QColor, second: QColor, share: float) -> QColor:
     return QColor(*(round(a + (b - a) * share) for a, b in pairs))
 
 
-def waveform_colours(background: QColor, stem: QColor, strength: float = 1.0) -> list[int]:
+@lru_cache(maxsize=128)
+def waveform_colours(background_name: str, stem_name: str, strength: float = 1.0) -> list[int]:
     """The colour table of waveforms; a lane that is not heard has less strength."""
+    background, stem = QColor(background_name), QColor(stem_name)
     outer, inner = between(background, stem, 0.5 * strength), between(background, stem, strength)
     return _mixed([(0, background), (PEAK, outer), (RMS, inner)])
 
 
-def spectrogram_colours(background: QColor, stem: QColor, strength: float = 1.0) -> list[int]:
+@lru_cache(maxsize=128)
+def spectrogram_colours(background_name: str, stem_name: str, strength: float = 1.0) -> list[int]:
     """The colour table of spectrograms: from the background through the stem's colour to a lighter one."""
+    background, stem = QColor(background_name), QColor(stem_name)
     light = QColor("white") if background.lightness() < 128 else QColor("black")
     stops = [(0, 0.0), (70, 0.07), (150, 0.38), (225, 1.0)]
     table = [(at, between(background, stem, share * strength)) for at, share in stops]

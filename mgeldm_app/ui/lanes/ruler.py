@@ -9,33 +9,24 @@ from PySide6.QtGui import QColor, QFont, QMouseEvent, QPainter, QPaintEvent, QPe
 from PySide6.QtWidgets import QWidget
 
 from ...core.timeline import span_text, time_text
-from .state import RegionMouse, State, font, tr
+from .state import LABEL_PX, RegionMouse, State, font, tr
 
 HEIGHT = 30
-_LABEL_PX = 84  # room for a label, at least
 _SECONDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 _HEAD_PX = 6
-
-
-def bars_apart(state: State) -> int:
-    """Bars from one labelled line to the next: a power of two."""
-    every = 1
-    while state.grid.bar_samples * every / state.axis.scale < _LABEL_PX:
-        every *= 2
-    return every
 
 
 def labels(state: State) -> Iterator[tuple[int, str, str]]:
     """(sample, bar, time) of the labelled lines in sight; the bar is "" where no tempo is known."""
     visible, rate_hz = state.axis.visible, state.project.rate_hz
     if state.project.tempo.source == "none":
-        step = next((s for s in _SECONDS if s * rate_hz / state.axis.scale >= _LABEL_PX), _SECONDS[-1])
+        step = next((s for s in _SECONDS if s * rate_hz / state.axis.scale >= LABEL_PX), _SECONDS[-1])
         number = int(visible.start / rate_hz / step)
         while (sample := round(number * step * rate_hz)) < visible.stop:
             yield sample, "", short_time(sample, rate_hz, step < 1)
             number += 1
         return
-    every = bars_apart(state)
+    every = state.bars_apart
     first = int(visible.start - every * state.grid.bar_samples)
     for sample, bar, _ in state.grid.lines(first, visible.stop, "bar", every):
         if sample >= 0:
@@ -52,7 +43,7 @@ def short_time(sample: float, rate_hz: int, fine: bool = False) -> str:
 def ticks(state: State) -> Iterator[int]:
     """The lines between: beats in close views, else bars, four to a label at most."""
     grid, visible = state.grid, state.axis.visible
-    every = bars_apart(state)
+    every = state.bars_apart
     if state.project.tempo.source == "none":
         return
     if every == 1 and grid.beat_samples / state.axis.scale >= 8:
@@ -148,16 +139,15 @@ class Ruler(QWidget):
         if region is None:
             return QRectF()
         left, right = axis.x_of(region.start), axis.x_of(region.stop)
-        bar = QRectF(left, 4, right - left, HEIGHT - 8)
         fill = QColor(theme.accent)
         fill.setAlphaF(0.30)
+        painter.fillRect(QRectF(left, 4, right - left, HEIGHT - 8), fill)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(fill)
-        painter.drawRoundedRect(bar, 5, 5)
         painter.setBrush(QColor(theme.accent))
         for x in (left, right):
-            painter.drawRoundedRect(QRectF(x - 1.5, 4, 3, HEIGHT - 4), 1.5, 1.5)
+            if -4 < x < self.width() + 4:
+                painter.drawRoundedRect(QRectF(x - 1.5, 4, 3, HEIGHT - 4), 1.5, 1.5)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         return self._paint_label(painter, QRectF(max(left, 0), 4, min(right, self.width()) - max(left, 0), HEIGHT - 8))
 

@@ -21,7 +21,7 @@ from .tiles import TileKey, Tiles
 
 MOST_RUNNING, TILES_AT_ONCE = 2, 4
 QUIETEST_PEAK = 0.05  # a song softer than this is not blown up further
-_COARSER = (64, 16, 8, 4, 2, 1)  # times longer columns that stand in for a tile, the best last
+_COARSER = (1, 2, 4, 8, 16, 64)  # times longer columns that stand in for a tile, the best first
 
 
 class Sources(QObject):
@@ -147,28 +147,28 @@ class Sources(QObject):
         out = np.zeros((3, pixels), np.float32)
         if lane_id not in self._sounds:
             return out
-        if step < BLOCK_SAMPLES and (close := self._close(lane_id, start, step, pixels)) is not None:
-            return close
         for segment in self._sounds[lane_id].segments:
             first = start - segment.start
             values = segment.peaks.columns(first, first + step * pixels, pixels)
             for span in segment.spans:
                 place = _pixels(span, start, step)
                 out[:, place] = values[:, place]
+        if step < BLOCK_SAMPLES:
+            close = self._close(lane_id, start, step, pixels)
+            out = np.where(np.isnan(close), out, close)
         return out
 
-    def _close(self, lane_id: str, start: float, step: float, pixels: int) -> Columns | None:
-        """Columns from tiles with a column for each pixel or less; None while some are missing."""
+    def _close(self, lane_id: str, start: float, step: float, pixels: int) -> Columns:
+        """Columns [3, pixels] from tiles with a column for each pixel or more; not a number where they are missing."""
         hop, size = 1 << int(np.log2(max(step, 1.0))), spectrum.TILE_COLUMNS
         edges = np.maximum((start + step * np.arange(pixels + 1)) / hop, 0).astype(int)  # in columns of tiles
         first, last = int(edges[0]), int(max(edges[-1] - 1, edges[-2]))
         indexes = range(first // size, last // size + 1)
+        missing = np.full((3, size), np.nan, np.float16)
         found = [self._tiles.get(TileKey(lane_id, "peaks", hop, index)) for index in indexes]
         self.pump()
-        there = [values for values in found if values is not None]
-        if len(there) < len(found):
-            return None
-        values = np.concatenate(there, axis=1)[:, first - indexes[0] * size : last + 1 - indexes[0] * size]
+        values = np.concatenate([missing if tile is None else tile for tile in found], axis=1)
+        values = values[:, first - indexes[0] * size : last + 1 - indexes[0] * size]
         return peaks.joined(values, edges[:-1] - first)
 
     def spectrum(self, lane_id: str, start: float, step: float, pixels: int) -> Bytes:
@@ -176,15 +176,15 @@ class Sources(QObject):
         out = np.zeros((spectrum.BANDS, pixels), np.uint8)
         if lane_id not in self._sounds:
             return out
+        todo = [(0, pixels)]
         for coarser in _COARSER:
             hop = spectrum.hop_of(step) * coarser
-            places = np.maximum((start + step * (np.arange(pixels) + 0.5)) / hop, 0).astype(int)
-            for index in range(places[0] // spectrum.TILE_COLUMNS, places[-1] // spectrum.TILE_COLUMNS + 1):
-                key = TileKey(lane_id, "spectrum", hop, index)
-                values = self._tiles.get(key) if coarser == 1 else self._tiles.peek(key)
-                if values is not None:
-                    here = places // spectrum.TILE_COLUMNS == index
-                    out[:, here] = values[:, places[here] % spectrum.TILE_COLUMNS]
+            places = np.maximum((start + step * (np.arange(pixels) + 0.5)) / hop, 0).astype(int)  # in columns
+            get = self._tiles.get if coarser == 1 else self._tiles.peek
+            find = partial(_found, get, lane_id, hop)
+            todo = [gap for first, stop in todo for gap in _fill(out, places, first, stop, find)]
+            if not todo:
+                break
         self.pump()
         return out
 
@@ -260,6 +260,26 @@ def _pixels(span: Span, start: float, step: float) -> slice:
     """The pixels of `step` samples, from sample `start` on, that a span touches."""
     first, stop = np.floor((span.start - start) / step), np.ceil((span.stop - start) / step)
     return slice(max(0, int(first)), max(0, int(stop)))
+
+
+def _found(get: Callable[[TileKey], Any], lane_id: str, hop: int, index: int) -> Any:
+    """A tile of a spectrogram, or None."""
+    return get(TileKey(lane_id, "spectrum", hop, index))
+
+
+def _fill(out: Bytes, places: np.ndarray, first: int, stop: int, find: Callable[[int], Any]) -> list[tuple[int, int]]:
+    """Fill pixels `first` to `stop` of `out` with the columns `places` of tiles; returns the gaps that are left."""
+    gaps, at, size = [], first, spectrum.TILE_COLUMNS
+    while at < stop:
+        index = int(places[at]) // size
+        end = min(stop, int(np.searchsorted(places, (index + 1) * size)))
+        values = find(index)
+        if values is None:
+            gaps.append((at, end))
+        else:
+            out[:, at:end] = values[:, places[at:end] - index * size]
+        at = end
+    return gaps
 
 
 def _tile(key: TileKey, read: Read, rate_hz: int) -> np.ndarray:

@@ -14,6 +14,8 @@ from ...core.timeline import Grid, Unit
 from ..theme import DARK, Theme, colour_of
 from .axis import Axis
 
+LABEL_PX = 84  # room for a label of the ruler, at least
+
 
 def tr(text: str) -> str:
     """Text in the user's language."""
@@ -53,11 +55,31 @@ class State:
     region: Span | None = None
     position: int = 0
     snap: Unit = "bar"
+    _places: tuple[tuple, list[int]] = field(default=((), []), repr=False)
 
     @property
     def grid(self) -> Grid:
         """The bars, up to the end of what is shown."""
         return Grid(self.project.tempo, self.project.rate_hz, self.axis.samples)
+
+    @property
+    def bars_apart(self) -> int:
+        """Bars from one labelled line to the next: a power of two."""
+        every = 1
+        while self.grid.bar_samples * every / self.axis.scale < LABEL_PX:
+            every *= 2
+        return every
+
+    def bar_places(self) -> list[int]:
+        """Pixels of the labelled bars in sight; none where no tempo is known. All lanes draw the same."""
+        tempo, axis = self.project.tempo, self.axis
+        key = (tempo, axis.offset, axis.step, axis.width, axis.samples)
+        if key != self._places[0]:
+            first, last = max(0, round(axis.left)), round(axis.left + axis.width * axis.scale)
+            known = tempo.source != "none" and axis.samples
+            lines = self.grid.lines(first, last, "bar", self.bars_apart) if known else ()
+            self._places = key, [int(axis.x_of(sample)) for sample, _, _ in lines]
+        return self._places[1]
 
     def colour(self, lane: Lane) -> QColor:
         """The colour a lane is drawn in."""

@@ -203,13 +203,13 @@ class LanesView(QWidget):
 
     def set_position(self, sample: int) -> None:
         """Move the playhead; while playing, the view follows page by page."""
-        old, new = self._axis.x_of(self._state.position), self._axis.x_of(sample)
-        self._state.position = sample
+        before, self._state.position = self._state.position, sample
+        self._minimap.move_head(before, sample)
+        old, new = self._axis.x_of(before), self._axis.x_of(sample)
         if not (self._playing and self._axis.follow(sample)) and int(old) != int(new):
             self._ruler.move_head(old, new)
             for body in self._rows.bodies():
                 body.move_head(old, new)
-            self._minimap.update()
 
     def set_playing(self, playing: bool) -> None:
         """Follow the playhead from now on, or no longer."""

@@ -18,8 +18,13 @@ def aside_of(path: Path) -> Path:
     return path.with_name(f".{secrets.token_hex(6)}{PART}")
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file aside, flush it to the disk, then give it its name; one that exists is replaced.
+def write_whole(path: Path, data: bytes, flush: bool = True) -> None:
+    """Write a file aside, then give it its name; one that exists is replaced.
+
+    Args:
+        path: Its name.
+        data: All of it.
+        flush: Wait until it is on the disk, so that even a power cut cannot take it away.
 
     Raises:
         OutputError: It cannot be written; what was there stays.
@@ -30,9 +35,11 @@ def write_whole(path: Path, data: bytes) -> None:
             with open(aside, "wb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                if flush:
+                    os.fsync(file.fileno())
             os.replace(aside, path)
-            _flush_folder(path.parent)
+            if flush:
+                _flush_folder(path.parent)
         finally:
             aside.unlink(missing_ok=True)
 

@@ -150,7 +150,7 @@ def save_settings(settings: Settings, path: Path | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"Settings cannot be kept in {path.parent} ({error.strerror}); check its rights.") from error
-    write_whole(path, msgspec.json.format(msgspec.json.encode(settings), indent=1))
+    write_whole(path, msgspec.json.format(msgspec.json.encode(settings), indent=1), flush=False)  # the window waits
 
 
 def _fitting(kind: Any, document: object) -> Any:

@@ -110,6 +110,21 @@ def test_a_damaged_state_gives_way_to_the_one_before_and_is_kept_aside(folder, d
     third.close()
 
 
+def test_several_damaged_states_give_way_to_the_newest_that_is_whole(folder):
+    for number in range(5):
+        folder.save(named(f"state {number}"))
+    folder.close()
+    for path in storage._states(folder.folder)[:2]:
+        path.write_bytes(path.read_bytes()[:-50])
+    again = ProjectFolder.open(folder.folder)
+    assert again.project == named("state 2")
+    again.save(named("state 5"))
+    again.close()
+    third = ProjectFolder.open(folder.folder)
+    assert (third.project, third.notice) == (named("state 5"), "")
+    third.close()
+
+
 def test_nothing_readable_says_so_and_leaves_the_project_unlocked(folder):
     folder.save(named("a"))
     folder.close()

@@ -132,7 +132,7 @@ def folder_aside(path: Path) -> Iterator[Path]:
     """
     aside = aside_of(path)
     try:
-        with writing(path, aside / path.name):
+        with writing(path, aside):
             os.mkdir(aside)
             yield aside
     except OutputError as error:  # the user knows nothing of the folder aside

@@ -254,6 +254,14 @@ def test_a_full_disk_names_the_place_the_user_chose_and_leaves_nothing(kit, tmp_
     assert list(out.iterdir()) == []
 
 
+@pytest.mark.parametrize("key", ["dawproject", "reaper", "folder", "wav24"])
+def test_a_folder_that_is_not_there_is_named(kit, tmp_path, key):
+    gone = tmp_path / "gone"
+    with pytest.raises(OutputError, match=f"{re.escape(str(gone))} is not a folder; create it or choose another"):
+        export(kit.project, kit.view, kit.project.lanes, gone, ExportSettings(format=key), COLOURS)
+    assert not gone.exists()
+
+
 @pytest.mark.parametrize("key, suffix", [("dawproject", ".dawproject"), ("reaper", ""), ("folder", "")])
 def test_export_by_key_takes_a_free_name(kit, tmp_path, key, suffix):
     made, names = f"Söng & Dance{suffix}", []

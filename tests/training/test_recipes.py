@@ -59,6 +59,7 @@ def config(tmp_path, shards):
 run = "{tmp_path}/run"
 pool = "{shards}"
 held = "{shards}"
+calibrate = "{shards}"
 words = "{WORDS}"
 out = "{tmp_path}/model.safetensors"
 
@@ -99,6 +100,7 @@ def test_every_recipe_runs_and_their_weights_become_one_file(config, tmp_path):
     assert model.config == SMALL
     ema = torch.load(tmp_path / "run" / "denoiser" / "ema.pt", weights_only=True)
     assert torch.allclose(model.refiner.leave.weight, ema["refiner.leave.weight"], atol=1e-3)
+    assert not torch.allclose(model.refiner.out.bias, ema["refiner.out.bias"])  # calibrated
 
     # What came back in parts is what training elsewhere starts from.
     moved = tmp_path / "moved.toml"

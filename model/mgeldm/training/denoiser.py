@@ -152,7 +152,7 @@ class DenoiserRecipe:
         mels = mels[..., start * frames : start * frames + _REFINER_FRAMES]
         estimates = estimates[..., start : start + _REFINER_FRAMES // frames]
         taken, target, mixture = self._masked(mels, estimates, condition)
-        error, whole, source = (self._energy(x) for x in (taken - target, mixture, target))
+        error, whole, source = (self.energy_of(x) for x in (taken - target, mixture, target))
         quiet = _QUIET * whole.clamp(min=1e-6)
         level = mels[:, Track.MIXTURE].mean((1, 2), keepdim=True)
         compressed = (self.spectral.compress(taken) - self.spectral.compress(target)).abs() / level
@@ -168,11 +168,12 @@ class DenoiserRecipe:
         mixture, rest, source = (self.spectral.expand(mels[:, track]) for track in Track)
         return mixture * mask.float(), mixture * source / (source + rest).clamp(min=1e-9), mixture
 
-    def _energy(self, magnitudes: Tensor) -> Tensor:
+    def energy_of(self, magnitudes: Tensor) -> Tensor:
+        """Mean energy [batch] of the sound with those linear magnitudes [batch, bands, mel frames]."""
         return (self.energy * magnitudes.square()).mean(2).sum(1)  # [batch]
 
-    def _separated(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
-        """`_masked` of whole windows as in use: one evaluation, the plainest phrase."""
+    def separated(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+        """Of whole windows as in use: linear magnitudes [batch, bands, mel frames] taken, wanted, and of the mixture."""
         mels, condition = self._stacked(rows), self.conditions.first_phrase(rows)
         latents = self.spectral.encode_mel(mels[:, Track.MIXTURE])
         known = Known.nothing(*latents.shape).to(self.device).with_track(Track.MIXTURE, latents)
@@ -184,8 +185,8 @@ class DenoiserRecipe:
         """By label: mean SDR in dB of masked mel magnitudes of `rows`, and the share worse than silence (0 dB)."""
         results: dict[str, list[float]] = {}
         for chunk in np.array_split(rows, max(1, len(rows) // batch)):
-            taken, target, _ = self._separated(chunk)
-            error, energy = self._energy(taken - target), self._energy(target)
+            taken, target, _ = self.separated(chunk)
+            error, energy = self.energy_of(taken - target), self.energy_of(target)
             sdr_db = 10 * torch.log10(energy / error.clamp(min=1e-12))
             for row, value, heard in zip(chunk, sdr_db.tolist(), (energy > 1e-7).tolist(), strict=True):
                 if heard:
@@ -205,7 +206,7 @@ class DenoiserRecipe:
         shown = self.held or self
         parts: dict[str, Tensor] = {}
         for number, row in enumerate(rng.choice(len(shown.pool), min(items, len(shown.pool)), replace=False)):
-            sounds = dict(zip(("taken", "wanted", "mixture"), shown._separated(np.array([row])), strict=True))
+            sounds = dict(zip(("taken", "wanted", "mixture"), shown.separated(np.array([row])), strict=True))
             for name, magnitudes in sounds.items():
                 mel = self.spectral.compress(magnitudes)  # [1, bands, mel frames]
                 where = f"{number} {shown.pool.labels[row]}/{name}"

@@ -19,7 +19,8 @@ from ..config import EMBEDDED, ModelConfig, SpectralConfig
 from ..data.latents import Triplets, load
 from ..errors import CheckpointError, InputError
 from ..nn.spectral import SpectralAutoencoder
-from .denoiser import ExtractionModel
+from .calibrate import fit, fold
+from .denoiser import DenoiserRecipe, ExtractionModel
 
 
 def projection(run: Path, pool: Path, config: ModelConfig = EMBEDDED) -> SpectralAutoencoder:
@@ -68,11 +69,31 @@ def averaged(run: Path, recipe: str) -> dict[str, torch.Tensor] | None:
     return torch.load(path, weights_only=True, map_location="cpu") if path.exists() else None
 
 
-def assemble(run: Path, pool: Path, words: Path, out: Path, config: ModelConfig = EMBEDDED) -> None:
-    """Write the averaged weights of every recipe as one checkpoint; the blocks' matrices as eight-bit integers."""
-    tensors = towers(run, words).state("conditioner.")
-    tensors |= {f"autoencoder.{k}": v for k, v in projection(run, pool, config).state_dict().items()}
-    tensors |= extraction_model(run, config).state_dict()
+def assemble(
+    run: Path,
+    pool: Path,
+    words: Path,
+    out: Path,
+    config: ModelConfig = EMBEDDED,
+    unheard: Path | None = None,
+) -> None:
+    """Write the averaged weights of every recipe as one checkpoint; the blocks' matrices as eight-bit integers.
+
+    Args:
+        run: Folder of runs.
+        pool: Folder of shards, for a projection that is not fitted yet.
+        words: The word table.
+        out: The file.
+        config: Sizes.
+        unheard: Folder of shards never trained on, to calibrate the masks with, if any.
+    """
+    spectral, conditioner, model = projection(run, pool, config), towers(run, words), extraction_model(run, config)
+    if unheard is not None:
+        songs = load(unheard)
+        fold(model.refiner, *fit(DenoiserRecipe(model, spectral, conditioner, songs, held=songs)))
+    tensors = conditioner.state("conditioner.")
+    tensors |= {f"autoencoder.{k}": v for k, v in spectral.state_dict().items()}
+    tensors |= model.state_dict()
     save_model(out, config, tensors, int8="denoiser.blocks.")
 
 

@@ -48,6 +48,7 @@ class Settings:
         out: The file that `assemble` writes.
         pool: Folder of shards that `mgeldm.training.encode` filled.
         held: Such a folder of songs held out from training, scored as training goes on.
+        calibrate: Such a folder of songs never trained on; `assemble` fits on it how sure masks may be.
         words: The word table.
         banks: Note banks that the autoencoder recipe renders with.
         start: A checkpoint whose weights fill an empty folder of runs.
@@ -60,6 +61,7 @@ class Settings:
     out: Path
     pool: Path | None = None
     held: Path | None = None
+    calibrate: Path | None = None
     words: Path | None = None
     banks: tuple[Path, ...] = ()
     start: Path | None = None
@@ -99,7 +101,7 @@ def read_settings(path: Path) -> Settings:
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
         recipes = {name: found.pop(name) for name in RECIPES if name in found}
-        for name in ("run", "out", "pool", "held", "words", "start"):
+        for name in ("run", "out", "pool", "held", "calibrate", "words", "start"):
             if name in found:
                 found[name] = Path(found[name])
         found["banks"] = tuple(Path(bank) for bank in found.get("banks", ()))
@@ -223,7 +225,8 @@ def _assemble(settings: Settings) -> None:
     """
     config = settings.model
     if config.refiner is not None:
-        embedded.assemble(settings.run, settings.path("pool"), settings.path("words"), settings.out, config)
+        pool, words = settings.path("pool"), settings.path("words")
+        embedded.assemble(settings.run, pool, words, settings.out, config, settings.calibrate)
         return
     autoencoder = embedded.averaged(settings.run, "autoencoder")
     if autoencoder is None:

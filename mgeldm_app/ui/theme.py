@@ -241,7 +241,7 @@ QPushButton, QToolButton {
 QToolButton { padding: 4px 8px; }
 QPushButton:hover, QToolButton:hover { background: $hover; }
 QPushButton:pressed, QToolButton:pressed { background: $pressed; }
-QPushButton:checked, QToolButton:checked { background: $accent; color: $on_accent; font-weight: 600; }
+QPushButton:checked, QToolButton:checked { background: $accent; color: $on_accent; }
 QPushButton:checked:hover, QToolButton:checked:hover { background: $accent_hover; }
 QPushButton:focus, QToolButton:focus { border-color: $accent; }
 QPushButton:checked:focus, QToolButton:checked:focus { border-color: $text; }
@@ -272,7 +272,7 @@ QPushButton[role="chip"]:hover { background: $raised; color: $text; border-color
 QPushButton[role="chip"]:checked { background: $accent_soft; color: $text; border-color: $accent; }
 QPushButton[role="chip"]:focus { border-color: $accent; color: $text; }
 QPushButton[role="chip"]:disabled { color: $third; background: transparent; border-color: $line; }
-QPushButton[role="segment"] { color: $second; padding: 3px 10px; }
+QPushButton[role="segment"] { color: $second; padding: 3px 10px; font-weight: 600; }
 QPushButton[role="segment"]:hover { color: $text; }
 QPushButton[role="segment"]:checked { color: $on_accent; }
 QPushButton[role="segment"]:disabled { color: $third; }
@@ -288,7 +288,7 @@ QFrame[role="message"] > QPushButton[role=""] { background: $edge; }
 QFrame[role="message"] > QPushButton[role=""]:hover { background: $pressed; }
 QFrame[role="row"] { background: $panel; border: 1px solid $line; border-radius: 8px; }
 QPushButton[role="notice"] {
-  background: transparent; color: $warn; font-size: 10px; padding: 0; border-radius: 3px; min-height: 12px;
+  background: transparent; color: $warn; font-size: 10px; padding: 0; border-radius: 3px; min-height: 11px;
   text-align: left;
 }
 QPushButton[role="notice"]:hover { color: $text; }

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from PySide6.QtCore import QLocale, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QDoubleValidator, QFocusEvent, QKeyEvent, QPainter, QPaintEvent
+from PySide6.QtCore import QLocale, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QDoubleValidator, QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCompleter,
@@ -29,7 +29,7 @@ from .theme import DARK, Theme, set_role
 
 NULL_DB = -120.0  # below, song and stems are the same to the ear and to any file
 METRES = (2, 3, 4, 5, 6, 7)
-_HEIGHT = 52
+_HEIGHT, _NARROWEST, _NAME_PX = 52, 860, 128
 Mood = Literal["good", "warn", "bad", "off"]
 
 
@@ -220,6 +220,7 @@ class Transport(QFrame):
     def set_device(self, text: str, hint: str, mood: Mood = "good") -> None:
         """Who computes and how fast ("CPU · 7.4× live"); the model and more in the hint."""
         self.device.show_state(text, hint, mood)
+        self._give_way()
 
     def set_output_notice(self, text: str, hint: str = "") -> None:
         """What is wrong with the sound card ("No sound card: silent clock"); "" hides it."""
@@ -227,11 +228,31 @@ class Transport(QFrame):
         self.notice.setToolTip(hint or text)
         self.notice.setAccessibleName(text)
         self.notice.setVisible(bool(text))
+        self._give_way()
 
     def set_theme(self, theme: Theme) -> None:
         """Take other colours."""
         for widget in (self.start, self.play, self.loop, self.click, self.meter, self.device):
             widget.set_theme(theme)
+
+    def minimumSizeHint(self) -> QSize:
+        """Narrower than all of it: what is needed least gives way."""
+        return QSize(_NARROWEST, _HEIGHT)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Hide what does not fit, and show it again."""
+        super().resizeEvent(event)
+        self._give_way()
+
+    def _give_way(self) -> None:
+        """Show as many of the parts that can be spared as there is room for; each can be reached in a menu, too."""
+        for widget in self._spared:
+            widget.show()
+        for widget in self._spared:
+            if super().minimumSizeHint().width() <= self.width():
+                break
+            if widget is not self.meter_box or not self.notice.text():
+                widget.hide()
 
     # ---------------------------------------------------------------------------------------------------------- built
 
@@ -282,7 +303,7 @@ class Transport(QFrame):
         self.stems.setChecked(True)
         self._group = QButtonGroup(self)
         for made, what in ((self.song, "song"), (self.stems, "stems")):
-            made.setFixedSize(60, 26)
+            made.setFixedSize(66, 26)
             made.clicked.connect(lambda _=False, what=what: self.listen_chosen.emit(what))
             self._group.addButton(made)
         self.null = label("", "second")
@@ -290,6 +311,8 @@ class Transport(QFrame):
         self.meter = Meter()
         self.notice = button("", "notice")
         self.notice.clicked.connect(self.output_clicked)
+        self.meter_box = _stacked(self.meter, self.notice, gap=2)
+        self.meter_box.setMaximumWidth(190)
         self.device = Badge()
         self.device.clicked.connect(self.device_clicked)
 
@@ -298,6 +321,9 @@ class Transport(QFrame):
             self.tempo, self.tap, self.key, self.metre, self.start, self.play, self.loop, self.click, self.song,
             self.stems,
         )  # fmt: skip
+        named = _stacked(self.name, self.facts)
+        named.setMinimumWidth(_NAME_PX)
+        self._spared = (self.tap, self.metre, self.key, self.click, self.meter_box, named)
         switch = QFrame()
         set_role(switch, "switch")
         switch.setFixedHeight(26)
@@ -307,9 +333,10 @@ class Transport(QFrame):
         pair.addWidget(self.song)
         pair.addWidget(self.stems)
         row = QHBoxLayout(self)
+        row.setSizeConstraint(QHBoxLayout.SizeConstraint.SetNoConstraint)  # the bar gives way by itself
         row.setContentsMargins(20, 0, 16, 0)
         row.setSpacing(4)
-        row.addWidget(_stacked(self.name, self.facts), 3)
+        row.addWidget(named, 3)
         row.addSpacing(12)
         for cell in (self.tempo, self.tap, self.key, self.metre):
             row.addWidget(cell)
@@ -320,10 +347,8 @@ class Transport(QFrame):
         row.addWidget(_stacked(self.time, self.place))
         row.addWidget(switch)
         row.addSpacing(16)
-        row.addWidget(_stacked(label(self.tr("null"), "tiny"), self.null, width=64))
-        meter = _stacked(self.meter, self.notice, gap=5)
-        meter.setMaximumWidth(190)
-        row.addWidget(meter, 2)
+        row.addWidget(_stacked(label(self.tr("null"), "tiny"), self.null, width=72))
+        row.addWidget(self.meter_box, 2)
         row.addSpacing(12)
         row.addWidget(self.device)
 

@@ -7,7 +7,12 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 @pytest.fixture
 def shown(qtbot):
-    """Shows a widget in an active window, as a user would meet it."""
+    """Shows a widget in an active window, dressed, as a user would meet it."""
+    from PySide6.QtWidgets import QApplication
+
+    from mgeldm_app.ui.theme import DARK, apply
+
+    apply(QApplication.instance(), DARK)
 
     def show(widget, width=1280, height=800):
         qtbot.addWidget(widget)

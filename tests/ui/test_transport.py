@@ -149,6 +149,26 @@ def test_the_badge_and_the_notice_are_read_aloud(bar):
     assert not bar.notice.isVisible()
 
 
+@pytest.mark.parametrize("width", [1440, 1100, 960, 860])
+def test_a_narrow_bar_keeps_what_is_needed_most(bar, width):
+    bar.set_device("CPU · 7.4× live", "")
+    bar.resize(width, 52)
+    kept = (bar.start, bar.play, bar.loop, bar.time, bar.song, bar.stems, bar.null, bar.device)
+    assert all(each.isVisible() for each in kept)
+    assert all(bar.rect().contains(each.mapTo(bar, each.rect().bottomRight())) for each in kept)
+    spared = [each.isVisible() for each in (bar.tap, bar.metre, bar.key, bar.click, bar.meter_box)]
+    assert spared == sorted(spared)  # the first are the first to go
+    bar.resize(1600, 52)
+    assert bar.tap.isVisible()
+
+
+def test_a_warning_does_not_give_way(bar):
+    bar.set_device("CPU · 7.4× live", "")
+    bar.set_output_notice("No sound card: silent clock")
+    bar.resize(800, 52)
+    assert bar.notice.isVisible() and not bar.tap.isVisible() and not bar.click.isVisible()
+
+
 def test_long_names_give_way(bar):
     bar.set_song("x" * 300, "y" * 300)
     assert bar.minimumSizeHint().width() <= 1280

@@ -166,29 +166,50 @@ def file_names(
 def write_tracks(project: Project, view: View, tracks: Sequence[Track], format: str, reporter: Reporter) -> float:
     """Write files in blocks; all appear, or none. Returns the gain that they share.
 
+    Where a file of an integer format clips, all are written again, turned down.
+
     Raises:
         AudioError, OutputError, Cancelled: As `export_lanes`.
     """
+    bits = _LOSSY_BITS if format in LOSSY else BITS.get(format)
+    gain = 1.0
+    while True:
+        with contextlib.ExitStack() as stack:
+            writers, reach = _written(project, view, tracks, format, gain, reporter, stack)
+            fitting = _fitting_gain(reach, bits, len(project.lanes)) if bits else 1.0
+            if fitting == 1:
+                _commit(writers)
+                return gain
+        gain *= fitting
+
+
+def _written(
+    project: Project,
+    view: View,
+    tracks: Sequence[Track],
+    format: str,
+    gain: float,
+    reporter: Reporter,
+    stack: contextlib.ExitStack,
+) -> tuple[list[Writer], int]:
+    """Files complete but for their names, removed with `stack` if they get none, and the largest step in them."""
     audio = project.song.audio if project.song else Audio("", project.rate_hz, 2, 0)
     bits = _LOSSY_BITS if format in LOSSY else BITS.get(format)
-    passes = 2 if bits else 1
-    counter = _Counter(reporter, passes * sum(track.span.samples for track in tracks))
-    gain = 1.0
-    if bits:
-        gain = _fitting_gain(project, view, tracks, bits, counter)
-    with contextlib.ExitStack() as stack:
-        writers = []
-        for track in tracks:
-            chunk = _broadcast(project, track, format) if format.startswith("wav") else b""
-            writer = Writer(track.path, audio.rate_hz, audio.channels, format, chunk)
-            stack.callback(writer.discard)
-            for block in _blocks(project, view, track, bits, gain):
-                writer.write(block.T / np.float32(2 ** (_LOSSY_BITS - 1)) if format in LOSSY else block.T)
-                counter.count(len(block))
-            writer.finish()
-            writers.append(writer)
-        _commit(writers)
-    return gain
+    done, total = 0, sum(track.span.samples for track in tracks)
+    writers, reach = [], 0
+    for track in tracks:
+        chunk = _broadcast(project, track, format) if format.startswith("wav") else b""
+        writer = Writer(track.path, audio.rate_hz, audio.channels, format, chunk)
+        stack.callback(writer.discard)
+        for block in _blocks(project, view, track, bits, gain):
+            if bits:
+                reach = max(reach, int(block.max(initial=0)), -int(block.min(initial=0)) - 1)
+            writer.write(block.T / 2 ** (_LOSSY_BITS - 1) if format in LOSSY else block.T)
+            done += len(block)
+            reporter.report("samples", done, total)
+        writer.finish()
+        writers.append(writer)
+    return writers, reach
 
 
 def _commit(writers: Sequence[Writer]) -> None:
@@ -204,29 +225,10 @@ def _commit(writers: Sequence[Writer]) -> None:
         raise
 
 
-@dataclass
-class _Counter:
-    """Counts samples over several files and passes."""
-
-    reporter: Reporter
-    total: int
-    done: int = 0
-
-    def count(self, samples: int) -> None:
-        self.done += samples
-        self.reporter.report("samples", self.done, self.total)
-
-
-def _fitting_gain(project: Project, view: View, tracks: Sequence[Track], bits: int, counter: _Counter) -> float:
-    """1, or the largest gain with which no file clips."""
-    reach = 0
-    for track in tracks:
-        for block in _blocks(project, view, track, bits, 1.0):
-            reach = max(reach, int(block.max(initial=0)), -int(block.min(initial=0)) - 1)
-            counter.count(len(block))
+def _fitting_gain(reach: int, bits: int, lanes: int) -> float:
+    """1, or the largest gain with which steps up to `reach` fit; with room for what rounding adds to the rest."""
     top = 2 ** (bits - 1)
-    room = len(project.lanes) + 3  # steps of what rounding can add to the rest
-    return 1.0 if reach < top else (top - room) / (reach + 1)
+    return 1.0 if reach < top else (top - lanes - 3) / (reach + 1)
 
 
 def _blocks(

@@ -81,12 +81,12 @@ class PromptLine(QLineEdit):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Escape closes the suggestions first, then leaves; Enter takes a chosen suggestion and does not submit yet."""
         popup = self.completer().popup()
-        suggesting = popup is not None and popup.isVisible()
-        if event.key() == Qt.Key.Key_Escape and not suggesting:
-            self.clearFocus()
-            self.left.emit()
-            return
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and suggesting and popup.currentIndex().isValid():
+        if popup is None or not popup.isVisible():
+            if event.key() == Qt.Key.Key_Escape:
+                self.clearFocus()
+                self.left.emit()
+                return
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and popup.currentIndex().isValid():
             popup.hide()
             return
         super().keyPressEvent(event)
@@ -104,6 +104,7 @@ class _LineCompleter(QCompleter):
         owner.textEdited.connect(self._remember)
         if popup := self.popup():
             popup.setAccessibleName(_tr("Suggestions"))
+            set_role(popup, "popup")
 
     def _remember(self, text: str) -> None:
         self._typed = text

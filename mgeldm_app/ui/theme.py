@@ -5,7 +5,7 @@ Widgets say what they are by a role (`set_role(label, "second")`), never by a co
 `message`, `row`, `line`;
 of labels: `title`, `heading`, `time`, `strong`, `key`, `second`, `small`, `tiny`, `good`, `warn`, `bad`; of buttons:
 `primary`, `flat`, `chip`, `tool`, `play`, `segment`, `badge`, `notice`, `choice`, `danger`; of fields: `prompt`,
-`cell`, `search`; of lists: `box`.
+`cell`, `search`; of lists: `box`, `popup`.
 """
 
 from __future__ import annotations
@@ -317,7 +317,10 @@ QLineEdit[role="search"] { border: none; background: transparent; font-size: 15p
 QComboBox { padding-right: 24px; }
 QComboBox::drop-down { border: none; width: 24px; subcontrol-position: center right; }
 QComboBox::down-arrow { image: url("$icons/down-$name.svg"); width: 12px; height: 12px; }
-QComboBox QAbstractItemView { background: $panel; border: 1px solid $edge; padding: 4px; outline: none; }
+QComboBox QAbstractItemView {
+  background: $panel; border: 1px solid $edge; padding: 4px; outline: none;
+  selection-background-color: $accent_soft; selection-color: $text;
+}
 QSpinBox { padding-right: 20px; }
 QSpinBox::up-button, QSpinBox::down-button { border: none; background: transparent; width: 18px; }
 QSpinBox::up-button { subcontrol-position: top right; }
@@ -343,7 +346,7 @@ QCheckBox::indicator:focus, QRadioButton::indicator:focus { border: 2px solid $t
 QProgressBar { background: $edge; border: none; border-radius: 3px; min-height: 6px; max-height: 6px; }
 QProgressBar::chunk { background: $accent; border-radius: 3px; }
 
-QMenu { border: 1px solid $edge; padding: 6px; border-radius: 8px; }
+QMenu { border: 1px solid $edge; padding: 6px; }
 QMenu::item { padding: 6px 24px 6px 12px; border-radius: 5px; color: $text; }
 QMenu::item:selected { background: $accent_soft; }
 QMenu::item:disabled { color: $third; }
@@ -358,6 +361,7 @@ QListView::item:hover, QTreeView::item:hover { background: $raised; }
 QListView::item:selected, QTreeView::item:selected { background: $accent_soft; color: $text; }
 QListView::item:disabled { color: $third; }
 QListView[role="box"] { background: $background; border: 1px solid $line; border-radius: 8px; padding: 4px; }
+QListView[role="popup"] { background: $panel; border: 1px solid $edge; padding: 0 4px; }
 QListView[role="box"]:focus { border-color: $accent; }
 QScrollArea > QWidget > QWidget { background: transparent; }
 

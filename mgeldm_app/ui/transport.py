@@ -273,6 +273,8 @@ class Transport(QFrame):
         self.key = _Cell(self.tr("Key"), 76)
         completer = QCompleter(list(KEYS), self.key)
         completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        if popup := completer.popup():
+            set_role(popup, "popup")
         self.key.setCompleter(completer)
         self.key.entered.connect(self._key_typed)
         self.metre = button("4/4", hint=self.tr("Beats in a bar"))

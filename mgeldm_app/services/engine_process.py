@@ -1,0 +1,495 @@
+"""The engine's child process, the only one that imports torch: commands come in by its input, events go out.
+
+Audio crosses in mapped files: the child reads the layers of `Job.heard` and fills `Job.outputs` in place, so what it
+has finished outlives it. It ends when its input does, and so with its parent. `services.engine` starts it as
+`command()`; it takes no arguments: the first message is the `EngineConfig`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import faulthandler
+import os
+import pickle
+import platform
+import queue
+import signal
+import struct
+import sys
+import threading
+import time
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from mgeldm.audio import AudioClip, AudioInfo, Samples, map_wav, resample
+from mgeldm.errors import AudioError, Cancelled, InputError, MgeldmError, OutputError
+from mgeldm.progress import Progress, Reporter
+from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint
+
+from ..core.jobs import (
+    CancelledJob,
+    EngineConfig,
+    EngineStatus,
+    Failed,
+    Filled,
+    Finished,
+    Job,
+    Layer,
+    Progressed,
+    Started,
+)
+
+if TYPE_CHECKING:
+    from mgeldm.pipeline import Extraction, Pipeline
+
+KEPT_EXTRACTIONS, KEPT_SONGS = 6, 4
+MEASURED_S = 12.0  # of noise
+RATED_S = 5.0  # a shorter extraction says little of the speed
+NICENESS = 5
+FROZEN_FLAG = "--engine"
+
+
+def command() -> list[str]:
+    """The command that runs `main` in a process of its own; a bundled program takes `FROZEN_FLAG` for it."""
+    if getattr(sys, "frozen", False):
+        return [sys.executable, FROZEN_FLAG]
+    return [sys.executable, "-m", "mgeldm_app.services.engine_process"]
+
+
+# ----------------------------------------------------------------------------------------------------------- messages
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """To the child: stop this job."""
+
+    job_id: str
+
+
+@dataclass(frozen=True)
+class Measure:
+    """To the child: find out how fast this computer is, unless something better comes."""
+
+
+@dataclass(frozen=True)
+class DidNotStart:
+    """From the child, before it ends: the model cannot be loaded."""
+
+    message: str
+    details: str
+
+
+_LENGTH = struct.Struct(">I")
+
+
+def pack(message: object) -> bytes:
+    """A message as it crosses the pipe."""
+    data = pickle.dumps(message)
+    return _LENGTH.pack(len(data)) + data
+
+
+class Unpacker:
+    """Puts messages together again from the pieces in which they come out of a pipe."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Any]:
+        """The messages that are complete with `data`."""
+        self._held += data
+        while len(self._held) >= _LENGTH.size:
+            stop = _LENGTH.size + _LENGTH.unpack_from(self._held)[0]
+            if len(self._held) < stop:
+                return
+            message = pickle.loads(bytes(self._held[_LENGTH.size : stop]))
+            del self._held[:stop]
+            yield message
+
+
+# -------------------------------------------------------------------------------------------------------------- audio
+
+
+class Heard:
+    """The sum of layers, as a `mgeldm.audio.Song`; the first gives rate, channels and length.
+
+    Raises:
+        AudioError: A file is missing or damaged, or does not fit the first.
+    """
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        maps = [map_wav(layer.path) for layer in layers]
+        frames, rate_hz = maps[0]
+        self.info = AudioInfo(rate_hz, frames.shape[1], len(frames), "float wav")
+        self._layers = [(layer, frames) for layer, (frames, _) in zip(layers, maps, strict=True) if layer.gain]
+        for layer, (frames, layer_hz) in zip(layers, maps, strict=True):
+            if layer_hz != rate_hz or frames.shape[1] not in (1, self.info.channels):
+                raise AudioError(f"{layer.path.name} differs in rate or channels from the song; import it again.")
+
+    def read(self, start: int = 0, stop: int | None = None) -> Samples:
+        """Samples [channels, stop - start]; silence where no layer lies."""
+        stop = self.info.samples if stop is None else stop
+        out = np.zeros((self.info.channels, max(0, stop - start)), np.float32)
+        for layer, frames in self._layers:
+            first, last = max(start, layer.start), min(stop, layer.start + len(frames), self.info.samples)
+            if last > first:
+                heard = frames[first - layer.start : last - layer.start].T  # [channels, samples]
+                out[:, first - start : last - start] += heard * np.float32(layer.gain)
+        return out
+
+
+class Outputs:
+    """The files of a job, mapped; leave the `with` statement before others may rename them (Windows insists).
+
+    Raises:
+        AudioError: A file is missing or damaged.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+        self._frames, rates_hz = map(list, zip(*(map_wav(path, writable=True) for path in paths), strict=True))
+        self.rate_hz: int = rates_hz[0]
+        self.samples, self.channels = self._frames[0].shape
+        self._files = [open(path, "r+b") for path in paths]  # noqa: SIM115 - closed by __exit__
+
+    def __enter__(self) -> Outputs:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._frames.clear()
+        for file in self._files:
+            file.close()
+
+    def write(self, start: int, parts: Sequence[Samples] | Samples) -> tuple[int, int]:
+        """Put parts [channels, n], one a file, at sample `start`; what would lie outside is left out.
+
+        Returns:
+            The samples filled, from the first to the one after the last.
+
+        Raises:
+            OutputError: The disk is full.
+        """
+        if len(parts) != len(self._files):
+            raise ValueError(f"{len(parts)} parts for {len(self._files)} files")
+        first, last = max(start, 0), min(start + parts[0].shape[1], self.samples)
+        for frames, file, path, part in zip(self._frames, self._files, self._paths, parts, strict=True):
+            if last > first:
+                self._reserve(file, path, frames, first, last)
+                frames[first:last] = part[:, first - start : last - start].T
+        return first, max(first, last)
+
+    @staticmethod
+    def _reserve(file: IO[bytes], path: Path, frames: np.ndarray, first: int, last: int) -> None:
+        """Room on the disk: a sparse file that finds none while it is written through a map kills the process."""
+        if not hasattr(os, "posix_fallocate"):
+            return
+        row = frames.shape[1] * frames.itemsize
+        try:
+            os.posix_fallocate(file.fileno(), frames.offset + first * row, (last - first) * row)  # type: ignore[attr-defined]
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise OutputError(f"No room for audio in {path.parent}; free some disk, then try again.") from error
+
+
+def _fitted(clip: AudioClip, outputs: Outputs) -> Samples:
+    """A clip at the rate and in the channels of the outputs."""
+    samples = resample(clip.samples, clip.rate_hz, outputs.rate_hz)
+    if len(samples) == outputs.channels:
+        return samples
+    return np.repeat(samples.mean(0, keepdims=True), outputs.channels, 0)
+
+
+# --------------------------------------------------------------------------------------------------------------- jobs
+
+
+class _Clock:
+    """Seconds of work on a job, and seconds left by the pace since the first report of a stage."""
+
+    def __init__(self) -> None:
+        self._began_s = time.monotonic()
+        self._stage, self._done, self._from_s = "", 0, 0.0
+
+    @property
+    def spent_s(self) -> float:
+        return time.monotonic() - self._began_s
+
+    def skip(self, seconds: float) -> None:
+        """These went into another job."""
+        self._began_s += seconds
+        self._from_s += seconds
+
+    def left_s(self, progress: Progress) -> float | None:
+        now_s = time.monotonic()
+        if progress.stage != self._stage:
+            self._stage, self._done, self._from_s = progress.stage, progress.done, now_s
+        done = progress.done - self._done
+        return (now_s - self._from_s) / done * (progress.total - progress.done) if done > 0 else None
+
+
+class Runner:
+    """Does jobs with a loaded pipeline, in the child's main thread.
+
+    An urgent job that arrives while another is under way is done at that one's next window or step.
+
+    Args:
+        pipeline: The model.
+        inbox: Commands that wait.
+        cancelled: Ids of jobs to stop.
+        tell: Sends an event.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, inbox: queue.SimpleQueue[Any], cancelled: set[str], tell: Callable[[object], None]
+    ) -> None:
+        self.pipeline, self._inbox, self._cancelled, self._tell = pipeline, inbox, cancelled, tell
+        self._job: Job | None = None
+        self._clock = _Clock()
+        self._reporter = Reporter(self._progressed, self._is_unwanted)
+        self._songs: OrderedDict[Any, Heard] = OrderedDict()
+        self._extractions: OrderedDict[Any, Extraction] = OrderedDict()
+        for module in pipeline.compute.modules.modules():  # a step of a large model lasts: asked before every layer
+            module.register_forward_pre_hook(lambda *_: self._reporter.check())
+        self.status = EngineStatus("ready", pipeline.compute.device.type, model=pipeline.config.name)
+
+    def notice(self, message: str) -> None:
+        """Tell people that memory ran out and the work goes on elsewhere."""
+        self.status = replace(self.status, device=self.pipeline.compute.device.type, message=message)
+        self._tell(self.status)
+
+    def do(self, command: Job | Measure) -> None:
+        """Do what a command says; an error becomes an event."""
+        if isinstance(command, Measure):
+            self._measure()
+            return
+        before, clock = self._job, self._clock
+        self._job, self._clock = command, _Clock()
+        try:
+            self._tell(Started(command.id))
+            audio_s = self._run(command)
+            self._tell(Finished(command.id, self._clock.spent_s, audio_s))
+        except Cancelled:
+            self._tell(CancelledJob(command.id))
+        except Exception as error:
+            self._tell(self._failed(command, error))
+        finally:
+            clock.skip(self._clock.spent_s)
+            self._job, self._clock = before, clock
+
+    def _run(self, job: Job) -> float:
+        """Do a job; seconds of audio made."""
+        with Outputs(job.outputs) as outputs:
+            self._reporter.check()
+            if isinstance(job.request, Extract) and not job.request.raw:
+                self._extract(job, job.request, outputs)
+            else:
+                start_s, clips = self._clips(job)
+                start = round(start_s * outputs.rate_hz) - job.start
+                self._fill(job, outputs, start, [_fitted(clip, outputs) for clip in clips])
+            return outputs.samples / outputs.rate_hz
+
+    def _extract(self, job: Job, request: Extract, outputs: Outputs) -> None:
+        from mgeldm.refine import refine_region
+
+        song, key = self._song(job.heard), (job.heard, replace(request, sensitivity=0.0))
+        found, is_new = self._extractions.get(key), key not in self._extractions
+        if found is None:
+            found = self._extractions[key] = self.pipeline.extract(song, request, self._reporter)
+        self._extractions.move_to_end(key)
+        if len(self._extractions) > KEPT_EXTRACTIONS:
+            self._extractions.popitem(last=False)
+        span = {"start_s": found.start_s, "end_s": found.end_s}
+        try:
+            for block in refine_region(song, found.estimates, **span, sensitivity=request.sensitivity):
+                self._fill(job, outputs, block.start - job.start, block.stems)
+                self._give_way()
+        except Cancelled:
+            raise  # what was estimated so far serves the next time
+        except Exception:
+            self._extractions.pop(key, None)
+            raise
+        one = len(request.prompts) + len(request.examples) == 1 and request.sampling.quality == "standard"
+        if is_new and one and found.end_s - found.start_s >= RATED_S:
+            self._rate((found.end_s - found.start_s) / self._clock.spent_s)
+
+    def _clips(self, job: Job) -> tuple[float, Sequence[AudioClip]]:
+        """Where the result begins in the song, and its parts."""
+        request, reporter = job.request, self._reporter
+        if isinstance(request, Generate):
+            return 0.0, [self.pipeline.generate(request, reporter)]
+        song, start_s = self._song(job.heard), request.region.start_s
+        if isinstance(request, Extract):
+            return start_s, self.pipeline.extract_raw(song, request, reporter)[:-1]
+        if isinstance(request, Impute):
+            return start_s, self.pipeline.impute(song, request, reporter)
+        if isinstance(request, Accompany):
+            return start_s, [self.pipeline.accompany(song, request, reporter)]
+        assert isinstance(request, Inpaint)
+        return start_s, self.pipeline.inpaint(song, request, reporter)
+
+    def _fill(self, job: Job, outputs: Outputs, start: int, parts: Sequence[Samples] | Samples) -> None:
+        self._reporter.check()
+        first, last = outputs.write(start, parts)
+        if last > first:
+            self._tell(Filled(job.id, first, last))
+
+    def _song(self, layers: tuple[Layer, ...]) -> Heard:
+        """The same object for the same layers: the pipeline knows by it what it has heard already."""
+        if layers not in self._songs:
+            self._songs[layers] = Heard(layers)
+        self._songs.move_to_end(layers)
+        if len(self._songs) > KEPT_SONGS:
+            self._songs.popitem(last=False)
+        return self._songs[layers]
+
+    # ------------------------------------------------------------------------------------------ progress and errors
+
+    def _is_unwanted(self) -> bool:
+        return not self._inbox.empty() if self._job is None else self._job.id in self._cancelled
+
+    def _progressed(self, progress: Progress) -> None:
+        if self._job is not None:
+            left_s = self._clock.left_s(progress)
+            self._tell(Progressed(self._job.id, progress.stage, progress.done, progress.total, left_s))
+            self._give_way()
+
+    def _give_way(self) -> None:
+        """Do an urgent job that waits; while one is under way, nothing else is sent here."""
+        with contextlib.suppress(queue.Empty):
+            self.do(self._inbox.get_nowait())
+
+    def _failed(self, job: Job, error: Exception) -> Failed:
+        import torch
+
+        if isinstance(error, MgeldmError):
+            can_retry = isinstance(error, AudioError) or not isinstance(error, InputError)
+            message = str(error)
+        elif isinstance(error, MemoryError | torch.OutOfMemoryError):
+            can_retry, message = True, (
+                "The computer ran out of memory. Close other programs or choose a shorter region, then try again."
+            )
+        else:
+            can_retry, message = True, (
+                f"The model stopped at an error nobody foresaw ({type(error).__name__}: {error}). Try again; if it "
+                "comes back, copy the diagnostics and send them to the makers of this program."
+            )
+        return Failed(job.id, message, diagnostics(error, f"{job.request}\ndevice {self.status.device}"), can_retry)
+
+    # -------------------------------------------------------------------------------------------------------- speed
+
+    def _measure(self) -> None:
+        """Extract from noise, twice, since the first time warms up. A large model is rated by its jobs alone."""
+        from mgeldm.pipeline import Pipeline
+        from mgeldm.refine import refine
+
+        if not self.pipeline.is_embedded:
+            return
+        twin = Pipeline(self.pipeline.model, self.pipeline.conditioner, self.pipeline.compute.device)  # keeps caches
+        rng, rate_hz = np.random.default_rng(0), 44100
+        noise = AudioClip(rng.normal(0, 0.1, (2, round(MEASURED_S * rate_hz))).astype(np.float32), rate_hz)
+        with contextlib.suppress(Cancelled):
+            for _ in range(2):
+                began_s = time.monotonic()
+                refine(noise, twin.extract(noise, Extract(("drums",)), self._reporter).estimates)
+            self._rate(MEASURED_S / (time.monotonic() - began_s))
+
+    def _rate(self, speed: float) -> None:
+        self.status = replace(self.status, speed=speed)
+        self._tell(self.status)
+
+
+def diagnostics(error: BaseException | None = None, more: str = "") -> str:
+    """Everything worth knowing about a failure, for a report."""
+    import mgeldm
+
+    lines = traceback.format_exception(error) if error else []
+    versions = [f"mgeldm {getattr(mgeldm, '__version__', '')}", f"Python {sys.version.split()[0]}", platform.platform()]
+    versions += [f"{name} {sys.modules[name].__version__}" for name in ("torch", "numpy") if name in sys.modules]
+    return "\n".join(["".join(lines).rstrip(), more, ", ".join(versions)]).strip()
+
+
+# --------------------------------------------------------------------------------------------------------- the process
+
+
+def _listen(pipe: int, inbox: queue.SimpleQueue[Any], cancelled: set[str]) -> None:
+    """Take commands in, also while the main thread works; without a parent there is nothing left to do."""
+    unpacker = Unpacker()
+    while data := os.read(pipe, 1 << 16):
+        for message in unpacker.feed(data):
+            if isinstance(message, Cancel):
+                cancelled.add(message.job_id)
+            else:
+                if isinstance(message, Job):
+                    cancelled.discard(message.id)  # of an earlier try, which ended just before it was cancelled
+                inbox.put(message)
+    os._exit(0)
+
+
+def _step_back() -> None:
+    """Leave the processor to the window and the sound, and don't fight over it.
+
+    OpenMP's threads wait for one another in a busy loop; where other programs keep the cores busy that makes the
+    model ten times slower (measured: 0.7 s of processor time for 30 s of music became 4 to 12 s).
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in the terminal is the parent's to handle
+    import psutil
+
+    with contextlib.suppress(psutil.Error, OSError):
+        psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else NICENESS)
+
+
+def _runner(config: EngineConfig, inbox: Any, cancelled: set[str], tell: Callable[[object], None]) -> Runner:
+    """Load the model.
+
+    Raises:
+        MgeldmError: It cannot be loaded.
+    """
+    from mgeldm.pipeline import Pipeline
+
+    pipeline = Pipeline.load(config.model, config.device, config.clap or None)
+    runner = Runner(pipeline, inbox, cancelled, tell)
+    pipeline.compute.on_notice = runner.notice
+    runner.status = replace(runner.status, model_sha256=pipeline.model.sha256)
+    return runner
+
+
+def main() -> None:
+    """Serve one parent until it closes the pipe."""
+    pipe, out = os.dup(0), os.fdopen(os.dup(1), "wb", 0)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)  # whatever prints must not disturb the pipe
+    faulthandler.enable()
+    _step_back()
+    inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    cancelled: set[str] = set()
+    threading.Thread(target=_listen, args=(pipe, inbox, cancelled), daemon=True).start()
+
+    def tell(message: object) -> None:
+        try:
+            out.write(pack(message))
+        except OSError:  # the parent is gone
+            os._exit(0)
+
+    try:
+        runner = _runner(inbox.get(), inbox, cancelled, tell)
+    except MgeldmError as error:
+        tell(DidNotStart(str(error), diagnostics(error)))
+        os._exit(1)
+    except Exception as error:
+        message = f"The model cannot be started ({type(error).__name__}: {error}); install the program again."
+        tell(DidNotStart(message, diagnostics(error)))
+        os._exit(1)
+    tell(runner.status)
+    while True:
+        runner.do(inbox.get())
+
+
+if __name__ == "__main__":
+    from mgeldm_app.services import engine_process  # messages are of its classes, not of those of `__main__`
+
+    engine_process.main()

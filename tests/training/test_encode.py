@@ -5,11 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
+from mgeldm.config import TINY
 from mgeldm.data import corpus
-from mgeldm.data.embeddings import read_embeddings
-from mgeldm.data.latents import load, read_shard
+from mgeldm.data.bank import midi_file
+from mgeldm.data.embeddings import embed, read_embeddings
+from mgeldm.data.latents import WaveformEncoder, load, read_shard
 from mgeldm.data.manifest import Facts
 from mgeldm.errors import InputError
+from mgeldm.nn.oobleck import OobleckAutoencoder
 from mgeldm.training import encode
 
 RATE_HZ = 44100
@@ -66,6 +70,16 @@ def test_rendered_songs_become_shards_with_their_facts(tmp_path, capsys):
     assert entry["items"] == len(load(tmp_path)) > 0
 
 
+def test_wide_songs_are_shards_of_their_own(tmp_path):
+    scores = tmp_path / "freedoom1.mid"
+    notes = [(i / 4, bytes([0x90, 40 + i % 12, 90])) for i in range(80)]
+    scores.write_bytes(midi_file([*notes, *((t + 0.2, bytes([0x80, m[1], 0])) for t, m in notes)]))
+    entries = run(tmp_path / "out", "--wide", "--scores", scores, "--shards", 1, "--songs", 1, "--first", 7)
+    assert set(entries) == {"wide-00007.npz"}
+    assert entries["wide-00007.npz"]["licence"] == "MIT; BSD-3-Clause"
+    assert entries["wide-00007.npz"]["source"] == "rendered: synthesisers, freedoom1"
+
+
 def test_a_stopped_run_goes_on_and_damage_is_mended(tmp_path, stems, capsys):
     entries = run(tmp_path, "--real", stems, "--shards", 1, "--songs", 1)
     assert set(entries) == {"real-one-000.npz", "real-two-000.npz"}
@@ -91,6 +105,30 @@ def test_remixed_songs_state_every_licence(tmp_path, stems, monkeypatch):
     assert facts.licence == "CC0-1.0; MIT"
     assert facts.songs == ("one", "two")
     assert len(read_shard(tmp_path / "remixed-0000.npz")) >= 8
+
+
+def test_the_published_form_stores_latents_with_their_embeddings(tmp_path, stems, monkeypatch):
+    class Loudness:
+        audio_input = "audio"
+
+        def embed_audio(self, audio):
+            return audio.square().mean(1, keepdim=True).sqrt() * torch.ones(1, 4)
+
+        def embed_text(self, texts):
+            return torch.ones(len(texts), 4)
+
+    def encoder(model, clap, shares):
+        return WaveformEncoder(TINY, OobleckAutoencoder(TINY.autoencoder), Loudness(), shares)
+
+    monkeypatch.setattr(encode, "_published_encoder", encoder)
+    entries = run(tmp_path, "--data", "stems", "--from", stems, "--windows", 3, "--published", "model.ckpt")
+    assert len(entries) == 3
+    embed(tmp_path, Loudness(), "published")
+    audio, texts = read_embeddings(tmp_path, "published")
+    pool = load(tmp_path)
+    assert audio.shape == (len(pool), 3, 4)
+    assert pool.sources.shape[1:] == (8, TINY.window_frames)
+    assert {phrase for row in pool.captions for phrase in row.split("|")} == set(texts)
 
 
 def test_a_data_set_is_a_shard_a_song(tmp_path, stems, capsys):

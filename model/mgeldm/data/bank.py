@@ -1,7 +1,14 @@
-"""Banks of single notes and drum hits, rendered once from a soundfont by the fluidsynth program."""
+"""Banks of single notes and drum hits, rendered once from a soundfont by the fluidsynth program.
 
+`python -m mgeldm.data.bank` builds those whose soundfonts and kits are installed. Packed (`save_bank`) a bank takes a
+tenth of the room, to travel to a machine that trains.
+"""
+
+import argparse
+import io
 import struct
 import subprocess
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -27,8 +34,19 @@ FAMILY_RANGES = (
 )
 
 
-SOUNDFONTS = {"fluidr3": ("FluidR3_GM.sf2", "MIT"), "timgm": ("TimGM6mb.sf2", "GPL-2")}
-"""Banks that `main` builds: file of the soundfont, licence."""
+SOUNDFONTS = {
+    "fluidr3": ("FluidR3_GM.sf2", "MIT"),
+    "csound": ("sf_GMbank.sf2", "public domain"),
+    "timgm": ("TimGM6mb.sf2", "GPL-2"),
+}
+"""Banks that `main` builds: file of the soundfont, licence. timgm is held out: models are tested with it."""
+KIT_FOLDERS = {
+    "sonic-pi/samples": "CC0",
+    "hydrogen/data/drumkits/Audiophob": "CC0",
+    "hydrogen/data/drumkits/rumpf_kit_z01_h2": "CC-BY-3.0",
+}
+"""Folders of one-shots that make the bank "kits": below /usr/share, licence."""
+_NOTES_A_BLOCK = 16
 
 
 @dataclass
@@ -47,6 +65,7 @@ class Bank:
     keys: np.ndarray
     """GM drum key of each hit, [m]."""
     rate_hz: int = RATE_HZ
+    licence: str = ""
     by_program: dict[int, np.ndarray] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -62,11 +81,53 @@ class Bank:
         rows = np.flatnonzero(self.kits == kit)
         return {int(self.keys[r]): self.hits[r].astype(np.float32) / 32768 for r in rows}
 
+    def variants(self, kit: int) -> dict[int, list[np.ndarray]]:
+        """Drum key -> its hits to choose from, each float32 [samples]."""
+        found: dict[int, list[np.ndarray]] = {}
+        for row in np.flatnonzero(self.kits == kit):
+            found.setdefault(int(self.keys[row]), []).append(self.hits[row].astype(np.float32) / 32768)
+        return found
+
+
+_ARRAYS = ("notes", "programs", "pitches", "hits", "kits", "keys")
+
 
 def load_bank(path: str | Path) -> Bank:
-    """The bank that `build_bank` stored at `path`."""
+    """A bank that `build_bank` or `save_bank` stored at `path`."""
     with np.load(path) as data:
-        return Bank(Path(path).stem, *(data[k] for k in ("notes", "programs", "pitches", "hits", "kits", "keys")))
+        arrays = {k: _unpacked(data[k]) if k in ("notes", "hits") else data[k] for k in _ARRAYS}
+        return _bank(path, arrays, str(data["licence"]) if "licence" in data else "")
+
+
+def _bank(path: str | Path, arrays: dict[str, np.ndarray], licence: str) -> Bank:
+    notes, programs, pitches, hits, kits, keys = (arrays[key] for key in _ARRAYS)
+    return Bank(Path(path).stem, notes, programs, pitches, hits, kits, keys, licence=licence)
+
+
+def save_bank(bank: Bank, path: str | Path, packed: bool = False) -> None:
+    """Store a bank; `packed` keeps its sounds as Vorbis, in about a tenth of the room."""
+    arrays = {key: getattr(bank, key) for key in _ARRAYS}
+    if packed:
+        arrays |= {key: _packed(arrays[key]) for key in ("notes", "hits")}
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **arrays, licence=np.array(bank.licence))  # type: ignore[arg-type]
+
+
+def _packed(sounds: np.ndarray) -> np.ndarray:
+    """Sounds int16 [n, samples] as an Ogg Vorbis file's bytes, uint8; their length is kept as its title."""
+    file = io.BytesIO()
+    with soundfile.SoundFile(file, "w", RATE_HZ, 1, "VORBIS", format="OGG", compression_level=0.6) as out:
+        out.title = str(sounds.shape[1])
+        for start in range(0, len(sounds), _NOTES_A_BLOCK):  # libsndfile fails on very long single writes
+            out.write(sounds[start : start + _NOTES_A_BLOCK].reshape(-1))
+    return np.frombuffer(file.getvalue(), np.uint8)
+
+
+def _unpacked(sounds: np.ndarray) -> np.ndarray:
+    if sounds.dtype != np.uint8:
+        return sounds
+    with soundfile.SoundFile(io.BytesIO(sounds.tobytes())) as file:
+        return file.read(dtype="int16").reshape(-1, int(file.title))  # [n, samples]
 
 
 def bank_licence(path: str | Path) -> str:
@@ -75,7 +136,9 @@ def bank_licence(path: str | Path) -> str:
         return str(data["licence"]) if "licence" in data else SOUNDFONTS.get(Path(path).stem, ("", ""))[1]
 
 
-def build_bank(soundfont: str | Path, path: str | Path, programs=PROGRAMS, kits=KITS, keys=DRUM_KEYS) -> Bank:
+def build_bank(
+    soundfont: str | Path, path: str | Path, programs=PROGRAMS, kits=KITS, keys=DRUM_KEYS, licence: str = ""
+) -> Bank:
     """Render `soundfont` to a bank, store it at `path` (.npz) and return it."""
     families = {p: range(FAMILY_RANGES[p // 8][0], FAMILY_RANGES[p // 8][1] + 1, PITCH_STEP) for p in programs}
     note_jobs = [(0, p, list(families[p]), NOTE_S) for p in programs]
@@ -94,8 +157,7 @@ def build_bank(soundfont: str | Path, path: str | Path, programs=PROGRAMS, kits=
     sounding = np.abs(arrays["hits"]).max(1) > 100
     for k in ("hits", "kits", "keys"):
         arrays[k] = arrays[k][sounding]
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, **arrays)  # type: ignore[arg-type]
+    save_bank(_bank(path, arrays, licence), path)
     return load_bank(path)
 
 
@@ -149,11 +211,29 @@ def _render_job(soundfont: Path, channel: int, program: int, pitches: list[int],
     return np.round(audio * 32767).astype(np.int16)
 
 
-def main() -> None:
-    """Build the training bank (FluidR3) and the held-out one (TimGM6mb) under cache/bank."""
-    for name, (file, _) in SOUNDFONTS.items():
-        bank = build_bank(Path("/usr/share/sounds/sf2") / file, Path("cache/bank") / f"{name}.npz")
-        print(name, bank.notes.shape, bank.hits.shape, flush=True)
+def main(arguments: list[str] | None = None) -> None:
+    """Build every bank whose soundfont or kits are installed and which is not there yet."""
+    from .kits import build_kits
+
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--out", type=Path, default=Path("cache/bank"))
+    parser.add_argument("--packed", action="store_true", help="keep the sounds as Vorbis, to travel")
+    parser.add_argument("--share", type=Path, default=Path("/usr/share"), help="where packages put their sounds")
+    args = parser.parse_args(arguments)
+    for name, (file, licence) in SOUNDFONTS.items():
+        font, path = args.share / "sounds/sf2" / file, args.out / f"{name}.npz"
+        if not font.exists():
+            print(f"{font} is not there; install its package to have the bank {name}.", file=sys.stderr)
+        elif not path.exists():
+            save_bank(build_bank(font, path, licence=licence), path, args.packed)
+    folders = [folder for folder in KIT_FOLDERS if (args.share / folder).is_dir()]
+    if folders:
+        licence = "; ".join(dict.fromkeys(KIT_FOLDERS[folder] for folder in folders))
+        save_bank(build_kits([args.share / f for f in folders], licence=licence), args.out / "kits.npz", args.packed)
+    for path in sorted(args.out.glob("*.npz")):
+        bank = load_bank(path)
+        size = f"{path.stat().st_size / 2**20:.1f} MiB"
+        print(path, size, bank.notes.shape, bank.hits.shape, bank.licence, flush=True)
 
 
 if __name__ == "__main__":

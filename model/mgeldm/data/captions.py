@@ -243,6 +243,90 @@ def program_captions(program: int) -> tuple[str, ...]:
     return next((phrases for low, high, phrases in PROGRAM_CAPTIONS if low <= program <= high), ())
 
 
+# How a part is played, by the styles and grooves of `events`: forms that take the label.
+PLAYED: dict[str, tuple[str, ...]] = {
+    "root": ("simple {}", "steady {}"),
+    "octave": ("octave {}", "disco {} line"),
+    "walking": ("walking {}", "walking {} line", "jazz {}"),
+    "synth": ("pulsing {}", "sixteenth note {}"),
+    "syncopated": ("syncopated {}", "funky {} line"),
+    "long": ("long {} notes", "legato {}", "sustained {}"),
+    "held": ("held {} chords", "sustained {}", "{} chords"),
+    "stabs": ("{} stabs", "stabbing {} chords"),
+    "strum": ("strummed {}", "{} strumming"),
+    "offbeat": ("offbeat {}", "offbeat {} chords"),
+    "eighths": ("driving {}", "{} in eighths", "pumping {}"),
+    "broken": ("broken {} chords", "picked {}"),
+    "arpeggio": ("arpeggiated {}", "{} arpeggio", "{} sequence"),
+    "power": ("{} power chords", "power chords", "chugging {}"),
+    "halves": ("slow {} chords", "{} chords"),
+    "phrases": ("{} melody", "{} line", "melodic {}"),
+    "riff": ("{} riff", "{} hook", "repeating {}"),
+    "runs": ("fast {} runs", "soloing {}", "virtuoso {}"),
+    "rock": ("rock beat", "rock drums", "straight rock drums"),
+    "rock_ride": ("rock drums with ride cymbal", "rock beat"),
+    "rock_busy": ("busy rock drums",),
+    "ballad": ("ballad drums", "slow drums with rim clicks"),
+    "four_floor": ("four on the floor beat", "dance drums"),
+    "house": ("house beat", "house drums"),
+    "techno": ("techno beat", "techno drums"),
+    "trance": ("trance beat",),
+    "hip_hop": ("hip hop beat", "hip hop drums"),
+    "boom_bap": ("boom bap beat", "old school hip hop drums"),
+    "trap": ("trap beat", "trap drums with fast hi-hats"),
+    "half_time": ("half-time drums",),
+    "half_ride": ("half-time drums with ride cymbal",),
+    "funk": ("funk drums", "funky beat"),
+    "funk_open": ("funk drums with open hi-hats",),
+    "disco": ("disco beat", "disco drums"),
+    "samba": ("samba drums", "samba beat"),
+    "latin": ("latin drums", "latin beat"),
+    "shuffle": ("shuffle beat", "blues shuffle drums"),
+    "jazz_ride": ("jazz drums", "swing drums", "ride cymbal swing"),
+    "punk": ("punk drums", "fast punk beat"),
+    "metal": ("metal drums", "double bass drums"),
+    "motown": ("motown drums", "soul drums"),
+    "sparse": ("sparse drums", "minimal beat"),
+    "tribal": ("tribal drums", "tom groove"),
+    "uk_garage": ("garage beat", "two-step drums"),
+    "drum_and_bass": ("drum and bass beat", "breakbeat", "fast breakbeat"),
+    "train": ("train beat", "country drums with brushes"),
+}
+
+# What was done to a sound, or what made it: tag to adjectives.
+ADJECTIVES: dict[str, tuple[str, ...]] = {
+    "distorted": ("distorted", "overdriven", "dirty", "gritty"),
+    "bright": ("bright", "crisp", "brilliant"),
+    "dark": ("dark", "warm", "mellow"),
+    "muffled": ("muffled", "filtered", "dull"),
+    "thin": ("thin", "telephone-like", "tinny"),
+    "wide": ("wide", "lush", "chorused"),
+    "echoing": ("echoing", "delayed"),
+    "reverberant": ("reverberant", "spacious", "distant", "ambient"),
+    "lo-fi": ("lo-fi", "bit-crushed"),
+    "electronic": ("electronic", "synthetic", "programmed"),
+    "acoustic": ("acoustic", "live"),
+    "saw": ("saw", "buzzing"),
+    "fm": ("fm", "glassy"),
+    "wavetable": ("wavetable", "morphing"),
+    "struck": ("struck", "bell-like"),
+    "plucked": ("plucked", "plucky"),
+}
+_CONTRARY = {"electronic": ("acoustic",), "acoustic": ("electronic", "machine"), "distorted": ("clean",)}
+
+
+def describe(label: str, style: str | None, tags: Iterable[str], program: int | None = None) -> list[str]:
+    """Phrases for one very sound: those of its label, of how it is played, of what was done to it, both together."""
+    tags = list(dict.fromkeys(tags))
+    against = [word for tag in tags for word in _CONTRARY.get(tag, ())]
+    plain = [p for p in phrases(label, program) if not any(word in p.split() for word in against)]
+    played = [form.format(label) for form in PLAYED.get(style or "", ())]
+    adjectives = [word for tag in tags for word in ADJECTIVES.get(tag, ())]
+    described = [f"{word} {label}" for word in adjectives if not label.startswith(word)]
+    both = [f"{words[0]} {played[0]}" for tag in tags[:2] if played and (words := ADJECTIVES.get(tag))]
+    return list(dict.fromkeys([*plain, *played, *described, *both]))
+
+
 @dataclass(frozen=True)
 class Union:
     """A source that is the sum of stems: what it is called, the labels of `parts` it sums, phrases for it."""

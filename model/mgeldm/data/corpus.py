@@ -50,7 +50,7 @@ def render_song(seed: int, banks: list[Bank], duration_s: float, split: str = "t
     samples = round(duration_s * RATE_HZ)
     room = _room(rng)
     stems = []
-    for label in _choose_labels(rng):
+    for label in choose_labels(rng):
         dry, captions = _render_part(label, plan, rng, banks, samples, split)
         stems.append(Stem(label, captions, produce(dry, rng, room, label)))
     peak = max(float(np.abs(np.sum([s.audio for s in stems], axis=0)).max()), 1e-6)
@@ -60,7 +60,7 @@ def render_song(seed: int, banks: list[Bank], duration_s: float, split: str = "t
     return Song(stems, RATE_HZ, plan.tempo_bpm)
 
 
-def _choose_labels(rng: np.random.Generator) -> list[str]:
+def choose_labels(rng: np.random.Generator) -> list[str]:
     """Labels of 3-7 stems, without repeats."""
     count = int(rng.choice([3, 4, 5, 6, 7], p=[0.2, 0.3, 0.25, 0.15, 0.1]))
     first = [label for label in ("drums", "bass") if rng.uniform() < 0.9]
@@ -95,10 +95,10 @@ def _instrument(label: str, plan: Plan, rng, bank: Bank | None, split: str) -> t
         programs, share = tuple(range(32, 40)), 0.45
     else:
         _, programs, role, share, centre = PITCHED[label]
-        notes = _role_notes(role, plan, rng, centre, split)
+        notes, _ = role_notes(role, plan, rng, centre, split)
     available = [p for p in programs if bank is not None and p in bank.by_program]
     if not available or rng.uniform() < share:
-        sampler, more = _synth_sampler(label, notes, rng)
+        sampler, more = synth_sampler(label, notes, rng)
         return sampler, notes, more
     program = int(rng.choice(available))
     return (
@@ -108,14 +108,16 @@ def _instrument(label: str, plan: Plan, rng, bank: Bank | None, split: str) -> t
     )
 
 
-def _role_notes(role: str, plan: Plan, rng, centre: float, split: str) -> np.ndarray:
-    def chords(*names: str) -> np.ndarray:
-        style = events.choose(rng, events.CHORD_STYLES, split, lambda n: not names or n in names)
-        return events.chord_part(plan, rng, style.name)
+def role_notes(role: str, plan: Plan, rng, centre: float, split: str) -> tuple[np.ndarray, str]:
+    """Notes [n, 4] of a pitched part in a role of `PITCHED`, and the style they are in."""
 
-    def lead(*names: str) -> np.ndarray:
+    def chords(*names: str) -> tuple[np.ndarray, str]:
+        style = events.choose(rng, events.CHORD_STYLES, split, lambda n: not names or n in names)
+        return events.chord_part(plan, rng, style.name), style.name
+
+    def lead(*names: str) -> tuple[np.ndarray, str]:
         style = events.choose(rng, events.LEAD_STYLES, split, lambda n: not names or n in names)
-        return events.lead_part(plan, rng, style.name, centre + rng.uniform(-4, 4))
+        return events.lead_part(plan, rng, style.name, centre + rng.uniform(-4, 4)), style.name
 
     solo = rng.uniform()
     if role == "guitar":
@@ -137,7 +139,7 @@ def _role_notes(role: str, plan: Plan, rng, centre: float, split: str) -> np.nda
     return lead()
 
 
-def _synth_sampler(label: str, notes: np.ndarray, rng) -> tuple[Sampler, list[str]]:
+def synth_sampler(label: str, notes: np.ndarray, rng) -> tuple[Sampler, list[str]]:
     """A random synthesised sound for `label`, rendered at the pitches that `notes` need."""
     if len(notes):
         low, high = float(notes[:, 2].min()), float(notes[:, 2].max())

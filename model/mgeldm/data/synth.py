@@ -28,8 +28,8 @@ class Sampler:
             index = position.astype(np.int32)
             low = source[index]
             audio = low + (position - index) * (source[index + 1] - low)
-        fade = min(int(self.release_s * RATE_HZ), count)
-        audio[count - fade :] *= np.linspace(1, 0, fade, dtype=np.float32) ** 2
+        fade = min(int(self.release_s * RATE_HZ), len(audio))
+        audio[len(audio) - fade :] *= np.linspace(1, 0, fade, dtype=np.float32) ** 2
         return audio
 
 
@@ -275,3 +275,61 @@ def _sampler(pitches, audio: list[np.ndarray], release_s: float) -> Sampler:
     stacked = np.stack(audio).astype(np.float32)
     stacked *= 0.9 / max(float(np.abs(stacked).max()), 1e-6)
     return Sampler(np.asarray(pitches, np.float64), stacked, release_s)
+
+
+def wavetable(rng: np.random.Generator, pitches, kind: str) -> Sampler:
+    """A walk through four random spectra with formant-like peaks, its place swept by an envelope or a slow wave."""
+    n, time = np.arange(1, 200), _time()
+    tilt = rng.uniform(0.7, 1.8)
+    gains = []
+    for _ in range(4):
+        peaks = np.exp(-((np.log(n) - rng.uniform(0, np.log(40))) ** 2) / rng.uniform(0.05, 0.6))
+        gains.append((rng.uniform(0, 1, len(n)) ** rng.uniform(1, 6) + 2 * peaks) / n**tilt)
+    phases = np.exp(2j * np.pi * rng.uniform(size=len(n)) * rng.choice([0, 1]))
+    attack = {"bass": 0.005, "lead": 0.015, "pad": 0.35}[kind] * rng.uniform(0.5, 2)
+    envelope = _envelope(time, attack, rng.uniform(0.3, 3), rng.uniform(0.3, 1))
+    if rng.uniform() < 0.5:
+        place = 3 * _envelope(time, attack, rng.uniform(0.1, 1.5), rng.uniform(0, 0.5))
+    else:
+        place = 1.5 + 1.5 * np.sin(2 * np.pi * rng.uniform(0.2, 6) * time + rng.uniform(0, 6))
+    detunes = rng.uniform(-0.1, 0.1, {"bass": 1, "lead": 2, "pad": 3}[kind])
+    audio = []
+    for pitch in pitches:
+        tables = _tables(frequency_hz(pitch), np.array(gains), 1j * phases)
+        out = np.zeros(len(time), np.float32)
+        for detune in detunes:
+            out += _scan(tables, np.arange(len(time)) * frequency_hz(pitch + detune) / RATE_HZ + rng.uniform(), place)
+        audio.append(out * envelope)
+    return _sampler(pitches, audio, {"bass": 0.04, "lead": 0.08, "pad": 0.5}[kind])
+
+
+MODES_OF = {
+    "bar": (1.0, 2.76, 5.40, 8.93, 13.34),  # a free bar: glockenspiel, xylophone
+    "marimba": (1.0, 3.93, 9.24, 16.3),  # its second mode is tuned to two octaves
+    "bell": (0.5, 1.0, 1.2, 1.5, 2.0, 2.74, 3.76, 5.4),
+    "tongue": (1.0, 6.27, 17.55),  # clamped at one end: kalimba, music box
+    "bowl": (1.0, 2.71, 5.04, 7.86),
+}
+"""Ratios of the partials of struck things (Fletcher and Rossing, The Physics of Musical Instruments)."""
+
+
+def modal(rng: np.random.Generator, pitches) -> Sampler:
+    """Something struck: decaying partials of a bar, bell or bowl, with the click of the mallet."""
+    ratios = np.array(MODES_OF[str(rng.choice(list(MODES_OF)))])
+    ratios = ratios * rng.normal(1, 0.004, len(ratios))
+    strengths = rng.uniform(0.2, 1, len(ratios)) / (1 + np.arange(len(ratios))) ** rng.uniform(0, 1.5)
+    ring_s, damping, click = np.exp(rng.uniform(np.log(0.15), np.log(2.5))), rng.uniform(0.2, 1.2), rng.uniform(0, 0.3)
+    time = _time()
+    noise = np.random.default_rng(int(rng.integers(2**31))).standard_normal(len(time)).astype(np.float32)
+    tap = click * noise * np.exp(-time / 0.004, dtype=np.float32)
+    audio = []
+    for pitch in pitches:
+        out = tap.copy()
+        for ratio, strength in zip(ratios, strengths, strict=True):
+            hz = frequency_hz(pitch) * ratio
+            if hz < RATE_HZ / 2:
+                phase = (2 * np.pi * (hz / RATE_HZ * np.arange(len(time)) % 1)).astype(np.float32)
+                length_s = ring_s * (220 / frequency_hz(pitch)) ** 0.3 / ratio**damping
+                out += np.float32(strength) * np.sin(phase) * np.exp(-time / np.float32(length_s))
+        audio.append(out)
+    return _sampler(pitches, audio, 0.3)

@@ -23,13 +23,16 @@ from ..data.bank import bank_licence, load_bank
 from ..data.embeddings import embed, write_audio
 from ..data.latents import Encoder, Triplets, WaveformEncoder
 from ..data.manifest import Facts
+from ..data.midi import read_scores, score_licence
 from ..data.readers import READERS, open_set, song_licence
 from ..data.songs import Song, Stem
 from ..data.triplets import Shares
+from ..data.wide import render_wide_song
 from ..errors import InputError, MgeldmError
 from ..pipeline import Pipeline
 
 MAX_SHIFT_SEMITONES = 3.0  # random speed of real stems, up and down
+SONG_S = 24.0
 REMIXES = 24  # mixtures drawn from one set of pieces
 OURS = "MIT"  # licence of what this project's own synthesisers render
 
@@ -43,18 +46,24 @@ def write_shard(out: Path, name: str, facts: Facts, make: Callable[[], Iterable[
 
 
 def encode_synthetic(
-    number: int, out: Path, banks: list[Path], split: str, songs: int, shares: Shares | None = None
+    number: int,
+    out: Path,
+    banks: list[Path],
+    split: str,
+    songs: int,
+    shares: Shares | None = None,
+    wide: list[Path] | None = None,
 ) -> None:
-    """One shard of rendered songs."""
+    """One shard of rendered songs; wide ones where `wide` is given, a list of scores that they may play."""
 
     def make() -> Iterator[Triplets]:
-        encoder, loaded = _encoder(shares), [load_bank(bank) for bank in banks]
+        encoder, render = _encoder(shares), _renderer(banks, split, wide)
         rng = np.random.default_rng((number, split == "train"))
         for i in range(songs):
-            song = corpus.render_song(number * 1000 + i, loaded, duration_s=24.0, split=split)
-            yield encoder.encode(song, corpus.CAPTIONS, rng)
+            yield encoder.encode(render(number * 1000 + i), corpus.CAPTIONS, rng)
 
-    write_shard(out, f"synthetic-{number:05d}", _rendered_facts(banks, split), make)
+    name = "synthetic" if wide is None else "wide"
+    write_shard(out, f"{name}-{number:05d}", _rendered_facts(banks, split, wide), make)
 
 
 def encode_real(number: int, out: Path, folder: Path, passes: int, shares: Shares | None = None) -> None:
@@ -69,27 +78,33 @@ def encode_real(number: int, out: Path, folder: Path, passes: int, shares: Share
 
 
 def encode_remixed(
-    number: int, out: Path, folders: list[Path], banks: list[Path], passes: int, shares: Shares | None = None
+    number: int,
+    out: Path,
+    folders: list[Path],
+    banks: list[Path],
+    passes: int,
+    shares: Shares | None = None,
+    wide: list[Path] | None = None,
 ) -> None:
     """One shard of mixtures across songs: real stems of several songs and rendered ones, each at its own place."""
 
     def make() -> Iterator[Triplets]:
-        loaded, rng = [load_bank(bank) for bank in banks], np.random.default_rng((number, 77))
+        render, rng = _renderer(banks, "train", wide), np.random.default_rng((number, 77))
         songs, encoder = [corpus.read_real_song(folder) for folder in folders], _encoder(shares)
         for i in range(passes):
             parts = [stem for song in songs for stem in _piece(song, 30.0, rng).stems]
             for j in range(2):
                 seed = 2**32 - 1 - (number * 100 + 2 * i + j)  # from the far end: no song of `encode_synthetic`
-                parts += corpus.render_song(seed, loaded, duration_s=24.0).stems
+                parts += render(seed).stems
             for _ in range(REMIXES):
                 chosen = {parts[k].label: parts[k] for k in rng.permutation(len(parts))[: rng.integers(3, 6)]}
                 cut = [_crop(stem, encoder.config.window_samples, rng) for stem in chosen.values()]
                 yield encoder.encode(cut, corpus.CAPTIONS, rng, windows=1)
 
-    rendered, real = _rendered_facts(banks, "train"), _real_facts(folders)
+    rendered, real = _rendered_facts(banks, "train", wide), _real_facts(folders)
     licences = "; ".join(dict.fromkeys([*real.licence.split("; "), *rendered.licence.split("; ")]))
     facts = Facts(f"{real.source}; {rendered.source}", licences, "train", real.songs)
-    write_shard(out, f"remixed-{number:04d}", facts, make)
+    write_shard(out, f"remixed-{number:04d}" if wide is None else f"remixed-wide-{number:04d}", facts, make)
 
 
 def encode_song(
@@ -126,9 +141,19 @@ def _published_encoder(model: Path, clap: Path | None, shares: Shares) -> Wavefo
     return WaveformEncoder(pipeline.config, pipeline.model.autoencoder, pipeline.conditioner, shares)
 
 
-def _rendered_facts(banks: list[Path], split: str) -> Facts:
-    licences = dict.fromkeys([OURS, *map(bank_licence, banks)])
-    return Facts("rendered: " + ", ".join(["synthesisers", *(bank.stem for bank in banks)]), "; ".join(licences), split)
+def _renderer(banks: list[Path], split: str, wide: list[Path] | None) -> Callable[[int], Song]:
+    """Seed to a rendered song of 24 s."""
+    loaded = [load_bank(bank) for bank in banks]
+    if wide is None:
+        return lambda seed: corpus.render_song(seed, loaded, SONG_S, split)
+    scores = [score for path in wide for score in read_scores(path)]
+    return lambda seed: render_wide_song(seed, loaded, SONG_S, split, scores)
+
+
+def _rendered_facts(banks: list[Path], split: str, wide: list[Path] | None = None) -> Facts:
+    names = ["synthesisers", *(bank.stem for bank in banks), *(path.stem for path in wide or [])]
+    licences = dict.fromkeys([OURS, *map(bank_licence, banks), *map(score_licence, wide or [])])
+    return Facts("rendered: " + ", ".join(names), "; ".join(licences), split)
 
 
 def _real_facts(folders: list[Path]) -> Facts:
@@ -184,7 +209,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--from", type=Path, dest="folder", help="folder of that data set")
     parser.add_argument("--subset", choices=("A", "B"), help="of Slakh2100, as in the paper")
     parser.add_argument("--split", default="train", choices=("train", "validation", "test"))
+    parser.add_argument("--wide", action="store_true", help="render wide songs: more sounds, mixed kits, production")
+    parser.add_argument("--scores", type=Path, action="append", default=[], help="MIDI songs for --wide, or a Doom WAD")
     parser.add_argument("--shards", type=int, default=10)
+    parser.add_argument("--first", type=int, default=0, help="number of the first shard")
     parser.add_argument("--songs", type=int, default=10, help="songs, or passes over real ones, a shard")
     parser.add_argument("--windows", type=int, default=40, help="segments drawn from each song of a data set")
     parser.add_argument("--absent", type=float, default=0.06, help="share of silent sources")
@@ -198,7 +226,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _jobs(args: argparse.Namespace) -> Iterator[Callable[[], None]]:
     """What is to be made, as calls that travel to workers."""
-    shares, numbers = Shares(args.absent, args.unions), range(args.shards)
+    shares, numbers = Shares(args.absent, args.unions), range(args.first, args.first + args.shards)
+    wide = args.scores if args.wide else None
     if args.data is not None:
         if args.folder is None:
             raise InputError("--data says what the data set is; say where with --from.")
@@ -208,13 +237,13 @@ def _jobs(args: argparse.Namespace) -> Iterator[Callable[[], None]]:
             yield partial(encode_song, song, args.out, args.windows, shares, args.published, args.clap)
     elif args.real is None:
         for n in numbers:
-            yield partial(encode_synthetic, n, args.out, args.bank, args.split, args.songs, shares)
+            yield partial(encode_synthetic, n, args.out, args.bank, args.split, args.songs, shares, wide)
     else:
         test = args.split == "test"
         folders = [f for f in sorted(args.real.iterdir()) if f.is_dir() and (f.name == corpus.HELD_OUT_SONG) == test]
         if args.bank:
             for n in numbers:
-                yield partial(encode_remixed, n, args.out, folders, args.bank, args.songs, shares)
+                yield partial(encode_remixed, n, args.out, folders, args.bank, args.songs, shares, wide)
         else:
             for n in numbers:
                 for folder in folders:

@@ -1,0 +1,220 @@
+"""Scores: standard MIDI files, alone or inside a Doom WAD (where the free songs of Freedoom are), as parts of notes.
+
+Notes are those of `events`: start in seconds, duration in seconds, pitch, velocity from 0 to 1.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+
+DRUM_CHANNEL = 9
+LONGEST_S = 900.0
+_SHORTEST_NOTE_S = 0.02
+
+# General MIDI programs up to and including the first number: the label of their part.
+_PROGRAM_LABELS = (
+    (7, "piano"), (15, "mallets"), (23, "organ"), (25, "acoustic guitar"), (31, "electric guitar"), (39, "bass"),
+    (45, "strings"), (46, "plucked strings"), (47, "percussion"), (51, "strings"), (54, "vocals"), (55, "effects"),
+    (63, "brass"), (71, "reed"), (79, "flute"), (87, "lead synth"), (95, "pad synth"), (103, "effects"),
+    (107, "plucked strings"), (111, "reed"), (119, "percussion"), (127, "effects"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one instrument plays: General MIDI `program`, None for a drum kit; `notes` [n, 4]."""
+
+    program: int | None
+    notes: np.ndarray
+
+    @property
+    def label(self) -> str:
+        """The corpus's label for the program."""
+        if self.program is None:
+            return "drums"
+        return next(label for last, label in _PROGRAM_LABELS if self.program <= last)
+
+
+@dataclass(frozen=True)
+class Score:
+    """A song as parts."""
+
+    name: str
+    parts: tuple[Part, ...]
+
+    @property
+    def duration_s(self) -> float:
+        """When the last note ends."""
+        return max((float((p.notes[:, 0] + p.notes[:, 1]).max()) for p in self.parts), default=0.0)
+
+    @property
+    def held_out(self) -> bool:
+        """One song in eight, by its name, is for tests alone."""
+        return zlib.crc32(self.name.encode()) % 8 == 0
+
+    def excerpt(self, start_s: float, duration_s: float, speed: float = 1.0, semitones: int = 0) -> Score:
+        """The part of the score that begins at `start_s`, played at a speed and moved in pitch (drums are not)."""
+        parts = []
+        for part in self.parts:
+            notes = part.notes.copy()
+            notes[:, 0] = (notes[:, 0] - start_s) / speed
+            notes[:, 1] /= speed
+            notes = notes[(notes[:, 0] >= 0) & (notes[:, 0] < duration_s)]
+            if part.program is not None:
+                notes[:, 2] += semitones
+            if len(notes):
+                parts.append(Part(part.program, notes))
+        return Score(self.name, tuple(parts))
+
+
+def read_scores(path: str | Path) -> list[Score]:
+    """The scores of a .mid file, of a folder of them, or of a Doom WAD, in the order of their names.
+
+    Files that are no MIDI are left out.
+
+    Raises:
+        InputError: The path holds no score at all.
+    """
+    path = Path(path)
+    scores = []
+    for name, content in _contents(path):
+        try:
+            score = parse(name, content)
+        except InputError:
+            continue
+        if score.parts and score.duration_s <= LONGEST_S:
+            scores.append(score)
+    if not scores:
+        raise InputError(f"{path} holds no MIDI song; give a .mid file, a folder of them, or a Doom WAD.")
+    return scores
+
+
+def score_licence(path: str | Path) -> str:
+    """The licence of a path's scores where it is known: Freedoom's WADs are under a BSD licence."""
+    return "BSD-3-Clause" if Path(path).name.startswith("freedoom") else ""
+
+
+def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
+    if path.is_dir():
+        for file in sorted(path.rglob("*")):
+            if file.suffix.lower() in (".mid", ".midi"):
+                yield file.stem, file.read_bytes()
+    elif path.is_file():
+        content = path.read_bytes()
+        if content[:4] in (b"IWAD", b"PWAD"):
+            yield from _lumps(path.stem, content)
+        else:
+            yield path.stem, content
+
+
+def _lumps(wad: str, content: bytes) -> Iterator[tuple[str, bytes]]:
+    """The music of a WAD: lumps named D_..., each once."""
+    count, directory = struct.unpack_from("<ii", content, 4)
+    seen = set()
+    for i in range(count):
+        start, size, name = struct.unpack_from("<ii8s", content, directory + 16 * i)
+        lump = content[start : start + size]
+        if name.startswith(b"D_") and lump not in seen:
+            seen.add(lump)
+            yield f"{wad}/{name.rstrip(bytes(1)).decode('ascii', 'replace')}", lump
+
+
+def parse(name: str, content: bytes) -> Score:
+    """A standard MIDI file of any format; each channel and program is a part.
+
+    Raises:
+        InputError: The bytes are no MIDI file, or are cut off.
+    """
+    try:
+        kind, length, _, tracks, division = struct.unpack_from(">4sIHHH", content)
+        if kind != b"MThd" or division & 0x8000 or division == 0:
+            raise InputError(f"{name} is no MIDI file with notes in beats.")
+        events: list[tuple[int, bytes]] = []
+        at = 8 + length
+        for _ in range(tracks):
+            kind, length = struct.unpack_from(">4sI", content, at)
+            if at + 8 + length > len(content):
+                raise InputError(f"{name} is cut off.")
+            if kind == b"MTrk":
+                events += _track(content[at + 8 : at + 8 + length])
+            at += 8 + length
+    except (struct.error, IndexError) as error:
+        raise InputError(f"{name} is no whole MIDI file ({error}).") from error
+    events.sort(key=lambda event: event[0])  # stable: what a track does at one instant keeps its order
+    return Score(name, _parts(events, division))
+
+
+def _track(data: bytes) -> list[tuple[int, bytes]]:
+    """Events (tick, message) of a track; of meta events only the tempo, as b"\\xff" and three bytes."""
+    events, at, tick, status = [], 0, 0, 0
+    while at < len(data):
+        delta, at = _number(data, at)
+        tick += delta
+        if data[at] & 0x80:
+            status = data[at]
+            at += 1
+        if status == 0xFF:
+            kind = data[at]
+            size, at = _number(data, at + 1)
+            if kind == 0x51:
+                events.append((tick, b"\xff" + data[at : at + 3]))
+            at += size
+        elif status in (0xF0, 0xF7):
+            size, at = _number(data, at)
+            at += size
+        else:
+            size = 1 if status & 0xF0 in (0xC0, 0xD0) else 2
+            events.append((tick, bytes([status]) + data[at : at + size]))
+            at += size
+    return events
+
+
+def _number(data: bytes, at: int) -> tuple[int, int]:
+    """A variable-length number and where it ends."""
+    value = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value = value << 7 | byte & 0x7F
+        if not byte & 0x80:
+            return value, at
+
+
+def _parts(events: list[tuple[int, bytes]], division: int) -> tuple[Part, ...]:
+    programs = [0] * 16
+    sounding: dict[tuple[int, int], tuple[float, float, int]] = {}  # channel, pitch: start, velocity, program
+    notes: dict[int | None, list[tuple[float, float, float, float]]] = {}
+    time_s, tick, tick_s = 0.0, 0, 0.5 / division
+
+    def release(channel: int, pitch: int) -> None:
+        if (held := sounding.pop((channel, pitch), None)) is not None:
+            start_s, velocity, program = held
+            key = None if channel == DRUM_CHANNEL else program
+            length_s = max(time_s - start_s, _SHORTEST_NOTE_S)
+            notes.setdefault(key, []).append((start_s, length_s, float(pitch), velocity))
+
+    for at, message in events:
+        time_s += (at - tick) * tick_s
+        tick = at
+        kind, channel = message[0] & 0xF0, message[0] & 0x0F
+        if message[0] == 0xFF:
+            tick_s = int.from_bytes(message[1:4], "big") / 1e6 / division
+        elif kind == 0xC0:
+            programs[channel] = message[1] & 0x7F
+        elif kind == 0x90 and message[2]:
+            release(channel, message[1])
+            sounding[channel, message[1]] = (time_s, message[2] / 127, programs[channel])
+        elif kind in (0x80, 0x90):
+            release(channel, message[1])
+    for channel, pitch in list(sounding):
+        release(channel, pitch)
+    found = sorted(notes.items(), key=lambda item: -1 if item[0] is None else item[0])
+    return tuple(Part(program, np.array(sorted(rows))) for program, rows in found)

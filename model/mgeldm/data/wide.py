@@ -1,0 +1,224 @@
+"""Wide songs: the corpus's arrangements and free scores through more sounds, mixed kits and a production chain.
+
+`corpus.render_song` stays as it is, so that what is measured with it can be compared; this is what training adds. Every
+hit and note is played a little differently, as no two of a player's are alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.signal
+
+from ..audio import Samples
+from . import corpus, events, synth
+from .bank import Bank
+from .captions import HELD_OUT_CAPTIONS, describe
+from .midi import Score
+from .production import Space, master, produce, sidechain
+from .songs import RATE_HZ, Song, Stem
+from .synth import Sampler, bank_sampler
+
+PROGRAMS: dict[str, tuple[int, ...]] = {label: entry[1] for label, entry in corpus.PITCHED.items()} | {
+    "bass": tuple(range(32, 40)),
+    "mallets": tuple(range(8, 16)),
+    "plucked strings": (45, 46),
+}
+"""General MIDI programs of each label; one is drawn at random, whatever a score asks for, half of the time."""
+_SYNTH_SHARES = {label: entry[3] for label, entry in corpus.PITCHED.items()} | {"bass": 0.45, "mallets": 0.5}
+_EXTRA = {"mallets": "chords", "plucked strings": "strum"}  # labels beyond the corpus's own, and their role
+_KITS_ELECTRONIC = (24, 25)  # General MIDI kits of machines
+_VOICES = ((35, 36), (38, 40), (37,), (39,), (42, 44, 46), (41, 43, 45, 47, 48, 50), (49, 51, 52, 53, 55, 57, 59))
+_SOFT = 0.62  # velocity under which a sound is also duller
+_FEWEST, _MOST = 2, 7
+
+
+@dataclass(frozen=True)
+class _Part:
+    label: str
+    notes: np.ndarray
+    style: str | None = None
+    program: int | None = None
+
+
+def render_wide_song(
+    seed: int, banks: Sequence[Bank], duration_s: float, split: str = "train", scores: Sequence[Score] = ()
+) -> Song:
+    """A random song with all that this module adds. The same arguments give the same samples.
+
+    Args:
+        seed: Decides everything.
+        banks: Notes and kits; none leaves the synthesisers.
+        duration_s: Length in seconds.
+        split: "train" or "test", which share no groove, style, score, or seed.
+        scores: Songs to play besides random arrangements, two in five where there are any.
+    """
+    if split not in ("train", "test"):
+        raise ValueError(f"split must be 'train' or 'test', not {split!r}")
+    rng = np.random.default_rng([seed, corpus.TEST_SEED if split == "test" else 0, 1])
+    scores = [score for score in scores if score.held_out == (split == "test") and score.duration_s > duration_s / 2]
+    plan = events.random_plan(rng, duration_s)
+    parts = _score_parts(scores, duration_s, rng) if scores and rng.random() < 0.4 else []
+    if len({part.label for part in parts}) < _FEWEST:
+        parts = _planned_parts(plan, rng, split)
+    space, samples = Space.draw(rng, plan.tempo_bpm), round(duration_s * RATE_HZ)
+    stems: dict[str, Samples] = {}
+    captions: dict[str, list[str]] = {}
+    for part in parts:
+        dry, tags, program = _render(part, banks, samples, rng)
+        audio, done = produce(dry, part.label, space, rng)
+        stems[part.label] = stems.get(part.label, np.float32(0)) + audio
+        said = describe(part.label, part.style, [*tags, *done], program)
+        if split == "test":
+            said = list(HELD_OUT_CAPTIONS.get(part.label, said))
+        captions[part.label] = list(dict.fromkeys([*captions.get(part.label, []), *said]))
+    if rng.random() < 0.25:
+        stems = sidechain(stems, rng)
+    stems = master(stems, rng)
+    return Song([Stem(label, captions[label], audio) for label, audio in stems.items()], tempo_bpm=plan.tempo_bpm)
+
+
+def _planned_parts(plan: events.Plan, rng: np.random.Generator, split: str) -> list[_Part]:
+    """Parts of a random arrangement, as the corpus's, at times with a label that it lacks."""
+    labels = corpus.choose_labels(rng)
+    if rng.random() < 0.2:
+        labels[-1] = str(rng.choice(list(_EXTRA)))
+    parts = []
+    for label in labels:
+        style = None
+        if label == "drums":
+            groove = events.choose(rng, events.GROOVES, split)
+            notes, style = events.drum_part(plan, rng, groove), groove.name
+        elif label == "percussion":
+            notes = events.percussion_part(plan, rng)
+        elif label == "bass":
+            style = events.choose(rng, events.BASS_STYLES, split).name
+            notes = events.bass_part(plan, rng, style)
+        else:
+            role, centre = _EXTRA.get(label), 70.0
+            if role is None:
+                _, _, role, _, centre = corpus.PITCHED[label]
+            notes, style = corpus.role_notes(role, plan, rng, centre, split)
+        parts.append(_Part(label, notes, style))
+    return parts
+
+
+def _score_parts(scores: Sequence[Score], duration_s: float, rng: np.random.Generator) -> list[_Part]:
+    """Parts of a random excerpt of a random score, at another speed and pitch, some left out."""
+    score = scores[int(rng.integers(len(scores)))]
+    start_s = rng.uniform(0, max(score.duration_s - duration_s, 0))
+    played = score.excerpt(start_s, duration_s, float(rng.uniform(0.85, 1.2)), int(rng.integers(-5, 7)))
+    found = [part for part in played.parts if len(part.notes) >= 4 and rng.random() > 0.12]
+    labels = list(dict.fromkeys(part.label for part in found))
+    kept = {labels[i] for i in rng.permutation(len(labels))[:_MOST]}
+    return [_Part(part.label, part.notes, None, part.program) for part in found if part.label in kept]
+
+
+def _render(
+    part: _Part, banks: Sequence[Bank], samples: int, rng: np.random.Generator
+) -> tuple[Samples, list[str], int | None]:
+    """Dry audio [samples] of a part, tags of its sound, and the program that was played, if any."""
+    if part.label in ("drums", "percussion"):
+        kit, tag = _kit(banks, rng)
+        return _strike(part.notes, kit, samples, rng), [tag] if part.label == "drums" else [], None
+    sampler, tags, program = _instrument(part, banks, rng)
+    return _perform(part.notes, sampler, samples, rng), tags, program
+
+
+def _instrument(part: _Part, banks: Sequence[Bank], rng: np.random.Generator) -> tuple[Sampler, list[str], int | None]:
+    family = PROGRAMS.get(part.label, ())
+    wanted = (part.program,) if part.program is not None and rng.random() < 0.5 else family
+    choices = [(bank, p) for bank in banks for p in wanted if p in bank.by_program]
+    choices = choices or [(bank, p) for bank in banks for p in family if p in bank.by_program]
+    if choices and rng.random() >= _SYNTH_SHARES.get(part.label, 0.0):
+        bank, program = choices[int(rng.integers(len(choices)))]
+        rings = part.label in ("strings", "pad synth", "mallets")
+        return bank_sampler(bank, program, rng.uniform(0.1, 0.4) if rings else rng.uniform(0.03, 0.12)), [], program
+    low, high = (float(part.notes[:, 2].min()), float(part.notes[:, 2].max())) if len(part.notes) else (48.0, 60.0)
+    pitches = np.linspace(low, high, max(1, min(4, int((high - low) // 5) + 1)))
+    pick = rng.random()
+    if part.label == "mallets":
+        return synth.modal(rng, pitches), ["struck"], None
+    if part.label in ("plucked strings", "acoustic guitar"):
+        return synth.plucked(rng, pitches), ["plucked"], None
+    kind = {"bass": "bass", "lead synth": "lead", "pad synth": "pad", "effects": "pad"}.get(part.label)
+    if kind is not None and pick < 0.35:
+        return synth.wavetable(rng, pitches, kind), ["wavetable"], None
+    if kind is not None and pick < 0.45 and kind != "bass":
+        return synth.modal(rng, pitches), ["struck"], None
+    sampler, _ = corpus.synth_sampler(part.label, part.notes, rng)
+    return sampler, [], None
+
+
+def _perform(notes: np.ndarray, sampler: Sampler, samples: int, rng: np.random.Generator) -> Samples:
+    """Mix notes [n, 4]: float32 [samples]. Each is one of three takes a few cents apart; soft ones are duller."""
+    out = np.zeros(samples, np.float32)
+    takes: dict[tuple[float, int, int, bool], Samples] = {}
+    cents = rng.normal(0, 4, 3)
+    for start_s, duration_s, pitch, velocity in notes:
+        start, take, soft = int(start_s * RATE_HZ), int(rng.integers(3)), bool(velocity < _SOFT)
+        if start >= samples:
+            continue
+        key = (float(pitch), round(duration_s * 50), take, soft)
+        if key not in takes:
+            sound = sampler.note(pitch + cents[take] / 100, duration_s)
+            takes[key] = _duller(sound) if soft else sound
+        _add(out, takes[key], start, velocity)
+    return out
+
+
+def _strike(notes: np.ndarray, kit: dict[int, Samples], samples: int, rng: np.random.Generator) -> Samples:
+    """Mix drum hits: float32 [samples]; no two of a key are as loud or as bright."""
+    out = np.zeros(samples, np.float32)
+    keys = np.array(sorted(kit))
+    soft: dict[int, Samples] = {}
+    for start_s, _, wanted, velocity in notes:
+        start, key = int(start_s * RATE_HZ), int(keys[np.abs(keys - wanted).argmin()])
+        if start >= samples:
+            continue
+        if key not in soft:
+            soft[key] = _duller(kit[key])
+        share = np.float32(np.clip(1.6 - 1.6 * velocity + rng.normal(0, 0.1), 0, 1))
+        _add(out, kit[key] * (1 - share) + soft[key] * share, start, velocity * rng.uniform(0.9, 1.05))
+    return out
+
+
+def _add(out: Samples, sound: Samples, start: int, velocity: float) -> None:
+    end = min(start + len(sound), len(out))
+    out[start:end] += sound[: end - start] * np.float32(velocity**1.5)
+
+
+def _duller(sound: Samples) -> Samples:
+    """A sound as if played softly: less of what is high."""
+    return scipy.signal.lfilter([0.45], [1, -0.55], sound).astype(np.float32)
+
+
+def _kit(banks: Sequence[Bank], rng: np.random.Generator) -> tuple[dict[int, Samples], str]:
+    """A kit, at times with drums of others: key to hit; and whether it is "electronic" or "acoustic"."""
+    sets = [(bank, int(kit)) for bank in banks for kit in np.unique(bank.kits)]
+    kit, tag = _one_kit(sets, rng)
+    if sets and rng.random() < 0.6:
+        for voice in _VOICES:
+            if rng.random() < 0.35:
+                other, _ = _one_kit(sets, rng)
+                kit |= {key: other[key] for key in voice if key in other}
+    speed = float(2 ** (rng.normal(0, 1.2) / 12))
+    return {key: _at_speed(sound, speed * float(2 ** (rng.normal(0, 0.5) / 12))) for key, sound in kit.items()}, tag
+
+
+def _one_kit(sets: list[tuple[Bank, int]], rng: np.random.Generator) -> tuple[dict[int, Samples], str]:
+    if not sets or rng.random() < 0.3:
+        return synth.drum_kit(rng), "electronic"
+    bank, number = sets[int(rng.integers(len(sets)))]
+    kit = {key: hits[int(rng.integers(len(hits)))] for key, hits in bank.variants(number).items()}
+    if not len(bank.notes):  # a folder of one-shots lacks some drums
+        kit = synth.drum_kit(rng) | kit
+    return kit, "electronic" if number in _KITS_ELECTRONIC and len(bank.notes) else "acoustic"
+
+
+def _at_speed(sound: Samples, speed: float) -> Samples:
+    """A hit played faster or slower, linearly interpolated."""
+    at = np.arange(0, len(sound) - 1, speed, dtype=np.float32)
+    return np.interp(at, np.arange(len(sound)), sound).astype(np.float32)

@@ -1,0 +1,93 @@
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mgeldm.data.bank import midi_file
+from mgeldm.data.midi import parse, read_scores, score_licence
+from mgeldm.errors import InputError
+
+SONG = midi_file(
+    [
+        (0.0, bytes([0xC0, 33])),
+        (0.0, bytes([0x90, 40, 127])),
+        (0.5, bytes([0x80, 40, 0])),
+        (0.5, bytes([0x90, 43, 64])),
+        (0.75, bytes([0x90, 43, 0])),  # a note of velocity 0 ends it
+        (0.0, bytes([0x99, 36, 100])),
+        (1.0, bytes([0x99, 38, 100])),
+        (1.25, bytes([0xC1, 30])),
+        (1.25, bytes([0x91, 60, 90])),  # never released: ends with the song
+        (2.0, bytes([0x80, 99, 0])),
+    ]
+)
+
+
+def test_notes_are_read_with_their_times_and_programs():
+    score = parse("song", SONG)
+    drums, guitar, bass = score.parts
+    assert [part.label for part in score.parts] == ["drums", "electric guitar", "bass"]
+    assert np.allclose(bass.notes, [[0, 0.5, 40, 1], [0.5, 0.25, 43, 64 / 127]], atol=1e-3)
+    assert drums.notes[:, 2].tolist() == [36, 38]
+    assert np.allclose(guitar.notes[0], [1.25, 0.75, 60, 90 / 127], atol=1e-3)
+    assert score.duration_s == pytest.approx(2.0, abs=1e-3)
+
+
+def test_tempo_changes_and_running_status():
+    track = b"\x00\xff\x51\x03" + (500_000).to_bytes(3, "big")  # 120 BPM
+    track += b"\x00\x90\x3c\x40\x60\x3c\x00"  # a beat of 96 ticks, in running status
+    track += b"\x00\xff\x51\x03" + (1_000_000).to_bytes(3, "big")  # 60 BPM
+    track += b"\x00\xf0\x03abc" + b"\x00\x90\x3e\x40\x60\x3e\x00\x00\xff\x2f\x00"
+    content = b"MThd" + struct.pack(">IHHH", 6, 1, 1, 96) + b"MTrk" + struct.pack(">I", len(track)) + track
+    (part,) = parse("song", content).parts
+    assert np.allclose(part.notes[:, :3], [[0, 0.5, 60], [0.5, 1.0, 62]])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0, 1.2), st.floats(0.5, 2.0), st.integers(-12, 12))
+def test_an_excerpt_moves_all_but_the_drums(start_s, speed, semitones):
+    score = parse("song", SONG)
+    for part in score.excerpt(start_s, 0.5, speed, semitones).parts:
+        whole = next(p for p in score.parts if p.program == part.program)
+        assert (part.notes[:, 0] >= 0).all()
+        assert (part.notes[:, 0] < 0.5).all()
+        moved = 0 if part.program is None else semitones
+        assert set(part.notes[:, 2] - moved) <= set(whole.notes[:, 2])
+        assert np.allclose(part.notes[:, 0] * speed + start_s, [
+            time for time in whole.notes[:, 0] if 0 <= (time - start_s) / speed < 0.5
+        ])
+
+
+def test_songs_come_from_folders_and_wads_once_each(tmp_path):
+    (tmp_path / "songs").mkdir()
+    (tmp_path / "songs" / "a.mid").write_bytes(SONG)
+    (tmp_path / "songs" / "broken.mid").write_bytes(SONG[:40])
+    (tmp_path / "songs" / "notes.txt").write_text("MThd")
+    assert [score.name for score in read_scores(tmp_path / "songs")] == ["a"]
+    lumps = [(b"E1M1", b"a map"), (b"D_E1M1", SONG), (b"D_E1M2", SONG)]
+    body, entries = b"", b""
+    for name, lump in lumps:
+        entries += struct.pack("<ii8s", 12 + len(body), len(lump), name)
+        body += lump
+    wad = b"IWAD" + struct.pack("<ii", len(lumps), 12 + len(body)) + body + entries
+    (tmp_path / "freedoom9.wad").write_bytes(wad)
+    assert [score.name for score in read_scores(tmp_path / "freedoom9.wad")] == ["freedoom9/D_E1M1"]
+    assert score_licence(tmp_path / "freedoom9.wad") == "BSD-3-Clause"
+    assert score_licence(tmp_path / "songs") == ""
+
+
+def test_what_is_no_music_is_said(tmp_path):
+    (tmp_path / "a.mid").write_bytes(b"RIFF....")
+    for path in (tmp_path / "a.mid", tmp_path / "nowhere"):
+        with pytest.raises(InputError, match="holds no MIDI song"):
+            read_scores(path)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=60), st.integers(0, 120))
+def test_damaged_bytes_are_an_input_error_at_most(tail, cut):
+    try:
+        parse("damaged", SONG[:cut] + tail)
+    except InputError as error:
+        assert "damaged" in str(error)

@@ -1,0 +1,170 @@
+import numpy as np
+import pytest
+import soundfile
+from mgeldm.data import captions, events
+from mgeldm.data.bank import Bank, bank_licence, load_bank, save_bank
+from mgeldm.data.captions import describe
+from mgeldm.data.kits import build_kits, key_of
+from mgeldm.data.midi import Part, Score
+from mgeldm.data.synth import modal, wavetable
+from mgeldm.data.wide import render_wide_song
+from mgeldm.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def bank() -> Bank:
+    """Four programs and one kit, made of sines and noise."""
+    time, rng = np.arange(44100) / 44100, np.random.default_rng(0)
+    pitches = np.tile(np.arange(30, 90, 12, dtype=np.int16), 4)
+    programs = np.repeat(np.array([0, 12, 33, 81], np.int16), 5)
+    notes = np.stack([np.sin(2 * np.pi * 440 * 2 ** ((p - 69) / 12) * time) * 20000 for p in pitches]).astype(np.int16)
+    hits = (rng.normal(0, 5000, (5, 20000)) * np.exp(-np.arange(20000) / 4000)).astype(np.int16)
+    keys = np.array([36, 38, 42, 46, 38], np.int16)
+    return Bank("fake", notes, programs, pitches, hits, np.zeros(5, np.int16), keys, licence="CC0")
+
+
+def score(name="a"):
+    """A song of 20 s with drums, bass, piano and bells."""
+    beats = np.arange(0, 20, 0.5)
+
+    def part(program, pitch):
+        return Part(program, np.stack([beats, np.full(40, 0.4), np.full(40, pitch), np.full(40, 0.8)], 1))
+
+    return Score(name, (part(None, 36.0), part(33, 40.0), part(0, 60.0), part(12, 72.0)))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_wide_songs_repeat_sum_and_stay_in_scale(seed, bank):
+    banks, scores = ([bank], [score()]) if seed % 2 else ([], [])
+    song, again = (render_wide_song(seed, banks, 4.0, scores=scores) for _ in range(2))
+    assert len(song.stems) >= 2
+    assert len({stem.label for stem in song.stems}) == len(song.stems)
+    for stem, other in zip(song.stems, again.stems, strict=True):
+        assert stem.audio.shape == (2, 4 * 44100)
+        assert stem.audio.dtype == np.float32
+        assert np.isfinite(stem.audio).all()
+        assert np.array_equal(stem.audio, other.audio)
+        assert stem.captions == other.captions
+        assert stem.captions[0] == stem.label
+    assert 0.05 < np.abs(song.mixture).max() <= 1.0
+
+
+def test_scores_are_played_in_their_own_split(bank):
+    names = [f"song {i}" for i in range(60)]
+    held = [name for name in names if score(name).held_out]
+    assert 2 < len(held) < 16
+    for split in ("train", "test"):
+        own = [score(name) for name in names if score(name).held_out == (split == "test")]
+        others = [score(name) for name in names if score(name).held_out != (split == "test")]
+        songs = [render_wide_song(seed, [bank], 2.5, split, own) for seed in range(6)]
+        assert any({stem.label for stem in song.stems} <= {"drums", "bass", "piano", "mallets"} for song in songs)
+        alone, beside = (render_wide_song(3, [bank], 1.0, split, them) for them in ([], others))
+        assert np.array_equal(alone.mixture, beside.mixture)
+
+
+def test_tests_speak_in_held_out_phrases(bank):
+    trained = {phrase for label in captions.CAPTIONS for phrase in captions.CAPTIONS[label]}
+    for seed in range(4):
+        for stem in render_wide_song(seed, [bank], 2.0, "test").stems:
+            if stem.label in captions.HELD_OUT_CAPTIONS:
+                assert not set(stem.captions) & trained
+    with pytest.raises(ValueError, match="split"):
+        render_wide_song(0, [], 1.0, "validation")
+
+
+def test_every_style_that_trains_has_words_and_no_held_out_one():
+    tables = (events.GROOVES, events.BASS_STYLES, events.CHORD_STYLES, events.LEAD_STYLES)
+    trained = {item.name for table in tables for item in table if not item.held_out}
+    held = {item.name for table in tables for item in table if item.held_out}
+    assert trained == set(captions.PLAYED)
+    assert not held & set(captions.PLAYED)
+
+
+def test_descriptions_fit_the_sound():
+    said = describe("bass", "walking", ["distorted", "dark"], 36)
+    assert said[0] == "bass"
+    assert {"slap bass", "walking bass", "distorted bass", "warm bass", "distorted walking bass"} <= set(said)
+    machine = describe("drums", "techno", ["electronic"])
+    assert {"techno beat", "programmed drums", "drum machine"} <= set(machine)
+    assert not any("acoustic" in phrase for phrase in machine)
+    assert not any("machine" in phrase or "electronic" in phrase for phrase in describe("drums", None, ["acoustic"]))
+    assert "clean guitar" not in describe("electric guitar", None, ["distorted"], 27)
+    assert describe("hurdy gurdy", None, []) == ["hurdy gurdy", "the hurdy gurdy"]
+
+
+def test_no_description_is_a_held_out_phrase():
+    held_out = {phrase for group in captions.HELD_OUT_CAPTIONS.values() for phrase in group}
+    for label in captions.CAPTIONS:
+        for style in captions.PLAYED:
+            for tag in captions.ADJECTIVES:
+                assert not held_out & set(describe(label, style, [tag]))
+
+
+@pytest.mark.parametrize("kind", ["bass", "lead", "pad"])
+def test_wavetables_and_struck_things_sound_at_their_pitch(kind):
+    for seed in range(6):
+        sampler = wavetable(np.random.default_rng(seed), [45.0, 57.0], kind)
+        spectrum = np.abs(np.fft.rfft(sampler.audio[0][22050:66150]))
+        harmonic = spectrum[108:20000:110].sum() + spectrum[110:20000:110].sum() + spectrum[112:20000:110].sum()
+        between = spectrum[160:20000:110].sum() + spectrum[165:20000:110].sum() + spectrum[170:20000:110].sum()
+        assert harmonic > 1.5 * between
+        assert np.isfinite(sampler.audio).all()
+    struck = modal(np.random.default_rng(1), [60.0, 72.0])
+    early, late = (np.abs(struck.audio[:, at : at + 4000]).max() for at in (0, 80_000))
+    assert late < 0.5 * early
+
+
+def test_names_say_what_is_struck():
+    wanted = {
+        "bd_808": 36, "drum_heavy_kick": 36, "bass drum 1": 36, "sn_dolf": 38, "Snare Rock": 38, "Closed HH": 42,
+        "drum_cymbal_open": 46, "hi-hat pedal": 44, "Tom Hi": 48, "low tom": 43, "crash": 49, "Ride Jazz": 51,
+        "Hand Clap": 39, "Stick": 37, "ride bell": 53, "Cowbell": 56, "elec_snare": 38, "drum_tom_mid_hard": 47,
+    }  # fmt: skip
+    assert {name: (key_of(name) or (None,))[0] for name in wanted} == wanted
+    assert key_of("ambi_drone") is None
+    assert key_of("loop_amen") is None
+
+
+def one_shot(path, hz, rate_hz=44100, lead_s=0.2):
+    time = np.arange(rate_hz) / rate_hz
+    hit = 0.2 * np.sin(2 * np.pi * hz * time) * np.exp(-time / 0.1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.concatenate([np.zeros(round(lead_s * rate_hz)), hit]), rate_hz)
+
+
+def test_kits_are_folders_of_one_shots(tmp_path):
+    for name in ("bd_a", "bd_b", "sn_a", "ambi_x"):
+        one_shot(tmp_path / "plain" / f"{name}.wav", 200)
+    one_shot(tmp_path / "hydrogen" / "01.wav", 100, 48000)
+    (tmp_path / "hydrogen" / "drumkit.xml").write_text(
+        "<drumkit_info><name>kit</name><instrumentList>"
+        "<instrument><name>c3 - bass drum 1</name><filename>01.wav</filename></instrument>"
+        "<instrument><name>Snare</name><layer><filename>gone.wav</filename></layer></instrument>"
+        "</instrumentList></drumkit_info>"
+    )
+    bank = build_kits([tmp_path / "plain", tmp_path / "hydrogen"], licence="CC0")
+    assert {key: len(hits) for key, hits in bank.variants(0).items()} == {36: 2, 38: 1}
+    assert {key: len(hits) for key, hits in bank.variants(1).items()} == {36: 1}
+    kick = bank.kit(1)[36]
+    assert 0.9 < np.abs(kick).max() <= 1.0
+    assert np.flatnonzero(np.abs(kick) > 0.1)[0] < 100  # the silence before the hit is gone
+    song = render_wide_song(1, [bank], 3.0)
+    assert np.isfinite(song.mixture).all()
+    (tmp_path / "none").mkdir()
+    with pytest.raises(InputError, match="no drum hits"):
+        build_kits([tmp_path / "none"])
+
+
+def test_a_packed_bank_is_the_same_to_the_ear(tmp_path, bank):
+    save_bank(bank, tmp_path / "plain.npz")
+    save_bank(bank, tmp_path / "packed.npz", packed=True)
+    plain, packed = (load_bank(tmp_path / name) for name in ("plain.npz", "packed.npz"))
+    assert np.array_equal(plain.notes, bank.notes)
+    assert packed.notes.shape == bank.notes.shape
+    error = packed.notes.astype(np.float64) - bank.notes
+    assert np.sqrt(np.square(error).mean()) < 0.05 * np.sqrt(np.square(bank.notes.astype(np.float64)).mean())
+    assert (tmp_path / "packed.npz").stat().st_size < 0.25 * (tmp_path / "plain.npz").stat().st_size
+    assert bank_licence(tmp_path / "packed.npz") == packed.licence == "CC0"
+    assert set(packed.kit(0)) == {36, 38, 42, 46}
+    np.savez(tmp_path / "fluidr3.npz", notes=bank.notes)  # a bank from before licences
+    assert bank_licence(tmp_path / "fluidr3.npz") == "MIT"

@@ -155,12 +155,17 @@ def test_features_match_relative_to_their_size():
 
 
 def test_rendered_crops_follow_from_their_numbers():
-    sounds = Rendered([], songs=2)
+    sounds = Rendered(songs=2)
     one, other = (sounds.draw(np.random.default_rng(3), 2, 8000) for _ in range(2))
     assert one.shape == (2, 1, 8000)
     assert np.array_equal(one, other)
     assert np.sqrt(np.square(one).mean((1, 2))).min() > 1e-3
-    assert sounds.song.cache_info().currsize <= 2
+
+
+def test_songs_made_by_several_processes_are_the_same():
+    ahead, later = Rendered(songs=2, rate_hz=16000), Rendered(songs=2, rate_hz=16000)
+    ahead.prepare(workers=2)
+    assert all(np.array_equal(ahead._made[number], later.song(number)) for number in range(2))
 
 
 def test_recorded_crops_are_resampled_pieces_that_sound():

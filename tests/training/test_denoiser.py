@@ -30,10 +30,10 @@ def conditioner():
     return EmbeddedConditioner(WordTable.load(EMBEDDED_PATH.with_name("words.safetensors")))
 
 
-def denoiser_recipe(pool, held=None):
+def denoiser_recipe(pool, **options):
     spectral = SpectralAutoencoder(EMBEDDED.autoencoder)
     spectral.fit(torch.from_numpy(pool.mixtures).float())
-    return DenoiserRecipe(ExtractionModel(SMALL), spectral, conditioner(), pool, batch=4, held=held)
+    return DenoiserRecipe(ExtractionModel(SMALL), spectral, conditioner(), pool, batch=4, **options)
 
 
 def test_the_denoiser_recipe_learns(pool):
@@ -51,6 +51,15 @@ def test_the_denoiser_recipe_learns(pool):
     for parameter in recipe.model.denoiser.blocks.parameters():
         assert parameter.grad is not None
         assert bool(torch.isfinite(parameter.grad).all())
+
+
+def test_the_refiner_alone_may_be_trained(pool):
+    recipe = denoiser_recipe(pool, refiner_only=True)
+    loss, scalars = recipe.loss(np.random.default_rng(0))
+    loss.backward()
+    assert scalars["diffusion"] == 0
+    assert all(p.grad is None for p in recipe.model.denoiser.parameters())
+    assert recipe.model.refiner.out.weight.grad.abs().sum() > 0
 
 
 def test_scores_are_by_class(pool):

@@ -84,9 +84,10 @@ class AutoencoderRecipe(ABC):
         made, weights = made.float(), self.weights
         flat_made, flat = made.flatten(0, 1), audio.flatten(0, 1)  # [batch * channels, samples]
         heard = self.rate_hz if self.heard_as_it_sounds else None
-        parts = {"stft": multi_resolution(flat_made, flat, self.sizes, heard)}
-        if weights.mel:
-            parts["mel"] = mel_loss(flat_made, flat, self.rate_hz)
+        with torch.autocast(self.device.type, enabled=False):  # logarithms want single precision
+            parts = {"stft": multi_resolution(flat_made, flat, self.sizes, heard)}
+            if weights.mel:
+                parts["mel"] = mel_loss(flat_made, flat, self.rate_hz)
         if weights.kl:
             parts["kl"] = divergence
         if self.critic is not None:

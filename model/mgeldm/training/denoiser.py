@@ -48,6 +48,8 @@ class DenoiserRecipe:
         pool: Pre-encoded triplets.
         batch: Items a batch.
         extraction: Share of them that are extraction.
+        refiner_only: Leave the denoiser as it is; then all items are extraction. On songs that the denoiser was not
+            trained on, the refiner learns how far to trust it.
         held: Triplets held out from training, for `scores`.
     """
 
@@ -61,9 +63,12 @@ class DenoiserRecipe:
         pool: Triplets,
         batch: int = 24,
         extraction: float = 0.5,
+        refiner_only: bool = False,
         held: Triplets | None = None,
     ):
-        self.model, self.pool, self.batch, self.extraction = model, pool, batch, round(batch * extraction)
+        self.model, self.pool, self.batch, self.refiner_only = model, pool, batch, refiner_only
+        self.extraction = batch if refiner_only else round(batch * extraction)
+        model.denoiser.requires_grad_(not refiner_only)
         self.device = next(model.parameters()).device
         self.spectral, conditioner = spectral.eval().to(self.device), conditioner.eval().to(self.device)
         self.conditions = Conditions(conditioner, pool)
@@ -88,9 +93,10 @@ class DenoiserRecipe:
         known, tau = known.to(self.device), tau.to(self.device)
         predicted, target = self._velocity(latents, known, tau, conditions)
         unknown = ~known[:, :, None]  # [batch, tracks, 1, f]
-        squared = (predicted - target).square().mean(2, keepdim=True)  # [batch, tracks, 1, f]
-        diffusion = (squared * unknown)[extracted:].sum() / unknown[extracted:].sum()
-        regression = (squared * unknown)[:extracted].sum() / unknown[:extracted].sum()
+        squared = (predicted - target).square().mean(2, keepdim=True) * unknown  # [batch, tracks, 1, f]
+        count = unknown.sum((1, 2, 3)).float()  # [batch]
+        diffusion = squared[extracted:].sum() / count[extracted:].sum().clamp(min=1)
+        regression = squared[:extracted].sum() / count[:extracted].sum().clamp(min=1)
         source = conditions[:extracted, Track.SOURCE]
         masks = self._mask_losses(mels[:extracted], -predicted[:extracted], source, rng)
         total = diffusion + regression + sum(_MASK_WEIGHTS[key] * value for key, value in masks.items())
@@ -173,7 +179,7 @@ class DenoiserRecipe:
         return (self.energy * magnitudes.square()).mean(2).sum(1)  # [batch]
 
     def separated(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
-        """Of whole windows as in use: linear magnitudes [batch, bands, mel frames] taken, wanted, and of the mixture."""
+        """Of whole windows as in use: magnitudes [batch, bands, mel frames] taken, wanted, and of the mixture."""
         mels, condition = self._stacked(rows), self.conditions.first_phrase(rows)
         latents = self.spectral.encode_mel(mels[:, Track.MIXTURE])
         known = Known.nothing(*latents.shape).to(self.device).with_track(Track.MIXTURE, latents)

@@ -17,7 +17,6 @@ import torch
 from ..checkpoint import save_model
 from ..conditioning.embedded import EmbeddedConditioner, WordTable
 from ..config import EMBEDDED, ModelConfig, OobleckConfig, from_dict
-from ..data.bank import load_bank
 from ..data.embeddings import read_embeddings
 from ..data.latents import load
 from ..data.readers import open_set
@@ -184,10 +183,13 @@ def _autoencoder(settings: Settings, options: Options, place: Machine) -> Recipe
 
 def _sounds(settings: Settings, options: Options) -> Sounds:
     """Songs of the data sets that the table names, else rendered ones."""
-    sets, songs = options.pop("sets", None), options.pop("songs", 64)
+    sets, songs, workers = options.pop("sets", None), options.pop("songs", 64), options.pop("workers", 1)
     rate_hz = settings.model.rate_hz
     if sets is None:
-        return Rendered([load_bank(bank) for bank in settings.banks], songs, rate_hz)
+        rendered = Rendered(settings.banks, songs, rate_hz)
+        if workers > 1:
+            rendered.prepare(workers)
+        return rendered
     found: list[Song] = []
     for chosen in map(dict, sets):
         found += list(open_set(chosen.pop("reader"), Path(chosen.pop("folder")), **chosen))

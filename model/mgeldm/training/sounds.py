@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+import multiprocessing
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from ..audio import Samples, resample
 from ..data import corpus
-from ..data.bank import Bank
+from ..data.bank import Bank, load_bank
 from ..data.songs import RATE_HZ, Song
 from ..errors import InputError
 from ..nn.spectral import MIXTURE_RMS
@@ -34,23 +36,27 @@ class Rendered:
     """Rendered songs by number. Each is made when it is first drawn and kept, so that a crop costs next to nothing.
 
     Args:
-        banks: Notes to render with; none leaves the synthesisers.
+        banks: Files of notes to render with; none leaves the synthesisers.
         songs: How many there are; about 6 MB each.
         rate_hz: The rate that crops have.
     """
 
-    def __init__(self, banks: list[Bank], songs: int = 64, rate_hz: int = RATE_HZ):
-        self.banks, self.songs, self.rate_hz = banks, songs, rate_hz
-        self.song = lru_cache(songs)(self._song)
+    def __init__(self, banks: Sequence[Path] = (), songs: int = 64, rate_hz: int = RATE_HZ):
+        self.banks, self.songs, self.rate_hz = tuple(banks), songs, rate_hz
+        self._made: dict[int, Samples] = {}
 
-    def _song(self, number: int) -> Samples:
-        """Mixture and stems of a song, int16 [tracks, samples], the mixture at the level that songs are brought to."""
-        song = corpus.render_song(number, self.banks, _SONG_S)
-        tracks = np.stack([stem.audio.mean(0) for stem in song.stems])
-        mixture = tracks.sum(0)
-        gain = MIXTURE_RMS / (float(np.sqrt(np.square(mixture).mean())) + 1e-9)
-        tracks = resample(np.concatenate([mixture[None], tracks]) * np.float32(gain), RATE_HZ, self.rate_hz)
-        return np.round(np.clip(tracks, -1, 1) * 32767).astype(np.int16)
+    def prepare(self, workers: int) -> None:
+        """Make all songs at once, in several processes."""
+        missing = [number for number in range(self.songs) if number not in self._made]
+        render = partial(_render, banks=self.banks, rate_hz=self.rate_hz)
+        with multiprocessing.get_context("spawn").Pool(workers) as pool:
+            self._made |= dict(zip(missing, pool.imap(render, missing), strict=True))
+
+    def song(self, number: int) -> Samples:
+        """Mixture and stems of a song, int16 [tracks, samples]."""
+        if number not in self._made:
+            self._made[number] = _render(number, self.banks, self.rate_hz)
+        return self._made[number]
 
     def draw(self, rng: np.random.Generator, count: int, samples: int, channels: int = 1) -> Samples:
         """Crops of random tracks of random songs; see `Sounds`."""
@@ -61,6 +67,21 @@ class Rendered:
             return (tracks[track, None, start : start + samples] / 32768).astype(np.float32).repeat(channels, 0)
 
         return np.stack([_audible(crop) for _ in range(count)])
+
+
+def _render(number: int, banks: tuple[Path, ...], rate_hz: int) -> Samples:
+    """Mixture and stems of a song, int16 [tracks, samples], the mixture at the level that songs are brought to."""
+    song = corpus.render_song(number, _loaded(banks), _SONG_S)
+    tracks = np.stack([stem.audio.mean(0) for stem in song.stems])
+    mixture = tracks.sum(0)
+    gain = MIXTURE_RMS / (float(np.sqrt(np.square(mixture).mean())) + 1e-9)
+    tracks = resample(np.concatenate([mixture[None], tracks]) * np.float32(gain), RATE_HZ, rate_hz)
+    return np.round(np.clip(tracks, -1, 1) * 32767).astype(np.int16)
+
+
+@lru_cache(1)
+def _loaded(banks: tuple[Path, ...]) -> list[Bank]:
+    return [load_bank(bank) for bank in banks]
 
 
 class Recorded:
@@ -96,7 +117,7 @@ class Recorded:
         return np.stack([_audible(crop) for _ in range(count)])
 
 
-def _audible(crop) -> Samples:
+def _audible(crop: Callable[[], Samples]) -> Samples:
     """The first of ten crops that is not silent, else the last (PAPER: up to ten tries)."""
     for _ in range(_TRIES):
         audio = crop()

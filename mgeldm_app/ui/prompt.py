@@ -189,7 +189,6 @@ class PromptBar(QWidget):
         self.action.setEnabled(enabled)
         self.action.setToolTip(note if enabled else why_not)
         self.note.setText(note if enabled else why_not)
-        set_role(self.note, "second" if enabled else "warn")
 
     def set_theme(self, theme: Theme) -> None:
         """Take other colours."""

@@ -208,11 +208,12 @@ def stylesheet(theme: Theme) -> str:
         "accent_soft": mix(theme.panel, theme.accent, 0.20),
         "dead": mix(theme.raised, theme.panel, 0.4),
     }
-    return Template(_SHEET).substitute(tokens, **mixed, icons=FOLDER.as_posix())
+    families = ", ".join(f'"{name}"' for name in base_font().families())
+    return Template(_SHEET).substitute(tokens, **mixed, icons=FOLDER.as_posix(), families=families)
 
 
 _SHEET = """
-QWidget { font-size: 12px; }
+QWidget { font-family: $families; font-size: 12px; }
 QMainWindow, QWidget[role="window"] { background: $background; }
 QDialog, QMenu, QFrame[role="panel"] { background: $panel; }
 QFrame[role="card"] { background: $panel; border: 1px solid $line; border-radius: 12px; }

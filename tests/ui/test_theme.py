@@ -1,7 +1,7 @@
 import pytest
 from PySide6.QtCore import QRectF, QSize
-from PySide6.QtGui import QIcon, QImage, QPainter
-from PySide6.QtWidgets import QApplication, QPushButton
+from PySide6.QtGui import QFont, QIcon, QImage, QPainter
+from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 
 from mgeldm_app.core.project import Lane
 from mgeldm_app.ui import theme as themes
@@ -67,6 +67,20 @@ def test_a_change_of_theme_reaches_living_widgets(qtbot):
         button.show()
         seen.append(button.grab().toImage().pixelColor(button.width() // 2, 4).name())
     assert seen == [DARK.raised.lower(), LIGHT.raised.lower()]
+
+
+def test_one_type_face_for_all_whenever_they_were_made(qtbot):
+    app = QApplication.instance()
+    early = QWidget()
+    qtbot.addWidget(early)
+    small, large = QLabel("A", early), QLabel("A", early)
+    themes.set_role(large, "title")
+    app.setFont(QFont("DejaVu Serif"))
+    themes.apply(app, DARK)
+    early.show()
+    fonts = [widget.font() for widget in (small, large)]
+    assert {font.families()[0] for font in fonts} == {themes.base_font().families()[0]}
+    assert [font.pixelSize() for font in fonts] == [12, 15]
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.svg")))

@@ -1,4 +1,4 @@
-"""`python -m mgeldm_app [FILE]`: the window, with a song or a project; `--demo`: the demo song; `--self-test`: a check."""
+"""`python -m mgeldm_app [FILE]`: the window. `--demo` opens the demo song, `--self-test` checks the program."""
 
 from __future__ import annotations
 

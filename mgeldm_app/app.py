@@ -18,6 +18,7 @@ from .core.controller import Controller
 from .core.project import Audio
 from .core.session import Session
 from .services.analysis import analyse
+from .services.devices import Devices
 from .services.engine import Engine
 from .services.playback import SoundPlayer
 from .services.workers import Workers
@@ -53,8 +54,8 @@ def qt_application() -> QApplication:
     return application
 
 
-def build() -> App:
-    """Everything, with the window not yet shown."""
+def build(devices: Devices | None = None) -> App:
+    """Everything, with the window not yet shown; `devices` in place of the computer's sound cards."""
     application = qt_application()
     bridge = Bridge(application)
     session = Session()
@@ -64,7 +65,7 @@ def build() -> App:
             raise AudioError("No project is open.")
         return session.store.view(audio)
 
-    player, engine = SoundPlayer(view, bridge.post), Engine(bridge.post)
+    player, engine = SoundPlayer(view, bridge.post, devices), Engine(bridge.post)
     controller = Controller(session, engine, player, Workers(bridge.post), analyse)
     return App(application, controller, MainWindow(controller))
 

@@ -76,7 +76,7 @@ def check(project: Project, prompt: Prompt, selected: tuple[str, ...] = ()) -> N
         raise InputError("Select the region to regenerate: drag over the song.")
     if prompt.task == "accompany" and not _accompanied(project, selected):
         raise InputError("Select the lane to accompany, in its header.")
-    for request in _requests(project, prompt, span_of(project, prompt), 0):
+    for request in _requests(project, prompt, span_of(project, prompt), prompt.seed or 0):
         request.validate(*([] if isinstance(request, Generate) else [project.samples / project.rate_hz]))
 
 

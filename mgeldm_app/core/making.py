@@ -271,6 +271,7 @@ class Making:
     def _land(self, work: _Work, audios: list[Audio | None]) -> None:
         """Put finished audio into the project it was made for."""
         self._works.pop(work.job.id, None)
+        self.session.growing.pop(work.job.id, None)  # what is put into the project takes its place in one step
         if work.store is self.session.store:
             if work.replaces or work.group.drafts:
                 self._replace(work, audios)
@@ -337,11 +338,10 @@ class Making:
             return
         for path in work.job.outputs:
             path.unlink(missing_ok=True)
-        self.session.drop_job(job_id)
         waiting = {lane_id for other in self._works.values() for lane_id in other.group.lanes}
         for lane_id in set(work.group.lanes) - waiting:
             self.session.coming.pop(lane_id, None)
-        self.session.changed.emit("growing")
+        self.session.drop_job(job_id)
 
     def _on_changed(self, what: str) -> None:
         """Undoing a part also ends the jobs that would give it more takes, or a better version."""

@@ -13,8 +13,7 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox
 
 from ..core.drop import AUDIO_SUFFIXES
-from ..core.export import Colours, ExportReport, export, formats
-from ..core.export.render import file_names
+from ..core.export import Colours, ExportReport, export, formats, names_of
 from ..core.project import Project
 from ..core.settings import Settings
 from ..core.storage import SUFFIX, projects_home
@@ -158,7 +157,11 @@ class Wishes(QObject):
         def failed(error: BaseException) -> None:
             self.controller.session.tell(str(error), error=True)
 
-        c.workers.run(lambda: export(project, store.view, lanes, folder, choice.options, colours), done, failed)
+        def write() -> ExportReport:
+            folder.mkdir(parents=True, exist_ok=True)
+            return export(project, store.view, lanes, folder, choice.options, colours)
+
+        c.workers.run(write, done, failed)
 
     # -------------------------------------------------------------------------------------------------------- settings
 
@@ -241,8 +244,5 @@ class Wishes(QObject):
 
 def _names(project: Project, choice: ExportChoice) -> list[str]:
     """Names of the files of a choice, for the dialog's example."""
-    form = next(form for form in formats() if form.key == choice.options.format)
-    if form.kind == "project":
-        return [Path(project.song.name).stem + form.suffix if project.song else ""]
     lanes = [lane for lane in project.lanes if lane.id in choice.lanes]
-    return file_names(project, lanes, choice.options, Path(choice.options.folder))
+    return names_of(project, lanes, choice.options, Path(choice.options.folder) if choice.options.folder else None)

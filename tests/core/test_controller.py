@@ -1,0 +1,136 @@
+import pytest
+
+from mgeldm_app.core.actions import ACTIONS, BY_ID, MENUS
+from mgeldm_app.core.project import Span
+from tests.fakes.world import RATE_HZ
+
+BAR = 2 * RATE_HZ  # at 120 beats a minute
+
+
+def do(world, action_id):
+    action = BY_ID[action_id]
+    assert action.enabled(world.c)
+    action.run(world.c)
+
+
+def test_ids_and_shortcuts_are_unique_and_every_menu_is_known():
+    shortcuts = [action.shortcut for action in ACTIONS if action.shortcut]
+    assert len(set(shortcuts)) == len(shortcuts)
+    assert len(BY_ID) == len(ACTIONS)
+    assert {action.menu for action in ACTIONS} == set(MENUS)
+
+
+def test_without_a_song_little_can_be_done_and_nothing_breaks(world):
+    for action in ACTIONS:
+        if action.enabled(world.c) and not action.dialog and action.id != "quit":
+            action.run(world.c)
+            assert action.checked is None or action.checked(world.c) in (True, False)
+    assert not world.session.jobs
+
+
+def test_the_region_is_nudged_by_the_grid(opened):
+    opened.c.set_region(Span(BAR, 3 * BAR))
+    do(opened, "right")
+    assert opened.project.region == Span(2 * BAR, 4 * BAR)
+    do(opened, "longer")
+    assert opened.project.region == Span(2 * BAR, 5 * BAR)
+    do(opened, "twice")
+    assert opened.project.region == Span(2 * BAR, 8 * BAR)
+    do(opened, "clear_region")
+    do(opened, "right")
+    assert opened.player.position == BAR
+
+
+def test_looping_takes_the_bar_under_the_playhead(opened):
+    opened.player.position = BAR + 5
+    do(opened, "loop")
+    assert (opened.project.region, opened.project.looping) == (Span(BAR, 2 * BAR), True)
+    opened.player.position = 5 * BAR
+    do(opened, "play")
+    assert (opened.player.playing, opened.player.position) == (True, BAR)
+    do(opened, "play")
+    assert not opened.player.playing
+
+
+def test_switches_of_several_lanes_go_together(opened):
+    opened.ask("bass, drums")
+    opened.engine.finish_all()
+    opened.session.select(tuple(lane.id for lane in opened.project.of_kind("extracted")))
+    opened.c.set_lane(opened.lane("bass").id, "muted", True)
+    do(opened, "mute")
+    assert opened.lane("bass").muted and opened.lane("drums").muted
+    do(opened, "mute")
+    assert not opened.lane("bass").muted and not opened.lane("drums").muted
+    do(opened, "spectrogram")
+    assert opened.lane("bass").view == "spectrogram"
+    do(opened, "remove")
+    assert not opened.project.of_kind("extracted")
+    assert not opened.session.selected
+
+
+def test_takes_are_stepped_through_and_kept(opened):
+    opened.ask("rhodes", task="impute", takes=3)
+    opened.engine.finish_all()
+    opened.session.select((opened.lane("rhodes").id,))
+    do(opened, "next_take")
+    do(opened, "next_take")
+    do(opened, "next_take")
+    assert opened.lane("rhodes").parts[0].chosen == 0
+    do(opened, "previous_take")
+    do(opened, "keep_take")
+    assert len(opened.lane("rhodes").parts[0].takes) == 1
+
+
+def test_taps_make_a_tempo(opened, monkeypatch):
+    now_s = iter([0.0, 0.5, 1.0, 1.5, 9.0])
+    monkeypatch.setattr("mgeldm_app.core.controller.time.monotonic", lambda: next(now_s))
+    for _ in range(4):
+        do(opened, "tap")
+    assert (opened.project.tempo.bpm, opened.project.tempo.source) == (120.0, "given")
+    do(opened, "tap")
+    assert opened.project.tempo.bpm == 120.0
+
+
+def test_a_bar_begins_where_the_user_says(opened):
+    opened.player.position = 1234
+    do(opened, "downbeat")
+    assert opened.project.tempo.downbeat_s == pytest.approx(1234 / RATE_HZ)
+    do(opened, "double_tempo")
+    assert opened.project.tempo.bpm == 240
+
+
+def test_what_is_heard_and_the_click_reach_the_player(opened):
+    do(opened, "listen")
+    assert opened.player.what == "song"
+    do(opened, "listen")
+    do(opened, "click")
+    assert (opened.player.what, opened.player.click) == ("stems", True)
+
+
+def test_files_to_drag_are_ready_in_the_project(opened):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    files = []
+    opened.c.prepare_files([opened.lane("bass").id], False, files.extend)
+    assert files[0].parent == opened.session.folder.exports
+    assert files[0].is_file()
+
+
+def test_an_error_becomes_a_notice(opened, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(opened.session.store, "begin", full)
+    opened.ask("bass")
+    assert "No space left" in opened.told[-1][0]
+    assert not opened.session.jobs
+
+
+def test_settings_are_kept(opened):
+    opened.ask("Bass")
+    opened.engine.finish_all()
+    from mgeldm_app.core.settings import load_settings
+
+    assert load_settings().prompts == ("Bass",)
+    do(opened, "snap")
+    assert load_settings().snap == opened.c.snap != "bar"

@@ -1,0 +1,266 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint
+
+from mgeldm_app.core.project import Span
+from mgeldm_app.core.sound import read_lane
+from tests.fakes.world import RATE_HZ
+
+REGION = Span(4 * RATE_HZ, 8 * RATE_HZ)
+
+
+def sound(world, lane, start=0, stop=None):
+    store = world.session.store
+    return read_lane(world.project, lane, store.view, start, stop or world.project.samples)
+
+
+def check_null(world):
+    """Stems and rest are the song."""
+    lanes = [lane for lane in world.project.lanes if lane.kind in ("extracted", "rest")]
+    total = sum(sound(world, lane).astype(np.float64) for lane in lanes)
+    assert np.abs(total - sound(world, world.project.lanes[0])).max() < 1e-6
+
+
+def test_an_extraction_becomes_a_lane_with_its_story(opened):
+    opened.c.set_region(REGION)
+    opened.engine.warm_up()
+    opened.ask("the bass", seed=7)
+    job = opened.engine.finish()
+    assert isinstance(job.request, Extract)
+    assert (job.request.region.start_s, job.request.region.end_s) == (4.0, 8.0)
+    lane = opened.lane("the bass")
+    made = lane.parts[0].take.made
+    assert (lane.kind, lane.parts[0].span) == ("extracted", REGION)
+    assert (made.prompt, made.seed, made.model, made.model_sha256) == ("the bass", 7, "fake", "f" * 64)
+    check_null(opened)
+    assert not opened.session.jobs
+    assert not list(opened.session.store.folder.glob("*.part.wav"))
+
+
+def test_several_prompts_make_several_stems_at_once(opened):
+    opened.ask("drums, bass")
+    assert len(opened.engine.jobs) == 1
+    opened.engine.finish_all()
+    assert [lane.name for lane in opened.project.of_kind("extracted")] == ["drums", "bass"]
+    assert opened.session.history.undo_title == "extract drums, bass"
+    check_null(opened)
+
+
+def test_a_stem_is_there_while_it_grows(opened):
+    opened.c.set_region(REGION)
+    opened.ask("bass")
+    opened.engine.begin(0.25)
+    (growing,) = opened.player.growing
+    assert growing.filled == (Span(0, RATE_HZ),)
+    assert opened.player.shown.has_lane(growing.lane_id)
+    assert not opened.project.has_lane(growing.lane_id)
+    opened.c.set_lane(growing.lane_id, "muted", True)
+    opened.engine.finish()
+    assert opened.lane("bass").muted
+    assert opened.player.growing == ()
+
+
+def test_in_a_loop_a_draft_comes_first_and_gives_way(opened):
+    opened.c.set_region(REGION)
+    opened.c.set_looping(True)
+    opened.ask("bass", quality="standard")
+    assert [job.request.sampling.quality for job in opened.engine.jobs] == ["draft", "standard"]
+    opened.engine.finish()
+    draft = opened.lane("bass").parts[0].take
+    opened.engine.finish()
+    better = opened.lane("bass").parts[0].take
+    assert (draft.made.quality, better.made.quality) == ("draft", "standard")
+    assert len(opened.lane("bass").parts) == 1
+    opened.session.undo()
+    assert not opened.project.of_kind("extracted")
+    opened.session.redo()
+    assert opened.lane("bass").parts[0].take == better
+
+
+def test_undoing_a_draft_ends_the_better_version(opened):
+    opened.c.set_region(REGION)
+    opened.c.set_looping(True)
+    opened.ask("bass")
+    opened.engine.finish()
+    opened.session.undo()
+    assert not opened.engine.jobs
+    assert not opened.session.jobs
+
+
+def test_takes_join_one_part_and_undo_as_one(opened):
+    opened.c.set_region(REGION)
+    opened.ask("a warm Rhodes part", task="impute", takes=3, seed=10)
+    assert [job.request.sampling.seed for job in opened.engine.jobs] == [10, 11, 12]
+    assert all(isinstance(job.request, Impute) for job in opened.engine.jobs)
+    opened.engine.finish()
+    opened.c.set_lane(opened.lane("a warm Rhodes part").id, "gain_db", -3.0)
+    opened.engine.finish_all()
+    (part,) = opened.lane("a warm Rhodes part").parts
+    assert [take.made.seed for take in part.takes] == [10, 11, 12]
+    assert part.chosen == 0
+    opened.session.undo()
+    opened.session.undo()
+    assert not opened.project.of_kind("added")
+
+
+def test_a_new_part_hears_what_the_user_hears(opened):
+    opened.ask("bass, drums")
+    opened.engine.finish_all()
+    opened.c.set_lane(opened.lane("bass").id, "muted", True)
+    opened.ask("a new bass", task="impute", takes=1)
+    heard = opened.engine.finish().heard
+    bass = opened.session.store.path(opened.lane("bass").parts[0].take.audio)
+    assert [(layer.gain, layer.path == bass) for layer in heard] == [(1.0, False), (-1.0, True)]
+
+
+def test_accompany_hears_the_selected_lane_alone(opened):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    opened.session.select((opened.lane("bass").id,))
+    opened.ask("drums", task="accompany", takes=1)
+    job = opened.engine.finish()
+    assert isinstance(job.request, Accompany)
+    assert [layer.gain for layer in job.heard] == [0.0, 1.0]
+    assert opened.lane("drums").kind == "added"
+
+
+def test_regenerating_replaces_the_source_there_and_only_once(opened):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    opened.c.set_region(REGION)
+    opened.ask("bass", task="inpaint", takes=2)
+    assert all(isinstance(job.request, Inpaint) for job in opened.engine.jobs)
+    opened.engine.finish_all()
+    old, new = opened.lane("bass (replaced)"), opened.project.of_kind("added")[0]
+    assert old.muted
+    assert len(new.parts[0].takes) == 2
+    first = opened.project.of_kind("extracted")[0]
+    middle = (REGION.start + 200, REGION.stop - 200)
+    assert np.abs(sound(opened, first, *middle)).max() == 0
+    assert np.abs(sound(opened, first, 0, REGION.start)).max() > 0
+    check_null(opened)
+    opened.session.undo()
+    assert np.abs(sound(opened, opened.lane("bass"), *middle)).max() > 0
+
+
+def test_generating_without_a_song_makes_one(world):
+    world.ask("calm piano", task="generate")
+    (job,) = world.engine.jobs
+    assert isinstance(job.request, Generate)
+    world.engine.finish()
+    assert world.project.song.name == "calm piano"
+    assert world.session.folder.folder.is_dir()
+
+
+def test_cancelling_leaves_nothing(opened):
+    opened.ask("bass")
+    job = opened.engine.begin()
+    opened.c.making.cancel(job.id)
+    assert not opened.session.jobs
+    assert not opened.session.all_growing()
+    assert not opened.session.coming
+    assert not list(opened.session.store.folder.glob("*.part.wav"))
+
+
+def test_what_a_failed_job_finished_is_kept_and_retry_makes_it_whole(opened):
+    opened.c.set_region(REGION)
+    opened.ask("bass", seed=3)
+    job = opened.engine.fail(0.5)
+    assert opened.lane("bass").parts[0].span == Span(REGION.start, REGION.start + REGION.samples // 2)
+    check_null(opened)
+    assert opened.session.jobs[job.id].message.endswith("try once more.")
+    opened.c.making.retry(job.id)
+    opened.engine.finish_all()
+    assert [part.span for part in opened.lane("bass").parts] == [REGION]
+    check_null(opened)
+    assert not opened.session.jobs
+
+
+def test_a_failed_job_can_be_put_away(opened):
+    opened.ask("bass")
+    job = opened.engine.fail(0.0)
+    assert not opened.project.of_kind("extracted")
+    opened.c.making.cancel(job.id)
+    assert not opened.session.jobs
+    assert not list(opened.session.store.folder.glob("*.part.wav"))
+
+
+def test_sensitivity_makes_the_stem_again_in_place(opened):
+    opened.ask("bass, drums")
+    opened.engine.finish_all()
+    lane = opened.lane("bass")
+    old = lane.parts[0].take
+    opened.c.set_lane(lane.id, "sensitivity", 0.4, final=False)
+    assert not opened.engine.jobs
+    opened.c.set_lane(lane.id, "sensitivity", 0.5)
+    job = opened.engine.finish()
+    assert (job.request.prompts, job.request.sensitivity) == (("bass", "drums"), 0.5)
+    new = opened.lane("bass").parts[0].take
+    assert (new.made.sensitivity, new.made.seed) == (0.5, old.made.seed)
+    assert len(opened.lane("bass").parts) == 1
+
+
+def test_a_part_is_made_again_or_varied_as_another_take(opened):
+    opened.ask("strings", task="impute", takes=1, seed=5)
+    opened.engine.finish_all()
+    lane = opened.lane("strings")
+    opened.c.making.make_again(lane.id, 0, vary=True)
+    job = opened.engine.finish()
+    assert job.request.sampling.seed != 5
+    assert len(opened.lane("strings").parts[0].takes) == 2
+
+
+def test_a_whole_song_is_made_best_before_an_export(opened):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    written = []
+    assert opened.c.making.best([opened.lane("bass").id]) == 1
+    opened.c.making.when_idle(lambda: written.append(opened.lane("bass").parts[0].take.made.quality))
+    assert not written
+    opened.engine.finish_all()
+    assert written == ["best"]
+    assert opened.c.making.best([opened.lane("bass").id]) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"text": ""}, "Say which instrument"),
+        ({"text": "bass", "task": "inpaint"}, "Select the region"),
+        ({"text": "bass", "task": "accompany"}, "Select the lane"),
+        ({"text": "x" * 2000}, "characters"),
+        ({"text": "bass", "seed": -1}, "negative"),
+    ],
+)
+def test_what_cannot_be_done_says_why(opened, changes, why):
+    prompt = replace(opened.project.prompt, **changes)
+    assert why in opened.c.blocked(prompt)
+    opened.c.submit(prompt)
+    assert why in opened.told[-1][0]
+    assert not opened.engine.jobs
+
+
+def test_an_example_is_enough_for_an_extraction(opened):
+    opened.ask("", like=Span(RATE_HZ, 3 * RATE_HZ))
+    job = opened.engine.finish()
+    assert job.request.examples[0].start_s == 1.0
+    assert opened.project.of_kind("extracted")[0].name == "like 1.0 s"
+
+
+def test_results_of_a_closed_project_are_dropped(opened, tmp_path):
+    opened.ask("bass")
+    opened.engine.begin()
+    opened.c.documents.close()
+    assert not opened.engine.jobs
+    assert opened.project.song is None
+
+
+def test_speed_is_learned_and_said(opened):
+    opened.engine.warm_up()
+    prompt = replace(opened.project.prompt, text="bass")
+    assert opened.c.seconds_for(prompt) == pytest.approx(20 / 50)
+    opened.c.submit(prompt)
+    opened.engine.finish()  # 10 s of music in half a second
+    assert opened.c.seconds_for(prompt) == pytest.approx(1.0)

@@ -36,6 +36,7 @@ LATENCY_S: dict[Latency, float] = {"low": 0.04, "safe": 0.12}
 POLL_S = 0.05
 RETRY_S = 2.0  # between looks for a device while there is none
 STANDSTILL_S = 2.5  # a device that asks for nothing for so long is gone; waking up takes some of them two seconds
+DRY_S, DRY_TIMES = 2.0, 10  # a device that runs dry so often within that time gets more latency
 CLOSING_S = 2.0  # how long closing a device may hold up the keeper
 TURN_S = 0.001
 """How long a thread may hold the interpreter while another waits: the callback cannot afford the usual 5 ms."""
@@ -237,6 +238,8 @@ class _Keeper:
         self._clock: SilentClock | None = None
         self._closing: threading.Thread | None = None
         self._still, self._retry_s, self._past_underruns = 0, 0.0, 0
+        self._careful = False  # whether the device did not bear low latency
+        self._counted, self._counted_s = 0, 0.0
         self._seen: tuple[object, ...] = ()
         self._wake, self._ending = threading.Event(), False
         self._thread = threading.Thread(target=self._run, name="sound devices", daemon=True)
@@ -277,13 +280,17 @@ class _Keeper:
         wish = self.wished
         if wish != self._done:
             self._stop()
-            self._done = wish
+            self._done, self._careful = wish, False
             self._scan()
             self._start(wish)
         elif self._device is not None and self._is_gone():
             name = self._device.name
             self._stop()
             self._play_silently(f"“{name}” is gone; playing silently until it is back.")
+        elif self._device is not None and wish.latency == "low" and not self._careful and self._keeps_running_dry():
+            self._careful = True
+            self._stop()
+            self._start(wish)
         elif self._clock is not None and perf_counter() > self._retry_s:
             self._retry(wish)
         self._tell_news(wish)
@@ -314,14 +321,15 @@ class _Keeper:
         if self._clock is not None:
             self._clock.close()
             self._clock = None
-        self._device, self._pump, self._still = device, pump, 0
+        self._device, self._pump, self._still, self._counted, self._counted_s = device, pump, 0, 0, perf_counter()
         try:
             device.start()
         except DeviceError as error:
             self._stop()
             self._play_silently(self._reason(wish.device, error))
             return
-        self.status = OutputStatus(device.name, device.rate_hz, device.latency_s)
+        notice = f"“{device.name}” ran dry at low latency and plays at safe latency now." if self._careful else ""
+        self.status = OutputStatus(device.name, device.rate_hz, device.latency_s, notice)
 
     def _open(self, wish: _Wish, mixer: Mixer) -> tuple[OpenDevice, Pump]:
         pumps: list[Pump] = []
@@ -332,7 +340,8 @@ class _Keeper:
             else:
                 out.fill(0)
 
-        device = self._devices.open(wish.device, mixer.rate_hz, LATENCY_S[wish.latency], fill)
+        latency_s = LATENCY_S["safe" if self._careful else wish.latency]
+        device = self._devices.open(wish.device, mixer.rate_hz, latency_s, fill)
         pump = Pump(mixer, self._stamps, device.rate_hz)
         pump.latency_s = device.latency_s
         pumps.append(pump)
@@ -376,10 +385,17 @@ class _Keeper:
         self._still = self._still + 1 if still else 0
         return not self._device.active or self._still >= 3
 
+    def _keeps_running_dry(self) -> bool:
+        assert self._pump is not None
+        many = self._pump.underruns - self._counted >= DRY_TIMES
+        if perf_counter() - self._counted_s > DRY_S:
+            self._counted, self._counted_s = self._pump.underruns, perf_counter()
+        return many
+
     def _tell_news(self, wish: _Wish) -> None:
         mixer = wish.mixer
         fault = self._pump.fault if self._pump is not None else None
-        if fault is not None and not self.status.message:
+        if fault is not None:
             self.status = replace(self.status, message=f"Mixing failed ({fault!r}); please report this.")
         seen = (self.status, self.names, mixer and mixer.ended, mixer and mixer.jumps)
         if seen != self._seen:

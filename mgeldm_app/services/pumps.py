@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgeldm_app.core.mixer import Mixer, Order
+from mgeldm_app.core.sound import FADE_S
 
 Buffer = npt.NDArray[np.float32]
 
@@ -84,6 +85,10 @@ class Pump:
         self.latency_s, self.called_s, self.underruns = 0.0, perf_counter(), 0
         self.fault: Exception | None = None
         self._ended = False
+        # A device that takes over in the midst of the music begins softly.
+        fade = round(FADE_S * rate_hz) if mixer.playing else 0
+        self._rising: Buffer = np.linspace(0, 1, fade, endpoint=False, dtype=np.float32)
+        self._risen = 0
         self._stereo = np.zeros((LONGEST_FRAMES, 2), np.float32)
         same = rate_hz == mixer.rate_hz
         self._resampler = None if same else _Resampler(mixer.rate_hz, rate_hz)
@@ -115,9 +120,17 @@ class Pump:
                 self._render(both, heard_s + first / self._rate_hz)
             else:
                 self._resampler.fill(both, heard_s + first / self._rate_hz, self._render)
+            if self._risen < len(self._rising):
+                self._rise(both)
             if both is not part:
                 np.add(both[:, 0], both[:, 1], out=part[:, 0])
                 np.multiply(part, 0.5, out=part)
+
+    def _rise(self, out: Buffer) -> None:
+        gains = self._rising[self._risen : self._risen + len(out)]
+        self._risen += len(gains)
+        for side in (0, 1):
+            np.multiply(out[: len(gains), side], gains, out=out[: len(gains), side])
 
     def _render(self, out: Buffer, heard_s: float) -> None:
         self._mixer.render(out)

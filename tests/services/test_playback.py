@@ -1,5 +1,7 @@
 """The player against a sound system whose devices ask for sound when the test says so, come and go."""
 
+import _thread
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -45,7 +47,8 @@ class FakeDevices:
     """`there` maps the names of connected devices to (rate or None for any, channels)."""
 
     def __init__(self, **there):
-        self.there, self.names, self.missing, self.scans, self.opened = there, (), "", 0, []
+        self.there, self.names, self.missing, self.scans = there, (), "", 0
+        self.opened, self.asked_s = [], []
 
     def scan(self):
         assert not [device for device in self.opened if not device.closed], "a scan ends every open stream"
@@ -57,6 +60,7 @@ class FakeDevices:
         if name not in self.names:
             raise DeviceError("it is not connected")
         own_hz, channels = self.there[name]
+        self.asked_s.append(latency_s)
         self.opened.append(FakeDevice(name, own_hz or rate_hz, channels, fill))
         return self.opened[-1]
 
@@ -369,8 +373,9 @@ def test_the_device_is_changed_while_playing(playing, store, project):
     player.set_device("other", "low")
     other = opened(player, devices, 2)
     assert other.name == "other" and card.closed
-    heard = np.concatenate([first, other.ask(1000)])
-    assert np.array_equal(heard, store.view(project.song.audio)[:2000])
+    second, song = other.ask(1000), store.view(project.song.audio)
+    assert np.array_equal(first, song[:1000]) and np.array_equal(second[80:], song[1080:2000])
+    assert not second[0].any()  # it begins softly
     until(lambda: player.status.device == "other")
 
 
@@ -425,6 +430,24 @@ def test_underruns_are_counted(playing):
     assert player.underruns == 1
 
 
+def test_a_device_that_keeps_running_dry_gets_more_latency(make, project, steady):
+    devices = FakeDevices(card=(None, 2))
+    player = make(devices)
+    player.set_device("card", "low")
+    player.show(project)
+    until(lambda: devices.opened and devices.opened[-1].started)
+    until(lambda: player.status.device == "card")
+    card = devices.opened[-1]
+    assert devices.asked_s[-1] == playback.LATENCY_S["low"]
+    player.play()
+    for _ in range(playback.DRY_TIMES):
+        heard = card.ask(10, ran_dry=True)
+    until(lambda: "safe latency" in player.status.message)
+    assert card.closed and devices.asked_s[-1] == playback.LATENCY_S["safe"] and player.playing
+    assert not np.array_equal(devices.opened[-1].ask(10), heard)
+    assert player.underruns == playback.DRY_TIMES
+
+
 def test_a_buffer_that_took_too_long_counts(monkeypatch):
     mixer = Mixer(RATE_HZ)
     pump = Pump(mixer, Stamps(), RATE_HZ)
@@ -461,6 +484,30 @@ def test_the_callback_of_a_device_allocates_nothing(playing, project):
             assert tracemalloc.get_traced_memory()[1] - before < 16_000
     finally:
         tracemalloc.stop()
+
+
+def test_the_callback_of_a_device_takes_no_lock(playing):
+    player, _, card = playing
+    player.play()
+    locks = (_thread.LockType, _thread.RLock, threading.Condition, threading.Event)
+    called, taken = set(), []
+
+    def watch(frame, event, argument):
+        if event == "call":
+            called.add(frame.f_code.co_name)
+        elif event == "c_call":
+            called.add(argument.__name__)
+            taken.extend([argument] if isinstance(getattr(argument, "__self__", None), locks) else [])
+
+    out = np.zeros((300, 2), np.float32)
+    sys.setprofile(watch)
+    try:
+        for _ in range(1000):
+            card._fill(out, 0.01, False)
+    finally:
+        sys.setprofile(None)
+    assert "render" in called and not taken
+    assert not called & {"emit", "acquire", "wait", "set", "put", "print", "write", "warn", "open", "sleep"}
 
 
 # --------------------------------------------------------------------------------------------------- stamps, reading

@@ -236,6 +236,32 @@ def test_a_growing_stem_joins_a_running_loop(player, sink, store):
     assert np.abs(np.diff(heard, axis=0)).max() < 0.02
 
 
+def test_a_rate_that_no_device_takes_is_resampled(player, sink, store):
+    high_hz, hz = 705600, 440
+    path = store.begin(high_hz, 2, 2 * high_hz)
+    tone = 0.3 * np.sin(2 * np.pi * hz * np.arange(2 * high_hz) / high_hz)
+    map_wav(path, writable=True)[0][:] = tone[:, None]
+    on_air(player, Project(SongFile(store.adopt(path), "tone")))
+    assert player.status.rate_hz == RATE_HZ
+    since = [0]
+
+    def play() -> None:
+        player.seek(0)
+        since[0] = len(sink.heard)
+        player.play()
+        until(lambda: len(sink.heard) > since[0] + 3 * RATE_HZ)
+
+    undisturbed(player, play)
+    heard = sink.heard[since[0] :, 0]
+    first = int(np.argmax(np.abs(heard) > 0.01))
+    middle = heard[first + 8000 : first + 78000]
+    phase = 2 * np.pi * hz * np.arange(len(middle)) / RATE_HZ
+    waves = np.stack([np.sin(phase), np.cos(phase)])
+    level = 2 * waves @ middle / len(middle)
+    assert np.hypot(*level) == pytest.approx(0.3, rel=1e-3)
+    assert np.abs(middle - level @ waves).max() < 1e-3
+
+
 def test_a_sink_that_vanishes_and_comes_back(player, sink, store):
     song = noise(20 * RATE_HZ)
     on_air(player, Project(SongFile(clip(store, song), "song")))

@@ -57,7 +57,13 @@ class Controller:
         self.models = Models()
         self.wants, self.settings_changed = Event(), Event()
         self.making = Making(self.session, engine, workers, self._learn)
-        self.documents = Documents(self.session, workers, self._home, analyse, self._opened)
+        self.documents = Documents(
+            session,
+            workers,
+            home=lambda: Path(self.settings.projects) if self.settings.projects else projects_home(),
+            analyse=analyse,
+            opened=lambda folder: self.set_settings(self.settings.opened(folder)),
+        )
         self.snap: Unit = self.settings.snap
         self.listening: Literal["song", "stems"] = "stems"
         self.click = False
@@ -254,12 +260,6 @@ class Controller:
         except OSError as error:
             message = f"That did not work: {error.strerror or error}; check the disk and its rights."
             self.session.tell(message, error=True)
-
-    def _home(self) -> Path:
-        return Path(self.settings.projects) if self.settings.projects else projects_home()
-
-    def _opened(self, folder: Path) -> None:
-        self.set_settings(self.settings.opened(folder))
 
     def _learn(self, task: Task, quality: Quality, times_real_time: float) -> None:
         """What this computer needed; new figures count as much as all before them, since models and loads change."""

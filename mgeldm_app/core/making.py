@@ -8,52 +8,23 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from mgeldm.audio import map_wav
 from mgeldm.errors import MgeldmError
 from mgeldm.requests import Quality
 
-from . import commands
 from .asks import Ask, NewId, Target, again, asks, check
 from .clips import ClipStore
 from .jobs import CancelledJob, EngineStatus, Failed, Filled, Finished, Job, JobEvent, Progressed, Started
+from .landing import Group, Landing, Work, quality_of
 from .ports import Engine, Growing, Workers
-from .project import Audio, Lane, Part, Project, Prompt, SongFile, Span, Take, Task
+from .project import Audio, Prompt, Span, Task
 from .session import JobView, Session
 from .text import drawn_seed
 
 LEAST_KEPT_S = 0.5  # of a failed job is worth a part
-
-
-@dataclass
-class _Work:
-    """A job under way, and where its results go.
-
-    Attributes:
-        job: What the engine has.
-        ask: What it came from.
-        store: Where its files lie; results of a project that was closed are dropped.
-        group: Jobs of one wish: a draft and its better version, the takes of a part.
-        replaces: By output, the audio whose place the result takes.
-    """
-
-    job: Job
-    ask: Ask
-    store: ClipStore
-    group: _Group
-    replaces: dict[int, Audio] = field(default_factory=dict)
-
-
-@dataclass
-class _Group:
-    """What jobs of one wish share: lanes still to come, and the drafts that have landed, by output."""
-
-    lanes: dict[str, Lane]
-    title: str
-    drafts: dict[int, Audio] = field(default_factory=dict)
-    landed: bool = False
 
 
 class Making:
@@ -70,7 +41,8 @@ class Making:
         self, session: Session, engine: Engine, workers: Workers, learned: Callable[[Task, Quality, float], None]
     ) -> None:
         self.session, self.engine, self.workers, self.learned = session, engine, workers, learned
-        self._works: dict[str, _Work] = {}
+        self._landing = Landing(session)
+        self._works: dict[str, Work] = {}
         self._idle: list[Callable[[], None]] = []
         engine.events.connect(self._on_event)
         session.changed.connect(self._on_changed)
@@ -168,21 +140,22 @@ class Making:
     def _with_draft(self, ask: Ask) -> None:
         """A draft at once, the wanted quality after it."""
         group = self._group(ask)
+        group.drafts = {}
         self._submit(_in_quality(ask, "draft"), group, urgent=True)
         self._submit(ask, group, urgent=False, shown=False)
 
-    def _group(self, ask: Ask) -> _Group:
-        return _Group({target.lane.id: target.lane for target in ask.targets if target}, _title_of_step(ask))
+    def _group(self, ask: Ask) -> Group:
+        return Group({target.lane.id: target.lane for target in ask.targets if target}, _title_of_step(ask))
 
     def _submit(
-        self, ask: Ask, group: _Group, urgent: bool, replaces: dict[int, Audio] | None = None, shown: bool = True
+        self, ask: Ask, group: Group, urgent: bool, replaces: dict[int, Audio] | None = None, shown: bool = True
     ) -> None:
         store, project = self.session.store, self.session.project
         assert store is not None
         channels = project.song.audio.channels if project.song else 2
         paths = tuple(store.begin(project.rate_hz, channels, ask.span.samples) for _ in ask.targets)
         job = Job(uuid.uuid4().hex, ask.title, ask.request, ask.heard, paths, ask.span.start, urgent)
-        self._works[job.id] = _Work(job, ask, store, group, replaces or {})
+        self._works[job.id] = Work(job, ask, store, group, replaces or {})
         if shown and not replaces:
             self.session.coming.update({x.id: x for x in group.lanes.values() if not project.has_lane(x.id)})
             growing = [_growing(target, path, ask) for target, path in zip(ask.targets, paths, strict=True) if target]
@@ -213,17 +186,17 @@ class Making:
         elif isinstance(event, CancelledJob):
             self._forget(event.job_id)
 
-    def _fill(self, work: _Work, span: Span) -> None:
+    def _fill(self, work: Work, span: Span) -> None:
         growing = self.session.growing.get(work.job.id)
         if growing is not None:
             grown = tuple(replace(part, filled=_joined(part.filled, span)) for part in growing)
             self.session.growing[work.job.id] = grown
             self.session.changed.emit("growing")
 
-    def _finish(self, work: _Work, event: Finished) -> None:
+    def _finish(self, work: Work, event: Finished) -> None:
         made = next((target.made for target in work.ask.targets if target), None)
         if made is not None and event.seconds > 0 and not work.replaces:
-            self.learned(made.task, _quality(work), event.audio_s / event.seconds)
+            self.learned(made.task, quality_of(work), event.audio_s / event.seconds)
         store = work.store
 
         def adopt() -> list[Audio | None]:
@@ -234,7 +207,7 @@ class Making:
 
         self.workers.run(adopt, lambda audios: self._land(work, audios), lambda error: self._lost(work, error))
 
-    def _fail(self, work: _Work, view: JobView, event: Failed) -> None:
+    def _fail(self, work: Work, view: JobView, event: Failed) -> None:
         failed = replace(view, state="failed", message=event.message, details=event.details, can_retry=event.can_retry)
         self.session.show_job(failed)
         self.session.tell(event.message, error=True)
@@ -245,7 +218,7 @@ class Making:
             self._keep(work, min(filled))
         self.session.changed.emit("growing")
 
-    def _keep(self, work: _Work, samples: int) -> None:
+    def _keep(self, work: Work, samples: int) -> None:
         """What a failed job had finished becomes a part of its own, so that nothing is lost."""
         store, outputs = work.store, work.job.outputs
 
@@ -257,78 +230,27 @@ class Making:
 
         def land(audios: list[Audio | None]) -> None:
             if store is self.session.store:
-                self._add(work, audios, f"keep what was finished of {work.group.title}")
+                self._landing.add(work, audios, f"keep what was finished of {work.group.title}")
 
         self.workers.run(copy, land, lambda error: self.session.tell(str(error), error=True))
 
-    def _lost(self, work: _Work, error: BaseException) -> None:
+    def _lost(self, work: Work, error: BaseException) -> None:
         self._forget(work.job.id)
         text = str(error) if isinstance(error, MgeldmError | OSError) else repr(error)
         self.session.tell(f"A finished stem could not be kept: {text}", error=True)
 
     # ----------------------------------------------------------------------------------------------------- landing
 
-    def _land(self, work: _Work, audios: list[Audio | None]) -> None:
+    def _land(self, work: Work, audios: list[Audio | None]) -> None:
         """Put finished audio into the project it was made for."""
         self._works.pop(work.job.id, None)
         self.session.growing.pop(work.job.id, None)  # what is put into the project takes its place in one step
         if work.store is self.session.store:
             if work.replaces or work.group.drafts:
-                self._replace(work, audios)
+                self._landing.replace(work, audios)
             else:
-                self._add(work, audios, work.group.title)
+                self._landing.add(work, audios, work.group.title)
         self.session.drop_job(work.job.id)
-
-    def _replace(self, work: _Work, audios: list[Audio | None]) -> None:
-        for number, (target, audio) in enumerate(zip(work.ask.targets, audios, strict=True)):
-            old = work.replaces.get(number) or work.group.drafts.get(number)
-            if target and audio and old:
-                self.session.amend(commands.replace_take(target.lane.id, old, self._take(target, audio)))
-
-    def _add(self, work: _Work, audios: list[Audio | None], title: str) -> None:
-        project, group, span = self.session.project, work.group, work.ask.span
-        if project.song is None:
-            self._open(work, audios)
-            return
-        steps = []
-        for number, (target, audio) in enumerate(zip(work.ask.targets, audios, strict=True)):
-            if target is None or audio is None:
-                continue
-            take = self._take(target, audio)
-            group.drafts |= {number: audio} if _quality(work) == "draft" and self._waiting(group, work) else {}
-            if _has_part(project, target.lane.id, span.start, audio):
-                self.session.amend(commands.add_take(target.lane.id, span.start, take))
-            else:
-                lane = self.session.coming.pop(target.lane.id, target.lane)
-                lane = replace(lane, muted=lane.muted or target.muted)
-                steps.append(commands.add_part(lane, Part(span.start, (take,)), title))
-        if steps:
-            self.session.do(commands.together(title, [*self._holes(work), *steps]))
-        group.landed = True
-
-    def _holes(self, work: _Work) -> list[commands.Command]:
-        """Where a source is regenerated, silence on lanes that already hold it, so that it is not taken away twice."""
-        if not any(target and target.muted for target in work.ask.targets):
-            return []
-        made = next(target.made for target in work.ask.targets if target)
-        project, span, holes = self.session.project, work.ask.span, []
-        channels = project.song.audio.channels if project.song else 2
-        for lane in project.of_kind("extracted"):
-            if lane.name.casefold() == made.prompt.casefold() and any(part.span.meets(span) for part in lane.parts):
-                path = work.store.begin(project.rate_hz, channels, span.samples)
-                take = Take(work.store.adopt(path), replace(made, task="extract"))
-                holes.append(commands.add_part(lane, Part(span.start, (take,)), "silence"))
-        return holes
-
-    def _open(self, work: _Work, audios: list[Audio | None]) -> None:
-        """Music from nothing becomes the song of a new project."""
-        made = next(target.made for target in work.ask.targets if target)
-        if audios[0] is not None:
-            self.session.do(commands.open_song(SongFile(audios[0], made.prompt or "Generated music")))
-
-    def _take(self, target: Target, audio: Audio) -> Take:
-        engine = self.session.engine
-        return Take(audio, replace(target.made, model=engine.model, model_sha256=engine.model_sha256))
 
     # ------------------------------------------------------------------------------------------------- housekeeping
 
@@ -359,11 +281,8 @@ class Making:
             if gone or (work.replaces and not any(self.session.project.has_lane(x) for x in work.group.lanes)):
                 self.cancel(work.job.id)
 
-    def _of_lane(self, lane_id: str) -> list[_Work]:
+    def _of_lane(self, lane_id: str) -> list[Work]:
         return [work for work in self._works.values() if lane_id in work.group.lanes]
-
-    def _waiting(self, group: _Group, but: _Work) -> bool:
-        return any(work.group is group and work is not but for work in self._works.values())
 
 
 def _growing(target: Target, path: Path, ask: Ask) -> Growing:
@@ -376,10 +295,6 @@ def _in_quality(ask: Ask, quality: Quality) -> Ask:
     request = replace(ask.request, sampling=replace(ask.request.sampling, quality=quality))
     targets = tuple(t and replace(t, made=replace(t.made, quality=quality)) for t in ask.targets)
     return replace(ask, request=request, targets=targets, title=f"{ask.title} ({quality})")
-
-
-def _quality(work: _Work) -> Quality:
-    return work.job.request.sampling.quality
 
 
 def _title_of_step(ask: Ask) -> str:
@@ -407,15 +322,6 @@ def _joined(spans: tuple[Span, ...], new: Span) -> tuple[Span, ...]:
         else:
             merged.append(span)
     return tuple(merged)
-
-
-def _has_part(project: Project, lane_id: str, start: int, audio: Audio) -> bool:
-    parts = project.lane(lane_id).parts if project.has_lane(lane_id) else ()
-    return (
-        project.has_lane(lane_id)
-        and project.lane(lane_id).kind == "added"
-        and any(part.start == start and part.take.audio.samples == audio.samples for part in parts)
-    )
 
 
 def _cut(store: ClipStore, path: Path, samples: int) -> Audio:

@@ -35,6 +35,40 @@ def test_torch_is_not_imported_before_it_is_needed(module):
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_core_runs_where_qt_torch_and_sound_cards_cannot_be_imported():
+    """What import-linter cannot see: an `__init__` that imports eagerly."""
+    code = """
+import importlib, pkgutil, sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("PySide6", "shiboken6", "torch", "sounddevice", "pyqtgraph"):
+            raise ImportError(f"{name} is blocked")
+
+sys.meta_path.insert(0, Blocked())
+import mgeldm_app.core
+for module in pkgutil.walk_packages(mgeldm_app.core.__path__, "mgeldm_app.core."):
+    importlib.import_module(module.name)
+"""
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_window_is_there_without_torch():
+    code = "import mgeldm_app.app, sys; sys.exit('torch' in sys.modules or 'scipy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_classes_stay_small():
+    large = []
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                methods = sum(isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) for each in node.body)
+                large += [f"{path.name}: {node.name} ({methods})"] if methods > 25 else []
+    assert not large
+
+
 def test_folders_that_are_no_packages_stay_so():
     for folder in ("model", "packaging", "resources", "tests"):
         assert not (ROOT / folder / "__init__.py").exists()

@@ -105,6 +105,12 @@ def test_takes_join_one_part_and_undo_as_one(opened):
     assert not opened.project.of_kind("added")
 
 
+def test_takes_of_draft_quality_are_takes_too(opened):
+    opened.ask("strings", task="impute", takes=2, quality="draft")
+    opened.engine.finish_all()
+    assert len(opened.lane("strings").parts[0].takes) == 2
+
+
 def test_a_new_part_hears_what_the_user_hears(opened):
     opened.ask("bass, drums")
     opened.engine.finish_all()

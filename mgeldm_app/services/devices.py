@@ -6,6 +6,7 @@ initialisation, which ends every open stream: `Devices.scan` may be called only 
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -93,9 +94,14 @@ class PortAudioDevices:
                 return
             self._sounddevice = sounddevice
         else:
-            self._sounddevice._terminate()
-            self._sounddevice._initialize()
-        self._list()
+            with contextlib.suppress(self._sounddevice.PortAudioError):
+                self._sounddevice._terminate()
+        try:
+            if not self._sounddevice._initialized:
+                self._sounddevice._initialize()
+            self._list()
+        except self._sounddevice.PortAudioError:
+            self.names, self._index = (), {}
 
     def _list(self) -> None:
         sd = self._sounddevice

@@ -257,10 +257,10 @@ class _Keeper:
         self._wake.set()
 
     def close(self) -> None:
-        """End device, clock and thread."""
+        """End device, clock and thread; a sound system that hangs does not keep the program from ending."""
         self._ending = True
         self._wake.set()
-        self._thread.join()
+        self._thread.join(2 * CLOSING_S)
 
     # --------------------------------------------------------------------------------------------------- thread
 
@@ -271,7 +271,11 @@ class _Keeper:
         while not self._ending:
             self._wake.wait(POLL_S)
             self._wake.clear()
-            self._tend()
+            try:
+                self._tend()
+            except Exception as error:  # were this thread to die, the player would stay mute
+                self._stop()
+                self._play_silently(f"Sound failed ({error!r}); playing silently. Please report this.")
         self._stop()
         if self._closing is not None:
             self._closing.join(1.0)
@@ -357,7 +361,8 @@ class _Keeper:
 
     def _play_silently(self, message: str) -> None:
         mixer = self._done.mixer
-        assert mixer is not None
+        if mixer is None:
+            return
         self._retry_s = perf_counter() + RETRY_S
         self.status = OutputStatus("", mixer.rate_hz, 0.0, message)
         if self._clock is None:

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 from mgeldm.errors import InputError
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QPushButton, QWidget
 
@@ -216,10 +216,11 @@ def test_without_a_region_or_stems_there_is_no_choice(qtbot):
 
 
 @pytest.fixture
-def bar(shown):
+def bar(shown, qtbot):
     window = QWidget()
     made = MessageBar(window)
     made.window_kept = shown(window, 1000, 500)
+    qtbot.mouseMove(window, QPoint(2, 2))  # a notice under the pointer would stay
     made.heard = []
     made.acted.connect(lambda key, action: made.heard.append((key, action)))
     made.dismissed.connect(lambda key: made.heard.append((key, "")))
@@ -255,6 +256,19 @@ def test_only_harmless_notices_leave_by_themselves(bar):
     bar.say(Notice("a", "Text."))
     bar._widgets["a"].timer.timeout.emit()
     assert bar.notices == () and bar.heard == [("a", "")]
+
+
+def test_a_notice_stays_while_the_pointer_is_on_it(bar, qtbot):
+    bar.say(Notice("a", "Text."))
+    widget = bar._widgets["a"]
+    qtbot.mouseMove(widget)
+    qtbot.waitUntil(widget.underMouse)
+    widget.timer.timeout.emit()
+    assert bar.notices and widget.timer.isActive()
+    qtbot.mouseMove(bar.window_kept, QPoint(2, 2))
+    qtbot.waitUntil(lambda: not widget.underMouse())
+    widget.timer.timeout.emit()
+    assert not bar.notices
 
 
 def test_the_same_key_replaces_and_of_four_the_oldest_goes(bar):

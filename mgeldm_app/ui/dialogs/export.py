@@ -137,7 +137,7 @@ class ExportDialog(Sheet):
     def _build_scope(self, options: ExportSettings, region: str) -> None:
         self.whole = QRadioButton(self.tr("The whole song"))
         self.region = QRadioButton(self.tr("The region, {0}").format(region) if region else self.tr("The region"))
-        self.region.setEnabled(bool(region))
+        self._has_region = bool(region)
         (self.region if options.region_only and region else self.whole).setChecked(True)
         self.each = QRadioButton(self.tr("A file for each lane"))
         self.mix = QRadioButton(self.tr("One mix of all"))
@@ -208,7 +208,7 @@ class ExportDialog(Sheet):
         self._purpose.setText(form.purpose)
         for widget in (self.whole, self.each, self.mix, self.pattern):
             widget.setEnabled(audio)
-        self.region.setEnabled(audio and self.region.text() != self.tr("The region"))
+        self.region.setEnabled(audio and self._has_region)
         self.faders.setEnabled(audio and not choice.options.as_mix)
         why_not = self._why_not(choice)
         self.summary.setText(why_not or self._summary(choice, form))

@@ -43,7 +43,7 @@ class _NoticeWidget(QFrame):
 
     def __init__(self, bar: MessageBar, notice: Notice) -> None:
         super().__init__()
-        self.notice = notice
+        self._bar, self.notice = bar, notice
         set_role(self, "message")
         self.setAccessibleName(notice.text)
         self._sign = QLabel()
@@ -72,8 +72,9 @@ class _NoticeWidget(QFrame):
         self.timer = QTimer(self)
         self.timer.setSingleShot(True)
         self.timer.setInterval(_STAYS_MS)
-        self.timer.timeout.connect(lambda: bar.dismiss(notice.key))
-        self._rest()
+        self.timer.timeout.connect(self._leave)
+        if notice.kind in ("info", "good"):
+            self.timer.start()
 
     def set_theme(self, theme: Theme) -> None:
         """Take other colours."""
@@ -82,17 +83,12 @@ class _NoticeWidget(QFrame):
         self._sign.setPixmap(icon(name, colour).pixmap(_ICON_PX, _ICON_PX))
         self.close_button.set_theme(theme)
 
-    def enterEvent(self, _: object) -> None:
-        """Stay while it is read."""
-        self.timer.stop()
-
-    def leaveEvent(self, _: object) -> None:
-        """Leave later."""
-        self._rest()
-
-    def _rest(self) -> None:
-        if self.notice.kind in ("info", "good"):
+    def _leave(self) -> None:
+        """Go, or stay for longer while the pointer is on it."""
+        if self.underMouse():
             self.timer.start()
+        else:
+            self._bar.dismiss(self.notice.key)
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(f"{self.notice.text}\n{self.notice.details}")
@@ -140,8 +136,8 @@ class MessageBar(QWidget):
         widget.set_theme(self._theme)
         self._column.addWidget(widget)
         widget.show()
+        self._place()  # first: it never appears in a corner
         self.show()
-        self._place()
 
     def act(self, key: str, action: str) -> None:
         """As if the button of an action was pressed."""

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import soundfile
-from mgeldm.data import captions, events
+from mgeldm.data import captions, events, wide
 from mgeldm.data.bank import Bank, bank_licence, load_bank, save_bank
 from mgeldm.data.captions import describe
 from mgeldm.data.kits import build_kits, key_of
@@ -60,6 +60,32 @@ def test_scores_are_played_in_their_own_split(bank):
         assert any({stem.label for stem in song.stems} <= {"drums", "bass", "piano", "mallets"} for song in songs)
         alone, beside = (render_wide_song(3, [bank], 1.0, split, them) for them in ([], others))
         assert np.array_equal(alone.mixture, beside.mixture)
+
+
+def test_parts_come_and_go_and_no_section_is_empty():
+    parts = [wide._Part(label, score().parts[0].notes) for label in ("drums", "bass", "piano", "flute")]
+    rests = []
+    for seed in range(30):
+        arranged = wide._arranged(parts, 2.0, 20.0, np.random.default_rng(seed))
+        plays = np.array([np.histogram(part.notes[:, 0], np.arange(0, 21, 2))[0] > 0 for part in arranged])
+        assert plays.any(0).all()
+        assert plays.any(1).all()
+        rests.append(1 - plays.mean())
+        for part, on in zip(arranged, plays, strict=True):
+            if part.label != "drums":
+                ends = part.notes[:, 0] + part.notes[:, 1]
+                assert all(on[min(int((end - 0.051) // 2), 9)] for end in ends)
+    assert 0.1 < np.mean(rests) < 0.5
+
+
+def test_levels_and_filters_wander_without_clicks():
+    tone = np.sin(2 * np.pi * 3000 * np.arange(44100) / 44100).astype(np.float32)
+    moved = 0
+    for seed in range(30):
+        out = wide.automate(tone, np.random.default_rng(seed))
+        moved += not np.array_equal(out, tone)
+        assert np.abs(np.diff(out)).max() < 3 * np.abs(np.diff(tone)).max() * max(1.0, float(np.abs(out).max()))
+    assert 5 < moved < 25
 
 
 def test_tests_speak_in_held_out_phrases(bank):

@@ -16,6 +16,7 @@ from .songs import RATE_HZ
 
 _CONTROL = 64  # samples to one value of a gain curve
 _LEVEL = 0.1
+_LEVELS_DB = {"drums": -17.0, "bass": -19.0, "vocals": -21.0, "effects": -29.0}  # the middle; others -23 dB
 
 
 @dataclass
@@ -68,7 +69,7 @@ def produce(dry: Samples, label: str, space: Space, rng: np.random.Generator) ->
     if wet > 0.02:
         stereo = stereo + np.float32(wet) * scipy.signal.oaconvolve(stereo, space.impulse, axes=1)[:, : len(dry)]
         tags += ["reverberant"] if wet > 0.35 and space.decay_s > 0.6 else []
-    target_db = np.clip(rng.normal(-20 if steady else -23, 5), -38, -10)
+    target_db = np.clip(rng.normal(_LEVELS_DB.get(label, -23), 6), -42, -10)
     level = max(float(np.sqrt(np.mean(stereo**2))), 1e-6)
     return (stereo * np.float32(10 ** (target_db / 20) / level)).astype(np.float32), tags
 
@@ -234,7 +235,7 @@ def master(stems: dict[str, Samples], rng: np.random.Generator) -> dict[str, Sam
         stems = _worn(stems, rng)
     mixture = np.sum(list(stems.values()), axis=0)
     peak = max(float(np.abs(mixture).max()), 1e-6)
-    loudness = rng.uniform(0, 12) if rng.random() < 0.7 else 0.0  # how far the limiter is driven, in dB
+    loudness = rng.uniform(0, 10) if rng.random() < 0.45 else 0.0  # how far the limiter is driven, in dB
     ceiling = rng.uniform(0.5, 0.98)
     level_db = 20 * np.log10(_envelope(mixture) / peak + 1e-6) + loudness
     glue_db = np.maximum(level_db + rng.uniform(4, 12), 0) * (1 / rng.uniform(1.2, 3) - 1)

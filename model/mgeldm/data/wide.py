@@ -7,7 +7,7 @@ hit and note is played a little differently, as no two of a player's are alike.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.signal
@@ -63,12 +63,13 @@ def render_wide_song(
     parts = _score_parts(scores, duration_s, rng) if scores and rng.random() < 0.4 else []
     if len({part.label for part in parts}) < _FEWEST:
         parts = _planned_parts(plan, rng, split)
+    parts = _arranged(parts, 240 / plan.tempo_bpm * int(rng.choice([1, 2, 4])), duration_s, rng)
     space, samples = Space.draw(rng, plan.tempo_bpm), round(duration_s * RATE_HZ)
     stems: dict[str, Samples] = {}
     captions: dict[str, list[str]] = {}
     for part in parts:
         dry, tags, program = _render(part, banks, samples, rng)
-        audio, done = produce(dry, part.label, space, rng)
+        audio, done = produce(automate(dry, rng), part.label, space, rng)
         stems[part.label] = stems.get(part.label, np.float32(0)) + audio
         said = describe(part.label, part.style, [*tags, *done], program)
         if split == "test":
@@ -96,6 +97,7 @@ def _planned_parts(plan: events.Plan, rng: np.random.Generator, split: str) -> l
         elif label == "bass":
             style = events.choose(rng, events.BASS_STYLES, split).name
             notes = events.bass_part(plan, rng, style)
+            notes[:, 2] -= 12 * (rng.random() < 0.2)  # sub-bass
         else:
             role, centre = _EXTRA.get(label), 70.0
             if role is None:
@@ -114,6 +116,54 @@ def _score_parts(scores: Sequence[Score], duration_s: float, rng: np.random.Gene
     labels = list(dict.fromkeys(part.label for part in found))
     kept = {labels[i] for i in rng.permutation(len(labels))[:_MOST]}
     return [_Part(part.label, part.notes, None, part.program) for part in found if part.label in kept]
+
+
+def _arranged(parts: list[_Part], section_s: float, duration_s: float, rng: np.random.Generator) -> list[_Part]:
+    """Parts that come and go by sections, as in real songs: breaks without drums and bass, solos, entries one by one.
+
+    Every section keeps a part, and every part a section.
+    """
+    sections = max(1, round(duration_s / section_s))
+    busy = rng.uniform(0.45, 1.0)
+    plays = rng.random((len(parts), sections)) < busy  # [parts, sections]
+    plays[rng.random(len(parts)) < 0.25] = True
+    breaks = rng.random(sections) < 0.12
+    rhythm = np.array([part.label in ("drums", "bass") for part in parts])
+    plays[np.ix_(rhythm, breaks)] = False
+    for empty in np.flatnonzero(~plays.any(0)):
+        plays[rng.integers(len(parts)), empty] = True
+    for resting in np.flatnonzero(~plays.any(1)):
+        plays[resting, rng.integers(sections)] = True
+    arranged = []
+    for part, row in zip(parts, plays, strict=True):
+        section = np.minimum(part.notes[:, 0] / section_s, sections - 1).astype(int)
+        notes = part.notes[row[section]].copy()
+        ends_s = np.minimum(_ends_s(row, section_s, duration_s)[section[row[section]]], duration_s)
+        if part.label not in ("drums", "percussion"):
+            notes[:, 1] = np.minimum(notes[:, 1], np.maximum(ends_s - notes[:, 0], 0.05))
+        arranged.append(replace(part, notes=notes))
+    return arranged
+
+
+def _ends_s(plays: np.ndarray, section_s: float, duration_s: float) -> np.ndarray:
+    """When the stretch that each section [sections] lies in ends, in seconds; a note may ring to the song's end."""
+    ends = np.full(len(plays), duration_s)
+    for section in range(len(plays) - 2, -1, -1):
+        ends[section] = ends[section + 1] if plays[section + 1] else (section + 1) * section_s
+    return ends
+
+
+def automate(dry: Samples, rng: np.random.Generator) -> Samples:
+    """A part [samples] whose level wanders, or whose filter opens or closes, over some seconds."""
+    at = np.sort(rng.uniform(0, len(dry), 6))
+    if rng.random() < 0.3:
+        gain_db = np.interp(np.arange(len(dry)), at, rng.normal(0, 4, 6))
+        dry = dry * (10 ** (gain_db / 20)).astype(np.float32)
+    if rng.random() < 0.12:
+        dull = scipy.signal.sosfilt(scipy.signal.butter(2, rng.uniform(150, 1200), fs=RATE_HZ, output="sos"), dry)
+        open_ = np.interp(np.arange(len(dry)), at, rng.integers(0, 2, 6)).astype(np.float32)
+        dry = dry * open_ + dull.astype(np.float32) * (1 - open_)
+    return dry
 
 
 def _render(

@@ -1,0 +1,73 @@
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLineEdit, QVBoxLayout, QWidget
+
+from mgeldm_app.core.actions import BY_ID
+from mgeldm_app.ui.parts import ElidedLabel, IconButton, button, keyed, label
+from mgeldm_app.ui.theme import DARK, LIGHT
+
+
+def test_a_line_that_does_not_fit_is_cut_and_said_in_the_tooltip(qtbot):
+    made = ElidedLabel()
+    qtbot.addWidget(made)
+    made.setText("A long name of a song & more")
+    made.resize(400, 20)
+    whole = made.grab().toImage()
+    assert made.toolTip() == ""
+    made.resize(60, 20)
+    assert made.grab().toImage() != whole.copy(0, 0, 60, 20) and made.toolTip() == made.text()
+    made.set_hint("Something else")
+    made.grab()
+    assert made.toolTip() == "Something else"
+    assert made.minimumSizeHint().width() <= 24
+
+
+def test_it_never_paints_outside_of_its_box(qtbot):
+    made = ElidedLabel()
+    qtbot.addWidget(made)
+    made.setText("x" * 500)
+    made.resize(50, 20)
+    image = made.grab().toImage()
+    ground = image.pixelColor(0, 0)
+    assert all(image.pixelColor(image.width() - 1, y) == ground for y in range(image.height()))
+
+
+@pytest.mark.parametrize("role", ["flat", "tool", "play"])
+def test_icons_follow_the_theme(qtbot, role):
+    made = IconButton("loop", "Loop", role)
+    qtbot.addWidget(made)
+    made.setCheckable(True)
+    pictures = []
+    for theme in (DARK, LIGHT):
+        made.set_theme(theme)
+        pictures.append(made.icon().pixmap(16, 16).toImage())
+    assert pictures[0] != pictures[1]
+    made.set_icon("play")
+    assert made.icon().pixmap(16, 16).toImage() != pictures[1]
+    made.set_label("Play")
+    assert made.accessibleName() == made.toolTip() == "Play"
+
+
+def test_a_click_does_not_take_the_keyboard_away(shown, qtbot):
+    field, pressed = QLineEdit(), button("Do it")
+    field.setAccessibleName("Field")
+    window = QWidget()
+    column = QVBoxLayout(window)
+    column.addWidget(field)
+    column.addWidget(pressed)
+    shown(window, 200, 100)
+    field.setFocus()
+    qtbot.mouseClick(pressed, Qt.MouseButton.LeftButton)
+    assert field.hasFocus()
+
+
+def test_a_label_names_its_field(qtbot):
+    field = QLineEdit()
+    made = label("Seed", "second", field)
+    qtbot.addWidget(made)
+    assert field.accessibleName() == "Seed" and made.buddy() is field
+
+
+def test_hints_name_the_key_of_the_table(qtbot):
+    assert keyed("Loop", "loop") == f"Loop ({BY_ID['loop'].shortcut})"
+    assert keyed("Models", "models") == "Models"

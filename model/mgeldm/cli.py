@@ -66,11 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", help="measure speed and memory on this machine")
     bench.add_argument("--seconds", type=float, default=180.0, metavar="S", help="length of the song it makes")
     bench.set_defaults(run=_bench)
-    evaluate = commands.add_parser("evaluate", help="measure extraction against baselines on songs never trained on")
-    evaluate.add_argument("--stems", type=Path, help="folder of song folders of stems; the held-out song is used")
-    evaluate.add_argument("--bank", type=Path, help="note bank that was held out; without it, synthesised songs")
-    evaluate.add_argument("--songs", type=int, default=24, help="rendered songs")
-    evaluate.set_defaults(run=_evaluate)
+    _add_evaluate(commands)
     demo = commands.add_parser("demo", help="extract stems from the bundled song and draw them")
     demo.add_argument("--out", type=Path, default=Path("out/demo"))
     demo.set_defaults(run=_demo)
@@ -80,9 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--minutes", type=float, metavar="M", help="stop after so many, preparation included")
     train.add_argument("--parts", type=Path, metavar="DIR", help="averaged weights as files under 16 MiB, at each save")
     train.set_defaults(run=_train)
-    for command in (models, bench, evaluate, demo, train):
+    for command in (models, bench, demo, train):
         command.add_argument("--json", action="store_true", help="print one JSON object")
-    for command in (bench, evaluate, demo, models):
+    for command in (bench, demo, models):
         _add_model(command)
     return parser
 
@@ -110,6 +106,25 @@ def _command(commands: Any, name: str, run: Callable, about: str, *has: str) -> 
     command.add_argument("--json", action="store_true", help="print one JSON object")
     _add_model(command)
     return command
+
+
+def _add_evaluate(commands: Any) -> None:
+    evaluate = commands.add_parser("evaluate", help="measure the model on songs never trained on, beside baselines")
+    evaluate.set_defaults(run=_evaluate)
+    evaluate.add_argument("--stems", type=Path, metavar="DIR", help="folder of song folders of stems, one held out")
+    evaluate.add_argument("--bank", type=Path, metavar="FILE", help="held-out note bank; without it, synthesised songs")
+    evaluate.add_argument("--songs", type=int, default=24, metavar="N", help="songs in each set")
+    evaluate.add_argument("--seen", action="store_true", help="score songs of the training split too: two gaps")
+    evaluate.add_argument("--seen-bank", type=Path, action="append", default=[], metavar="FILE", help="training bank")
+    parts = ("extraction", "text", "imputation", "generation")
+    evaluate.add_argument("--only", action="append", default=[], choices=parts, help="may be given again")
+    evaluate.add_argument("--quality", choices=QUALITIES, default="standard")
+    evaluate.add_argument("--pieces", type=int, default=24, metavar="N", help="parts and pieces to make")
+    evaluate.add_argument("--peer", type=Path, metavar="FILE", help="network of mgeldm.evaluation.open_unmix")
+    evaluate.add_argument("--vggish", type=Path, metavar="FILE", help="VGGish weights, for FAD; see --clap for CLAP's")
+    evaluate.add_argument("--plots", type=Path, metavar="DIR", help="draw spectrograms and bars as PNG")
+    evaluate.add_argument("--json", action="store_true", help="print one JSON object")
+    _add_model(evaluate)
 
 
 def _add_model(command: argparse.ArgumentParser) -> None:
@@ -358,9 +373,14 @@ def _bench(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
-    from .evaluation.extraction import evaluate
+    from .evaluation.evaluate import Plan, evaluate
+    from .evaluation.sets import Material
 
-    return evaluate(_load(args), args.stems, args.bank, args.songs)
+    material = Material(args.stems, args.bank, args.songs, args.seen, tuple(args.seen_bank))
+    parts, weights = tuple(args.only) or Plan.parts, (args.peer, args.clap, args.vggish)
+    plan = Plan(material, parts, args.quality, args.pieces, *weights, args.plots)
+    with _reporting(args) as reporter:
+        return evaluate(_load(args), plan, reporter)
 
 
 def _demo(args: argparse.Namespace) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
-from mgeldm.errors import InputError
-from mgeldm.evaluation.baselines import BASELINES, ideal_mask, low_pass, percussive
+import torch
+from mgeldm.audio import AudioClip
+from mgeldm.evaluation.baselines import BASELINES, ideal_mask, latent_limit, low_pass, percussive
 from mgeldm.evaluation.bench import bench
-from mgeldm.evaluation.extraction import evaluate
 from mgeldm.evaluation.metrics import bootstrap, log_mel_l1, sdr_db, si_sdr_db
+from mgeldm.pipeline import Pipeline
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.normal(0, 0.1, (2, 44100))
@@ -45,19 +46,21 @@ def test_an_interval_holds_the_mean():
     assert high - low < 0.5
 
 
-def test_the_table_names_every_class(pipeline):
-    result = evaluate(pipeline, None, None, 1)
-    classes = result["sets"]["synthetic"]
-    assert classes
-    for label, row in classes.items():
-        assert f"| {label} |" in result["text"]
-        assert row["sdr_db"]["silence"] == pytest.approx(0, abs=1e-6)
-        assert row["sdr_db"]["ideal mask"] > row["sdr_db"]["mixture"]
+def test_perfect_latents_come_near_the_ideal_mask(pipeline, song, clip):
+    drums = next(stem for stem in song.stems if stem.label == "drums")
+    limit = sdr_db(drums.audio, latent_limit(pipeline, clip, drums.audio))
+    ideal = sdr_db(drums.audio, ideal_mask(clip.samples, drums.audio, 44100))
+    assert ideal - 3 < limit < ideal + 3
 
 
-def test_a_missing_folder_is_said(pipeline, tmp_path):
-    with pytest.raises(InputError, match="no song"):
-        evaluate(pipeline, tmp_path, None, 1)
+def test_the_published_forms_limit_passes_its_autoencoder(published):
+    """A random autoencoder keeps little, but its limit has the song's shape and never leaves the song."""
+    clip = AudioClip(NOISE.astype(np.float32), 44100)
+    quiet = (NOISE * 0.1).astype(np.float32)
+    pipeline = Pipeline(published, conditioner=None, device=torch.device("cpu"))
+    limit = latent_limit(pipeline, clip, quiet)
+    assert limit.shape == NOISE.shape
+    assert float(np.abs(limit).max()) < 2 * float(np.abs(NOISE).max())
 
 
 def test_the_benchmark_prints_ratios(pipeline):

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from ..audio import open_audio, read
-from ..pipeline import EMBEDDED_PATH, Pipeline
+from ..bundled import DEMO_SONG
+from ..pipeline import Pipeline
 from ..progress import Reporter
 from ..refine import write_stems
 from ..requests import Extract
 from .plots import spectrograms
 
-DEMO_SONG = EMBEDDED_PATH.parents[1] / "demo" / "demo.flac"
 PROMPTS = ("the drums", "the bass")
 
 

@@ -11,14 +11,14 @@ import numpy as np
 
 from ..audio import AudioClip, Samples, safe_name
 from ..data.corpus import Stem
-from ..pipeline import Pipeline
+from ..pipeline import SILENT, Pipeline
 from ..progress import Reporter
 from ..refine import refine
 from ..requests import Extract, Quality, Sampling
 from . import plots
 from .baselines import BASELINES, ideal_mask, latent_limit
 from .metrics import bootstrap, log_mel_l1, sdr_db, si_sdr_db
-from .sets import ExcerptSet, audible, mixture_of
+from .sets import ExcerptSet
 
 OURS, DECODER, PEER, LIMIT, IDEAL = "ours", "decoder", "peer", "latent limit", "ideal mask"
 METRICS: dict[str, Callable[[np.ndarray, np.ndarray, int], float]] = {
@@ -62,9 +62,9 @@ def score(
     quality: Quality = "standard",
     peer: Peer | None = None,
     pictures: Path | None = None,
-    reporter: Reporter | None = None,
+    reporter: Reporter = SILENT,
 ) -> Classes:
-    """Extract every audible stem of every excerpt by its label, and score all methods.
+    """Extract every stem heard beside others in every excerpt by its label, and score all methods.
 
     Args:
         pipeline: The model.
@@ -75,11 +75,11 @@ def score(
         reporter: Hears of songs.
     """
     classes: Classes = {}
-    for number, song in enumerate(excerpts.excerpts()):
-        clip = mixture_of(song)
+    for number, excerpt in enumerate(excerpts.excerpts()):
+        clip = excerpt.mixture
         shared = {name: method(clip.samples, clip.rate_hz) for name, method in BASELINES.items()}
         others = peer(clip) if peer is not None else {}
-        for stem in filter(audible, song.stems):
+        for stem in excerpt.accompanied:
             estimates = shared | _estimates(pipeline, clip, stem, quality)
             if stem.label in others:
                 estimates[PEER] = others[stem.label]
@@ -88,8 +88,7 @@ def score(
             scores = classes.setdefault(stem.label, Scores())
             for name, estimate in estimates.items():
                 scores.add(name, stem.audio, estimate, clip.rate_hz)
-        if reporter is not None:
-            reporter.report(f"extraction, {excerpts.name}: songs", number + 1, number + 1)
+        reporter.report(f"extraction, {excerpts.name}: songs", number + 1, excerpts.most)
     return dict(sorted(classes.items()))
 
 
@@ -118,7 +117,7 @@ def plain(classes: Classes) -> dict[str, Any]:
         label: {
             "excerpts": len(scores.values["sdr_db"][OURS]),
             "worse_than_silence": round(scores.below_silence, 3),
-            "sdr_db_95": [round(end, 2) for end in _interval(scores)],
+            "sdr_db_95": [round(end, 3) for end in _interval(scores)],
             **{m: {name: round(scores.mean(m, name), 3) for name in scores.values[m]} for m in METRICS},
         }
         for label, scores in classes.items()
@@ -172,8 +171,8 @@ def gaps(sets: Iterable[ExcerptSet], found: dict[str, Classes]) -> dict[str, dic
         if not labels:
             continue
         values = {
-            f"{'seen' if seen else 'unseen'} {method}": float(np.mean([pair[seen][x].mean("sdr_db", method) for x in labels]))
-            for seen in (True, False)
+            f"{word} {method}": float(np.mean([pair[seen][label].mean("sdr_db", method) for label in labels]))
+            for word, seen in (("seen", True), ("unseen", False))
             for method in (OURS, LIMIT)
         }
         values["seen under its limit"] = values[f"seen {LIMIT}"] - values[f"seen {OURS}"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,30 @@ _UNSEEN_SEED = 500_000
 
 
 @dataclass(frozen=True)
+class Excerpt:
+    """A few seconds of a song: its name, its stems, and their sum as a clip."""
+
+    name: str
+    stems: list[corpus.Stem]
+    mixture: AudioClip
+
+    @classmethod
+    def of(cls, name: str, song: corpus.Song) -> Excerpt:
+        """An excerpt whose mixture is the sum of the stems that a reader or the renderer gave."""
+        return cls(name, list(song.stems), AudioClip(song.mixture.astype(np.float32), song.rate_hz))
+
+    @property
+    def audible(self) -> list[corpus.Stem]:
+        """The stems that are heard."""
+        return [stem for stem in self.stems if level(stem.audio) > AUDIBLE]
+
+    @property
+    def accompanied(self) -> list[corpus.Stem]:
+        """The stems that are heard beside others: what there is to separate."""
+        return [stem for stem in self.audible if level(self.mixture.samples - stem.audio) > AUDIBLE]
+
+
+@dataclass(frozen=True)
 class ExcerptSet:
     """Excerpts of one kind of music.
 
@@ -26,13 +51,15 @@ class ExcerptSet:
         name: What tables call it.
         kind: Sets of one kind (say "real") are compared: seen against unseen.
         seen: Whether the model was trained on these songs.
+        most: Excerpts at most.
         excerpts: Reads or renders them anew each time.
     """
 
     name: str
     kind: str
     seen: bool
-    excerpts: Callable[[], Iterator[corpus.Song]]
+    most: int
+    excerpts: Callable[[], Iterator[Excerpt]]
 
 
 @dataclass(frozen=True)
@@ -65,16 +92,21 @@ class Material:
             if path is not None and not path.is_file():
                 raise InputError(f"There is no note bank {path}; make it with `python -m mgeldm.data.bank`.")
         unseen = (self.bank,) if self.bank is not None else ()
-        found = [ExcerptSet("synthetic", "synthetic", False, lambda: _rendered(unseen, self.songs, "test"))]
+        found = [self._set("synthetic", False, partial(_rendered, unseen, self.songs, "test"))]
         if self.stems is not None:
-            held_out = [_held_out(self.stems)]
-            found.append(ExcerptSet("real", "real", False, lambda: _real(held_out, self.songs)))
+            found.append(self._set("real", False, partial(_real, [_held_out(self.stems)], self.songs)))
         if self.seen:
-            banks = self.seen_banks
-            found.append(ExcerptSet("synthetic, seen", "synthetic", True, lambda: _rendered(banks, self.songs, "train")))
-        if self.seen and self.stems is not None and (others := _others(self.stems)):
-            found.append(ExcerptSet("real, seen", "real", True, lambda: _real(others, self.songs)))
+            found.append(self._set("synthetic", True, partial(_rendered, self.seen_banks, self.songs, "train")))
+            found += [others] if (others := self.others()) is not None else []
         return found
+
+    def others(self) -> ExcerptSet | None:
+        """The real songs but the held-out one, if there are any."""
+        folders = other_songs(self.stems) if self.stems is not None else []
+        return self._set("real", True, partial(_real, folders, self.songs)) if folders else None
+
+    def _set(self, kind: str, seen: bool, excerpts: Callable[[], Iterator[Excerpt]]) -> ExcerptSet:
+        return ExcerptSet(f"{kind}, seen" if seen else kind, kind, seen, self.songs, excerpts)
 
 
 def _held_out(stems: Path) -> Path:
@@ -84,41 +116,36 @@ def _held_out(stems: Path) -> Path:
     return folder
 
 
-def _others(stems: Path) -> list[Path]:
+def other_songs(stems: Path) -> list[Path]:
+    """Folders of the songs that may be trained on."""
     return [folder for folder in sorted(stems.iterdir()) if folder.is_dir() and folder.name != corpus.HELD_OUT_SONG]
 
 
-def _rendered(banks: tuple[Path, ...], songs: int, split: str) -> Iterator[corpus.Song]:
+def _rendered(banks: tuple[Path, ...], songs: int, split: str) -> Iterator[Excerpt]:
     """Rendered songs; those of the training split are the ones that `mgeldm.training.encode` makes first."""
     loaded = [load_bank(bank) for bank in banks]
     for number in range(songs):
         if split == "test":
-            yield corpus.render_song(_UNSEEN_SEED + number, loaded, EXCERPT_S, split)
+            song = corpus.render_song(_UNSEEN_SEED + number, loaded, EXCERPT_S, split)
         else:
-            yield first_part(corpus.render_song(number, loaded, 2 * EXCERPT_S, split))
+            song = _first_part(corpus.render_song(number, loaded, 2 * EXCERPT_S, split))
+        yield Excerpt.of(f"{split} {number}", song)
 
 
-def first_part(song: corpus.Song, duration_s: float = EXCERPT_S) -> corpus.Song:
-    """The song's first seconds."""
-    samples = round(duration_s * song.rate_hz)
-    stems = [corpus.Stem(stem.label, stem.captions, stem.audio[:, :samples]) for stem in song.stems]
-    return corpus.Song(stems, song.rate_hz, song.tempo_bpm)
+def _first_part(song: corpus.Song) -> corpus.Song:
+    samples = round(EXCERPT_S * song.rate_hz)
+    return corpus.Song([replace(stem, audio=stem.audio[:, :samples]) for stem in song.stems], song.rate_hz)
 
 
-def _real(folders: list[Path], most: int) -> Iterator[corpus.Song]:
+def _real(folders: list[Path], most: int) -> Iterator[Excerpt]:
     """At most `most` excerpts, spread evenly over all songs."""
     songs = [corpus.read_real_song(folder) for folder in folders]
     places = [(song, float(at)) for song in songs for at in np.arange(0, song.duration_s - EXCERPT_S, EXCERPT_S)]
     for index in np.unique(np.linspace(0, len(places) - 1, min(most, len(places))).astype(int)):
         song, start_s = places[index]
-        yield song.read(start_s, EXCERPT_S)
+        yield Excerpt.of(song.name, song.read(start_s, EXCERPT_S))
 
 
-def audible(stem: corpus.Stem) -> bool:
-    """Whether a stem is heard in its excerpt."""
-    return float(np.square(stem.audio, dtype=np.float64).mean()) ** 0.5 > AUDIBLE
-
-
-def mixture_of(song: corpus.Song) -> AudioClip:
-    """The mixture of an excerpt as a clip."""
-    return AudioClip(song.mixture.astype(np.float32), song.rate_hz)
+def level(audio: np.ndarray) -> float:
+    """Root mean square of audio of any shape."""
+    return float(np.sqrt(np.square(audio, dtype=np.float64).mean()))

@@ -1,0 +1,142 @@
+"""`mgeldm evaluate`: all that is measured, as tables and as one object for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, OutputError
+from ..pipeline import SILENT, Pipeline
+from ..progress import Reporter
+from ..requests import Quality
+from . import extraction, generation, text
+from .embeddings import Clap, Embedding, Tower, Vggish
+from .sets import ExcerptSet, Material
+
+PARTS = ("extraction", "text", "imputation", "generation")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure.
+
+    Attributes:
+        material: The music.
+        parts: Which of `PARTS`.
+        quality: Of extractions.
+        pieces: Parts imputed and pieces generated, and excerpts asked for something absent.
+        peer: File of a trained `open_unmix` network to compare with.
+        clap: Folder of CLAP's weights, for a second FAD.
+        vggish: File of VGGish's weights, for a third.
+        plots: Folder for pictures.
+    """
+
+    material: Material = field(default_factory=Material)
+    parts: tuple[str, ...] = PARTS
+    quality: Quality = "standard"
+    pieces: int = 24
+    peer: Path | None = None
+    clap: Path | None = None
+    vggish: Path | None = None
+    plots: Path | None = None
+
+
+def evaluate(pipeline: Pipeline, plan: Plan, reporter: Reporter = SILENT) -> dict[str, Any]:
+    """Measure what the plan says.
+
+    Returns:
+        A key for each part, and "text" with all tables. `sets[name][class]` holds extraction, `gaps[kind]` what lies
+        between seen songs, unseen ones and their limits.
+
+    Raises:
+        InputError: A folder, a file or a part is missing.
+        CheckpointError: Weights are damaged.
+        OutputError: The folder for pictures cannot be made.
+    """
+    if unknown := set(plan.parts) - set(PARTS):
+        raise InputError(f"There is no part {min(unknown)!r} of the evaluation; choose from {', '.join(PARTS)}.")
+    sets = plan.material.sets()
+    measures: dict[str, Callable[..., tuple[dict[str, Any], list[str]]]] = {
+        "extraction": _extraction,
+        "text": _text,
+        "imputation": _imputation,
+        "generation": _generation,
+    }
+    result: dict[str, Any] = {
+        "model": {"name": pipeline.config.name, "sha256": pipeline.model.sha256},
+        "quality": plan.quality,
+    }
+    tables: list[str] = []
+    for part in PARTS:
+        if part in plan.parts:
+            found, lines = measures[part](pipeline, plan, sets, reporter)
+            result |= found
+            tables += lines
+    return result | {"text": "\n\n".join(tables)}
+
+
+def _extraction(pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], reporter: Reporter) -> tuple[dict, list]:
+    if plan.plots is not None:
+        try:
+            plan.plots.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"The folder {plan.plots} cannot be made ({error.strerror}); choose another.") from error
+    peer = None
+    if plan.peer is not None:
+        from .open_unmix import Separator
+
+        peer = Separator.load(plan.peer)
+    found = {
+        part.name: extraction.score(pipeline, part, plan.quality, peer, plan.plots, reporter) for part in sets
+    }
+    if plan.plots is not None:
+        for name, classes in found.items():
+            extraction.chart(plan.plots, name, classes)
+    gaps = extraction.gaps(sets, found)
+    tables = [extraction.table(name, classes) for name, classes in found.items()]
+    tables += [extraction.gaps_text(gaps)] if gaps else []
+    result: dict[str, Any] = {"sets": {name: extraction.plain(classes) for name, classes in found.items()}}
+    if peer is not None:
+        result["peer"] = peer.about
+    return result | {"gaps": gaps}, tables
+
+
+def _text(pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], reporter: Reporter) -> tuple[dict, list]:
+    unseen = _unseen(sets)
+    named = text.retrieval(pipeline, Tower(pipeline), unseen)
+    silent = text.absent(pipeline, unseen, plan.quality, plan.pieces * len(unseen), reporter)
+    return {"retrieval": named, "absent": silent}, [text.retrieval_text(named), text.absent_text(silent)]
+
+
+def _imputation(pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], reporter: Reporter) -> tuple[dict, list]:
+    found, spaces, others = {}, _embeddings(pipeline, plan), plan.material.others()
+    for songs in _unseen(sets):
+        strangers = others if songs.kind == "real" and others is not None else songs
+        found[songs.name] = generation.imputation(pipeline, songs, strangers, spaces, plan.pieces, reporter)
+    tables = [generation.imputation_text(name, row) for name, row in found.items()]
+    return {"imputation": found}, tables
+
+
+def _generation(pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], reporter: Reporter) -> tuple[dict, list]:
+    """The reference is real music where there is any: all of it, for one song is no distribution."""
+    rendered, others = next(part for part in sets if part.kind == "synthetic" and not part.seen), plan.material.others()
+    real = [part for part in _unseen(sets) if part.kind == "real"] + ([others] if others is not None else [])
+    spaces = _embeddings(pipeline, plan)
+    found = generation.total_generation(pipeline, real or [rendered], rendered, spaces, plan.pieces, reporter)
+    return {"generation": found}, [generation.generation_text(found)]
+
+
+def _unseen(sets: Sequence[ExcerptSet]) -> list[ExcerptSet]:
+    return [part for part in sets if not part.seen]
+
+
+def _embeddings(pipeline: Pipeline, plan: Plan) -> list[Embedding]:
+    """The model's own space, and those whose weights are given."""
+    spaces: list[Embedding] = [Tower(pipeline)]
+    if plan.clap is not None and spaces[0].name != Clap.name:
+        spaces.append(Clap(plan.clap))
+    if plan.vggish is not None:
+        spaces.append(Vggish(plan.vggish))
+    return spaces

@@ -1,0 +1,156 @@
+"""What words mean to the model: prompts never seen, and instruments that are not there."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..audio import AudioClip
+from ..data.captions import CAPTIONS, HELD_OUT_CAPTIONS
+from ..pipeline import Pipeline
+from ..progress import Reporter
+from ..refine import refine
+from ..requests import Extract, Quality, Sampling
+from .embeddings import Embedding
+from .metrics import bootstrap
+from .sets import ExcerptSet, level
+
+ABSENT_DB = -30.0  # under the mix: as good as silence
+ALARM_DB = -15.0  # above this a listener takes it for the instrument
+_VAGUE = frozenset(("other", "effects"))  # whether these are absent no one can say
+_KIN = (  # classes that a listener may take for each other: where one plays, the other is not asked for as absent
+    frozenset(("electric guitar", "acoustic guitar")),
+    frozenset(("lead synth", "pad synth", "organ", "strings")),
+    frozenset(("drums", "percussion")),
+    frozenset(("reed", "flute", "brass")),
+)
+
+
+def retrieval(pipeline: Pipeline, embedding: Embedding, sets: Sequence[ExcerptSet]) -> dict[str, Any]:
+    """Whether prompts that training never saw find the right class.
+
+    Returns:
+        `named`: share of prompts nearest to their own class's known phrases. `found`: share of prompts whose nearest
+        sound, of the sets' stems, is of their class, and `found_95`; `chance` is that of any sound. `told`: share of
+        stems whose nearest unseen prompt is of their class.
+    """
+    embed = pipeline.conditioner.embed_text
+    labels = [label for label in CAPTIONS if label != "other"]
+    centres = np.stack([embed(list(CAPTIONS[label])).mean(0).cpu().numpy() for label in labels])
+    prompts = [(label, prompt) for label in labels for prompt in HELD_OUT_CAPTIONS[label]]
+    texts = embed([prompt for _, prompt in prompts]).cpu().numpy()
+    owners = np.array([label for label, _ in prompts])
+    result: dict[str, Any] = {
+        "prompts": len(prompts),
+        "named": round(float((np.array(labels)[(texts @ centres.T).argmax(1)] == owners).mean()), 3),
+    }
+    sounds: dict[str, list[np.ndarray]] = defaultdict(list)
+    for excerpt in (excerpt for part in sets for excerpt in part.excerpts()):
+        for stem in excerpt.audible:
+            if stem.label in labels:
+                sounds[stem.label].append(embedding(AudioClip(stem.audio, excerpt.mixture.rate_hz)).mean(0))
+    heard = np.array([label for label, vectors in sounds.items() for _ in vectors])
+    likeness = texts @ np.concatenate(list(sounds.values())).reshape(len(heard), -1).T  # [prompts, sounds]
+    asked = np.isin(owners, list(sounds))
+    right = heard[likeness.argmax(1)][asked] == owners[asked]
+    told = owners[asked][likeness[asked].argmax(0)] == heard
+    chance = np.mean([np.mean(heard == label) for label in owners[asked]])
+    return result | {
+        "prompts_with_sounds": int(asked.sum()),
+        "found": round(float(right.mean()), 3),
+        "found_95": [round(end, 3) for end in bootstrap(right.astype(float).tolist(), np.random.default_rng(0))],
+        "chance": round(float(chance), 3),
+        "told": round(float(told.mean()), 3),
+        "sounds": len(heard),
+    }
+
+
+def absent(
+    pipeline: Pipeline, sets: Sequence[ExcerptSet], quality: Quality, count: int, reporter: Reporter
+) -> dict[str, Any]:
+    """How loud the answer is to a prompt for an instrument that the song lacks, and to one that it has.
+
+    Args:
+        pipeline: The model.
+        sets: Excerpts; in each, one class that nothing in it resembles is asked for, and one that it has.
+        quality: Of the extraction.
+        count: Excerpts at most.
+        reporter: Hears of them.
+
+    Returns:
+        Of absent ones: median `level_db` against the mix, share `silent` (30 dB under it or more) with `silent_95`,
+        share of `false_alarms` (within 15 dB of it), medians `by_class`. Of present ones: median `present_db`, and
+        `missed`: the share answered as if absent although the true stem is within 15 dB of the mix.
+    """
+    excerpts = [excerpt for part in sets for excerpt in part.excerpts()]
+    chosen = np.unique(np.linspace(0, len(excerpts) - 1, min(count, len(excerpts))).astype(int))
+    rng = np.random.default_rng(0)
+    lacking: dict[str, list[float]] = defaultdict(list)
+    present, missed = [], []
+    for done, index in enumerate(chosen):
+        excerpt = excerpts[index]
+        if missing := _missing({stem.label for stem in excerpt.stems}):
+            label = str(rng.choice(missing))
+            lacking[label].append(_answer_db(pipeline, excerpt.mixture, label, quality))
+        mix = level(excerpt.mixture.samples)
+        plain = [s for s in excerpt.audible if s.label not in _VAGUE and 20 * np.log10(level(s.audio) / mix) > ALARM_DB]
+        if plain:
+            present.append(_answer_db(pipeline, excerpt.mixture, plain[rng.integers(len(plain))].label, quality))
+            missed.append(present[-1] <= ABSENT_DB)
+        reporter.report("absent instruments: excerpts", done + 1, len(chosen))
+    levels = np.array([value for values in lacking.values() for value in values])
+    silent = (levels <= ABSENT_DB).astype(float)
+    return {
+        "prompts": len(levels),
+        "level_db": round(float(np.median(levels)), 1),
+        "silent": round(float(silent.mean()), 3),
+        "silent_95": [round(end, 3) for end in bootstrap(silent.tolist(), np.random.default_rng(0))],
+        "false_alarms": round(float((levels > ALARM_DB).mean()), 3),
+        "by_class": {label: round(float(np.median(values)), 1) for label, values in sorted(lacking.items())},
+        "present": len(present),
+        "present_db": round(float(np.median(present)), 1),
+        "missed": round(float(np.mean(missed)), 3),
+    }
+
+
+def _missing(labels: set[str]) -> list[str]:
+    """Classes that are surely not there."""
+    kin = set().union(*(family for family in _KIN if family & labels), labels)
+    return [label for label in CAPTIONS if label not in kin | _VAGUE]
+
+
+def _answer_db(pipeline: Pipeline, clip: AudioClip, label: str, quality: Quality) -> float:
+    """Level of the stem in dB against the mix."""
+    found = pipeline.extract(clip, Extract((label,), sampling=Sampling(quality)))
+    stem = refine(clip, found.estimates)[0][0]
+    return 20 * float(np.log10(max(level(stem), 1e-9) / max(level(clip.samples), 1e-9)))
+
+
+def retrieval_text(found: dict[str, Any]) -> str:
+    """Retrieval in a sentence a line."""
+    low, high = found["found_95"]
+    return "\n".join(
+        (
+            f"text: of {found['prompts']} prompts never seen, {found['named']:.0%} name the right class",
+            f"  the sound nearest to a prompt is of its class for {found['found']:.0%} ({low:.0%} to {high:.0%}) of "
+            f"{found['prompts_with_sounds']} prompts, by chance {found['chance']:.0%}",
+            f"  the prompt nearest to a sound is of its class for {found['told']:.0%} of {found['sounds']} stems",
+        )
+    )
+
+
+def absent_text(found: dict[str, Any]) -> str:
+    """Absent instruments in a sentence a line."""
+    low, high = found["silent_95"]
+    return "\n".join(
+        (
+            f"absent instruments: {found['prompts']} prompts, answered at {found['level_db']:.1f} dB of the mix",
+            f"  {found['silent']:.0%} ({low:.0%} to {high:.0%}) lie {-ABSENT_DB:.0f} dB or more under it; "
+            f"{found['false_alarms']:.0%} within {-ALARM_DB:.0f} dB (false alarms)",
+            f"  present ones: {found['present']} prompts, answered at {found['present_db']:.1f} dB; "
+            f"{found['missed']:.0%} {-ABSENT_DB:.0f} dB or more under it (missed)",
+        )
+    )

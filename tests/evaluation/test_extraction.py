@@ -1,0 +1,153 @@
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mgeldm import cli
+from mgeldm.audio import AudioClip, read, write
+from mgeldm.data import corpus
+from mgeldm.errors import InputError
+from mgeldm.evaluation import extraction, sets
+from mgeldm.evaluation.evaluate import Plan, evaluate
+from mgeldm.evaluation.extraction import LIMIT, OURS, PEER, Scores
+from mgeldm.evaluation.sets import Excerpt, ExcerptSet, Material
+
+RATE_HZ = 44100
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Two short real songs of two stems, one of them the held-out one."""
+    stems = tmp_path_factory.mktemp("stems")
+    for number, name in enumerate(("other song", corpus.HELD_OUT_SONG)):
+        (stems / name).mkdir()
+        for stem in corpus.render_song(20 + number, [], 12.5).stems[:2]:
+            write(stems / name / f"{stem.label.replace(' ', '_')}.wav", AudioClip(stem.audio, RATE_HZ))
+    return stems
+
+
+@pytest.fixture(scope="module")
+def excerpt() -> Excerpt:
+    song = corpus.render_song(500_000, [], 4.0, "test")
+    return Excerpt.of("a song", corpus.Song(song.stems[:2], song.rate_hz))
+
+
+@pytest.fixture(scope="module")
+def scored(pipeline, excerpt, tmp_path_factory):
+    """Classes of one excerpt with a peer that knows the truth of drums alone, and the folder of pictures."""
+    pictures = tmp_path_factory.mktemp("pictures")
+    drums = next(stem.audio for stem in excerpt.stems if stem.label == "drums")
+    songs = ExcerptSet("one", "one", False, 1, lambda: iter([excerpt]))
+    return extraction.score(pipeline, songs, peer=lambda _: {"drums": drums}, pictures=pictures), pictures
+
+
+def test_every_method_is_scored_in_every_metric(scored, excerpt):
+    classes, _ = scored
+    assert sorted(classes) == sorted(stem.label for stem in excerpt.stems)
+    for label, scores in classes.items():
+        assert scores.mean("sdr_db", "silence") == pytest.approx(0, abs=1e-6)
+        assert scores.mean("sdr_db", LIMIT) > scores.mean("sdr_db", "mixture")
+        assert np.isfinite(scores.mean("log_mel_l1", OURS))
+        assert np.isfinite(scores.mean("si_sdr_db", "decoder"))
+        assert (PEER in scores.values["sdr_db"]) == (label == "drums")
+    assert classes["drums"].mean("sdr_db", PEER) > 90
+    assert classes["drums"].mean("log_mel_l1", PEER) == 0
+
+
+def test_the_table_has_a_line_for_every_class_and_a_hole_where_nothing_was_tried(scored):
+    classes, _ = scored
+    lines = extraction.table("one", classes).splitlines()
+    heads = lines[1].split(" | ")
+    assert {line.split(" | ")[0].strip("| ") for line in lines[3:]} == {*classes, "mean of classes"}
+    for line in lines[3:]:
+        assert line.count("|") == len(heads) + 1
+    other = next(label for label in classes if label != "drums")
+    row = next(line for line in lines if line.startswith(f"| {other}")).strip("|").split("|")
+    assert not row[[head.strip("| ") for head in heads].index(PEER)].strip()
+
+
+def test_pictures_are_drawn(scored):
+    classes, pictures = scored
+    extraction.chart(pictures, "one", classes)
+    names = {path.name for path in pictures.iterdir()}
+    assert names == {"SDR - one.png", *(f"one - {label}.png" for label in classes)}
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures.iterdir())
+
+
+def test_worse_than_silence_is_a_share():
+    scores, source = Scores(), np.ones((2, 2000))
+    for gain in (0.9, 0.5, 2.5, -1.0):
+        scores.add(OURS, source, source * gain, 16000)
+    assert scores.below_silence == 0.5
+
+
+def test_a_lone_stem_is_nothing_to_separate(excerpt):
+    quiet = corpus.Stem("bass", ["bass"], excerpt.stems[0].audio * 1e-6)
+    alone = Excerpt.of("alone", corpus.Song([excerpt.stems[0], quiet]))
+    assert [stem.label for stem in alone.audible] == [excerpt.stems[0].label]
+    assert not alone.accompanied
+    assert len(excerpt.accompanied) == 2
+
+
+def test_gaps_compare_the_classes_that_seen_and_unseen_share():
+    def classes(**sdr_db):
+        return {label: Scores({"sdr_db": {OURS: [x], LIMIT: [10.0]}}) for label, x in sdr_db.items()}
+
+    pair = [ExcerptSet(n, "real", s, 1, partial(iter, ())) for n, s in (("new", False), ("old", True))]
+    found = {"new": classes(bass=1.0, flute=-3.0), "old": classes(bass=7.0, drums=9.0)}
+    gaps = extraction.gaps(pair, found)
+    assert gaps["real"]["classes"] == 1
+    assert gaps["real"]["seen under its limit"] == 3.0
+    assert gaps["real"]["unseen under seen"] == 6.0
+    assert "| real | 1 |" in extraction.gaps_text(gaps)
+    assert not extraction.gaps(pair[:1], found)
+
+
+def test_sets_are_seen_and_unseen_songs(folder):
+    found = Material(folder, songs=2, seen=True).sets()
+    assert [(part.name, part.kind, part.seen) for part in found] == [
+        ("synthetic", "synthetic", False),
+        ("real", "real", False),
+        ("synthetic, seen", "synthetic", True),
+        ("real, seen", "real", True),
+    ]
+    names = [[excerpt.name for excerpt in part.excerpts()] for part in found]
+    assert names == [["test 0", "test 1"], [corpus.HELD_OUT_SONG], ["train 0", "train 1"], ["other song"]]
+    seen = next(iter(found[2].excerpts()))
+    trained = corpus.render_song(0, [], 24.0)
+    assert np.array_equal(seen.stems[0].audio, trained.stems[0].audio[:, : 12 * RATE_HZ])
+
+
+@pytest.mark.parametrize(
+    ("material", "told"),
+    [
+        (Material(Path("nowhere")), "no song"),
+        (Material(bank=Path("nowhere.npz")), "no note bank"),
+        (Material(songs=0), "nothing to score"),
+    ],
+)
+def test_what_is_missing_is_said(pipeline, material, told):
+    with pytest.raises(InputError, match=told):
+        evaluate(pipeline, Plan(material))
+
+
+def test_an_unknown_part_is_said(pipeline):
+    with pytest.raises(InputError, match="no part 'speed'"):
+        evaluate(pipeline, Plan(parts=("speed",)))
+
+
+def test_the_command_prints_tables_and_an_object(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sets, "EXCERPT_S", 4.0)
+    arguments = ["evaluate", "--stems", str(folder), "--songs", "1", "--only", "extraction", "--json"]
+    assert cli.main([*arguments, "--plots", str(tmp_path / "plots")]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert set(result["sets"]) == {"synthetic", "real"}
+    assert result["gaps"] == {}
+    for name, classes in result["sets"].items():
+        assert f"{name}: mean SDR in dB" in result["text"]
+        for row in classes.values():
+            assert row["excerpts"] == 1
+            assert row["sdr_db_95"][0] <= row["sdr_db"][OURS] <= row["sdr_db_95"][1]
+    assert (tmp_path / "plots" / "SDR - real.png").is_file()
+    assert read(folder / corpus.HELD_OUT_SONG / "drums.wav").duration_s == 12.5

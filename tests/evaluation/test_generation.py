@@ -1,0 +1,99 @@
+import json
+from functools import partial
+from itertools import count, islice
+
+import numpy as np
+import pytest
+from mgeldm import cli
+from mgeldm.audio import AudioClip
+from mgeldm.data import corpus
+from mgeldm.evaluation import generation, sets
+from mgeldm.evaluation.embeddings import Tower
+from mgeldm.evaluation.evaluate import Plan, evaluate
+from mgeldm.evaluation.generation import OURS, RANDOM, TRUE
+from mgeldm.evaluation.sets import Excerpt, ExcerptSet, Material
+from mgeldm.pipeline import GENERATION_STEPS
+from mgeldm.progress import Reporter
+
+
+@pytest.fixture(scope="module")
+def songs() -> ExcerptSet:
+    """Three songs of drums and bass."""
+    rendered = (corpus.render_song(seed, [], 6.5, "test") for seed in count())
+    both = (song.stems[:2] for song in rendered if [stem.label for stem in song.stems[:2]] == ["drums", "bass"])
+    excerpts = [Excerpt.of(f"song {i}", corpus.Song(stems)) for i, stems in enumerate(islice(both, 3))]
+    return ExcerptSet("synthetic", "synthetic", False, 3, partial(iter, excerpts))
+
+
+class Copies:
+    """Stands in for the model: gives the true stem of the song it hears, or for the other one a fixed noise."""
+
+    def __init__(self, songs: ExcerptSet, truthful: bool):
+        self.songs, self.truthful, self.asked = songs, truthful, []
+
+    def impute(self, clip, request):
+        self.asked.append(request.prompts[0])
+        if not self.truthful:
+            noise = np.random.default_rng(0).normal(0, 0.1, clip.samples.shape)
+            return [AudioClip(noise.astype(np.float32), clip.rate_hz)]
+        for excerpt in self.songs.excerpts():
+            for stem in excerpt.stems:
+                rest = (excerpt.mixture.samples - stem.audio).mean(0)
+                if stem.label == request.prompts[0] and np.abs(rest - clip.samples[0]).max() < 1e-4:
+                    return [AudioClip(stem.audio * 0.3, clip.rate_hz)]
+        raise AssertionError("a context that no song leaves")
+
+
+def impute(pipeline, model, songs):
+    return generation.imputation(model, songs, songs, [Tower(pipeline)], 4, Reporter())
+
+
+def test_a_perfect_part_scores_as_the_true_stem(pipeline, songs):
+    found = impute(pipeline, Copies(songs, truthful=True), songs)
+    assert found["sub_fad"]["our tower"][OURS] == pytest.approx(0, abs=1e-3)
+    assert found["sub_fad"]["our tower"][RANDOM] > 0.01
+    assert found["onset"][OURS] == pytest.approx(found["onset"][TRUE], abs=1e-3)
+    assert found["onset"]["halfway"] == pytest.approx(1, abs=0.02)
+    assert found["key"]["halfway"] == pytest.approx(1, abs=0.02)
+    assert "| onset agreement |" in generation.imputation_text("synthetic", found)
+
+
+def test_a_part_that_hears_nothing_is_nowhere_near(pipeline, songs):
+    model = Copies(songs, truthful=False)
+    found = impute(pipeline, model, songs)
+    assert sorted(set(model.asked)) == ["bass", "drums"]
+    assert found["onset"]["halfway"] < 0.5
+    assert found["sub_fad"]["our tower"][OURS] > found["sub_fad"]["our tower"][RANDOM]
+
+
+def test_strangers_come_from_other_songs(songs):
+    gaps = generation._gaps(songs, songs, 6)
+    assert len(gaps) == 6
+    for gap in gaps:
+        likeness = np.corrcoef(gap.true, gap.stranger)[0, 1]
+        assert abs(likeness) < 0.9
+        assert np.square(gap.true).mean() == pytest.approx(np.square(gap.stranger).mean(), rel=1e-3)
+    alone = ExcerptSet("one", "one", False, 1, lambda: iter(list(songs.excerpts())[:1]))
+    assert not generation._gaps(alone, alone, 6)
+    assert "nothing can be compared" in generation.imputation_text("one", {"gaps": 0})
+
+
+def test_parts_and_pieces_of_the_shipped_model_are_measured(pipeline, monkeypatch):
+    for module in (sets, generation):
+        monkeypatch.setattr(module, "EXCERPT_S", 6.0)
+    monkeypatch.setitem(GENERATION_STEPS, "standard", 3)
+    result = evaluate(pipeline, Plan(Material(songs=2), ("generation", "imputation"), pieces=2))
+    fad = result["generation"]["fad"]["our tower"]
+    assert set(fad) == {"ours, prompted", "ours, unprompted", "rendered (synthetic)"}
+    assert fad["rendered (synthetic)"] == pytest.approx(0, abs=1e-3)  # the reference itself, where no music is given
+    assert fad["ours, prompted"] > 0.01
+    assert -1 <= result["imputation"]["synthetic"]["onset"][OURS] <= 1
+    assert "total generation: FAD" in result["text"]
+
+
+def test_weights_that_are_not_there_are_said(capsys, tmp_path):
+    arguments = ["evaluate", "--songs", "1", "--pieces", "1", "--only", "imputation", "--json"]
+    assert cli.main([*arguments, "--vggish", str(tmp_path / "nothing.pth")]) == 1
+    assert "VGGish" in capsys.readouterr().err
+    assert cli.main(["evaluate", "--bank", str(tmp_path / "nothing.npz"), "--json"]) == 2
+    assert json.dumps("no note bank")[1:-1] in capsys.readouterr().err

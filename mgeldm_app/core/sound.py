@@ -1,9 +1,9 @@
 """What a lane sounds like: one description that drawing, playing and exporting share, so that all three agree.
 
-A lane is flattened to `Clip`s that do not overlap except in short fades. Extracted parts come faded at their edges by
-`mgeldm.refine` (10 ms, sine squared, but not at the song's own ends); where a later part lies over an earlier one, the
-earlier is faded out by the complement, so that both add up to what a single extraction would have given. Added parts
-come as the model made them and are faded in the same way here, and so are the inner edges of parts still growing.
+A lane is flattened to `Clip`s that do not overlap except in short fades. Parts come faded at their edges
+(`mgeldm.refine.edge_gains`: 10 ms, sine squared, but not at the song's own ends); where a later part lies over an
+earlier one, the earlier is faded out by the complement, so that both add up to what a single extraction would have
+given. The inner edges of parts still growing are faded here.
 """
 
 from __future__ import annotations
@@ -73,18 +73,15 @@ class _Sheet:
     falling: int
 
 
-def flatten(
-    parts: Sequence[tuple[int, Frames]], rate_hz: int, song_samples: int | None = None, faded: bool = True
-) -> tuple[Clip, ...]:
+def flatten(parts: Sequence[tuple[int, Frames]], rate_hz: int, song_samples: int | None = None) -> tuple[Clip, ...]:
     """Clips of parts (start, samples [samples, channels]), of which later ones hide earlier ones.
 
     Args:
-        parts: The earliest first.
+        parts: The earliest first, each faded at its edges.
         rate_hz: Of the song.
         song_samples: The song's length, at whose ends nothing is faded; None where no part reaches its end.
-        faded: Whether the parts' own samples fade at their edges; otherwise the clips' fades do.
     """
-    return _laid([_sheet(start, frames, rate_hz, song_samples, faded, faded) for start, frames in parts])
+    return _laid([_sheet(start, frames, rate_hz, song_samples) for start, frames in parts])
 
 
 def _rising(samples: int) -> Frames:
@@ -93,7 +90,12 @@ def _rising(samples: int) -> Frames:
 
 
 def _sheet(
-    start: int, frames: Frames, rate_hz: int, song_samples: int | None, faded_in: bool, faded_out: bool
+    start: int,
+    frames: Frames,
+    rate_hz: int,
+    song_samples: int | None,
+    faded_in: bool = True,
+    faded_out: bool = True,
 ) -> _Sheet:
     """Samples to be laid from `start` on, with fades of the clip's own where theirs are wanting."""
     fade = min(round(FADE_S * rate_hz), len(frames) // 2)
@@ -162,17 +164,14 @@ def lane_clips(
 
     Parts still being made lie over those that the lane has, as far as they are final.
     """
-    faded = lane.kind == "extracted"
-    sheets = [_sheet(part.start, view(part.take.audio), rate_hz, song_samples, faded, faded) for part in lane.parts]
+    sheets = [_sheet(part.start, view(part.take.audio), rate_hz, song_samples) for part in lane.parts]
     for start, frames, filled in growing:
         for span in filled:
-            sheets += _grown(start, frames, span, rate_hz, song_samples, faded)
+            sheets += _grown(start, frames, span, rate_hz, song_samples)
     return _laid(sheets)
 
 
-def _grown(
-    start: int, frames: Frames, span: Span, rate_hz: int, song_samples: int | None, faded: bool
-) -> list[_Sheet]:
+def _grown(start: int, frames: Frames, span: Span, rate_hz: int, song_samples: int | None) -> list[_Sheet]:
     """What is heard of a final stretch: with fades of ours inside the file, a fade away from the file's own."""
     fade = round(FADE_S * rate_hz)
     first = span.start if span.start <= 0 else max(span.start, fade)
@@ -180,8 +179,7 @@ def _grown(
     whole = first <= 0, last >= len(frames)
     if last - first < 2 * fade and not all(whole):
         return []
-    edges = faded and whole[0], faded and whole[1]
-    return [_sheet(start + first, frames[first:last], rate_hz, song_samples, *edges)]
+    return [_sheet(start + first, frames[first:last], rate_hz, song_samples, *whole)]
 
 
 def read_clips(clips: Sequence[Clip], start: int, stop: int, channels: int) -> Frames:

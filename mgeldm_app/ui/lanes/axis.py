@@ -43,7 +43,7 @@ class Axis(QObject):
     @property
     def visible(self) -> Span:
         """The samples of the song that are in sight."""
-        start = max(0, round(self.left))
+        start = min(max(0, round(self.left)), self.samples)
         return Span(start, max(start, min(self.samples, round(self.left + self.width * self.scale))))
 
     @property

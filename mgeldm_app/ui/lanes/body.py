@@ -131,15 +131,15 @@ class LaneBody(QWidget):
         self.heard, self.selected = True, False
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setMouseTracking(True)
-        self._chips = TakeChips(state, self)
-        self._chips.chosen.connect(self.take_chosen)
+        self.chips = TakeChips(state, self)
+        self.chips.chosen.connect(self.take_chosen)
 
     def show_lane(self, lane: Lane, heard: bool, selected: bool) -> None:
         """What to draw."""
         if (lane.parts, lane.kind) != (self.lane.parts, self.lane.kind):
-            self._chips.show_parts(lane)
+            self.chips.show_parts(lane)
         elif lane.colour != self.lane.colour:
-            self._chips.update()
+            self.chips.update()
         self.lane, self.heard, self.selected = lane, heard, selected
         view = tr("spectrogram") if lane.view == "spectrogram" else tr("waveform")
         self.setAccessibleName(f"{lane.name}, {view}")
@@ -157,7 +157,7 @@ class LaneBody(QWidget):
 
     def place_chips(self) -> None:
         """Takes stand at the right end of their part, as far as it is in sight."""
-        self._chips.place()
+        self.chips.place()
 
     def move_head(self, old: float, new: float) -> None:
         """The playhead went from one pixel to another."""

@@ -21,6 +21,7 @@ class Chip(QAbstractButton):
         self._state = state
         self.colour = QColor("white")
         self.setCheckable(True)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setFixedSize(_WIDTH, _HEIGHT)
         self.setText(str(number))
         self.setAccessibleName(tr("Take {}").format(number))
@@ -81,6 +82,10 @@ class TakeChips(QObject):
         for index, chip in enumerate(self._rows[part]):
             chip.setChecked(index == take)
         self.chosen.emit(part, take)
+
+    def stops(self) -> list[QWidget]:
+        """Where Tab stops, in order."""
+        return [chip for _, row in sorted(self._rows.items()) for chip in row]
 
     def update(self) -> None:
         """Paint them again."""

@@ -4,20 +4,9 @@ from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import (
-    QColor,
-    QContextMenuEvent,
-    QFocusEvent,
-    QFont,
-    QKeyEvent,
-    QMouseEvent,
-    QPainter,
-    QPaintEvent,
-    QPen,
-    QWheelEvent,
-)
-from PySide6.QtWidgets import QAbstractButton, QApplication, QDial, QLineEdit, QSlider, QWidget
+from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
+from PySide6.QtWidgets import QAbstractButton, QApplication, QDial, QLabel, QLineEdit, QSlider, QWidget
 
 from ...core.project import GAIN_DB
 from ..theme import ink_on, mix
@@ -48,6 +37,7 @@ class Letter(QAbstractButton):
         self._letter, self._lit, self._state = letter, lit, state
         self.setCheckable(bool(lit))
         self.setFixedSize(24, 20)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click must not take the space bar away from playing
         self.setCursor(Qt.CursorShape.ArrowCursor)
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -76,7 +66,9 @@ class Fader(QSlider):
     def __init__(self, state: State, parent: QWidget) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
         self._state = state
+        self._offset = 0.0  # pixels from the mouse to the knob that it holds
         self.colour = QColor("white")
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setRange(round(GAIN_DB[0] * _TENTHS), round(GAIN_DB[1] * _TENTHS))
         self.setSingleStep(5)
         self.setPageStep(30)
@@ -103,15 +95,18 @@ class Fader(QSlider):
         return 0 if abs(value) < 4 else value  # 0 dB holds on a little
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Take the knob where the mouse is."""
+        """Take hold of the knob, or bring it under the mouse."""
         if event.button() == Qt.MouseButton.LeftButton:
+            knob, x = 7 + self._share() * (self.width() - 14), event.position().x()
+            self._offset = knob - x if abs(knob - x) <= 9 else 0.0
             self.setSliderDown(True)
-            self.setSliderPosition(self._value_at(event.position().x()))
+            if not self._offset:
+                self.setSliderPosition(self._value_at(x))
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Drag it."""
         if self.isSliderDown():
-            self.setSliderPosition(self._value_at(event.position().x()))
+            self.setSliderPosition(self._value_at(event.position().x() + self._offset))
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         """Let it go."""
@@ -165,6 +160,7 @@ class Dial(QDial):
         self._state, self._needle = state, needle
         self._from: tuple[QPoint, int] | None = None
         self.colour = QColor("white")
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setRange(-100, 100)
         self.setSingleStep(5)
         self.setPageStep(20)
@@ -235,101 +231,70 @@ class Dial(QDial):
         _focus_ring(painter, self, self._state, 11)
 
 
-class NameEdit(QLineEdit):
-    """A lane's name: text until it is double-clicked or F2 is pressed. Escape leaves it as it was."""
+class Name(QLabel):
+    """A lane's name, which becomes a field when it is double-clicked. Escape leaves it as it was."""
 
     renamed = Signal(str)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self._name = ""
-        self.setFrame(False)
-        self.setMaxLength(80)
-        self.show_name("")
-        self._stop()
-        self.returnPressed.connect(self.clearFocus)
+        self._header, self._name = parent, ""
+        self.field = QLineEdit(parent)
+        self.field.setMaxLength(80)
+        self.field.hide()
+        self.field.editingFinished.connect(self._finish)
+        self.field.installEventFilter(self)
 
     def show_name(self, name: str) -> None:
-        """Show a name, unless it is being edited."""
+        """Show a name."""
         self._name = name
-        if self.isReadOnly() and name != self.text():
-            self.setText(name)
-            self.setCursorPosition(0)
+        room = max(0, self.width() - 4)
+        self.setText(QFontMetrics(font(14, QFont.Weight.DemiBold)).elidedText(name, Qt.TextElideMode.ElideRight, room))
 
     def edit(self) -> None:
         """Begin to edit."""
-        self.setReadOnly(False)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setCursor(Qt.CursorShape.IBeamCursor)
-        self.setProperty("editing", True)
-        self.style().polish(self)
-        self.setFocus(Qt.FocusReason.OtherFocusReason)
-        self.selectAll()
+        self.field.setGeometry(self.geometry().adjusted(-5, 0, 0, 0))
+        self.field.setText(self._name)
+        self.field.setAccessibleName(self.accessibleName())
+        self.field.show()
+        self.field.setFocus(Qt.FocusReason.OtherFocusReason)
+        self.field.selectAll()
 
-    def _stop(self) -> None:
-        self.setReadOnly(True)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setCursor(Qt.CursorShape.ArrowCursor)
-        self.setProperty("editing", False)
-        self.style().polish(self)
-        self.deselect()
-        self.setCursorPosition(0)
+    def _finish(self) -> None:
+        if self.field.isHidden():
+            return
+        name = " ".join(self.field.text().split())
+        in_hand = self.field.hasFocus()
+        self.field.hide()
+        if in_hand:
+            self._header.setFocus(Qt.FocusReason.OtherFocusReason)
+        if name and name != self._name:
+            self.renamed.emit(name)
 
     def dress(self, state: State) -> None:
         """Take the theme's colours."""
         theme = state.theme
-        self.setStyleSheet(
-            f"QLineEdit {{ background: transparent; border: 1px solid transparent; border-radius: 5px; padding: 0 3px;"
-            f" min-height: 0; color: {theme.text}; font-size: 14px; font-weight: 600; }}"
-            f'QLineEdit[editing="true"] {{ background: {theme.background}; border-color: {theme.accent}; }}'
+        self.setStyleSheet(f"color: {theme.text}; font-size: 14px; font-weight: 600; background: transparent;")
+        self.field.setStyleSheet(
+            f"background: {theme.background}; border: 1px solid {theme.accent}; border-radius: 5px; padding: 0 2px;"
+            f" min-height: 0; color: {theme.text}; font-size: 14px; font-weight: 600;"
         )
 
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        """While it is text, the header's."""
-        if self.isReadOnly():
-            event.ignore()
-        else:
-            super().mousePressEvent(event)
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """While it is text, the header's."""
-        if self.isReadOnly():
-            event.ignore()
-        else:
-            super().mouseMoveEvent(event)
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Return in the field takes the new name, Escape brings the old one back; neither does anything else."""
+        ends = (Qt.Key.Key_Escape, Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        if isinstance(event, QKeyEvent) and event.key() in ends:
+            if event.type() == QEvent.Type.KeyPress:
+                if event.key() == Qt.Key.Key_Escape:
+                    self.field.setText(self._name)
+                self._finish()
+            event.accept()
+            return True
+        return super().eventFilter(watched, event)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Edit."""
-        if self.isReadOnly():
-            self.edit()
-        else:
-            super().mouseDoubleClickEvent(event)
-
-    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        """While it is text, the lane's menu."""
-        if self.isReadOnly():
-            event.ignore()
-        else:
-            super().contextMenuEvent(event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Escape brings the old name back."""
-        if event.key() == Qt.Key.Key_Escape and not self.isReadOnly():
-            self.setText(self._name)
-            self.clearFocus()
-        else:
-            super().keyPressEvent(event)
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        """Done: tell of another name; an empty one is none."""
-        super().focusOutEvent(event)
-        if event.reason() == Qt.FocusReason.PopupFocusReason or self.isReadOnly():
-            return
-        name = " ".join(self.text().split())
-        self._stop()
-        if name and name != self._name:
-            self.renamed.emit(name)
-        self.show_name(self._name)
+        self.edit()
 
 
 class Grip(QWidget):

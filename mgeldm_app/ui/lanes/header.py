@@ -16,7 +16,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QLabel, QWidget
 
 from ...core.project import GAIN_DB, Lane
-from .controls import Dial, Fader, Grip, Letter, NameEdit
+from .controls import Dial, Fader, Grip, Letter, Name
 from .state import State, font, tr
 
 WIDTH = 240
@@ -77,12 +77,13 @@ class LaneHeader(QWidget):
         self._state = state
         self.lane = Lane("", "song", "")
         self.selected = False
-        self._dragging = ""  # the field under the mouse
+        self._dragged: set[str] = set()  # the field under the mouse
+        self._told: dict[str, float] = {}  # what was told and perhaps not yet shown
         self.setFixedWidth(WIDTH)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.grip = Grip(state, self)
-        self.name = NameEdit(self)
+        self.name = Name(self)
         self.note = QLabel(self)
         self.menu = Letter("⋯", "", state, self)
         self.mute = Letter("M", "second", state, self)
@@ -105,22 +106,24 @@ class LaneHeader(QWidget):
             slider.valueChanged.connect(lambda _, s=slider, f=field: self._turned(s, f, not s.isSliderDown()))
             slider.sliderReleased.connect(lambda s=slider, f=field: self._turned(s, f, True))
 
+    def stops(self) -> list[QWidget]:
+        """Where Tab stops, in order."""
+        return [self, self.menu, self.mute, self.solo, self.fader, self.pan, self.sensitivity]
+
     def _turned(self, slider: Fader | Dial, field: str, final: bool) -> None:
         value = slider.gain_db if isinstance(slider, Fader) else slider.amount
         self._show_values()
-        if not final:
-            self._dragging = field
-        elif self._dragging != field and value == getattr(self.lane, field):
+        if final and field not in self._dragged and value == self._told.get(field, getattr(self.lane, field)):
             return  # a click that moved nothing
-        else:
-            self._dragging = ""
+        self._dragged = {field} if not final else set()
+        self._told[field] = value
         self.changed.emit(field, value, final)
 
     # ---------------------------------------------------------------------------------------------------- what it shows
 
     def show_lane(self, lane: Lane, note: str, selected: bool) -> None:
         """Show a lane's values; controls in the user's hand are left alone."""
-        self.lane, self.selected = lane, selected
+        self.lane, self.selected, self._told = lane, selected, {}
         self.name.show_name(lane.name)
         self.note.setText(self._fitted(note or describe(lane)))
         self.note.setToolTip(note or describe(lane))
@@ -155,10 +158,11 @@ class LaneHeader(QWidget):
     def _name_controls(self) -> None:
         """Names for assistive technology: what the control does, and to which lane."""
         name = self.lane.name
+        self.name.setToolTip(f"{name}\n{tr('Double-click or F2 to rename')}")
         self.setAccessibleName(tr("Lane {}").format(name))
         self.setAccessibleDescription(self.note.toolTip())
         for control, text, tip in (
-            (self.name, tr("Name of {}"), tr("Double-click or F2 to rename")),
+            (self.name, tr("Name of {}"), ""),
             (self.menu, tr("Menu of {}"), tr("What else can be done with this lane")),
             (self.mute, tr("Mute {}"), tr("Mute (M)")),
             (self.solo, tr("Solo {}"), tr("Solo (S)")),
@@ -185,7 +189,8 @@ class LaneHeader(QWidget):
         top = 7 if height < 84 else 11
         row = height - (15 if height < 84 else 22)
         self.grip.setGeometry(0, 0, 14, height)
-        self.name.setGeometry(14, top - 1, 134, 22)
+        self.name.setGeometry(20, top - 1, 128, 22)
+        self.name.show_name(self.lane.name)
         self.note.setGeometry(20, top + 20, WIDTH - 32, 15)
         for x, button in ((150, self.menu), (177, self.mute), (205, self.solo)):
             button.move(x, top)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 from PySide6.QtCore import QPoint, QRect, Qt, Signal, SignalInstance
 from PySide6.QtGui import QResizeEvent, QWheelEvent
-from PySide6.QtWidgets import QFrame, QScrollArea, QWidget
+from PySide6.QtWidgets import QApplication, QFrame, QScrollArea, QWidget
 
 from ...core.project import Span
 from .body import LaneBody
@@ -63,6 +64,7 @@ class Rows(QScrollArea):
         ids = [lane.id for lane in lanes]
         if ids != list(self._rows):
             self._arrange(ids)
+        changed = False
         heard = {lane.id for lane in state.project.heard_lanes()}
         for lane in lanes:
             sounds = not lane.muted if lane.kind == "song" else lane.id in heard or not state.project.has_lane(lane.id)
@@ -77,20 +79,30 @@ class Rows(QScrollArea):
                 header.show_lane(lane, note, lane.id in self.selected)
                 header.setEnabled(known)
                 body.show_lane(lane, sounds, lane.id in self.selected)
+                changed = True
+        if changed:
+            self._order_tabs()
+
+    def _order_tabs(self) -> None:
+        """Tab goes through a lane's controls, then through its takes, then to the next lane."""
+        stops = [stop for header, body in self._rows.values() for stop in (*header.stops(), *body.chips.stops())]
+        for before, after in pairwise(stops):
+            QWidget.setTabOrder(before, after)
 
     def _arrange(self, ids: list[str]) -> None:
         """Drop rows that are gone, make new ones, put all in order."""
-        for gone in self._rows.keys() - set(ids):
-            for widget in self._rows.pop(gone):
+        before, focus = self._rows, QApplication.focusWidget()
+        self._rows = {lane_id: before.get(lane_id) or self._make(lane_id) for lane_id in ids}
+        for place, gone in enumerate(list(before)):
+            if gone in self._rows:
+                continue
+            self._shown.pop(gone, None)
+            if focus is not None and ids and any(widget.isAncestorOf(focus) for widget in before[gone]):
+                self._rows[ids[min(place, len(ids) - 1)]][0].setFocus(Qt.FocusReason.OtherFocusReason)
+            for widget in before[gone]:
                 widget.hide()
                 widget.deleteLater()
-            self._shown.pop(gone, None)
-        self._rows = {lane_id: self._rows.get(lane_id) or self._make(lane_id) for lane_id in ids}
-        before = None
         for header, body in self._rows.values():
-            if before is not None:
-                QWidget.setTabOrder(before, header)
-            before = header
             header.show()
             body.show()
         kept = tuple(lane_id for lane_id in self.selected if lane_id in self._rows)

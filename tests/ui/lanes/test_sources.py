@@ -1,0 +1,179 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from mgeldm.errors import AudioError
+
+from mgeldm_app.core import peaks
+from mgeldm_app.core.project import REST_ID, SONG_ID, Project, Span
+from mgeldm_app.core.sound import read_lane
+from mgeldm_app.ui.lanes.sources import Sources
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch):
+    monkeypatch.setattr(peaks, "PIECE_SAMPLES", 1 << 14)
+
+
+@pytest.fixture
+def sources(qapp, workers):
+    return Sources(workers)
+
+
+def shown(sources, studio, workers, project, growing=(), lanes=None):
+    sources.show(project, lanes or project.lanes, tuple(growing), studio.store.view)
+    workers.finish()
+
+
+def columns(sources, lane_id, project, pixels=64):
+    return sources.columns(lane_id, 0, project.samples / pixels, pixels)
+
+
+def true_columns(studio, project, lane_id, pixels=64):
+    frames = read_lane(project, project.lane(lane_id), studio.store.view, 0, project.samples)
+    stretches = frames.reshape(pixels, -1)
+    return stretches.min(axis=1), stretches.max(axis=1), np.sqrt(np.square(stretches).mean(axis=1))
+
+
+def assert_true(sources, studio, project, lane_id):
+    for found, true in zip(columns(sources, lane_id, project), true_columns(studio, project, lane_id), strict=True):
+        np.testing.assert_allclose(found, true, atol=2e-3)
+
+
+def test_all_lanes_show_what_they_sound_like(sources, studio, workers):
+    part = studio.stem("b", 4 * studio.bar, 4 * studio.bar)
+    project = studio.song(studio.stem("a"), part, studio.stem("c", kind="added", takes=3))
+    shown(sources, studio, workers, project)
+    for lane in project.lanes:
+        assert_true(sources, studio, project, lane.id)
+    assert sources.inside("b", 0, studio.bar, 16).tolist() == [False] * 4 + [True] * 4 + [False] * 8
+
+
+def test_the_rest_follows_the_stems(sources, studio, workers):
+    project = studio.song()
+    shown(sources, studio, workers, project)
+    assert_true(sources, studio, project, REST_ID)
+    whole = project.with_lane(studio.stem("a"))
+    for state in (whole, whole.with_lane(studio.stem("b", 2 * studio.bar, 2 * studio.bar)), whole, project):
+        shown(sources, studio, workers, state)
+        assert_true(sources, studio, state, REST_ID)
+        assert_true(sources, studio, state, SONG_ID)
+
+
+def test_the_rest_is_measured_only_where_stems_changed(sources, studio, workers):
+    project = studio.song(studio.stem("a"))
+    shown(sources, studio, workers, project)
+    told = []
+    sources.changed.connect(lambda lane_id, span: told.append((lane_id, span)))
+    shown(sources, studio, workers, project.with_lane(studio.stem("b", 2 * studio.bar, studio.bar)))
+    spans = [span for lane_id, span in told if lane_id == REST_ID]
+    assert spans and all(span.start >= 2 * studio.bar - 256 and span.stop <= 3 * studio.bar + 256 for span in spans)
+
+
+def test_a_stem_that_changes_while_the_rest_is_measured_is_not_missed(sources, studio, workers):
+    project = studio.song(studio.stem("a"))
+    sources.show(project, project.lanes, (), studio.store.view)
+    workers.step()
+    other = project.with_lane(studio.stem("a", gain=0.3))
+    shown(sources, studio, workers, other)
+    assert_true(sources, studio, other, REST_ID)
+
+
+def test_what_grows_is_seen_where_it_is_filled(sources, studio, workers):
+    project = studio.song()
+    half = Span(0, studio.bar)
+    file = studio.growing(start=2 * studio.bar, samples=4 * studio.bar, filled=(half,))
+    lanes = (*project.lanes[:-1], studio.stem("g1", kind="added", samples=100), project.lanes[-1])
+    lanes = tuple(replace(lane, parts=()) if lane.id == "g1" else lane for lane in lanes)
+    shown(sources, studio, workers, project, (file,), lanes)
+    assert np.flatnonzero(columns(sources, "g1", project, 16)[1]).tolist() == [2]
+    more = replace(file, filled=(half, Span(2 * studio.bar, 4 * studio.bar)))
+    shown(sources, studio, workers, project, (more,), lanes)
+    assert sources.inside("g1", 0, studio.bar, 16).nonzero()[0].tolist() == [2, 4, 5]
+
+
+def test_close_views_show_the_samples(sources, studio, workers):
+    project = studio.song(studio.stem("a", studio.bar, studio.bar))
+    shown(sources, studio, workers, project)
+    start, step, pixels = studio.bar - 200, 3.0, 400
+    rough = sources.columns("a", start, step, pixels)
+    workers.finish()
+    close = sources.columns("a", start, step, pixels)
+    frames = read_lane(project, project.lane("a"), studio.store.view, start, start + 1200).reshape(pixels, -1)
+    np.testing.assert_allclose(close[0], frames.min(axis=1), atol=0.4)
+    assert np.corrcoef(close[1], frames.max(axis=1))[0, 1] > 0.6
+    assert abs(np.corrcoef(rough[1][200:], close[1][200:])[0, 1]) < 0.6
+    assert not close[:, :66].any()
+    exact = sources.columns("a", start, 1.0, 200)
+    workers.finish()
+    exact = sources.columns("a", start, 1.0, 1200)
+    workers.finish()
+    exact = sources.columns("a", start, 1.0, 1200)
+    np.testing.assert_allclose(exact[1], frames.reshape(1200, 2).max(axis=1), atol=1e-3)
+
+
+def test_a_spectrum_comes_later_and_coarser_ones_stand_in(sources, studio, workers):
+    project = studio.song()
+    shown(sources, studio, workers, project)
+    assert not sources.spectrum(SONG_ID, 0, 1024, 300).any()
+    workers.finish()
+    coarse = sources.spectrum(SONG_ID, 0, 1024, 120)
+    assert coarse.any()
+    stand_in = sources.spectrum(SONG_ID, 0, 256, 400)
+    assert stand_in.any()
+    workers.finish()
+    assert (sources.spectrum(SONG_ID, 0, 256, 400) != stand_in).any()
+
+
+def test_undo_shows_the_old_audio_again(sources, studio, workers):
+    first = studio.song(studio.stem("a", kind="added", takes=2))
+    part = first.lane("a").parts[0]
+    second = first.with_lane(replace(first.lane("a"), parts=(replace(part, chosen=1),)))
+    for state in (first, second, first):
+        shown(sources, studio, workers, state)
+        assert_true(sources, studio, state, "a")
+
+
+def test_showing_the_same_again_costs_nothing(sources, studio, workers):
+    project = studio.song(studio.stem("a"))
+    shown(sources, studio, workers, project)
+    told = []
+    sources.changed.connect(lambda *what: told.append(what))
+    faded = project.with_lane(replace(project.lane("a"), gain_db=-6.0, muted=True))
+    sources.show(faded, faded.lanes, (), studio.store.view)
+    assert not workers.queue and not told
+
+
+def test_all_lanes_are_drawn_to_the_songs_measure(sources, studio, workers):
+    project = studio.song(frames=np.full((studio.bar * 16, 1), 0.25, np.float32))
+    shown(sources, studio, workers, project)
+    assert sources.scale == pytest.approx(4)
+    silent = studio.song(frames=np.zeros((studio.bar * 16, 1), np.float32))
+    shown(sources, studio, workers, silent)
+    assert sources.scale == pytest.approx(20)
+
+
+def test_a_lost_clip_is_told_of_and_the_rest_is_drawn(sources, studio, workers):
+    lost = studio.stem("lost")
+    project = studio.song(lost, studio.stem("a", kind="added"))
+
+    def view(audio):
+        if audio == lost.parts[0].take.audio:
+            raise AudioError("It is cut off; bring the folder back from a backup.")
+        return studio.store.view(audio)
+
+    sources.show(project, project.lanes, (), view)
+    workers.finish()
+    sources.spectrum("lost", 0, 512, 50)
+    workers.finish()
+    assert "backup" in sources.trouble("lost") and not sources.trouble("a")
+    assert columns(sources, "a", project).any()
+
+
+def test_nothing_is_shown_of_nothing(sources, studio, workers):
+    shown(sources, studio, workers, studio.song(studio.stem("a")))
+    sources.show(Project(), (), (), None)
+    workers.finish()
+    assert not sources.columns("a", 0, 100, 10).any()
+    assert not sources.spectrum("a", 0, 100, 10).any()
+    assert not sources.inside("a", 0, 100, 10).any()

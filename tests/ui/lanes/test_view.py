@@ -1,0 +1,508 @@
+from dataclasses import replace
+
+import pytest
+from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+from mgeldm_app.core.project import REST_ID, SONG_ID, Lane, Project, Span, Tempo
+from mgeldm_app.ui import a11y
+from mgeldm_app.ui.lanes import LanesView, frame_times
+from mgeldm_app.ui.lanes.body import LaneBody
+from mgeldm_app.ui.lanes.chips import Chip
+from mgeldm_app.ui.lanes.header import WIDTH, LaneHeader, describe, gain_text, pan_text
+from mgeldm_app.ui.lanes.minimap import Minimap
+from mgeldm_app.ui.lanes.ruler import Ruler
+from mgeldm_app.ui.theme import DARK, LIGHT, colour_of
+
+LEFT = Qt.MouseButton.LeftButton
+NONE, CTRL, SHIFT, ALT = (
+    Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier,
+    Qt.KeyboardModifier.AltModifier,
+)  # fmt: skip
+
+
+class Heard:
+    """What a signal told."""
+
+    def __init__(self, signal):
+        self.told = []
+        signal.connect(lambda *what: self.told.append(what))
+
+
+def header(view, lane_id):
+    return next(h for h in view.findChildren(LaneHeader) if h.lane.id == lane_id)
+
+
+def body(view, lane_id):
+    return next(b for b in view.findChildren(LaneBody) if b.lane.id == lane_id and b.isVisible())
+
+
+def drag(widget, start, stop, modifiers=NONE):
+    QTest.mousePress(widget, LEFT, modifiers, start)
+    for step in range(1, 5):
+        move(widget, start + (stop - start) * step / 4, modifiers)
+    QTest.mouseRelease(widget, LEFT, modifiers, stop)
+
+
+def move(widget, at, modifiers=NONE):
+    from PySide6.QtGui import QMouseEvent
+
+    place = QPointF(at)
+    event = QMouseEvent(QEvent.Type.MouseMove, place, QPointF(widget.mapToGlobal(at)), Qt.MouseButton.NoButton, LEFT,
+                        modifiers)
+    QApplication.sendEvent(widget, event)
+
+
+def wheel(widget, at, y, modifiers=NONE):
+    window = widget.window().windowHandle()
+    QTest.wheelEvent(window, QPointF(widget.mapTo(widget.window(), at)), QPoint(0, y), QPoint(), modifiers)
+
+
+def colours(widget, place):
+    """Colours of the pixels of a column of a widget."""
+    image = widget.grab().toImage()
+    ratio = image.devicePixelRatio()
+    return {image.pixelColor(int(place * ratio), y).name() for y in range(image.height())}
+
+
+@pytest.fixture
+def project(studio):
+    return studio.song(
+        studio.stem("a"), studio.stem("b", 4 * studio.bar, 4 * studio.bar, "added", takes=3),
+        studio.stem("c", view="spectrogram"), region=Span(2 * studio.bar, 4 * studio.bar),
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------------------- what is drawn
+
+
+def test_lanes_are_drawn_in_their_colours_where_they_sound(make_view, project, studio, workers):
+    view = make_view(project)
+    QApplication.processEvents()
+    workers.finish()
+    colour = colour_of(DARK, project.lane("b")).name()
+    x = view.axis.x_of
+    assert colour in colours(body(view, "b"), x(6.5 * studio.bar))
+    assert colour not in colours(body(view, "b"), x(9 * studio.bar))
+    assert DARK.song.lower() in colours(body(view, SONG_ID), x(9 * studio.bar))
+    assert len(colours(body(view, "c"), x(9 * studio.bar))) > 20
+
+
+@pytest.mark.parametrize("lane_id", ["a", "c"])
+def test_muted_lanes_are_faint(make_view, project, studio, workers, lane_id):
+    view = make_view(studio.changed(project, lane_id, muted=True))
+    body(view, lane_id).grab()
+    workers.finish()
+    assert colour_of(DARK, project.lane(lane_id)).name() not in colours(body(view, lane_id), 700)
+    view.show_project(studio.changed(project, REST_ID, soloed=True))
+    assert colour_of(DARK, project.lane("b")).name() not in colours(body(view, "b"), view.axis.x_of(6 * studio.bar))
+
+
+def test_the_playhead_is_where_it_is(make_view, project, studio):
+    view = make_view(project)
+    for bar in (3, 10.25):
+        view.set_position(round(bar * studio.bar))
+        image = body(view, REST_ID).grab().toImage()
+        line = [x for x in range(image.width()) if image.pixelColor(x, 3).name() == DARK.text.lower()]
+        assert line == [int(view.axis.x_of(bar * studio.bar))]
+
+
+def test_themes_switch(make_view, project, studio, workers):
+    view = make_view(project)
+    view.set_theme(LIGHT)
+    assert LIGHT.song.lower() in colours(body(view, SONG_ID), 600)
+    assert LIGHT.panel.lower() in colours(header(view, "a"), 100)
+
+
+def test_what_grows_gets_a_lane_with_its_progress(make_view, project, studio, workers):
+    file = studio.growing("new", 4 * studio.bar, 4 * studio.bar, (Span(0, 2 * studio.bar),))
+    view = make_view(project, (file,), notes={"new": "strings"}, busy={"new": (0.62, "62 % · 3 s")})
+    assert [h.lane.id for h in sorted(view.findChildren(LaneHeader), key=lambda h: h.y())][-2:] == ["new", REST_ID]
+    assert header(view, "new").lane.name == "strings" and not header(view, "new").isEnabled()
+    colour = colour_of(DARK, header(view, "new").lane).name()
+    assert colour in colours(body(view, "new"), view.axis.x_of(5 * studio.bar))
+    empty = body(view, "new").grab().toImage()
+    view.show_project(project, (file,), {"new": "strings"}, {"new": (0.9, "90 %")})
+    assert body(view, "new").grab().toImage() != empty
+    view.show_project(project)
+    assert "new" not in [h.lane.id for h in view.findChildren(LaneHeader) if h.isVisible()]
+
+
+@pytest.mark.parametrize("ratio", [1.0, 2.0])
+def test_scrolled_pictures_are_what_would_be_drawn_afresh(make_view, project, studio, workers, ratio):
+    view = make_view(project)
+    view.axis.resize(view.axis.width, ratio)
+    view.axis.show(0, 40)
+    for _ in range(7):
+        view.axis.scroll(133)
+        body(view, "a").grab()
+        workers.finish()
+    body(view, "a").grab()
+    workers.finish()
+    scrolled = body(view, "a").grab().toImage()
+    body(view, "a")._pictures.look = ()
+    assert body(view, "a").grab().toImage() == scrolled
+
+
+def test_pictures_of_the_zoom_before_stand_in(make_view, project, studio, monkeypatch, workers):
+    from mgeldm_app.ui.lanes import body as module
+
+    view = make_view(project)
+    body(view, "a").grab()
+    monkeypatch.setattr(module, "BUDGET_S", -1.0)
+    view.zoom(1.3, 300)
+    place = view.axis.x_of(8.4 * studio.bar)
+    assert colour_of(DARK, project.lane("a")).name() in colours(body(view, "a"), place)
+    stretched = body(view, "a").grab().toImage()
+    monkeypatch.setattr(module, "BUDGET_S", 1.0)
+    body(view, "a").grab()
+    assert body(view, "a").grab().toImage() != stretched
+
+
+def test_odd_projects(make_view, studio, workers):
+    import numpy as np
+
+    view = make_view()
+    view.grab()
+    view.show_project(Project())
+    view.grab()
+    mono = studio.song(studio.stem("a", kind="added"), frames=np.ones((1, 1), np.float32))
+    for project in (mono, studio.song(Lane("e", "added", "empty")), replace(mono, tempo=Tempo())):
+        view.show_project(project)
+        workers.finish()
+        view.grab()
+        workers.finish()
+        assert view.visible().stop <= max(project.samples, studio.bars * studio.bar)
+    view.set_store(None)
+    view.show_project(Project())
+    view.grab()
+
+
+def test_a_song_of_three_hours(make_view, studio, workers):
+    import numpy as np
+
+    from mgeldm_app.core.project import Audio, SongFile
+
+    samples = 3 * 3600 * 48_000
+    view = make_view()
+    view.set_store(lambda audio: np.broadcast_to(np.float32(0.1), (samples, 2)))
+    song = SongFile(Audio("0" * 64, 48_000, 2, samples), "long")
+    view.show_project(Project(song, tempo=Tempo(124, 0, 4, "", "found")))
+    for _ in range(3):  # the survey and two pieces
+        workers.step()
+    view.grab()
+    view.zoom(1e9, 500)
+    view.grab()
+    view.axis.show(samples - 500, 1)
+    view.grab()
+    assert view.visible().stop == samples
+
+
+# --------------------------------------------------------------------------------------------------------- the mouse
+
+
+def test_a_drag_in_a_body_selects_bars(make_view, project, studio):
+    view = make_view(project)
+    heard, sought = Heard(view.region_changed), Heard(view.seek)
+    x = view.axis.x_of
+    target = body(view, "a")
+    drag(target, QPoint(round(x(6.1 * studio.bar)), 20), QPoint(round(x(8.9 * studio.bar)), 20))
+    assert heard.told[-1] == (Span(6 * studio.bar, 9 * studio.bar), True)
+    assert all(not final for _, final in heard.told[:-1]) and not sought.told
+    assert view.selected == ("a",)
+
+
+def test_the_region_may_be_ahead_of_the_project_while_it_is_dragged(make_view, project, studio):
+    view = make_view(project)
+    ruler, x = view.findChild(Ruler), view.axis.x_of
+    start = QPoint(round(x(6 * studio.bar)), 15)
+    QTest.mousePress(ruler, LEFT, NONE, start)
+    move(ruler, QPoint(round(x(8 * studio.bar)), 15))
+    heard = Heard(view.region_changed)
+    view.show_project(replace(project, looping=True))  # something else changed meanwhile
+    QTest.mouseRelease(ruler, LEFT, NONE, QPoint(round(x(8 * studio.bar)), 15))
+    assert heard.told[-1] == (Span(6 * studio.bar, 8 * studio.bar), True)
+
+
+def test_ruler_click_seeks_and_its_bar_moves(make_view, project, studio):
+    view = make_view(project)
+    heard, sought = Heard(view.region_changed), Heard(view.seek)
+    ruler, x = view.findChild(Ruler), view.axis.x_of
+    QTest.mouseClick(ruler, LEFT, NONE, QPoint(round(x(10 * studio.bar)), 15))
+    assert sought.told == [(10 * studio.bar,)]
+    drag(ruler, QPoint(round(x(3 * studio.bar)), 15), QPoint(round(x(5 * studio.bar)), 15))
+    assert heard.told[-1] == (Span(4 * studio.bar, 6 * studio.bar), True)
+    QTest.mouseDClick(ruler, LEFT, NONE, QPoint(round(x(9.5 * studio.bar)), 15))
+    assert heard.told[-1] == (Span(4 * studio.bar, 10 * studio.bar), True)
+
+
+def test_alt_drag_takes_the_region_out_and_the_grip_the_lane(make_view, project, studio):
+    view = make_view(project)
+    pressed, started, regions = Heard(view.drag_pressed), Heard(view.drag_started), Heard(view.region_changed)
+    target = body(view, "a")
+    drag(target, QPoint(400, 20), QPoint(440, 20), ALT)
+    assert pressed.told == started.told == [(("a",), True)] and not regions.told
+    view.select_lanes(("a", "c"))
+    grip = header(view, "c").grip
+    drag(grip, QPoint(5, 20), QPoint(60, 20))
+    assert pressed.told[1:] == started.told[1:] == [(("a", "c"), False)]
+    drag(grip, QPoint(5, 20), QPoint(6, 20))
+    assert len(started.told) == 2
+
+
+def test_the_wheel(make_view, project, studio):
+    view = make_view(project)
+    view.axis.show(4 * studio.bar, 40)
+    target = body(view, "a")
+    under = view.axis.sample_at(300)
+    wheel(target, QPoint(300, 10), y=120, modifiers=CTRL)
+    assert view.axis.scale < 40 and abs(view.axis.x_of(under) - 300) <= 2
+    left = view.axis.left
+    wheel(target, QPoint(300, 10), y=-120, modifiers=SHIFT)
+    assert view.axis.left > left
+    left = view.axis.left
+    wheel(target, QPoint(300, 10), y=120)  # all lanes are in sight
+    assert view.axis.left < left
+    view.resize(1240, 200)
+    QApplication.processEvents()
+    left, top = view.axis.left, body(view, "a").mapTo(view, QPoint()).y()
+    wheel(target, QPoint(300, 10), y=-120)
+    assert view.axis.left == left and body(view, "a").mapTo(view, QPoint()).y() < top
+    wheel(view.findChild(Minimap), QPoint(300, 10), y=120)
+    assert view.axis.left != left
+
+
+def test_the_minimap_scrolls(make_view, project, studio):
+    view = make_view(project)
+    view.axis.show(0, 20)
+    mini = view.findChild(Minimap)
+    QTest.mouseClick(mini, LEFT, NONE, QPoint(round(mini.x_of(10 * studio.bar)), 10))
+    middle = view.axis.sample_at(view.axis.width / 2)
+    assert abs(middle - 10 * studio.bar) < studio.bar / 8
+    place = round(mini.x_of(10 * studio.bar))
+    drag(mini, QPoint(place, 10), QPoint(round(mini.x_of(5 * studio.bar)), 10))
+    assert abs(view.axis.sample_at(view.axis.width / 2) - 5 * studio.bar) < studio.bar / 4
+    left = view.axis.left
+    QTest.keyClick(mini, Qt.Key.Key_Right)
+    assert view.axis.left > left
+
+
+def test_files_may_be_dropped(make_view, project, tmp_path):
+    view = make_view(project)
+    heard = Heard(view.files_dropped)
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(tmp_path / "a.wav")), QUrl("https://example.org/b.wav")])
+    QApplication.sendEvent(view, QDragEnterEvent(QPoint(500, 50), Qt.DropAction.CopyAction, mime, LEFT, NONE))
+    QApplication.sendEvent(view, QDropEvent(QPointF(500, 50), Qt.DropAction.CopyAction, mime, LEFT, NONE))
+    assert heard.told == [([tmp_path / "a.wav"],)]
+
+
+# ------------------------------------------------------------------------------------------------------- the headers
+
+
+def test_headers_tell_what_a_lane_is(project):
+    lane = project.lane("a")
+    assert describe(lane) == "extracted · best · seed 7"
+    assert describe(project.lane("b")) == "added · take 1 of 3"
+    assert describe(project.lane(SONG_ID)) == "original"
+    assert describe(Lane("x", "added", "x")) == "empty"
+    gains = [gain_text(gain) for gain in (0.0, -0.01, -1.6, 12.0, -60.0)]
+    assert gains == ["0.0 dB", "0.0 dB", "−1.6 dB", "12.0 dB", "−∞ dB"]
+    assert [pan_text(pan) for pan in (0, -0.3, 1)] == ["centre", "30 % left", "100 % right"]
+
+
+def test_mute_and_solo(make_view, project):
+    view = make_view(project)
+    heard = Heard(view.lane_changed)
+    QTest.mouseClick(header(view, "a").mute, LEFT)
+    QTest.mouseClick(header(view, "a").solo, LEFT)
+    assert heard.told == [("a", "muted", True, True), ("a", "soloed", True, True)]
+
+
+def test_the_fader_tells_while_it_moves_and_when_it_is_let_go(make_view, project, studio):
+    view = make_view(project)
+    heard = Heard(view.lane_changed)
+    fader = header(view, "a").fader
+    drag(fader, QPoint(fader.width() - 8, 9), QPoint(40, 9))
+    fields = {(lane_id, field) for lane_id, field, _, _ in heard.told}
+    assert fields == {("a", "gain_db")} and [final for *_, final in heard.told].count(True) == 1
+    value = heard.told[-1][2]
+    assert heard.told[-1][3] and value < -10 and header(view, "a").gain.text() == gain_text(value)
+    view.show_project(studio.changed(project, "a", gain_db=value))
+    QTest.mouseDClick(fader, LEFT, NONE, QPoint(40, 9))
+    assert heard.told[-1] == ("a", "gain_db", 0.0, True)
+    count = len(heard.told)
+    view.show_project(studio.changed(project, "a", gain_db=-3.0))
+    assert fader.gain_db == -3.0 and len(heard.told) == count
+    fader.setFocus(Qt.FocusReason.TabFocusReason)
+    QTest.keyClick(fader, Qt.Key.Key_Up)
+    assert heard.told[-1] == ("a", "gain_db", -2.5, True)
+
+
+def test_dials(make_view, project):
+    view = make_view(project)
+    heard = Heard(view.lane_changed)
+    assert header(view, "a").sensitivity.isVisible() and not header(view, "b").sensitivity.isVisible()
+    drag(header(view, "a").pan, QPoint(11, 11), QPoint(11, 31))
+    assert heard.told[-1][:2] == ("a", "pan") and heard.told[-1][2] < 0 and heard.told[-1][3]
+    drag(header(view, "a").sensitivity, QPoint(11, 11), QPoint(11, -60))
+    assert heard.told[-1][:2] == ("a", "sensitivity") and heard.told[-1][2] == 1.0
+    QTest.mouseDClick(header(view, "a").pan, LEFT)
+    assert heard.told[-1] == ("a", "pan", 0.0, True)
+
+
+def test_renaming(make_view, project):
+    view = make_view(project)
+    heard = Heard(view.lane_changed)
+    name = header(view, "a").name
+    QTest.mouseDClick(name, LEFT)
+    assert name.field.isVisible() and name.field.hasFocus()
+    QTest.keyClicks(name.field, "slide  guitar ")
+    QTest.keyClick(name.field, Qt.Key.Key_Return)
+    assert heard.told == [("a", "name", "slide guitar", True)] and header(view, "a").hasFocus()
+    QTest.keyClick(header(view, "a"), Qt.Key.Key_F2)
+    QTest.keyClicks(name.field, "x")
+    QTest.keyClick(name.field, Qt.Key.Key_Escape)
+    QTest.keyClick(header(view, "a"), Qt.Key.Key_Return)
+    QTest.keyClick(name.field, Qt.Key.Key_Backspace)
+    QTest.keyClick(name.field, Qt.Key.Key_Return)
+    assert len(heard.told) == 1 and not name.field.isVisible()
+
+
+def test_keys_choose_and_switch_lanes(make_view, project):
+    view = make_view(project)
+    chosen, heard = Heard(view.lanes_selected), Heard(view.lane_changed)
+    header(view, SONG_ID).setFocus(Qt.FocusReason.TabFocusReason)
+    QTest.keyClick(header(view, SONG_ID), Qt.Key.Key_Down)
+    assert header(view, "a").hasFocus() and view.selected == ("a",)
+    QTest.keyClick(header(view, "a"), Qt.Key.Key_Down, SHIFT)
+    assert view.selected == ("a", "b") and chosen.told[-1] == (("a", "b"),)
+    QTest.keyClick(header(view, "b"), Qt.Key.Key_M)
+    QTest.keyClick(header(view, "b"), Qt.Key.Key_S)
+    assert heard.told == [("b", "muted", True, True), ("b", "soloed", True, True)]
+    QTest.keyClick(header(view, SONG_ID), Qt.Key.Key_Up)
+    assert view.selected == ("a", "b")
+
+
+def test_clicks_select_lanes(make_view, project):
+    view = make_view(project)
+    heard = Heard(view.lanes_selected)
+    at = QPoint(60, 60)
+    QTest.mouseClick(header(view, "a"), LEFT, NONE, at)
+    QTest.mouseClick(header(view, "c"), LEFT, SHIFT, at)
+    assert view.selected == ("a", "b", "c")
+    QTest.mouseClick(header(view, "b"), LEFT, CTRL, at)
+    assert view.selected == ("a", "c") and heard.told[-1] == (("a", "c"),)
+    count = len(heard.told)
+    view.select_lanes((REST_ID,))
+    assert view.selected == (REST_ID,) and len(heard.told) == count
+    view.show_project(replace(project, lanes=(project.lanes[0], project.lanes[-1])))
+    assert view.selected == (REST_ID,)
+
+
+def test_takes(make_view, project, studio):
+    view = make_view(project)
+    heard = Heard(view.take_chosen)
+    chips = [chip for chip in view.findChildren(Chip) if chip.isVisible()]
+    assert [chip.text() for chip in chips] == ["1", "2", "3"] and chips[0].isChecked()
+    QTest.mouseClick(chips[2], LEFT)
+    assert heard.told == [("b", 0, 2)]
+    part = replace(project.lane("b").parts[0], chosen=2)
+    view.show_project(studio.changed(project, "b", parts=(part,)))
+    assert [chip.isChecked() for chip in chips] == [False, False, True]
+    view.axis.fit(Span(5 * studio.bar, 6 * studio.bar))
+    assert all(chip.isVisible() and 0 <= chip.x() < body(view, "b").width() for chip in chips)
+    view.axis.show(10 * studio.bar, 20)
+    assert not any(chip.isVisible() for chip in chips)
+    view.fit()
+    view.show_project(studio.changed(project, "b", parts=(replace(part, takes=part.takes[:1], chosen=0),)))
+    assert not [chip for chip in view.findChildren(Chip) if chip.isVisible()]
+
+
+def test_the_menu(make_view, project):
+    view = make_view(project)
+    heard = Heard(view.lane_menu)
+    QTest.mouseClick(header(view, "b").menu, LEFT)
+    assert heard.told[0][0] == "b" and view.selected == ("b",)
+
+
+def test_everything_has_a_name_and_is_reached_by_tab(make_view, project):
+    view = make_view(project)
+    assert a11y.problems(view) == []
+    for part in [*view.findChildren(LaneBody), view.findChild(Ruler), view.findChild(Minimap)]:
+        assert part.accessibleName() and part.accessibleDescription()
+    assert {header(view, "a").fader.accessibleName(), body(view, "c").accessibleName()} == {
+        "Gain of lane a, tenths of a decibel", "lane c, spectrogram"}
+
+
+# ------------------------------------------------------------------------------------------------------------ motion
+
+
+def test_playing_turns_pages(make_view, project, studio):
+    view = make_view(project)
+    view.axis.show(0, 20)
+    view.set_playing(True)
+    view.set_position(view.visible().stop + 100)
+    assert view.visible().start > 0
+    view.set_playing(False)
+    left = view.axis.left
+    view.set_position(studio.bar)
+    assert view.axis.left == left
+
+
+def test_zoom_to_region_and_fit(make_view, project, studio):
+    view = make_view(project)
+    view.zoom_to_region()
+    assert abs(view.visible().start - 2 * studio.bar) < studio.bar / 8
+    view.fit()
+    assert view.visible() == Span(0, project.samples)
+
+
+def test_many_lanes_scroll_and_few_fill(make_view, studio, workers):
+    view = make_view(studio.song())
+    assert body(view, REST_ID).height() > 90
+    lane = studio.stem("x", samples=100)
+    view.show_project(studio.song(*(replace(lane, id=f"x{i}") for i in range(20))))
+    workers.finish()
+    assert 60 <= body(view, REST_ID).height() <= 70
+    QTest.keyClick(header(view, "x19"), Qt.Key.Key_Down)
+    QApplication.processEvents()
+    assert view.rect().contains(body(view, REST_ID).mapTo(view, QPoint(0, 10)))
+    assert view.axis.width < view.width() - WIDTH  # the scroll bar took some
+
+
+def test_showing_the_same_again_repaints_nothing(make_view, project, monkeypatch):
+    view = make_view(project)
+    QApplication.processEvents()
+    painted = []
+    monkeypatch.setattr(LaneBody, "paintEvent", lambda self, event: painted.append(self))
+    view.show_project(replace(project, prompt=replace(project.prompt, text="a guitar")))
+    QApplication.processEvents()
+    assert not painted
+
+
+def test_frames_are_measured(make_view, project):
+    view = make_view(project)
+    view.axis.show(0, 40)
+    left = view.axis.left
+    times = frame_times(view, 0.2)
+    assert times and all(0 < seconds < 5 for seconds in times) and view.axis.left != left
+
+
+def test_views_go_without_a_trace(qtbot, workers, studio, project):
+    import gc
+    import weakref
+
+    import shiboken6
+
+    view = LanesView(workers, DARK)
+    view.set_store(studio.store.view)
+    view.show_project(project)
+    workers.finish()
+    gone = weakref.ref(view)
+    shiboken6.delete(view)
+    del view
+    gc.collect()
+    assert gone() is None or not shiboken6.isValid(gone())

@@ -136,7 +136,7 @@ class Heard:
         stop = self.info.samples if stop is None else stop
         out = np.zeros((self.info.channels, max(0, stop - start)), np.float32)
         for layer, frames in self._layers:
-            first, last = max(start, layer.start), min(stop, layer.start + len(frames), self.info.samples)
+            first, last = max(start, layer.start, 0), min(stop, layer.start + len(frames), self.info.samples)
             if last > first:
                 heard = frames[first - layer.start : last - layer.start].T  # [channels, samples]
                 out[:, first - start : last - start] += heard * np.float32(layer.gain)

@@ -325,6 +325,7 @@ class JobsPanel(QFrame):
         self._scroll.setWidgetResizable(True)
         self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._scroll.setMinimumHeight(1)  # else it asks for more than two lines need
         self._scroll.setWidget(inside)
         heading = label(self.tr("Jobs"), "heading")
         heading.setContentsMargins(16, 12, 16, 6)

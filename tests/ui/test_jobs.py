@@ -80,6 +80,18 @@ def test_a_job_keeps_its_widget_through_its_life_and_order_follows(bar):
     assert bar.panel._widgets == {} and bar.panel._empty.isVisible()
 
 
+@pytest.mark.parametrize("rows", [(), (RUNNING,), (RUNNING, QUEUED, FAILED), (QUEUED, FAILED)])
+def test_the_panel_stands_on_the_line_as_high_as_it_needs(bar, qtbot, rows):
+    bar.set_rows(rows)
+    bar.open_panel()
+    qtbot.waitExposed(bar.panel)
+    top = bar.mapToGlobal(bar.rect().topLeft()).y()
+    assert bar.panel.geometry().bottom() < top
+    assert 60 < bar.panel.height() < 100 + 130 * len(rows)
+    bar.set_rows((*rows, JobRow("z", "Generating", "failed", message="It failed. " * 20)))
+    assert bar.panel.geometry().bottom() < top
+
+
 def test_what_cannot_be_tried_again_offers_no_button(bar):
     bar.set_rows((JobRow("c", "Extracting", "failed", message="No.", can_retry=False),))
     bar.open_panel()

@@ -128,9 +128,11 @@ def _export(app: App, folder: Path) -> int:
 
     session = app.controller.session
     assert session.store is not None
-    report = export_lanes(
-        session.project, session.store.view, session.project.lanes, folder / "out", ExportSettings(format="wav32")
-    )
+    (folder / "out").mkdir()
+    out = folder / "out"
+    out.mkdir()
+    project, settings = session.project, ExportSettings(format="wav32")
+    report = export_lanes(project, session.store.view, project.lanes, out, settings)
     sounds = {file.lane_id: read(file.path).samples for file in report.files}
     song = sounds.pop("song")
     worst = float(np.abs(song - np.sum(list(sounds.values()), 0)).max())

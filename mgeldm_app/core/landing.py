@@ -36,7 +36,7 @@ class Work:
 
 @dataclass
 class Group:
-    """What jobs of one wish share: lanes still to come, and drafts that have landed, by output (None: there are none)."""
+    """What jobs of one wish share: lanes still to come, and landed drafts by output (None: without drafts)."""
 
     lanes: dict[str, Lane]
     title: str

@@ -1,0 +1,154 @@
+import pytest
+from mgeldm_app.core.actions import ACTIONS
+from mgeldm_app.core.project import Span
+from mgeldm_app.ui import a11y
+from mgeldm_app.ui.main_window import MainWindow
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QApplication, QMenu
+
+from tests.fakes.world import RATE_HZ, World, write_song
+
+BAR = 2 * RATE_HZ
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    monkeypatch.setenv("MGELDM_HOME", str(tmp_path / "home"))
+    return World()
+
+
+@pytest.fixture
+def window(world, qtbot):
+    """The window among fakes, with nothing open."""
+    made = MainWindow(world.c)
+    qtbot.addWidget(made)
+    made.show()
+    return made
+
+
+@pytest.fixture
+def opened(window, world, tmp_path):
+    """The same with a song, two stems and a part of three takes."""
+    world.open(write_song(tmp_path / "Midnight Ferry.wav"))
+    world.engine.warm_up()
+    world.ask("bass, drums")
+    world.ask("rhodes", task="impute", takes=3)
+    world.engine.finish_all()
+    return window
+
+
+def test_empty_it_asks_for_a_song(window):
+    assert window.middle.currentWidget() is window.empty
+    assert not window.menus.actions["play"].isEnabled()
+    assert window.menus.actions["open"].isEnabled()
+
+
+def test_a_song_shows_its_lanes_facts_and_tempo(opened):
+    assert opened.middle.currentWidget() is opened.lanes
+    assert opened.transport.name.text() == "Midnight Ferry.wav"
+    assert opened.transport.tempo.text() == "120.0"
+    assert [lane.name for lane in opened.lanes.project.lanes] == ["Song", "bass", "drums", "rhodes", "Rest"]
+    assert "Midnight Ferry" in opened.windowTitle()
+
+
+def test_everything_can_be_reached_by_keyboard_and_has_a_name(opened, qtbot):
+    assert a11y.problems(opened) == []
+
+
+def test_the_button_says_what_it_will_do(opened, world, qtbot):
+    world.c.set_region(Span(BAR, 9 * BAR))
+    assert opened.prompt.action.text().startswith("Add to 8 bars")
+    opened.prompt.tasks["extract"].click()
+    assert opened.prompt.action.text().startswith("Extract from 8 bars ≈")
+    opened.prompt.line.clear()
+    assert not opened.prompt.action.isEnabled()
+    assert "Say which instrument" in opened.prompt.note.text()
+
+
+def test_enter_in_the_prompt_extracts(opened, world, qtbot):
+    opened.prompt.tasks["extract"].click()
+    opened.prompt.line.setText("strings")
+    opened.prompt.line.textEdited.emit("strings")
+    qtbot.keyClick(opened.prompt.line, Qt.Key.Key_Return)
+    world.engine.finish_all()
+    assert world.lane("strings").kind == "extracted"
+
+
+def test_every_action_is_in_a_menu_and_undo_says_what(opened, world):
+    in_menus = {action for menu in opened.menuBar().findChildren(QMenu) for action in menu.actions()}
+    assert {opened.menus.actions[action.id] for action in ACTIONS} <= in_menus
+    world.c.set_lane(world.lane("bass").id, "gain_db", -3.0)
+    opened.menus.refresh()
+    assert opened.menus.actions["undo"].text() == "Undo: gain of bass"
+
+
+def test_space_plays_even_after_a_click_on_a_button(opened, world, qtbot):
+    qtbot.mouseClick(opened.transport.click, Qt.MouseButton.LeftButton)
+    assert world.player.click
+    opened.menus.refresh()
+    opened.menus.actions["play"].trigger()
+    assert world.player.playing
+
+
+def test_a_held_key_hears_the_original(opened, world, qtbot):
+    opened.lanes.setFocus()
+    qtbot.keyPress(opened.windowHandle(), Qt.Key.Key_A)
+    assert world.player.what == "song"
+    qtbot.keyRelease(opened.windowHandle(), Qt.Key.Key_A)
+    assert world.player.what == "stems"
+
+
+def test_letters_typed_into_the_prompt_are_letters(opened, world, qtbot):
+    opened.prompt.focus_line()
+    qtbot.keyClicks(opened.prompt.line, "mask all")
+    assert opened.prompt.line.text() == "mask all"
+    assert world.player.what == "stems"
+    assert not world.lane("bass").muted
+
+
+def test_the_menu_of_a_lane_acts_on_it(opened, world, qtbot):
+    lane = world.lane("drums")
+    opened._lane_menu(lane.id, QPoint(10, 10))
+    menu = QApplication.activePopupWidget()
+    assert isinstance(menu, QMenu)
+    next(action for action in menu.actions() if action is opened.menus.actions["mute"]).trigger()
+    menu.close()
+    assert world.lane("drums").muted
+
+
+def test_progress_and_failure_are_shown(opened, world, qtbot):
+    world.ask("organ")
+    world.engine.begin(0.5)
+    assert opened.jobs.isVisible()
+    assert any(row.state == "running" for row in opened.jobs._rows)
+    world.engine.fail(0.0)
+    assert any(row.state == "failed" for row in opened.jobs._rows)
+    assert "ended" in opened.messages.notices[-1].text
+
+
+def test_the_theme_follows_its_action(opened, world):
+    before = opened.theme.name
+    world.c.wants.emit("theme")
+    assert opened.theme.name != before
+
+
+def test_without_a_sound_card_it_says_so(opened, world):
+    from mgeldm_app.core.ports import OutputStatus
+
+    world.player.status = OutputStatus("", RATE_HZ, 0.0, "No sound card was found; a silent clock runs.")
+    world.player.changed.emit()
+    assert opened.transport.notice.isVisibleTo(opened)
+    assert "silent clock" in opened.transport.notice.toolTip()
+
+
+def test_files_are_copied_and_dragged(opened, world, qtbot):
+    world.session.select((world.lane("bass").id,))
+    opened.menus.run("copy_files")
+    urls = QApplication.clipboard().mimeData().urls()
+    assert urls[0].toLocalFile().endswith(".wav")
+
+
+def test_closing_saves_and_remembers_the_window(opened, world):
+    opened.close()
+    assert world.c.settings.geometry
+    assert not world.player.playing

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from mgeldm.audio import safe_name
+from mgeldm.bundled import EMBEDDED_PATH
 from mgeldm.errors import Cancelled, CheckpointError, OutputError
 from mgeldm.progress import Progress, Reporter
 
 from .settings import home
 
 EMBEDDED = "embedded"
-EMBEDDED_FILE = Path(__file__).resolve().parents[2] / "resources" / "embedded" / "model.safetensors"
 SUFFIXES = (".safetensors", ".ckpt", ".pt")
 _PART = ".part"
 _BLOCK = 1 << 20
@@ -123,7 +123,7 @@ class Models:
 
     def installed(self) -> list[Installed]:
         """The embedded model first, then the others by name."""
-        found = [Installed(EMBEDDED, "Embedded", EMBEDDED_FILE, _size(EMBEDDED_FILE), _known_hash(EMBEDDED_FILE))]
+        found = [Installed(EMBEDDED, "Embedded", EMBEDDED_PATH, _size(EMBEDDED_PATH), _known_hash(EMBEDDED_PATH))]
         for path in sorted(self.folder.glob("*")) if self.folder.is_dir() else []:
             if path.suffix in SUFFIXES and path.is_file():
                 found.append(Installed(str(path), path.stem, path, _size(path), _known_hash(path)))
@@ -290,7 +290,7 @@ def sha256_of(path: Path, keep: bool = True) -> str:
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)
-    if keep and path != EMBEDDED_FILE:
+    if keep and path != EMBEDDED_PATH:
         stamp = {"sha256": digest.hexdigest(), "size": _size(path), "changed": path.stat().st_mtime}
         _hash_file(path).write_text(json.dumps(stamp), encoding="utf-8")
     return digest.hexdigest()
@@ -298,7 +298,7 @@ def sha256_of(path: Path, keep: bool = True) -> str:
 
 def _known_hash(path: Path) -> str:
     """The kept hash of a file that has not changed since; of the small embedded model, a fresh one; else ""."""
-    if path == EMBEDDED_FILE:
+    if path == EMBEDDED_PATH:
         return sha256_of(path)
     try:
         stamp = json.loads(_hash_file(path).read_text(encoding="utf-8"))

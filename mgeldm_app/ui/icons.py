@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
-from typing import Final
 
+from mgeldm.bundled import ICONS
 from PySide6.QtCore import QByteArray, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QIcon, QIconEngine, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
-
-FOLDER: Final = Path(__file__).resolve().parents[2] / "resources" / "icons"
 
 
 @cache
 def _drawing(name: str, colour: str) -> QSvgRenderer:
     """The file `name`.svg, its `currentColor` replaced."""
-    text = (FOLDER / f"{name}.svg").read_text(encoding="utf-8")
+    text = (ICONS / f"{name}.svg").read_text(encoding="utf-8")
     return QSvgRenderer(QByteArray(text.replace("currentColor", colour).encode()))
 
 

@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass
 from string import Template
 from typing import Final
 
+from mgeldm.bundled import ICONS
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication, QWidget
 
 from ..core.project import Lane
-from .icons import FOLDER
 
 GRID: Final = 8  # px; gaps are multiples of half of it
 TEXT_PX: Final = 12
@@ -209,7 +209,7 @@ def stylesheet(theme: Theme) -> str:
         "dead": mix(theme.raised, theme.panel, 0.4),
     }
     families = ", ".join(f'"{name}"' for name in base_font().families())
-    return Template(_SHEET).substitute(tokens, **mixed, icons=FOLDER.as_posix(), families=families)
+    return Template(_SHEET).substitute(tokens, **mixed, icons=ICONS.as_posix(), families=families)
 
 
 _SHEET = """

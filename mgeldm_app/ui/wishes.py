@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from mgeldm.bundled import DEMO_SONG
 from PySide6.QtCore import QObject, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from ..core.controller import Controller
     from .main_window import MainWindow
 
-DEMO = Path(__file__).resolve().parents[2] / "resources" / "demo" / "demo.flac"
-
 
 class Wishes(QObject):
     """Carries out what only a window can do.
@@ -54,7 +53,7 @@ class Wishes(QObject):
         lanes = window.lanes
         self.table: dict[str, Callable[[], object]] = {
             "open": self.open,
-            "demo": lambda: controller.documents.open_song(DEMO, "Demo song.flac"),
+            "demo": lambda: controller.documents.open_song(DEMO_SONG, "Demo song.flac"),
             "save_as": self.save_as,
             "show_folder": self.show_folder,
             "export": self.export,

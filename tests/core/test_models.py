@@ -110,13 +110,13 @@ def test_a_known_model_is_downloaded_listed_and_removed(server, tmp_path, monkey
 
 def test_files_are_imported_with_their_hash_and_removed(tmp_path):
     mine = Models(tmp_path / "models")
-    taken = mine.take_in(models.EMBEDDED_FILE)
-    assert taken.sha256 == models.sha256_of(models.EMBEDDED_FILE)
+    taken = mine.take_in(models.EMBEDDED_PATH)
+    assert taken.sha256 == models.sha256_of(models.EMBEDDED_PATH)
     assert taken in mine.installed()
     mine.remove(taken.id)
     mine.remove(EMBEDDED)
     assert [model.id for model in mine.installed()] == [EMBEDDED]
-    assert models.EMBEDDED_FILE.is_file()
+    assert models.EMBEDDED_PATH.is_file()
     assert not list(mine.folder.iterdir())
 
 

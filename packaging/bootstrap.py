@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,10 +23,24 @@ STAMP = VENV / "installed.sha256"
 OLDEST = (3, 11)
 INTERRUPTED = 130
 
-# Debian packages without which a fresh system fails, and how their absence shows.
-SYSTEM: dict[str, Callable[[], bool]] = {
-    "python3-venv": lambda: _has_module("ensurepip"),
-    "libgomp1": lambda: ctypes.util.find_library("gomp") is not None,
+# Debian packages without which a fresh system fails, by the library whose absence shows it.
+SYSTEM = {"libgomp1": "gomp"}
+WINDOW = {
+    # Qt
+    "libgl1": "GL",
+    "libegl1": "EGL",
+    "libxkbcommon0": "xkbcommon",
+    "libdbus-1-3": "dbus-1",
+    "libfontconfig1": "fontconfig",
+    "libglib2.0-0": "glib-2.0",
+    # its windows on X11
+    "libxcb-cursor0": "xcb-cursor",
+    "libxcb-icccm4": "xcb-icccm",
+    "libxcb-keysyms1": "xcb-keysyms",
+    "libxcb-shape0": "xcb-shape",
+    "libxkbcommon-x11-0": "xkbcommon-x11",
+    # sound
+    "libportaudio2": "portaudio",
 }
 CHECKS = (
     ("ruff", ["-m", "ruff", "check", "."]),
@@ -46,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args, more = parser.parse_known_args(arguments)
     try:
         check_python(sys.version_info[:2])
-        install_system([name for name, there in SYSTEM.items() if not there()])
+        install_system(missing(SYSTEM | WINDOW if args.command == "test" or opens_window(more) else SYSTEM))
         install()
         return demo(more) if args.command == "demo" else test(more)
     except Failure as failure:
@@ -63,11 +77,20 @@ def check_python(version: tuple[int, ...]) -> None:
         raise Failure(f"This is Python {found}; install Python {wanted} or later and run this with it.")
 
 
-def install_system(missing: list[str]) -> None:
-    """Install Debian packages, as root or through sudo; elsewhere nothing is needed."""
-    if not missing or not sys.platform.startswith("linux") or shutil.which("apt-get") is None:
+def missing(wanted: Mapping[str, str]) -> list[str]:
+    """Those of the Debian packages that are not there; where there is no apt, none are asked for."""
+    if not sys.platform.startswith("linux") or shutil.which("apt-get") is None:
+        return []
+    has_venv = subprocess.run([sys.executable, "-c", "import ensurepip"], capture_output=True).returncode == 0
+    lacking = [package for package, library in wanted.items() if ctypes.util.find_library(library) is None]
+    return lacking if has_venv else ["python3-venv", *lacking]
+
+
+def install_system(packages: Sequence[str]) -> None:
+    """Install Debian packages, as root or through sudo."""
+    if not packages:
         return
-    line = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
+    line = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
     if os.geteuid() == 0:
         prefix: list[str] = []
     elif shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], capture_output=True).returncode == 0:
@@ -76,7 +99,7 @@ def install_system(missing: list[str]) -> None:
         raise Failure(f"Some system packages are missing. Install them, then run this again:\n  sudo {' '.join(line)}")
     subprocess.run([*prefix, "apt-get", "update", "-q"], check=False)
     if subprocess.run([*prefix, *line], check=False).returncode:
-        raise Failure(f"apt-get could not install {' '.join(missing)}; see its message above.")
+        raise Failure(f"apt-get could not install {' '.join(packages)}; see its message above.")
 
 
 def venv_python() -> Path:
@@ -102,8 +125,20 @@ def install() -> None:
 
 
 def demo(more: Sequence[str]) -> int:
-    """Extract stems from the demo song and say where they are."""
-    return subprocess.run([str(venv_python()), "-m", "mgeldm.cli", "demo", *more], cwd=ROOT, check=False).returncode
+    """Open the window on the demo song; without a screen, or given options, extract its stems on the command line."""
+    if opens_window(more):
+        arguments = ["-m", "mgeldm_app", "--demo"]
+    else:
+        if not more:
+            print("bootstrap: there is no screen here, so the demo runs on the command line", flush=True)
+        arguments = ["-m", "mgeldm.cli", "demo", *more]
+    return subprocess.run([str(venv_python()), *arguments], cwd=ROOT, check=False).returncode
+
+
+def opens_window(more: Sequence[str]) -> bool:
+    """Whether `demo` opens the window: there is a screen, and no options of the command line's demo."""
+    has_screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return not more and (not sys.platform.startswith("linux") or bool(has_screen))
 
 
 def test(more: Sequence[str]) -> int:
@@ -120,10 +155,6 @@ def test(more: Sequence[str]) -> int:
 def _run(command: list[str], failure: str) -> None:
     if subprocess.run(command, check=False).returncode:
         raise Failure(failure)
-
-
-def _has_module(name: str) -> bool:
-    return subprocess.run([sys.executable, "-c", f"import {name}"], capture_output=True).returncode == 0
 
 
 if __name__ == "__main__":

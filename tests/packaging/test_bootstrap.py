@@ -1,4 +1,5 @@
 import importlib.util
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -62,13 +63,54 @@ def test_a_failed_installation_is_no_installation(bootstrap, monkeypatch):
     assert not bootstrap.STAMP.exists()
 
 
-def test_without_root_the_line_to_run_is_printed(bootstrap, monkeypatch):
+@pytest.fixture
+def debian(bootstrap, monkeypatch):
+    """A Debian without root, sudo or any library."""
     monkeypatch.setattr(bootstrap.sys, "platform", "linux")
     monkeypatch.setattr(bootstrap.shutil, "which", lambda name: "/usr/bin/apt-get" if name == "apt-get" else None)
     monkeypatch.setattr(bootstrap.os, "geteuid", lambda: 1000, raising=False)
-    with pytest.raises(bootstrap.Failure, match=r"sudo apt-get install .*libgomp1"):
-        bootstrap.install_system(["libgomp1"])
-    bootstrap.install_system([])
+    monkeypatch.setattr(bootstrap.ctypes.util, "find_library", lambda name: None)
+    return bootstrap
+
+
+def test_without_root_the_line_to_run_is_printed(debian):
+    with pytest.raises(debian.Failure, match=r"sudo apt-get install .*libgomp1"):
+        debian.install_system(["libgomp1"])
+    debian.install_system([])
+
+
+def test_what_is_missing_is_seen_on_debian_alone(debian, monkeypatch):
+    assert debian.missing(debian.SYSTEM) == ["libgomp1"]
+    assert debian.missing(debian.WINDOW) == list(debian.WINDOW)
+    monkeypatch.setattr(debian.ctypes.util, "find_library", lambda name: f"lib{name}.so.0")
+    assert debian.missing(debian.WINDOW) == []
+    monkeypatch.setattr(debian.ctypes.util, "find_library", lambda name: None)
+    monkeypatch.setattr(debian.shutil, "which", lambda name: None)
+    assert debian.missing(debian.WINDOW) == []
+
+
+@pytest.mark.skipif(not shutil.which("dpkg-query"), reason="no Debian")
+def test_the_packages_hold_the_libraries(bootstrap):
+    """Each package that is installed here holds the library by which its absence is seen."""
+    for package, library in (bootstrap.SYSTEM | bootstrap.WINDOW).items():
+        listed = subprocess.run(["dpkg-query", "-L", package], capture_output=True, text=True)
+        assert listed.returncode or f"/lib{library}.so." in listed.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "screen", "wanted"),
+    [(["test"], "", True), (["demo"], ":0", True), (["demo"], "", False), (["demo", "--json"], ":0", False)],
+)
+def test_the_window_needs_more_of_the_system(bootstrap, commands, monkeypatch, arguments, screen, wanted):
+    asked = []
+    monkeypatch.setattr(bootstrap, "missing", lambda packages: asked.extend(packages) or [])
+    monkeypatch.setattr(bootstrap, "install", lambda: None)
+    monkeypatch.setattr(bootstrap.sys, "platform", "linux")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setenv("DISPLAY", screen)
+    assert bootstrap.main(arguments) == 0
+    assert "libgomp1" in asked
+    assert ("libegl1" in asked) is wanted
 
 
 def test_every_check_runs_and_any_failure_fails(bootstrap, monkeypatch, capsys):
@@ -84,9 +126,24 @@ def test_every_check_runs_and_any_failure_fails(bootstrap, monkeypatch, capsys):
     assert "failed: mypy" in capsys.readouterr().out
 
 
-def test_demo_passes_its_options_on(bootstrap, commands):
+def test_demo_opens_the_window_where_there_is_a_screen(bootstrap, commands, monkeypatch, capsys):
+    monkeypatch.setattr(bootstrap.sys, "platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
+    assert bootstrap.demo([]) == 0
+    assert commands[0][1:] == ["-m", "mgeldm_app", "--demo"]
     assert bootstrap.demo(["--out", "x"]) == 0
-    assert commands[0][1:] == ["-m", "mgeldm.cli", "demo", "--out", "x"]
+    assert commands[1][1:] == ["-m", "mgeldm.cli", "demo", "--out", "x"]
+    assert capsys.readouterr().out == ""
+
+
+def test_demo_says_that_there_is_no_screen(bootstrap, commands, monkeypatch, capsys):
+    monkeypatch.setattr(bootstrap.sys, "platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert bootstrap.demo([]) == 0
+    assert commands[0][1:] == ["-m", "mgeldm.cli", "demo"]
+    assert "no screen" in capsys.readouterr().out
 
 
 def test_help_and_usage():

@@ -36,7 +36,7 @@ class Wait(Protocol):
     def __call__(self, until: Callable[[], bool], what: str) -> None: ...
 
 
-class _NoDevices:
+class NoDevices:
     """A computer without a sound card (`services.devices.Devices`): the silent clock plays."""
 
     names: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ def self_test() -> int:
 
 
 def _run(folder: Path, deadline_s: float) -> str:
-    app = build(_NoDevices())
+    app = build(NoDevices())
     if "torch" in sys.modules:
         raise SelfTestError("the window's process has imported torch")
     told: list[str] = []
@@ -128,7 +128,6 @@ def _export(app: App, folder: Path) -> int:
 
     session = app.controller.session
     assert session.store is not None
-    (folder / "out").mkdir()
     out = folder / "out"
     out.mkdir()
     project, settings = session.project, ExportSettings(format="wav32")

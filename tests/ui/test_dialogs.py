@@ -1,8 +1,9 @@
+import gc
 from dataclasses import replace
 
 import pytest
 from mgeldm.errors import InputError
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QPushButton, QWidget
 
@@ -19,6 +20,7 @@ from mgeldm_app.ui.dialogs import (
     Notice,
     SettingsDialog,
 )
+from mgeldm_app.ui.dialogs.messages import _NoticeWidget
 from mgeldm_app.ui.theme import LIGHT
 
 COMPUTES = [Choice("auto", "Automatic"), Choice("cpu", "CPU")]
@@ -247,6 +249,16 @@ def test_notices_lie_inside_the_window_over_its_foot(bar, qtbot):
     qtbot.waitUntil(lambda: bar._widgets["a"].height() > bar._widgets["b"].height() > 30)
     window.resize(420, 300)
     assert window.rect().contains(bar.geometry())
+
+
+def test_notices_that_went_leave_nothing_behind(bar):
+    for number in range(30):
+        bar.say(Notice(str(number), "Text.", "bad", (("a", "A"),), "details"))
+    for notice in bar.notices:
+        bar.dismiss(notice.key)
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    gc.collect()
+    assert not [each for each in gc.get_objects() if type(each) is _NoticeWidget]
 
 
 def test_only_harmless_notices_leave_by_themselves(bar):

@@ -1,8 +1,11 @@
+import gc
+from dataclasses import replace
+
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QCoreApplication, QEvent, Qt
 from PySide6.QtGui import QGuiApplication
 
-from mgeldm_app.ui.jobs import JobRow, JobsBar, ProgressLine
+from mgeldm_app.ui.jobs import JobRow, JobsBar, ProgressLine, _RowWidget
 from mgeldm_app.ui.theme import DARK
 
 RUNNING = JobRow("a", "Adding a warm Rhodes", "running", 0.62, "window 2 of 3 · 3 s left")
@@ -90,6 +93,19 @@ def test_the_panel_stands_on_the_line_as_high_as_it_needs(bar, qtbot, rows):
     assert 60 < bar.panel.height() < 100 + 130 * len(rows)
     bar.set_rows((*rows, JobRow("z", "Generating", "failed", message="It failed. " * 20)))
     assert bar.panel.geometry().bottom() < top
+
+
+def test_jobs_that_went_leave_nothing_behind(bar, qtbot):
+    def living():
+        gc.collect()
+        return sum(type(each) is _RowWidget for each in gc.get_objects())
+
+    before = living()
+    for number in range(30):
+        bar.set_rows([replace(FAILED, id=f"{number}.{place}") for place in range(3)])
+    bar.set_rows(())
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    assert living() == before and bar.panel.findChildren(_RowWidget) == []
 
 
 def test_what_cannot_be_tried_again_offers_no_button(bar):

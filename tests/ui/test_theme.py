@@ -1,11 +1,14 @@
+from types import SimpleNamespace
+
 import pytest
-from PySide6.QtCore import QRectF, QSize
+from mgeldm.bundled import ICONS
+from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QFont, QIcon, QImage, QPainter
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 
 from mgeldm_app.core.project import Lane
 from mgeldm_app.ui import theme as themes
-from mgeldm_app.ui.icons import FOLDER, icon, paint_icon
+from mgeldm_app.ui.icons import icon, paint_icon
 from mgeldm_app.ui.theme import DARK, LIGHT, THEMES, colour_of, contrast, ink_on, mix, stylesheet
 
 both = pytest.mark.parametrize("theme", THEMES.values(), ids=lambda theme: theme.name)
@@ -54,7 +57,7 @@ def test_the_stylesheet_names_no_file_that_is_missing(theme, qtbot, recwarn):
     sheet = stylesheet(theme)
     assert "$" not in sheet
     files = [part.split('"')[0] for part in sheet.split('url("')[1:]]
-    assert files and all(FOLDER.joinpath(name.rsplit("/", 1)[1]).is_file() for name in files)
+    assert files and all(ICONS.joinpath(name.rsplit("/", 1)[1]).is_file() for name in files)
 
 
 def test_a_change_of_theme_reaches_living_widgets(qtbot):
@@ -67,6 +70,13 @@ def test_a_change_of_theme_reaches_living_widgets(qtbot):
         button.show()
         seen.append(button.grab().toImage().pixelColor(button.width() // 2, 4).name())
     assert seen == [DARK.raised.lower(), LIGHT.raised.lower()]
+
+
+@pytest.mark.parametrize(("scheme", "theme"), [("Light", LIGHT), ("Dark", DARK), ("Unknown", DARK)])
+def test_the_system_s_choice_is_followed(qtbot, monkeypatch, scheme, theme):
+    hints = SimpleNamespace(colorScheme=lambda: Qt.ColorScheme[scheme])
+    monkeypatch.setattr(themes.QGuiApplication, "styleHints", lambda: hints)
+    assert themes.system_theme() is theme
 
 
 def test_one_type_face_for_all_whenever_they_were_made(qtbot):
@@ -83,7 +93,7 @@ def test_one_type_face_for_all_whenever_they_were_made(qtbot):
     assert [font.pixelSize() for font in fonts] == [12, 15]
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.svg")))
+@pytest.mark.parametrize("name", sorted(path.stem for path in ICONS.glob("*.svg")))
 @pytest.mark.parametrize("pixels", [16, 48])
 def test_icons_are_painted_in_one_colour_inside_their_box(name, pixels, qtbot):
     image = QImage(pixels + 8, pixels + 8, QImage.Format.Format_ARGB32)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QKeySequence, QPainter, QPaintEvent, QPalette
-from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy, QStyleOption, QToolButton, QWidget
+from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtGui import QKeyEvent, QKeySequence, QPainter, QPaintEvent, QPalette
+from PySide6.QtWidgets import QFrame, QLabel, QLineEdit, QPushButton, QSizePolicy, QStyleOption, QToolButton, QWidget
 
 from ..core.actions import BY_ID
 from . import a11y
 from .icons import icon
 from .theme import Theme, set_role
+
+_KEY = Qt.Key
+_EDITING_KEYS = frozenset(
+    {
+        _KEY.Key_A, _KEY.Key_C, _KEY.Key_V, _KEY.Key_X, _KEY.Key_Y, _KEY.Key_Z, _KEY.Key_Left, _KEY.Key_Right,
+        _KEY.Key_Up, _KEY.Key_Down, _KEY.Key_Home, _KEY.Key_End, _KEY.Key_Backspace, _KEY.Key_Delete, _KEY.Key_Insert,
+    }
+)  # fmt: skip
 
 
 class ElidedLabel(QLabel):
@@ -43,6 +51,22 @@ class ElidedLabel(QLabel):
         self.style().drawItemText(
             painter, self.contentsRect(), align, option.palette, self.isEnabled(), shown, QPalette.ColorRole.WindowText
         )
+
+
+class TextLine(QLineEdit):
+    """A field that keeps the keys of editing text and leaves the window's other shortcuts to the window.
+
+    Qt would take Ctrl+K, Ctrl+E and more for itself on some systems: they kill lines there.
+    """
+
+    def event(self, event: QEvent) -> bool:
+        """Claim only what editing needs."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
+            control = event.modifiers() & (Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.MetaModifier)
+            if control and event.key() not in _EDITING_KEYS:
+                event.ignore()
+                return False
+        return super().event(event)
 
 
 class IconButton(QToolButton):

@@ -34,7 +34,7 @@ from PySide6.QtWidgets import (
 from ..core import text as words
 from ..core.project import MOST_TAKES, Prompt, Span, Task
 from .icons import icon
-from .parts import ElidedLabel, IconButton, button, label
+from .parts import ElidedLabel, IconButton, TextLine, button, label
 from .theme import DARK, Theme, set_role
 
 _ACTION_PX = 176
@@ -55,7 +55,7 @@ def task_names() -> dict[Task, tuple[str, str, str]]:
     }
 
 
-class PromptLine(QLineEdit):
+class PromptLine(TextLine):
     """The line itself, with completion of the last prompt in it; Escape leaves it."""
 
     left = Signal()
@@ -228,7 +228,7 @@ class PromptBar(QWidget):
         self.action.clicked.connect(self._submit)
 
     def _build_fold(self) -> None:
-        self.negative = QLineEdit()
+        self.negative = TextLine()
         self.negative.setPlaceholderText(self.tr("what it should not sound like"))
         self.negative.setMaxLength(MAX_PROMPT)
         self.negative.textChanged.connect(self._edited)
@@ -241,7 +241,7 @@ class PromptBar(QWidget):
         for quality in QUALITIES:
             self.quality.addItem(_tr(words.QUALITY_NAMES[quality]), quality)
         self.quality.currentIndexChanged.connect(self._edited)
-        self.seed = QLineEdit()
+        self.seed = TextLine()
         self.seed.setPlaceholderText(self.tr("new each time"))
         self.seed.setValidator(QIntValidator(0, words.MAX_SEED, self))
         self.seed.setFixedWidth(112)

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QCompleter,
     QFrame,
     QHBoxLayout,
-    QLineEdit,
     QMenu,
     QPushButton,
     QVBoxLayout,
@@ -24,7 +23,7 @@ from ..core.text import KEYS, level_text, parse_key
 from ..core.timeline import BPM
 from . import a11y
 from .meter import Meter
-from .parts import ElidedLabel, IconButton, button, keyed, label
+from .parts import ElidedLabel, IconButton, TextLine, button, keyed, label
 from .theme import DARK, Theme, set_role
 
 NULL_DB = -120.0  # below, song and stems are the same to the ear and to any file
@@ -68,7 +67,7 @@ class Badge(QPushButton):
         painter.drawEllipse(QRectF(13, self.height() / 2 - 4, 8, 8))
 
 
-class _Cell(QLineEdit):
+class _Cell(TextLine):
     """A small field in the bar: Enter or leaving it says what was typed, Escape takes it back."""
 
     entered = Signal(str)

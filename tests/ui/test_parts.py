@@ -1,9 +1,10 @@
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
 from mgeldm_app.core.actions import BY_ID
-from mgeldm_app.ui.parts import ElidedLabel, IconButton, button, keyed, label
+from mgeldm_app.ui.parts import ElidedLabel, IconButton, TextLine, button, keyed, label
 from mgeldm_app.ui.theme import DARK, LIGHT
 
 
@@ -59,6 +60,30 @@ def test_a_click_does_not_take_the_keyboard_away(shown, qtbot):
     field.setFocus()
     qtbot.mouseClick(pressed, Qt.MouseButton.LeftButton)
     assert field.hasFocus()
+
+
+@pytest.mark.parametrize(
+    ("keys", "whose"),
+    [
+        ("Ctrl+K", "window"), ("Ctrl+E", "window"), ("Ctrl+U", "window"), ("Ctrl+1", "window"),
+        ("Ctrl+Return", "window"), ("Ctrl+A", "field"), ("Ctrl+Z", "field"), ("Ctrl+Left", "field"), ("L", "field"), ("Space", "field"),
+    ],
+)  # fmt: skip
+def test_a_field_leaves_the_window_its_shortcuts(shown, qtbot, keys, whose):
+    window, field, done = QWidget(), TextLine(), []
+    field.setAccessibleName("Field")
+    QVBoxLayout(window).addWidget(field)
+    action = QAction(window, shortcut=QKeySequence(keys))
+    action.triggered.connect(lambda: done.append(keys))
+    window.addAction(action)
+    shown(window, 200, 100)
+    field.setText("some words")
+    field.setFocus()
+    combination = QKeySequence(keys)[0]
+    qtbot.keyClick(window.windowHandle(), combination.key(), combination.keyboardModifiers())
+    assert done == ([keys] if whose == "window" else [])
+    if whose == "window":
+        assert field.text() == "some words"
 
 
 def test_a_label_names_its_field(qtbot):

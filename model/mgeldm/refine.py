@@ -284,8 +284,8 @@ def _segments(song: Song, estimates_at: EstimatesAt, first: int, last: int, sens
     grid, channels = _Grid.of(song.info.rate_hz), song.info.channels
     window = torch.from_numpy(np.sin(np.pi * (np.arange(grid.size) + 0.5) / grid.size).astype(np.float32))
     frames = -(-(last - first) // grid.hop) + 1
-    for start in range(0, frames, grid.segment):
-        stop = min(start + grid.segment, frames)
+    starts = [0, *range(grid.segment // 2, frames, grid.segment)]  # a short one first, so that something is heard soon
+    for start, stop in zip(starts, [*starts[1:], frames], strict=True):
         samples = torch.from_numpy(song.read(first + (start - 1) * grid.hop, first + stop * grid.hop))
         times_s = (first + np.arange(start, stop) * grid.hop) / grid.rate_hz
         several = _each(estimates_at(times_s[0], times_s[-1]), channels)

@@ -34,12 +34,15 @@ def window_samples(rate_hz: int, hop_samples: int) -> int:
 
 @lru_cache(maxsize=8)
 def bands(rate_hz: int, window: int) -> npt.NDArray[np.float32]:
-    """Weights [bands, bins] that gather power into bands: triangles between their neighbours, a bin wide at least."""
+    """Weights [bands, bins] that gather power into bands: triangles between their neighbours, a bin wide at least.
+
+    Wide bands weigh less by the root of their width: halfway between showing tones and showing noise as they are.
+    """
     highest = min(HIGHEST_HZ, 0.49 * rate_hz)
     centres = np.geomspace(min(LOWEST_HZ, highest / 8), highest, BANDS) * window / rate_hz  # in bins
     width = np.maximum(np.gradient(centres), 1.0)[:, None]
     weights = np.clip(1 - np.abs(np.arange(window // 2 + 1)[None] - centres[:, None]) / width, 0, None)
-    return weights.astype(np.float32)
+    return (weights / np.sqrt(width)).astype(np.float32)
 
 
 def tile(read: Read, rate_hz: int, hop_samples: int, index: int) -> Image:

@@ -19,7 +19,15 @@ LOWEST_PX, TALLEST_PX, SONG_PX = 64, 104, 118
 
 
 class Rows(QScrollArea):
-    """Makes, keeps and drops the widgets of lanes, and knows which lanes are selected."""
+    """Makes, keeps and drops the widgets of lanes, and knows which lanes are selected.
+
+    Args:
+        state: What is shown.
+        sources: What lanes consist of.
+        mouse: Does what the mouse does in bodies.
+        wheel: Does what the wheel does.
+        before: Tab comes to the lanes from there.
+    """
 
     lane_changed = Signal(str, str, object, bool)
     take_chosen = Signal(str, int, int)
@@ -30,9 +38,10 @@ class Rows(QScrollArea):
     resized = Signal()
 
     def __init__(
-        self, state: State, sources: Sources, mouse: RegionMouse, wheel: Callable[[QWheelEvent], None]
+        self, state: State, sources: Sources, mouse: RegionMouse, wheel: Callable[[QWheelEvent], None], before: QWidget
     ) -> None:
         super().__init__()
+        self._before = before
         self._state, self._sources, self._mouse, self._wheel = state, sources, mouse, wheel
         self._rows: dict[str, tuple[LaneHeader, LaneBody]] = {}
         self._shown: dict[str, tuple] = {}
@@ -86,7 +95,7 @@ class Rows(QScrollArea):
     def _order_tabs(self) -> None:
         """Tab goes through a lane's controls, then through its takes, then to the next lane."""
         stops = [stop for header, body in self._rows.values() for stop in (*header.stops(), *body.chips.stops())]
-        for before, after in pairwise(stops):
+        for before, after in pairwise([self._before, *stops]):
             QWidget.setTabOrder(before, after)
 
     def _arrange(self, ids: list[str]) -> None:

@@ -4,7 +4,7 @@ import pytest
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QLineEdit, QVBoxLayout, QWidget
 
 from mgeldm_app.core.project import REST_ID, SONG_ID, Lane, Project, Span, Tempo
 from mgeldm_app.ui import a11y
@@ -435,6 +435,23 @@ def test_everything_has_a_name_and_is_reached_by_tab(make_view, project):
         assert part.accessibleName() and part.accessibleDescription()
     assert {header(view, "a").fader.accessibleName(), body(view, "c").accessibleName()} == {
         "Gain of lane a, tenths of a decibel", "lane c, spectrogram"}
+
+
+def test_tab_comes_to_lanes_between_what_stands_around_them(shown, workers, studio, project):
+    window, before, after = QWidget(), QLineEdit("before"), QLineEdit("after")
+    view = LanesView(workers, DARK)
+    layout = QVBoxLayout(window)
+    for widget in (before, view, after):
+        layout.addWidget(widget)
+    shown(window)
+    view.set_store(studio.store.view)
+    view.show_project(project)  # only now are there lanes
+    before.setFocus()
+    order = a11y.tab_walk(window)
+    places = [order.index(w) for w in (header(view, SONG_ID), header(view, "a"), header(view, REST_ID), after, before)]
+    assert places == sorted(places)
+    chips = [order.index(chip) for chip in view.findChildren(Chip)]
+    assert order.index(header(view, "b")) < min(chips) and max(chips) < order.index(header(view, "c"))
 
 
 # ------------------------------------------------------------------------------------------------------------ motion

@@ -1,6 +1,6 @@
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
 from mgeldm_app.core.actions import BY_ID
@@ -66,7 +66,8 @@ def test_a_click_does_not_take_the_keyboard_away(shown, qtbot):
     ("keys", "whose"),
     [
         ("Ctrl+K", "window"), ("Ctrl+E", "window"), ("Ctrl+U", "window"), ("Ctrl+1", "window"),
-        ("Ctrl+Return", "window"), ("Ctrl+A", "field"), ("Ctrl+Z", "field"), ("Ctrl+Left", "field"), ("L", "field"), ("Space", "field"),
+        ("Ctrl+Return", "window"), ("Ctrl+A", "field"),
+        ("Ctrl+Z", "field"), ("Ctrl+Left", "field"), ("L", "field"), ("Space", "field"),
     ],
 )  # fmt: skip
 def test_a_field_leaves_the_window_its_shortcuts(shown, qtbot, keys, whose):
@@ -84,6 +85,18 @@ def test_a_field_leaves_the_window_its_shortcuts(shown, qtbot, keys, whose):
     assert done == ([keys] if whose == "window" else [])
     if whose == "window":
         assert field.text() == "some words"
+
+
+def test_a_field_lets_go_even_of_keys_that_its_system_gives_to_fields(qtbot):
+    field = TextLine()
+    qtbot.addWidget(field)
+    claims = {}
+    for key in (Qt.Key.Key_E, Qt.Key.Key_A):
+        event = QKeyEvent(QEvent.Type.ShortcutOverride, key, Qt.KeyboardModifier.ControlModifier)
+        event.accept()
+        field.event(event)
+        claims[key] = event.isAccepted()
+    assert claims == {Qt.Key.Key_E: False, Qt.Key.Key_A: True}
 
 
 def test_a_label_names_its_field(qtbot):

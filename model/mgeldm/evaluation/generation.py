@@ -203,7 +203,7 @@ def _agreement(
 
 def generation_text(found: dict[str, Any]) -> str:
     """Total generation as a table."""
-    systems = next(iter(found["fad"].values()), {})
+    systems = list(next(iter(found["fad"].values())))
     head = f"total generation: FAD against {found['reference_excerpts']} mixtures, {found['pieces']} pieces each"
     lines = [head, "| embedding | " + " | ".join(systems) + " |", "|" + "---|" * (len(systems) + 1)]
     for name, row in found["fad"].items():

@@ -197,7 +197,7 @@ class Pipeline:
         conditions = [self._text(text) for text, _ in parsed] + [self._example(song, e) for e in request.examples]
         inverted = torch.tensor([rest for _, rest in parsed] + [False] * len(request.examples))
         how, negative = self._how(request.sampling, extraction=True), self._negative(request.sampling)
-        if compete and not inverted.any():
+        if compete:
             conditions += self._unasked(torch.stack(conditions))
         return Latents(self.model, self.compute, how, torch.stack(conditions), inverted, negative)
 

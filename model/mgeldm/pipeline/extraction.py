@@ -124,10 +124,12 @@ class Masks:
             return mask_of_latents(self.spectral, self.refiner, latents, condition, mel)
 
         masks = self.latents.find(mixtures, first_frames, mask, mels)  # [windows, k, bands, steps]
-        asked = masks[:, : len(self.latents.inverted)]
-        asked = torch.where(self.latents.inverted[:, None, None], 1 - asked, asked)
-        unasked = masks[:, len(self.latents.inverted) :].sum(1, keepdim=True)
-        asked = asked / (asked.sum(1, keepdim=True) + unasked).clamp(min=1)
+        inverted = self.latents.inverted[:, None, None]
+        asked, unasked = masks[:, : len(inverted)], masks[:, len(inverted) :].sum(1, keepdim=True)
+        rivals = torch.where(inverted, asked, (asked * ~inverted).sum(1, keepdim=True))  # itself among them
+        asked = asked / (rivals + unasked).clamp(min=1)
+        asked = torch.where(inverted, 1 - asked, asked)
+        asked = asked / asked.sum(1, keepdim=True).clamp(min=1)
         return torch.cat((asked, 1 - asked.sum(1, keepdim=True)), 1).numpy()
 
     def _hear(self, listener: Listener, first_frames: list[int], frames: int) -> Tensor:

@@ -57,13 +57,13 @@ def oobleck_recipe(sounds=None, config=SMALL, **options):
     torch.manual_seed(0)
     model = weight_normed(OobleckAutoencoder(config))
     critic = Discriminators((256, 128), width=4, channels=config.audio_channels)
-    return OobleckRecipe(model, sounds or Tones(), batch=2, samples=4096, critic=critic, **options)
+    return OobleckRecipe(model, sounds or Tones(), batch=2, samples=2048, critic=critic, **options)
 
 
 def test_oobleck_learns_against_its_critic(tmp_path):
     recipe = oobleck_recipe()
     run = Run(recipe, LoopConfig(minutes=1e9, learning_rate=3e-3, warmup_steps=1, betas=(0.8, 0.99)), tmp_path)
-    figures = [run._update() for _ in range(30)]
+    figures = [run._update() for _ in range(24)]
     assert set(figures[0]) == {"loss", "stft", "kl", "adversarial", "features", "critic"}
     assert np.mean([f["stft"] for f in figures[-5:]]) < 0.9 * np.mean([f["stft"] for f in figures[:5]])
     assert np.mean([f["critic"] for f in figures[-5:]]) < figures[0]["critic"]  # it tells real from made
@@ -106,10 +106,10 @@ def test_the_decoder_learns_against_a_critic(fitted, tmp_path):
     torch.manual_seed(0)
     fitted.decoder.requires_grad_(True)
     weights = Weights(stft=1.0, mel=1.0, adversarial=0.1, features=1.0)
-    critic = Discriminators((512, 128), width=4)
-    recipe = DecoderRecipe(fitted, Tones(44100), batch=2, crop_frames=4, weights=weights, critic=critic)
+    critic = Discriminators((512,), width=2)
+    recipe = DecoderRecipe(fitted, Tones(44100), batch=1, crop_frames=3, weights=weights, critic=critic)
     run = Run(recipe, LoopConfig(minutes=1e9, learning_rate=5e-3, warmup_steps=1), tmp_path)
-    figures = [run._update() for _ in range(25)]
+    figures = [run._update() for _ in range(20)]
     assert set(figures[0]) == {"loss", "stft", "mel", "adversarial", "features", "critic"}
     assert np.mean([f["mel"] for f in figures[-5:]]) < 0.8 * np.mean([f["mel"] for f in figures[:5]])
     assert {part.ndim for part in recipe.sketch(np.random.default_rng(0), items=1).values()} == {1}
@@ -162,10 +162,10 @@ def test_rendered_crops_follow_from_their_numbers():
     assert np.sqrt(np.square(one).mean((1, 2))).min() > 1e-3
 
 
-def test_songs_made_by_several_processes_are_the_same():
-    ahead, later = Rendered(songs=2, rate_hz=16000), Rendered(songs=2, rate_hz=16000)
-    ahead.prepare(workers=2)
-    assert all(np.array_equal(ahead._made[number], later.song(number)) for number in range(2))
+def test_songs_made_by_other_processes_are_the_same():
+    ahead, later = Rendered(songs=1, rate_hz=16000), Rendered(songs=1, rate_hz=16000)
+    ahead.prepare(workers=1)
+    assert np.array_equal(ahead._made[0], later.song(0))
 
 
 def test_recorded_crops_are_resampled_pieces_that_sound():

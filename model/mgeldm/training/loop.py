@@ -81,7 +81,8 @@ class Player:
         matrices = [p for p in module.parameters() if p.requires_grad and p.ndim > 1]
         others = [p for p in module.parameters() if p.requires_grad and p.ndim <= 1]
         groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, lr=rate, betas=config.betas)
+        fused = next(module.parameters()).is_cuda
+        self.optimiser = torch.optim.AdamW(groups, lr=rate, betas=config.betas, fused=fused)
 
     def step(self, share: float) -> None:
         """Move by the summed gradients, at `share` of the rate; gradients that are not finite move nothing."""
@@ -130,6 +131,7 @@ class Run:
             self.players.append(Player(critic.to(self.machine.device), config.critic_rate, config))
         self.ema = {k: v.detach().clone() for k, v in recipe.model.state_dict().items()}
         self.step, self.spent_s = 0, 0.0
+        self._shown = -1  # the step that was scored last
         self._resume()
         self.first = self.machine.rank == 0  # the one process that writes
         self.board = Board(folder / "board", self.step) if config.tensorboard and self.first else None
@@ -242,8 +244,10 @@ class Run:
         """Figures on held-out material, and what the model makes, with the averaged weights."""
         scores: Callable[[], dict[str, float]] | None = getattr(self.recipe, "scores", None)
         sketch: Callable[..., dict[str, Tensor]] | None = getattr(self.recipe, "sketch", None)
-        if not self.first or (scores is None and (sketch is None or self.board is None)):
+        idle = scores is None and (sketch is None or self.board is None)
+        if not self.first or idle or self._shown == self.step:
             return
+        self._shown = self.step
         kept = {key: value.clone() for key, value in self.recipe.model.state_dict().items()}
         self.recipe.model.load_state_dict(self.ema)
         self.recipe.model.eval()

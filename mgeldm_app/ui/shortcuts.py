@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from .palette import Entry
-from .parts import label
+from .parts import button, label
 from .theme import set_role
 
 _COLUMNS = 3
@@ -42,7 +42,7 @@ class ShortcutSheet(QDialog):
         groups = grouped(entries)
         sheet = QWidget()
         columns = QHBoxLayout(sheet)
-        columns.setContentsMargins(0, 0, 12, 0)
+        columns.setContentsMargins(0, 0, 0, 0)
         columns.setSpacing(40)
         for names in in_columns(groups):
             column = QVBoxLayout()
@@ -55,14 +55,14 @@ class ShortcutSheet(QDialog):
         scroll.setWidgetResizable(True)
         scroll.setWidget(sheet)
         scroll.setAccessibleName(self.tr("Shortcuts"))
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        buttons.rejected.connect(self.reject)
+        close = button(self.tr("Close"))
+        close.clicked.connect(self.reject)
         whole = QVBoxLayout(self)
-        whole.setContentsMargins(24, 20, 12, 16)
+        whole.setContentsMargins(24, 20, 24, 20)
         whole.setSpacing(16)
         whole.addWidget(label(self.tr("Keyboard shortcuts"), "title"))
         whole.addWidget(scroll)
-        whole.addWidget(buttons)
+        whole.addWidget(close, alignment=Qt.AlignmentFlag.AlignRight)
         self.resize(960, min(720, sheet.sizeHint().height() + 140))
 
     def _group(self, name: str, entries: Sequence[Entry]) -> QGridLayout:

@@ -105,6 +105,11 @@ def test_a_model_offers_what_can_be_done_with_it(models):
     assert models._widgets["bad"].message.text() == ROWS[4].message
 
 
+def test_what_only_its_authors_hand_out_offers_no_download(models):
+    models.set_rows((replace(ROWS[1], can_use=False),))
+    assert not models._widgets["big"].download.isVisible()
+
+
 def test_buttons_say_which_model(models):
     models._widgets["mine"].use.click()
     models._widgets["big"].download.click()

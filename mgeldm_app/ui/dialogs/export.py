@@ -212,7 +212,6 @@ class ExportDialog(Sheet):
         self.faders.setEnabled(audio and not choice.options.as_mix)
         why_not = self._why_not(choice)
         self.summary.setText(why_not or self._summary(choice, form))
-        set_role(self.summary, "warn" if why_not else "second")
         if self.accept_button:
             self.accept_button.setEnabled(not why_not)
 

@@ -34,7 +34,8 @@ class ModelRow:
         size_bytes: Of its file; 0 while unknown.
         in_use: Whether it is the one that works.
         removable: Whether it may be deleted.
-        can_use: Whether it can work by itself (CLAP's weights cannot).
+        can_use: Of what is installed, whether it can work by itself (CLAP's weights cannot); of what is available,
+            whether it can be downloaded (some authors hand theirs out themselves).
         share: Of a download, 0 to 1; None while unknown.
         progress: "1.2 of 4.72 GB · 3 min left".
         message: What went wrong and what to do, or "".
@@ -128,7 +129,7 @@ class _ModelWidget(QFrame):
         self.message.setText(row.message)
         self.message.setVisible(bool(row.message))
         self.use.setVisible(here and row.can_use and not row.in_use)
-        self.download.setVisible(row.state == "available")
+        self.download.setVisible(row.state == "available" and row.can_use)
         self.cancel.setVisible(coming)
         self.remove.setVisible(row.removable and row.state in ("installed", "broken"))
         for each in (self.use, self.download, self.cancel, self.remove):

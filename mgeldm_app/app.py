@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mgeldm.bundled import APP_ICON
 from mgeldm.errors import AudioError
-from PySide6.QtCore import QCoreApplication, Qt
-from PySide6.QtGui import QFont, QGuiApplication
+from PySide6.QtCore import QCoreApplication, QEvent, Qt, Signal
+from PySide6.QtGui import QFileOpenEvent, QFont, QGuiApplication, QIcon
 from PySide6.QtWidgets import QApplication
 
+from .core import reports
 from .core.clips import Frames
 from .core.controller import Controller
 from .core.project import Audio
@@ -33,8 +35,21 @@ class App:
     """The parts of a running program."""
 
     qt: QApplication
+    bridge: Bridge
     controller: Controller
     window: MainWindow
+
+
+class Application(QApplication):
+    """Qt's application. On macOS the system hands a running program files to open: `handed` has them."""
+
+    handed = Signal(Path)
+
+    def event(self, event: QEvent) -> bool:
+        if isinstance(event, QFileOpenEvent) and event.file():
+            self.handed.emit(Path(event.file()))
+            return True
+        return super().event(event)
 
 
 def qt_application() -> QApplication:
@@ -48,8 +63,9 @@ def qt_application() -> QApplication:
     QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
     QCoreApplication.setApplicationName("MGE-LDM Desktop")
     QCoreApplication.setOrganizationName("mgeldm-desktop")
-    application = QApplication(sys.argv[:1])
+    application = Application(sys.argv[:1])
     application.setDesktopFileName("mgeldm-desktop")
+    application.setWindowIcon(QIcon(str(APP_ICON)))
     application.setFont(QFont(application.font().family(), 10))
     return application
 
@@ -67,7 +83,7 @@ def build(devices: Devices | None = None) -> App:
 
     player, engine = SoundPlayer(view, bridge.post, devices), Engine(bridge.post)
     controller = Controller(session, engine, player, Workers(bridge.post), analyse)
-    return App(application, controller, MainWindow(controller))
+    return App(application, bridge, controller, MainWindow(controller))
 
 
 def run(paths: Sequence[Path] = (), demo: bool = False) -> int:
@@ -80,6 +96,8 @@ def run(paths: Sequence[Path] = (), demo: bool = False) -> int:
     from PySide6.QtCore import QTimer
 
     app = build()
+    if isinstance(app.qt, Application):
+        app.qt.handed.connect(lambda path: app.controller.documents.open_paths([path]))
     app.window.show()
     if demo:
         app.controller.wants.emit("demo")

@@ -1,0 +1,60 @@
+import plistlib
+import re
+import tomllib
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import mgeldm
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from PIL import Image
+
+from mgeldm_app.core import storage
+
+ROOT = Path(__file__).parents[2]
+PACKAGING = ROOT / "packaging"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def test_every_requirement_is_pinned_and_allowed():
+    lines = (PACKAGING / "constraints.txt").read_text(encoding="utf-8").splitlines()[1:]
+    pins = dict(line.split("==") for line in lines)
+    pins = {canonicalize_name(name): version for name, version in pins.items()}
+    for requirement in map(Requirement, PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]):
+        assert pins[canonicalize_name(requirement.name)] in requirement.specifier
+
+
+def test_versions_agree():
+    newest = ET.parse(next((PACKAGING / "linux").glob("*.metainfo.xml"))).find("releases/release")
+    assert newest.get("version") == mgeldm.__version__ == PROJECT["version"]
+
+
+def test_linux_knows_the_program_by_one_name():
+    (entry,), (info,) = (PACKAGING / "linux").glob("*.desktop"), (PACKAGING / "linux").glob("*.metainfo.xml")
+    keys = dict(line.split("=", 1) for line in entry.read_text(encoding="utf-8").splitlines() if "=" in line)
+    name = keys["Icon"]
+    assert keys["Exec"].split() == [name, "%F"]
+    assert ET.parse(info).findtext("launchable") == entry.name == f"{name}.desktop"
+    assert f'setDesktopFileName("{name}")' in (ROOT / "mgeldm_app" / "app.py").read_text(encoding="utf-8")
+    assert (PACKAGING / "linux" / f"{name}.png").is_file()
+
+
+def test_macos_opens_projects_and_asks_for_no_microphone():
+    plist = plistlib.loads((PACKAGING / "macos" / "Info.plist").read_bytes())
+    (declared,) = plist["UTExportedTypeDeclarations"]
+    assert declared["UTTypeTagSpecification"]["public.filename-extension"] == [storage.SUFFIX.removeprefix(".")]
+    assert [declared["UTTypeIdentifier"]] == plist["CFBundleDocumentTypes"][0]["LSItemContentTypes"]
+    assert plist["NSHighResolutionCapable"]
+    assert not [key for key in plist if re.search("Microphone", key)]
+
+
+@pytest.mark.parametrize(
+    ("name", "largest"), [("linux/mgeldm-desktop.png", 256), ("macos/app.icns", 1024), ("windows/app.ico", 256)]
+)
+def test_icons_are_whole(name, largest):
+    with Image.open(PACKAGING / name) as image:
+        image.load()
+        assert image.size == (largest, largest)
+        corner, inside = image.getpixel((0, 0)), image.getpixel((largest // 2, largest // 8))
+    assert (corner[3], inside[3]) == (0, 255)

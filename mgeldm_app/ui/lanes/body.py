@@ -14,9 +14,8 @@ from ...core.project import Lane, Span
 from ..theme import mix
 from . import raster
 from .chips import TakeChips
-from .sounds import file_samples
 from .sources import Sources
-from .state import RegionMouse, State, font, tr
+from .state import RegionMouse, State, font
 
 PICTURE_PX = 256  # device pixels across
 BUDGET_S, FRAME_S = 0.006, 0.012  # of a frame, for drawing pictures anew where old ones can stand in for a moment
@@ -126,7 +125,6 @@ class LaneBody(QWidget):
         self._state, self._sources, self._mouse = state, sources, mouse
         self._pictures = Pictures()
         self._drag_from: QPoint | None = None
-        self._files: dict[str, int] = {}
         self.lane = Lane("", "song", "")
         self.heard, self.selected = True, False
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
@@ -141,9 +139,9 @@ class LaneBody(QWidget):
         elif lane.colour != self.lane.colour:
             self.chips.update()
         self.lane, self.heard, self.selected = lane, heard, selected
-        view = tr("spectrogram") if lane.view == "spectrogram" else tr("waveform")
+        view = self.tr("spectrogram") if lane.view == "spectrogram" else self.tr("waveform")
         self.setAccessibleName(f"{lane.name}, {view}")
-        self.setAccessibleDescription(tr("Drag to select a region of time; hold Alt to drag the audio out."))
+        self.setAccessibleDescription(self.tr("Drag to select a region of time; hold Alt to drag the audio out."))
         self.place_chips()
         self.update()
 
@@ -316,10 +314,8 @@ class LaneBody(QWidget):
         busy = state.busy.get(self.lane.id)
         growing = [file for file in state.growing if file.lane_id == self.lane.id]
         for file in growing:
-            if str(file.path) not in self._files:
-                self._files[str(file.path)] = file_samples(file)
             done = max((span.stop for span in file.filled), default=0)
-            left, right = axis.x_of(file.start + done), axis.x_of(file.start + self._files[str(file.path)])
+            left, right = axis.x_of(file.start + done), axis.x_of(file.start + state.lengths[str(file.path)])
             if right - left > 1:
                 self._paint_box(painter, QRectF(left + 1, 8, right - left - 1, self.height() - 16), busy)
         if not growing and busy:

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QAbstractButton, QWidget
 
 from ...core.project import Lane, Part
 from ..theme import ink_on, mix
-from .state import State, font, tr
+from .state import State, font
 
 _WIDTH, _HEIGHT, _GAP, _TOP = 22, 18, 4, 10
 
@@ -24,8 +24,8 @@ class Chip(QAbstractButton):
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setFixedSize(_WIDTH, _HEIGHT)
         self.setText(str(number))
-        self.setAccessibleName(tr("Take {}").format(number))
-        self.setToolTip(tr("Hear take {}").format(number))
+        self.setAccessibleName(self.tr("Take {}").format(number))
+        self.setToolTip(self.tr("Hear take {}").format(number))
         self.setCursor(Qt.CursorShape.ArrowCursor)
 
     def paintEvent(self, event: QPaintEvent) -> None:

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QDial, QLabel, QLin
 
 from ...core.project import GAIN_DB
 from ..theme import ink_on, mix
-from .state import State, font, tr
+from .state import State, font
 
 _TENTHS = 10  # a fader's steps are tenths of a decibel
 
@@ -309,9 +309,9 @@ class Grip(QWidget):
         self._from: QPoint | None = None
         self.colour = QColor("white")
         self.setCursor(Qt.CursorShape.OpenHandCursor)
-        self.setAccessibleName(tr("Drag out"))
-        self.setAccessibleDescription(tr("Drag the lane's audio into a DAW or a folder."))
-        self.setToolTip(tr("Drag from here into a DAW or a folder"))
+        self.setAccessibleName(self.tr("Drag out"))
+        self.setAccessibleDescription(self.tr("Drag the lane's audio into a DAW or a folder."))
+        self.setToolTip(self.tr("Drag from here into a DAW or a folder"))
 
     def sizeHint(self) -> QSize:
         """Narrow."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QPoint, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
@@ -17,9 +17,10 @@ from PySide6.QtWidgets import QLabel, QWidget
 
 from ...core.project import GAIN_DB, Lane
 from .controls import Dial, Fader, Grip, Letter, Name
-from .state import State, font, tr
+from .state import State, font
 
 WIDTH = 240
+translate = QCoreApplication.translate
 MINUS = "−"
 
 
@@ -34,29 +35,29 @@ def pan_text(pan: float) -> str:
     """"centre", "30 % left"."""
     percent = round(abs(pan) * 100)
     if not percent:
-        return tr("centre")
-    return (tr("{} % left") if pan < 0 else tr("{} % right")).format(percent)
+        return translate("Lanes", "centre")
+    return (translate("Lanes", "{} % left") if pan < 0 else translate("Lanes", "{} % right")).format(percent)
 
 
 def describe(lane: Lane) -> str:
     """What a lane is: "extracted · best · seed 7"."""
     if lane.kind == "song":
-        return tr("original")
+        return translate("Lanes", "original")
     if lane.kind == "rest":
-        return tr("song {} everything extracted").format(MINUS)
+        return translate("Lanes", "song {} everything extracted").format(MINUS)
     if not lane.parts:
-        return tr("empty")
+        return translate("Lanes", "empty")
     part = lane.parts[-1]
     made = part.take.made
     if lane.kind == "added":
-        words = [tr("added")]
+        words = [translate("Lanes", "added")]
         if len(part.takes) > 1:
-            words.append(tr("take {} of {}").format(part.chosen + 1, len(part.takes)))
+            words.append(translate("Lanes", "take {} of {}").format(part.chosen + 1, len(part.takes)))
         else:
-            words.append(tr("seed {}").format(made.seed))
+            words.append(translate("Lanes", "seed {}").format(made.seed))
         return " · ".join(words)
-    words = [tr("extracted"), tr(made.quality)]
-    return " · ".join([*words, tr("seed {}").format(made.seed)] if made.seed else words)
+    words = [translate("Lanes", "extracted"), translate("Lanes", made.quality)]
+    return " · ".join([*words, translate("Lanes", "seed {}").format(made.seed)] if made.seed else words)
 
 
 class LaneHeader(QWidget):
@@ -148,28 +149,28 @@ class LaneHeader(QWidget):
 
     def _show_values(self) -> None:
         self.gain.setText(gain_text(self.fader.gain_db))
-        self.fader.setToolTip(tr("Gain: {}; double-click for 0 dB").format(gain_text(self.fader.gain_db)))
-        self.pan.setToolTip(tr("Pan: {}; double-click for the centre").format(pan_text(self.pan.amount)))
+        self.fader.setToolTip(self.tr("Gain: {}; double-click for 0 dB").format(gain_text(self.fader.gain_db)))
+        self.pan.setToolTip(self.tr("Pan: {}; double-click for the centre").format(pan_text(self.pan.amount)))
         self.sensitivity.setToolTip(
-            tr("Sensitivity {:+.2f}: left takes less of the other sources along, right is fuller; double-click resets")
+            self.tr("Sensitivity {:+.2f}: left takes along less of other sources, right is fuller; double-click resets")
             .format(self.sensitivity.amount)
         )
 
     def _name_controls(self) -> None:
         """Names for assistive technology: what the control does, and to which lane."""
         name = self.lane.name
-        self.name.setToolTip(f"{name}\n{tr('Double-click or F2 to rename')}")
-        self.setAccessibleName(tr("Lane {}").format(name))
+        self.name.setToolTip(f"{name}\n{self.tr('Double-click or F2 to rename')}")
+        self.setAccessibleName(self.tr("Lane {}").format(name))
         self.setAccessibleDescription(self.note.toolTip())
         for control, text, tip in (
-            (self.name, tr("Name of {}"), ""),
-            (self.menu, tr("Menu of {}"), tr("What else can be done with this lane")),
-            (self.mute, tr("Mute {}"), tr("Mute (M)")),
-            (self.solo, tr("Solo {}"), tr("Solo (S)")),
-            (self.fader, tr("Gain of {}, tenths of a decibel"), ""),
-            (self.pan, tr("Pan of {}"), ""),
-            (self.sensitivity, tr("Sensitivity of {}"), ""),
-            (self.grip, tr("Drag {} out"), ""),
+            (self.name, self.tr("Name of {}"), ""),
+            (self.menu, self.tr("Menu of {}"), self.tr("What else can be done with this lane")),
+            (self.mute, self.tr("Mute {}"), self.tr("Mute (M)")),
+            (self.solo, self.tr("Solo {}"), self.tr("Solo (S)")),
+            (self.fader, self.tr("Gain of {}, tenths of a decibel"), ""),
+            (self.pan, self.tr("Pan of {}"), ""),
+            (self.sensitivity, self.tr("Sensitivity of {}"), ""),
+            (self.grip, self.tr("Drag {} out"), ""),
         ):
             control.setAccessibleName(text.format(name))
             if tip:

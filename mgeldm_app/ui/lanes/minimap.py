@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QWidget
 from ...core.project import SONG_ID
 from . import raster
 from .sources import Sources
-from .state import State, tr
+from .state import State
 
 HEIGHT = 36
 _TOP, _BOTTOM = 6, 6
@@ -26,9 +26,9 @@ class Minimap(QWidget):
         self.setFixedHeight(HEIGHT)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
-        self.setAccessibleName(tr("Whole song"))
-        self.setAccessibleDescription(tr("Shows what is in sight. Arrow keys scroll, plus and minus zoom."))
-        self.setToolTip(tr("The whole song: drag what is in sight, wheel to zoom"))
+        self.setAccessibleName(self.tr("Whole song"))
+        self.setAccessibleDescription(self.tr("Shows what is in sight. Arrow keys scroll, plus and minus zoom."))
+        self.setToolTip(self.tr("The whole song: drag what is in sight, wheel to zoom"))
 
     def sizeHint(self) -> QSize:
         """As wide as there is room."""

@@ -54,6 +54,7 @@ class Pyramids(QObject):
         spare = [name for name in self._kept if name not in names]
         for name in spare[: max(0, len(self._kept) - MOST_KEPT)]:
             del self._kept[name]
+        self.broken = {name: why for name, why in self.broken.items() if name in names}
 
     def survey(self) -> Work | None:
         """A rough look at a clip that nobody has looked at."""

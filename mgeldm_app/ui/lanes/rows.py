@@ -13,7 +13,7 @@ from ...core.project import Span
 from .body import LaneBody
 from .header import WIDTH, LaneHeader
 from .sources import Sources
-from .state import RegionMouse, State, tr
+from .state import RegionMouse, State
 
 LOWEST_PX, TALLEST_PX, SONG_PX = 64, 104, 118
 
@@ -84,7 +84,7 @@ class Rows(QScrollArea):
                 self._shown[lane.id] = looks
                 header, body = self._rows[lane.id]
                 known = state.project.has_lane(lane.id)
-                note = state.notes.get(lane.id, "") if known else tr("being made")
+                note = state.notes.get(lane.id, "") if known else self.tr("being made")
                 header.show_lane(lane, note, lane.id in self.selected)
                 header.setEnabled(known)
                 body.show_lane(lane, sounds, lane.id in self.selected)
@@ -204,6 +204,13 @@ class Rows(QScrollArea):
             header.setFocus(Qt.FocusReason.OtherFocusReason)
             self.ensureWidgetVisible(header, 0, 8)
             self.select((*self.selected, order[place]) if extend else (order[place],), True)
+
+    def take_focus(self) -> None:
+        """Give the keyboard to the first selected lane, else to the first of all."""
+        headers = self.headers()
+        chosen = [header for header in headers if header.selected] or headers
+        if chosen:
+            chosen[0].setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _menu(self, lane_id: str, at: QPoint) -> None:
         if lane_id not in self.selected:

@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QFont, QMouseEvent, QPainter, QPaintEvent, QPe
 from PySide6.QtWidgets import QWidget
 
 from ...core.timeline import span_text, time_text
-from .state import LABEL_PX, RegionMouse, State, font, tr
+from .state import LABEL_PX, RegionMouse, State, font
 
 HEIGHT = 30
 _SECONDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
@@ -61,9 +61,9 @@ class Ruler(QWidget):
         self.setFixedHeight(HEIGHT)
         self.setMouseTracking(True)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
-        self.setAccessibleName(tr("Ruler"))
-        self.setAccessibleDescription(tr("Bars and seconds. Drag to select a region, click to go there."))
-        self.setToolTip(tr("Drag to select, click to go there, double-click a bar to add it to the region"))
+        self.setAccessibleName(self.tr("Ruler"))
+        self.setAccessibleDescription(self.tr("Bars and seconds. Drag to select a region, click to go there."))
+        self.setToolTip(self.tr("Drag to select, click to go there, double-click a bar to add it to the region"))
 
     def sizeHint(self) -> QSize:
         """As wide as there is room."""
@@ -155,7 +155,7 @@ class Ruler(QWidget):
         region, project = self._state.region, self._state.project
         assert region is not None
         seconds = f"{region.samples / project.rate_hz:.1f} s"
-        parts = [span_text(project, region), seconds, tr("loop") if project.looping else ""]
+        parts = [span_text(project, region), seconds, self.tr("loop") if project.looping else ""]
         painter.setFont(font(11, QFont.Weight.DemiBold))
         painter.setPen(QColor(self._state.theme.text))
         while parts:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
+from shiboken6 import isValid
 
 from ...core import peaks, spectrum
 from ...core.peaks import BLOCK_SAMPLES, Columns, Peaks, Read
@@ -62,6 +63,8 @@ class Sources(QObject):
             growing: Files being filled.
             view: Samples of clips; None shows nothing.
         """
+        if project.song != self._project.song:
+            self._tiles = Tiles()  # what is being made for the old one is dropped
         self._project = project
         before, self._sounds = self._sounds, {}
         for lane in lanes if view is not None else ():
@@ -95,7 +98,7 @@ class Sources(QObject):
 
     def _clip(self, audio: Any, view: View) -> Peaks:
         known = self._pyramids.get(audio.id)
-        return known or self._pyramids.put(audio.id, Peaks(audio.samples), clip_reader(audio, view))
+        return self._pyramids.put(audio.id, known or Peaks(audio.samples), clip_reader(audio, view))
 
     def _file(self, file: Growing, old: Sound | None) -> Segment:
         """A file being filled; what was added to it is measured."""
@@ -208,6 +211,8 @@ class Sources(QObject):
         self._pumping = False
 
     def _finish(self, then: Callable[[Any], None], result: Any) -> None:
+        if not isValid(self):
+            return  # the window was closed meanwhile
         self._running -= 1
         then(result)
         self.pump()
@@ -228,19 +233,19 @@ class Sources(QObject):
             return None
         rate_hz, reads = self._project.rate_hz, {key: self._sounds[key.lane_id].read for key in keys}
         return Work(lambda: [_tile(key, reads[key], rate_hz) for key in keys],
-                    partial(self._made, keys), partial(self._unmade, keys))
+                    partial(self._made, self._tiles, keys), partial(self._unmade, self._tiles, keys))
 
-    def _made(self, keys: list[TileKey], tiles: list[np.ndarray]) -> None:
-        for key, values in zip(keys, tiles, strict=True):
-            self._tiles.put(key, values)
+    def _made(self, tiles: Tiles, keys: list[TileKey], made: list[np.ndarray]) -> None:
+        for key, values in zip(keys, made, strict=True):
+            tiles.put(key, values)
             self.changed.emit(key.lane_id, key.span)
 
-    def _unmade(self, keys: list[TileKey], error: BaseException) -> None:
+    def _unmade(self, tiles: Tiles, keys: list[TileKey], error: BaseException) -> None:
         """Nothing to see there: asking again and again would not help. `trouble` tells why."""
         shapes = {"spectrum": (spectrum.BANDS, np.uint8), "peaks": (3, np.float16)}
         for key in keys:
             rows, kind = shapes[key.kind]
-            self._tiles.put(key, np.zeros((rows, spectrum.TILE_COLUMNS), kind))
+            tiles.put(key, np.zeros((rows, spectrum.TILE_COLUMNS), kind))
 
     def _measured(self, name: Hashable, span: Span) -> None:
         """Part of a pyramid is up to date: so are the lanes that show it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from PySide6.QtCore import QCoreApplication, QObject, QPoint, Qt, Signal
+from PySide6.QtCore import QObject, QPoint, Qt, Signal
 from PySide6.QtGui import QColor, QFont
 from PySide6.QtWidgets import QApplication
 
@@ -15,11 +15,6 @@ from ..theme import DARK, Theme, colour_of
 from .axis import Axis
 
 LABEL_PX = 84  # room for a label of the ruler, at least
-
-
-def tr(text: str) -> str:
-    """Text in the user's language."""
-    return QCoreApplication.translate("Lanes", text)
 
 
 def font(px: int, weight: QFont.Weight = QFont.Weight.Normal) -> QFont:
@@ -39,6 +34,7 @@ class State:
         theme: Colours.
         project: The project; `lanes` also has lanes that only grow.
         growing: Files being filled.
+        lengths: Samples of each of them, by path.
         busy: Progress 0 to 1 and its text, by lane.
         region: As the mouse has it, which is ahead of the project while it drags.
         position: The playhead, in samples.
@@ -50,6 +46,7 @@ class State:
     project: Project = field(default_factory=Project)
     lanes: tuple[Lane, ...] = ()
     growing: tuple[Growing, ...] = ()
+    lengths: dict[str, int] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     busy: dict[str, tuple[float, str]] = field(default_factory=dict)
     region: Span | None = None

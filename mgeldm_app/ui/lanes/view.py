@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Signal
-from PySide6.QtGui import QDropEvent, QKeyEvent, QNativeGestureEvent, QWheelEvent
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, Qt, Signal
+from PySide6.QtGui import QDropEvent, QFocusEvent, QKeyEvent, QNativeGestureEvent, QWheelEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QWidget
 
 from ...core.ports import Growing, Workers
@@ -20,9 +20,10 @@ from .rows import Rows
 from .ruler import Ruler
 from .sounds import View, file_samples
 from .sources import Sources
-from .state import RegionMouse, State, tr
+from .state import RegionMouse, State
 
 ZOOM_STEP = 1.5
+translate = QCoreApplication.translate
 _WHEEL_PX = 60  # a notch of the wheel
 
 
@@ -32,16 +33,16 @@ def with_growing(project: Project, growing: tuple[Growing, ...], notes: dict[str
         return ()
     fresh = {file.lane_id: file.kind for file in growing if not project.has_lane(file.lane_id)}
     lanes = [
-        Lane(lane_id, kind, notes.get(lane_id) or tr("new part"), len(project.lanes) - 2 + number)
+        Lane(lane_id, kind, notes.get(lane_id) or translate("Lanes", "new part"), len(project.lanes) - 2 + number)
         for number, (lane_id, kind) in enumerate(fresh.items())
     ]
     return (*project.lanes[:-1], *lanes, project.lanes[-1])
 
 
-def ends(project: Project, growing: tuple[Growing, ...]) -> list[int]:
+def ends(state: State) -> list[int]:
     """Where parts end, which may be behind the song's end."""
-    parts = [part.span.stop for lane in project.lanes for part in lane.parts]
-    return parts + [file.start + file_samples(file) for file in growing]
+    parts = [part.span.stop for lane in state.project.lanes for part in lane.parts]
+    return parts + [file.start + state.lengths[str(file.path)] for file in state.growing]
 
 
 class FileDrops(QObject):
@@ -108,7 +109,7 @@ class LanesView(QWidget):
         self._minimap = Minimap(self._state, self._sources)
         self._rows = Rows(self._state, self._sources, self._mouse, self.wheelEvent, self._minimap)
         self._drops = FileDrops(self)
-        self.setAccessibleName(tr("Lanes"))
+        self.setAccessibleName(self.tr("Lanes"))
         self._lay_out()
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         set_role(self, "window")
@@ -134,9 +135,9 @@ class LanesView(QWidget):
         row.setSpacing(4)
         row.addStretch(1)
         for text, name, act in (
-            ("−", tr("Zoom out"), lambda: self.zoom(1 / ZOOM_STEP)),
-            ("+", tr("Zoom in"), lambda: self.zoom(ZOOM_STEP)),
-            ("↔", tr("Show the whole song"), self.fit),
+            ("−", self.tr("Zoom out"), lambda: self.zoom(1 / ZOOM_STEP)),
+            ("+", self.tr("Zoom in"), lambda: self.zoom(ZOOM_STEP)),
+            ("↔", self.tr("Show the whole song"), self.fit),
         ):
             button = Letter(text, "", self._state, box)
             button.setAccessibleName(name)
@@ -189,13 +190,15 @@ class LanesView(QWidget):
         region = state.region if self._mouse.active else project.region
         moved, state.region = region != state.region, region
         state.project, state.growing = project, growing
+        lengths, names = state.lengths, {str(file.path): file for file in growing}
+        state.lengths = {name: lengths.get(name) or file_samples(file) for name, file in names.items()}
         state.notes, state.busy = dict(notes or {}), dict(busy or {})
         state.lanes = with_growing(project, growing, state.notes)
         if before.song != project.song:
             self._axis.set_samples(0)
             self._minimap.outdate()
         self._rows.show_lanes()
-        self._axis.set_samples(max([project.samples, *ends(project, growing)]))
+        self._axis.set_samples(max([project.samples, *ends(state)]))
         if not same_sound:
             self._sources.show(project, state.lanes, growing, self._store)
         if moved or not same_time:
@@ -296,6 +299,10 @@ class LanesView(QWidget):
         if event.type() in (QEvent.Type.Show, QEvent.Type.DevicePixelRatioChange):
             self._resized()
         return super().event(event)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """The keyboard goes on to a lane."""
+        self._rows.take_focus()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Escape ends a drag of the region."""

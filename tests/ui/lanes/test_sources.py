@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import shiboken6
 from mgeldm.errors import AudioError
 
 from mgeldm_app.core import peaks
@@ -168,6 +169,25 @@ def test_a_lost_clip_is_told_of_and_the_rest_is_drawn(sources, studio, workers):
     workers.finish()
     assert "backup" in sources.trouble("lost") and not sources.trouble("a")
     assert columns(sources, "a", project).any()
+
+
+def test_another_song_leaves_nothing_of_the_old_one(sources, studio, workers):
+    old, new = studio.song(), studio.song(frames=np.zeros((studio.bars * studio.bar, 1), np.float32))
+    shown(sources, studio, workers, old)
+    sources.spectrum(SONG_ID, 0, 512, 300)
+    sources.show(new, new.lanes, (), studio.store.view)
+    workers.finish()
+    sources.spectrum(SONG_ID, 0, 512, 300)
+    workers.finish()
+    assert not sources.spectrum(SONG_ID, 0, 512, 300).any() and not columns(sources, SONG_ID, new).any()
+
+
+def test_what_arrives_after_the_end_is_dropped(qapp, studio, workers):
+    sources = Sources(workers)
+    project = studio.song()
+    sources.show(project, project.lanes, (), studio.store.view)
+    shiboken6.delete(sources)
+    workers.finish()
 
 
 def test_nothing_is_shown_of_nothing(sources, studio, workers):

@@ -454,6 +454,15 @@ def test_tab_comes_to_lanes_between_what_stands_around_them(shown, workers, stud
     assert order.index(header(view, "b")) < min(chips) and max(chips) < order.index(header(view, "c"))
 
 
+def test_the_view_hands_the_keyboard_to_a_lane(make_view, project):
+    view = make_view(project)
+    view.setFocus()
+    assert header(view, SONG_ID).hasFocus()
+    view.select_lanes(("b", "c"))
+    view.setFocus()
+    assert header(view, "b").hasFocus()
+
+
 # ------------------------------------------------------------------------------------------------------------ motion
 
 

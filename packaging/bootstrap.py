@@ -143,10 +143,10 @@ def opens_window(more: Sequence[str]) -> bool:
 
 def test(more: Sequence[str]) -> int:
     """Style, types, tests; all run, and any failure fails."""
-    failed = []
+    failed, environment = [], {"QT_QPA_PLATFORM": "offscreen", **os.environ}
     for name, arguments in CHECKS:
         command = [str(venv_python()), *arguments, *(more if name == "pytest" else [])]
-        if subprocess.run(command, cwd=ROOT, check=False).returncode:
+        if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:
             failed.append(name)
     print(f"bootstrap: failed: {', '.join(failed)}" if failed else "bootstrap: all checks passed", flush=True)
     return 1 if failed else 0

@@ -21,4 +21,5 @@ def test_a_wheel_holds_all_code_and_its_files(tmp_path):
     env = {"PYTHONPATH": str(tmp_path / "lib"), "PYTHONSAFEPATH": "1"}
     told = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
     found = [Path(line).relative_to((tmp_path / "lib" / "mgeldm").resolve()) for line in told.splitlines()]
-    assert [path.name for path in found] == ["model.safetensors", "words.safetensors", "demo.flac", "app.svg", "play.svg"]
+    names = ["model.safetensors", "words.safetensors", "demo.flac", "app.svg", "play.svg"]
+    assert [path.name for path in found] == names

@@ -30,7 +30,7 @@ import numpy as np
 from mgeldm.audio import AudioClip, AudioInfo, Samples, map_wav, resample
 from mgeldm.errors import AudioError, Cancelled, InputError, MgeldmError, OutputError
 from mgeldm.progress import Progress, Reporter
-from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint
+from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint, Sampling
 
 from ..core.jobs import (
     CancelledJob,
@@ -284,12 +284,13 @@ class Runner:
         """Do a job; seconds of audio made."""
         with Outputs(job.outputs) as outputs:
             self._reporter.check()
-            if isinstance(job.request, Extract) and not job.request.raw:
-                self._extract(job, job.request, outputs)
+            request = job.request
+            if isinstance(request, Extract) and not request.raw:
+                self._extract(job, request, outputs)
             else:
-                start_s, clips = self._clips(job)
-                start = round(start_s * outputs.rate_hz) - job.start
-                self._fill(job, outputs, start, [_fitted(clip, outputs) for clip in clips])
+                clips = [_fitted(clip, outputs) for clip in self._clips(job)]
+                begin_s = job.start / outputs.rate_hz if isinstance(request, Generate) else request.region.start_s
+                self._fill(job, outputs, round(begin_s * outputs.rate_hz) - job.start, clips)
             return outputs.samples / outputs.rate_hz
 
     def _extract(self, job: Job, request: Extract, outputs: Outputs) -> None:
@@ -316,20 +317,20 @@ class Runner:
         if is_new and one and found.end_s - found.start_s >= RATED_S:
             self._rate((found.end_s - found.start_s) / self._clock.spent_s)
 
-    def _clips(self, job: Job) -> tuple[float, Sequence[AudioClip]]:
-        """Where the result begins in the song, and its parts."""
+    def _clips(self, job: Job) -> Sequence[AudioClip]:
+        """What the library makes at once, one clip an output."""
         request, reporter = job.request, self._reporter
         if isinstance(request, Generate):
-            return 0.0, [self.pipeline.generate(request, reporter)]
-        song, start_s = self._song(job.heard), request.region.start_s
+            return [self.pipeline.generate(request, reporter)]
+        song = self._song(job.heard)
         if isinstance(request, Extract):
-            return start_s, self.pipeline.extract_raw(song, request, reporter)[:-1]
+            return self.pipeline.extract_raw(song, request, reporter)[:-1]
         if isinstance(request, Impute):
-            return start_s, self.pipeline.impute(song, request, reporter)
+            return self.pipeline.impute(song, request, reporter)
         if isinstance(request, Accompany):
-            return start_s, [self.pipeline.accompany(song, request, reporter)]
+            return [self.pipeline.accompany(song, request, reporter)]
         assert isinstance(request, Inpaint)
-        return start_s, self.pipeline.inpaint(song, request, reporter)
+        return self.pipeline.inpaint(song, request, reporter)
 
     def _fill(self, job: Job, outputs: Outputs, start: int, parts: Sequence[Samples] | Samples) -> None:
         self._reporter.check()
@@ -382,7 +383,7 @@ class Runner:
     # -------------------------------------------------------------------------------------------------------- speed
 
     def _measure(self) -> None:
-        """Extract from noise, twice, since the first time warms up. A large model is rated by its jobs alone."""
+        """Extract from noise, after a draft that warms up. A large model is rated by its jobs alone."""
         from mgeldm.pipeline import Pipeline
         from mgeldm.refine import refine
 
@@ -392,9 +393,9 @@ class Runner:
         rng, rate_hz = np.random.default_rng(0), 44100
         noise = AudioClip(rng.normal(0, 0.1, (2, round(MEASURED_S * rate_hz))).astype(np.float32), rate_hz)
         with contextlib.suppress(Cancelled):
-            for _ in range(2):
+            for sampling in (Sampling("draft"), Sampling("standard")):
                 began_s = time.monotonic()
-                refine(noise, twin.extract(noise, Extract(("drums",)), self._reporter).estimates)
+                refine(noise, twin.extract(noise, Extract(("drums",), sampling=sampling), self._reporter).estimates)
             self._rate(MEASURED_S / (time.monotonic() - began_s))
 
     def _rate(self, speed: float) -> None:

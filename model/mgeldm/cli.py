@@ -113,6 +113,8 @@ def _add_evaluate(commands: Any) -> None:
     evaluate.set_defaults(run=_evaluate)
     evaluate.add_argument("--stems", type=Path, metavar="DIR", help="folder of song folders of stems, one held out")
     evaluate.add_argument("--bank", type=Path, metavar="FILE", help="held-out note bank; without it, synthesised songs")
+    sets_help = "musdb, slakh, moises or stems, and its folder; may be given again"
+    evaluate.add_argument("--set", type=_data_set, action="append", default=[], metavar="NAME:DIR", help=sets_help)
     evaluate.add_argument("--songs", type=int, default=24, metavar="N", help="songs in each set")
     evaluate.add_argument("--seen", action="store_true", help="score songs of the training split too: two gaps")
     evaluate.add_argument("--seen-bank", type=Path, action="append", default=[], metavar="FILE", help="training bank")
@@ -136,6 +138,11 @@ def _add_model(command: argparse.ArgumentParser) -> None:
 def _range(text: str) -> Region:
     start, _, end = text.partition(":")
     return Region(float(start), float(end))
+
+
+def _data_set(text: str) -> tuple[str, Path]:
+    name, _, folder = text.partition(":")
+    return name, Path(folder)
 
 
 def _sampling(args: argparse.Namespace) -> Sampling:
@@ -376,7 +383,7 @@ def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
     from .evaluation.evaluate import Plan, evaluate
     from .evaluation.sets import Material
 
-    material = Material(args.stems, args.bank, args.songs, args.seen, tuple(args.seen_bank))
+    material = Material(args.stems, args.bank, args.songs, args.seen, tuple(args.seen_bank), tuple(args.set))
     parts, weights = tuple(args.only) or Plan.parts, (args.peer, args.clap, args.vggish)
     plan = Plan(material, parts, args.quality, args.pieces, *weights, args.plots)
     with _reporting(args) as reporter:

@@ -119,9 +119,25 @@ def test_sets_are_seen_and_unseen_songs(folder):
     assert np.array_equal(seen.stems[0].audio, trained.stems[0].audio[:, : 12 * RATE_HZ])
 
 
+def test_data_sets_bring_their_own_splits(folder, tmp_path):
+    for split in ("train", "test"):
+        for name in ("vocals", "drums", "bass", "other"):
+            path = tmp_path / split / f"a {split} song" / f"{name}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(path, AudioClip(np.full((2, 13 * RATE_HZ), 0.01, np.float32), RATE_HZ))
+    data_sets = (("musdb", tmp_path), ("stems", folder))
+    found = {part.name: part for part in Material(songs=3, seen=True, data_sets=data_sets).sets()}
+    assert set(found) == {"synthetic", "synthetic, seen", "musdb", "musdb, seen", "stems"}
+    assert [excerpt.name for excerpt in found["musdb"].excerpts()] == ["a test song"]
+    assert [excerpt.name for excerpt in found["musdb, seen"].excerpts()] == ["a train song"]
+    assert {excerpt.name for excerpt in found["stems"].excerpts()} == {"other song", corpus.HELD_OUT_SONG}
+    assert {stem.label for stem in next(found["musdb"].excerpts()).audible} == {"vocals", "drums", "bass", "other"}
+
+
 @pytest.mark.parametrize(
     ("material", "told"),
     [
+        (Material(data_sets=(("spotify", Path("nowhere")),)), "no reader"),
         (Material(Path("nowhere")), "no song"),
         (Material(bank=Path("nowhere.npz")), "no note bank"),
         (Material(songs=0), "nothing to score"),

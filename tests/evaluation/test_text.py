@@ -61,6 +61,7 @@ def test_absent_instruments_are_none_that_the_song_may_hold():
         assert "other" not in missing
         assert "effects" not in missing
     assert "acoustic guitar" not in text._missing({"electric guitar"})
+    assert text._missing({"other", "vocals"}) == ["drums", "bass"]
 
 
 def test_levels_of_answers_make_silence_and_alarms(songs, monkeypatch):

@@ -12,6 +12,7 @@ import numpy as np
 from ..audio import AudioClip
 from ..data import corpus
 from ..data.bank import load_bank
+from ..data.readers import open_set
 from ..errors import InputError
 
 EXCERPT_S = 12.0
@@ -72,6 +73,7 @@ class Material:
         songs: Rendered songs, and the most excerpts of real ones, in each set.
         seen: Score songs of the training split too: the other songs of `stems`, and rendered ones.
         seen_banks: Banks that training rendered with.
+        data_sets: Names of `data.readers.READERS` with their folders; of those with splits the test songs are unseen.
     """
 
     stems: Path | None = None
@@ -79,6 +81,7 @@ class Material:
     songs: int = 24
     seen: bool = False
     seen_banks: tuple[Path, ...] = ()
+    data_sets: tuple[tuple[str, Path], ...] = ()
 
     def sets(self) -> list[ExcerptSet]:
         """The sets to score.
@@ -95,6 +98,8 @@ class Material:
         found = [self._set("synthetic", False, partial(_rendered, unseen, self.songs, "test"))]
         if self.stems is not None:
             found.append(self._set("real", False, partial(_real, [_held_out(self.stems)], self.songs)))
+        for name, folder in self.data_sets:
+            found += [self._set(name, seen, songs) for seen, songs in self._data_set(name, folder)]
         if self.seen:
             found.append(self._set("synthetic", True, partial(_rendered, self.seen_banks, self.songs, "train")))
             found += [others] if (others := self.others()) is not None else []
@@ -104,6 +109,16 @@ class Material:
         """The real songs but the held-out one, if there are any."""
         folders = other_songs(self.stems) if self.stems is not None else []
         return self._set("real", True, partial(_real, folders, self.songs)) if folders else None
+
+    def _data_set(self, name: str, folder: Path) -> list[tuple[bool, Callable[[], Iterator[Excerpt]]]]:
+        """Unseen excerpts of a data set and, where they are asked for, those of its training songs."""
+        splits: tuple[dict[str, str], ...] = ({},)
+        if name != "stems":  # any folder: it has no splits, and nothing of it was trained on
+            splits = ({"split": "test"}, {"split": "train"})[: 1 + self.seen]
+        songs = [list(open_set(name, folder, **split)) for split in splits]
+        if not songs[0]:
+            raise InputError(f"There is no song to score in {folder}; give the folder of {name}'s songs.")
+        return [(i > 0, partial(_spread, part, self.songs)) for i, part in enumerate(songs) if part]
 
     def _set(self, kind: str, seen: bool, excerpts: Callable[[], Iterator[Excerpt]]) -> ExcerptSet:
         return ExcerptSet(f"{kind}, seen" if seen else kind, kind, seen, self.songs, excerpts)
@@ -138,8 +153,11 @@ def _first_part(song: corpus.Song) -> corpus.Song:
 
 
 def _real(folders: list[Path], most: int) -> Iterator[Excerpt]:
+    return _spread([corpus.read_real_song(folder) for folder in folders], most)
+
+
+def _spread(songs: list[corpus.Song], most: int) -> Iterator[Excerpt]:
     """At most `most` excerpts, spread evenly over all songs."""
-    songs = [corpus.read_real_song(folder) for folder in folders]
     places = [(song, float(at)) for song in songs for at in np.arange(0, song.duration_s - EXCERPT_S, EXCERPT_S)]
     for index in np.unique(np.linspace(0, len(places) - 1, min(most, len(places))).astype(int)):
         song, start_s = places[index]

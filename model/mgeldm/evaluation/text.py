@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..audio import AudioClip
+from ..data import captions
 from ..data.captions import CAPTIONS, HELD_OUT_CAPTIONS
 from ..pipeline import Pipeline
 from ..progress import Reporter
@@ -92,7 +93,7 @@ def absent(
     present, missed = [], []
     for done, index in enumerate(chosen):
         excerpt = excerpts[index]
-        if missing := _missing({stem.label for stem in excerpt.stems}):
+        if missing := _missing({stem.label for stem in excerpt.audible}):
             label = str(rng.choice(missing))
             lacking[label].append(_answer_db(pipeline, excerpt.mixture, label, quality))
         mix = level(excerpt.mixture.samples)
@@ -118,8 +119,8 @@ def absent(
 
 def _missing(labels: set[str]) -> list[str]:
     """Classes that are surely not there."""
-    kin = set().union(*(family for family in _KIN if family & labels), labels)
-    return [label for label in CAPTIONS if label not in kin | _VAGUE]
+    kin = set().union(*(family for family in _KIN if family & labels))
+    return [label for label in captions.absent(labels, CAPTIONS) if label not in kin | _VAGUE]
 
 
 def _answer_db(pipeline: Pipeline, clip: AudioClip, label: str, quality: Quality) -> float:

@@ -88,9 +88,8 @@ class PortAudioDevices:
         if self._sounddevice is None:
             try:
                 import sounddevice
-            except OSError:
-                what = "the package libportaudio2" if sys.platform == "linux" else "MGE-LDM again"
-                self.missing = f"Sound needs the PortAudio library, which is missing; install {what} and restart."
+            except Exception as error:  # OSError without the library; PortAudio's own error if it does not start
+                self.missing = _why_missing(error)
                 return
             self._sounddevice = sounddevice
         else:
@@ -143,6 +142,13 @@ class PortAudioDevices:
             if not self.names:
                 raise DeviceError("no sound device was found") from error
             raise DeviceError(_reason(error)) from error
+
+
+def _why_missing(error: Exception) -> str:
+    if not isinstance(error, OSError):
+        return f"The sound system does not start ({error}); start the computer again."
+    what = "the package libportaudio2" if sys.platform == "linux" else "MGE-LDM again"
+    return f"Sound needs the PortAudio library, which is missing; install {what} and restart."
 
 
 def _reason(error: Exception) -> str:

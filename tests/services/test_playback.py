@@ -299,20 +299,27 @@ def test_without_a_device_a_silent_clock_plays(make, project):
     until(lambda: player.position == SONG)
 
 
-def test_without_portaudio_a_silent_clock_plays(make, project, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError("PortAudio library not found"), "PortAudio library, which is missing"),
+        (RuntimeError("Internal PortAudio error"), "does not start (Internal PortAudio error)"),
+    ],
+)
+def test_without_portaudio_a_silent_clock_plays(make, project, monkeypatch, error, says):
     import builtins
 
     real = builtins.__import__
 
     def without(name, *arguments, **keywords):
         if name == "sounddevice":
-            raise OSError("PortAudio library not found")
+            raise error
         return real(name, *arguments, **keywords)
 
     monkeypatch.setattr(builtins, "__import__", without)
     player = make(PortAudioDevices())
     player.show(project)
-    until(lambda: "PortAudio library, which is missing" in player.status.message)
+    until(lambda: says in player.status.message)
     player.play()
     until(lambda: player.position > 200)
 

@@ -118,6 +118,19 @@ def test_an_error_larger_than_the_source_counts_most_however_quiet_the_source(po
     assert losses["all"] == pytest.approx(np.log10(1 + 1 / level**2), abs=0.2)
 
 
+def test_what_is_taken_for_an_absent_source_counts_down_to_35_db(pool):
+    recipe = denoiser_recipe(pool)
+    rest = torch.rand(1, 128, 128) + 0.5
+    mels = recipe.spectral.compress(torch.stack((rest, rest, torch.zeros_like(rest)), 1))
+    losses = []
+    for taken_db in (-20, -28, -36, -60):
+        gain = 10 ** (taken_db / 20)
+        recipe._masked = lambda mels, *_, gain=gain: (rest * gain, torch.zeros_like(rest), rest)
+        estimates, condition, rng = torch.zeros(1, 3, 64, 32), torch.zeros(1, 512), np.random.default_rng(0)
+        losses.append(float(recipe._mask_losses(mels, estimates, condition, rng)["excess"]))
+    assert losses == pytest.approx([1.54, 0.81, 0.27, 0.001], abs=0.03)
+
+
 def test_the_text_audio_recipe_runs(pool):
     recipe = TextAudioRecipe(conditioner(), pool, batch=6)
     loss, _ = recipe.loss(np.random.default_rng(0))

@@ -99,12 +99,22 @@ def test_the_held_out_song_is_for_tests_alone(tmp_path, stems):
 
 def test_remixed_songs_state_every_licence(tmp_path, stems, monkeypatch):
     monkeypatch.setattr(encode, "REMIXES", 4)
+    monkeypatch.setattr(encode, "SONG_S", 7.0)
     folders = [stems / "one", stems / "two"]
     encode.encode_remixed(0, tmp_path, folders, [], passes=1)
     facts = Facts.read(tmp_path / "remixed-0000.npz")
     assert facts.licence == "CC0-1.0; MIT"
     assert facts.songs == ("one", "two")
     assert len(read_shard(tmp_path / "remixed-0000.npz")) >= 8
+
+
+def test_matched_songs_are_one_song_of_several(tmp_path, stems, monkeypatch):
+    pytest.importorskip("python_stretch")
+    monkeypatch.setattr(encode, "SONG_S", 6.5)
+    entries = run(tmp_path, "--real", stems, "--matched", "--shards", 1, "--songs", 1)
+    (entry,) = entries.values()
+    assert entry["licence"] == "CC0-1.0; MIT"
+    assert entry["items"] >= 2
 
 
 def test_the_published_form_stores_latents_with_their_embeddings(tmp_path, stems, monkeypatch):

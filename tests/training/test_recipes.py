@@ -1,17 +1,19 @@
 import json
 import time
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from mgeldm import cli
 from mgeldm.checkpoint import load_model, save_model
-from mgeldm.config import EMBEDDED, TINY, RefinerConfig, SpectralConfig
+from mgeldm.config import EMBEDDED, PUBLISHED, TINY, RefinerConfig, SpectralConfig
 from mgeldm.data import corpus, latents
 from mgeldm.data.latents import Encoder, Triplets
 from mgeldm.errors import InputError
 from mgeldm.pipeline import EMBEDDED_PATH
+from mgeldm.training import recipes
 from mgeldm.training.embedded import unpack
 from mgeldm.training.joint import Embedded, JointRecipe, draw_timesteps
 from mgeldm.training.recipes import read_settings, train_from
@@ -141,6 +143,16 @@ def test_a_configuration_not_understood_is_said(tmp_path, content):
         train_from("denoiser", tmp_path / "c.toml")
     with pytest.raises(InputError, match="missing"):
         train_from("denoiser", tmp_path / "nothing.toml")
+
+
+@pytest.mark.parametrize(("name", "model"), [("embedded", EMBEDDED), ("gpu", EMBEDDED), ("published", PUBLISHED)])
+def test_the_configurations_that_come_along_are_understood(name, model):
+    settings = read_settings(Path(recipes.__file__).with_name(f"{name}.toml"))
+    assert settings.model == model
+    for recipe, options in settings.recipes:
+        assert options["minutes"] > 0
+        assert options["batch"] > 0
+        assert recipe in recipes.RECIPES
 
 
 def test_an_unknown_option_and_a_missing_table_are_said(config):

@@ -26,6 +26,7 @@ from .text_audio import equalise
 _REFINER_FRAMES = 128
 _MASK_WEIGHTS = {"log_ratio": 0.25, "excess": 0.5, "compressed": 2.0}
 _QUIET = 3e-3  # error under this part of the mixture's energy (-25 dB) is not worth fighting for
+_SILENT = 3e-4  # and under this part (-35 dB) where the source is silent: what is absent is to stay absent
 
 
 class ExtractionModel(nn.Module):
@@ -159,12 +160,13 @@ class DenoiserRecipe:
         estimates = estimates[..., start : start + _REFINER_FRAMES // frames]
         taken, target, mixture = self._masked(mels, estimates, condition)
         error, whole, source = (self.energy_of(x) for x in (taken - target, mixture, target))
-        quiet = _QUIET * whole.clamp(min=1e-6)
+        whole = whole.clamp(min=1e-6)
+        quiet, silence = _QUIET * whole, torch.where(source < _SILENT * whole, _SILENT, _QUIET) * whole
         level = mels[:, Track.MIXTURE].mean((1, 2), keepdim=True)
         compressed = (self.spectral.compress(taken) - self.spectral.compress(target)).abs() / level
         return {
             "log_ratio": torch.log10((error + quiet) / quiet).mean(),
-            "excess": torch.log10(1 + error / (source + quiet)).mean(),
+            "excess": torch.log10(1 + error / (source + silence)).mean(),
             "compressed": compressed.mean(),
         }
 

@@ -30,11 +30,16 @@ def projection(run: Path, pool: Path, config: ModelConfig = EMBEDDED) -> Spectra
     if not path.exists():
         run.mkdir(parents=True, exist_ok=True)
         spectral.fit(_sample(load(pool)))
-        save_file({name: getattr(spectral, name).contiguous() for name in ("mean", "basis", "scale")}, path)
+        _save_projection(spectral, path)
     spectral.load_state_dict(load_file(path), strict=False)
     if (weights := averaged(run, "autoencoder")) is not None:
         spectral.decoder.load_state_dict(weights)
     return spectral
+
+
+def _save_projection(spectral: SpectralAutoencoder, path: Path) -> None:
+    save_file({name: getattr(spectral, name).clone() for name in ("mean", "basis", "scale")}, path.with_suffix(".tmp"))
+    os.replace(path.with_suffix(".tmp"), path)
 
 
 def _sample(pool: Triplets, items: int = 2500) -> torch.Tensor:
@@ -109,8 +114,7 @@ def unpack(path: Path, run: Path) -> None:
     projected = run / "projection.safetensors"
     if not projected.exists():
         run.mkdir(parents=True, exist_ok=True)
-        tensors = {name: getattr(model.autoencoder, name).clone() for name in ("mean", "basis", "scale")}
-        save_file(tensors, projected)
+        _save_projection(model.autoencoder, projected)
     parts = {"denoiser.": model.denoiser, "refiner.": model.refiner}
     weights = {
         "autoencoder": model.autoencoder.decoder.state_dict(),

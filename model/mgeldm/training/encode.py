@@ -23,6 +23,7 @@ from ..data.bank import bank_licence, load_bank
 from ..data.embeddings import embed, write_audio
 from ..data.latents import Encoder, Triplets, WaveformEncoder
 from ..data.manifest import Facts
+from ..data.matching import matched
 from ..data.midi import read_scores, score_licence
 from ..data.readers import READERS, open_set, song_licence
 from ..data.songs import Song, Stem
@@ -101,10 +102,30 @@ def encode_remixed(
                 cut = [_crop(stem, encoder.config.window_samples, rng) for stem in chosen.values()]
                 yield encoder.encode(cut, corpus.CAPTIONS, rng, windows=1)
 
-    rendered, real = _rendered_facts(banks, "train", wide), _real_facts(folders)
-    licences = "; ".join(dict.fromkeys([*real.licence.split("; "), *rendered.licence.split("; ")]))
-    facts = Facts(f"{real.source}; {rendered.source}", licences, "train", real.songs)
-    write_shard(out, f"remixed-{number:04d}" if wide is None else f"remixed-wide-{number:04d}", facts, make)
+    name = "remixed" if wide is None else "remixed-wide"
+    write_shard(out, f"{name}-{number:04d}", _mixed_facts(folders, banks, wide), make)
+
+
+def encode_matched(
+    number: int,
+    out: Path,
+    folders: list[Path],
+    banks: list[Path],
+    passes: int,
+    shares: Shares | None = None,
+    wide: list[Path] | None = None,
+) -> None:
+    """One shard of mixtures that could be one song: two real ones and a rendered one at one tempo, in one key."""
+
+    def make() -> Iterator[Triplets]:
+        render, rng, encoder = _renderer(banks, "train", wide), np.random.default_rng((number, 78)), _encoder(shares)
+        for i in range(passes):
+            seed = 2**31 - 1 - (number * 100 + i)  # neither a song of `encode_synthetic` nor of `encode_remixed`
+            chosen = [folders[k] for k in rng.permutation(len(folders))[:2]]
+            songs = [*map(corpus.read_real_song, chosen), render(seed)]
+            yield encoder.encode(matched(songs, SONG_S, rng), corpus.CAPTIONS, rng)
+
+    write_shard(out, f"matched-{number:04d}", _mixed_facts(folders, banks, wide), make)
 
 
 def encode_song(
@@ -156,6 +177,12 @@ def _rendered_facts(banks: list[Path], split: str, wide: list[Path] | None = Non
     return Facts("rendered: " + ", ".join(names), "; ".join(licences), split)
 
 
+def _mixed_facts(folders: list[Path], banks: list[Path], wide: list[Path] | None) -> Facts:
+    rendered, real = _rendered_facts(banks, "train", wide), _real_facts(folders)
+    licences = "; ".join(dict.fromkeys([*real.licence.split("; "), *rendered.licence.split("; ")]))
+    return Facts(f"{real.source}; {rendered.source}", licences, "train", real.songs)
+
+
 def _real_facts(folders: list[Path]) -> Facts:
     licences = dict.fromkeys(song_licence(folder) for folder in folders)
     split = "test" if any(folder.name == corpus.HELD_OUT_SONG for folder in folders) else "train"
@@ -205,6 +232,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--bank", type=Path, action="append", default=[], help="notes to render with; may be repeated")
     parser.add_argument("--real", type=Path, help="folder of song folders of stems, remixed with --bank")
+    parser.add_argument("--matched", action="store_true", help="mix --real across songs of one tempo and key")
     parser.add_argument("--data", choices=READERS, help="encode a data set, a shard a song")
     parser.add_argument("--from", type=Path, dest="folder", help="folder of that data set")
     parser.add_argument("--subset", choices=("A", "B"), help="of Slakh2100, as in the paper")
@@ -241,9 +269,10 @@ def _jobs(args: argparse.Namespace) -> Iterator[Callable[[], None]]:
     else:
         test = args.split == "test"
         folders = [f for f in sorted(args.real.iterdir()) if f.is_dir() and (f.name == corpus.HELD_OUT_SONG) == test]
-        if args.bank:
+        if args.bank or args.matched:
+            mix = encode_matched if args.matched else encode_remixed
             for n in numbers:
-                yield partial(encode_remixed, n, args.out, folders, args.bank, args.songs, shares, wide)
+                yield partial(mix, n, args.out, folders, args.bank, args.songs, shares, wide)
         else:
             for n in numbers:
                 for folder in folders:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +21,7 @@ from ..nn.spectral import MIXTURE_RMS
 _SONG_S = 12.0
 _AUDIBLE = 3e-3  # level under which a crop is drawn again
 _TRIES = 10
+_READERS = 8  # files read at once
 
 
 class Sounds(Protocol):
@@ -104,7 +106,7 @@ class Recorded:
         """Crops of random stems, or in a third of the cases mixtures, of random songs; see `Sounds`."""
         length = -(-samples * RATE_HZ // self.rate_hz) + 64
 
-        def crop() -> Samples:
+        def crop(rng: np.random.Generator) -> Samples:
             song = self.songs[int(rng.integers(len(self.songs)))]
             start = int(rng.integers(max(song.samples - length, 0) + 1))
             if rng.random() < 1 / 3:
@@ -114,7 +116,9 @@ class Recorded:
             audio = audio if channels == 2 else audio.mean(0, keepdims=True)
             return resample(audio, RATE_HZ, self.rate_hz)[:, :samples]
 
-        return np.stack([_audible(crop) for _ in range(count)])
+        own = [np.random.default_rng(seed) for seed in rng.integers(2**63, size=count)]  # a crop's, whoever reads first
+        with ThreadPoolExecutor(_READERS) as pool:
+            return np.stack(list(pool.map(lambda rng: _audible(partial(crop, rng)), own)))
 
 
 def _audible(crop: Callable[[], Samples]) -> Samples:

@@ -1,6 +1,6 @@
 """The lanes: waveforms and spectrograms of song, stems and parts along one axis of time."""
 
-from .bench import frame_times
+from .bench import drawing_times, frame_times
 from .view import LanesView
 
-__all__ = ["LanesView", "frame_times"]
+__all__ = ["LanesView", "drawing_times", "frame_times"]

@@ -1,8 +1,9 @@
-"""How long the lanes take to draw a frame, for the benchmark."""
+"""How long the lanes take to draw a song, and a frame: for the benchmark."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from PySide6.QtCore import QCoreApplication, QEvent
 
@@ -22,8 +23,7 @@ def frame_times(view: LanesView, seconds: float) -> list[float]:
         view: Shown, with a project.
         seconds: How long to go on.
     """
-    axis, window = view.axis, view.window()
-    rate_hz = view.project.rate_hz
+    axis = view.axis
     way, times = 1.0, []
     end = time.perf_counter() + seconds
     view.set_playing(True)
@@ -32,10 +32,41 @@ def frame_times(view: LanesView, seconds: float) -> list[float]:
         axis.scroll(way * _SCROLL_PX)
         if axis.left == before:
             way = -way
-        view.set_position(round(max(0.0, axis.left) + 0.5 * axis.width * axis.scale + rate_hz * (began % 1)))
-        QCoreApplication.sendPostedEvents()
-        QCoreApplication.sendEvent(window, QEvent(QEvent.Type.UpdateRequest))
+        view.set_position(round(max(0.0, axis.left) + (0.5 + 0.2 * (began % 1)) * axis.width * axis.scale))
+        _paint(view)
         times.append(time.perf_counter() - began)
         time.sleep(max(0.0, FRAME_S - times[-1]))
     view.set_playing(False)
     return times
+
+
+def drawing_times(view: LanesView, show: Callable[[], None], most_s: float = 60.0) -> tuple[float, float]:
+    """Seconds from `show`, which shows a project, until all of it is drawn roughly, and until it is drawn finely.
+
+    Args:
+        view: Shown, with workers that deliver through the event loop.
+        show: Calls `LanesView.show_project`.
+        most_s: Give up after so long.
+
+    Raises:
+        TimeoutError: It took longer.
+    """
+    began = time.perf_counter()
+    show()
+    rough = 0.0
+    while view.sources.complete is not True or not rough:
+        QCoreApplication.processEvents()
+        if not rough and view.sources.complete is not None:
+            _paint(view)
+            rough = time.perf_counter() - began
+        if time.perf_counter() - began > most_s:
+            raise TimeoutError(f"The song was not drawn in {most_s:.0f} s.")
+        time.sleep(0.001)
+    _paint(view)
+    return rough, time.perf_counter() - began
+
+
+def _paint(view: LanesView) -> None:
+    """Paint what has changed, now."""
+    QCoreApplication.sendPostedEvents()
+    QCoreApplication.sendEvent(view.window(), QEvent(QEvent.Type.UpdateRequest))

@@ -37,6 +37,7 @@ class Pyramids(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._kept: OrderedDict[Hashable, tuple[Peaks, Read]] = OrderedDict()
+        self._surveys = self._pieces = 0  # being made
         self.broken: dict[Hashable, str] = {}
 
     def get(self, name: Hashable) -> Peaks | None:
@@ -61,8 +62,9 @@ class Pyramids(QObject):
         for name, (pyramid, read) in self._kept.items():
             if not pyramid.surveyed:
                 pyramid.surveyed = True
+                self._surveys += 1
                 look = partial(peaks.survey, read, pyramid.samples)
-                return Work(look, partial(self._surveyed, name, pyramid), partial(self._failed, name, pyramid))
+                return Work(look, partial(self._surveyed, name, pyramid), partial(self._unseen, name, pyramid))
         return None
 
     def piece(self, near: dict[Hashable, Span]) -> Work | None:
@@ -71,18 +73,33 @@ class Pyramids(QObject):
             pyramid, read = self._kept[name]
             span = pyramid.take(place)
             if span is not None:
+                self._pieces += 1
                 look = partial(peaks.measure, read, span)
                 return Work(look, partial(self._put, name, pyramid), partial(self._failed, name, pyramid))
         return None
 
+    @property
+    def complete(self) -> bool | None:
+        """Whether everything is measured; None while not even a rough look was taken at everything."""
+        if self._surveys or not all(pyramid.surveyed for pyramid, _ in self._kept.values()):
+            return None
+        return not self._pieces and not any(pyramid.wanted for pyramid, _ in self._kept.values())
+
     def _surveyed(self, name: Hashable, pyramid: Peaks, values: np.ndarray) -> None:
+        self._surveys -= 1
         pyramid.put_survey(values)
         self.measured.emit(name, Span(0, pyramid.samples))
 
     def _put(self, name: Hashable, pyramid: Peaks, piece: peaks.Piece) -> None:
+        self._pieces -= 1
         self.measured.emit(name, pyramid.put(piece))
 
+    def _unseen(self, name: Hashable, pyramid: Peaks, error: BaseException) -> None:
+        self._surveys, self._pieces = self._surveys - 1, self._pieces + 1
+        self._failed(name, pyramid, error)
+
     def _failed(self, name: Hashable, pyramid: Peaks, error: BaseException) -> None:
+        self._pieces -= 1
         pyramid.give_up()
         self.broken[name] = str(error)
         self.measured.emit(name, Span(0, pyramid.samples))

@@ -198,6 +198,11 @@ class Sources(QObject):
             return ""
         return next((broken[segment.name] for segment in self._sounds[lane_id].segments if segment.name in broken), "")
 
+    @property
+    def complete(self) -> bool | None:
+        """Whether all waveforms are as fine as they get; None while some are not to be seen at all."""
+        return self._pyramids.complete
+
     # ------------------------------------------------------------------------------------------------------- workers
 
     def pump(self) -> None:

@@ -262,9 +262,9 @@ class LanesView(QWidget):
         return self._rows.selected
 
     @property
-    def project(self) -> Project:
-        """What is shown."""
-        return self._state.project
+    def sources(self) -> Sources:
+        """What is measured for the lanes, for scripts and tests."""
+        return self._sources
 
     @property
     def axis(self) -> Axis:

@@ -1,14 +1,16 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QVBoxLayout, QWidget
 
-from mgeldm_app.core.project import REST_ID, SONG_ID, Lane, Project, Span, Tempo
+from mgeldm_app.core import peaks
+from mgeldm_app.core.project import REST_ID, SONG_ID, Audio, Lane, Project, SongFile, Span, Tempo
 from mgeldm_app.ui import a11y
-from mgeldm_app.ui.lanes import LanesView, frame_times
+from mgeldm_app.ui.lanes import LanesView, drawing_times, frame_times
 from mgeldm_app.ui.lanes.body import LaneBody
 from mgeldm_app.ui.lanes.chips import Chip
 from mgeldm_app.ui.lanes.header import WIDTH, LaneHeader, describe, gain_text, pan_text
@@ -162,8 +164,6 @@ def test_pictures_of_the_zoom_before_stand_in(make_view, project, studio, monkey
 
 
 def test_odd_projects(make_view, studio, workers):
-    import numpy as np
-
     view = make_view()
     view.grab()
     view.show_project(Project())
@@ -181,10 +181,6 @@ def test_odd_projects(make_view, studio, workers):
 
 
 def test_a_song_of_three_hours(make_view, studio, workers):
-    import numpy as np
-
-    from mgeldm_app.core.project import Audio, SongFile
-
     samples = 3 * 3600 * 48_000
     view = make_view()
     view.set_store(lambda audio: np.broadcast_to(np.float32(0.1), (samples, 2)))
@@ -515,6 +511,19 @@ def test_frames_are_measured(make_view, project):
     left = view.axis.left
     times = frame_times(view, 0.2)
     assert times and all(0 < seconds < 5 for seconds in times) and view.axis.left != left
+
+
+def test_drawing_is_measured(make_view, project, studio, workers, monkeypatch):
+    monkeypatch.setattr(peaks, "PIECE_SAMPLES", 1 << 14)
+    view = make_view()
+    later = QTimer()
+    later.timeout.connect(lambda: workers.queue and workers.step())
+    later.start(0)
+    rough, fine = drawing_times(view, lambda: view.show_project(project))
+    assert 0 < rough < fine and view.sources.complete
+    later.stop()
+    with pytest.raises(TimeoutError):
+        drawing_times(view, lambda: view.show_project(studio.song()), 0.01)
 
 
 def test_views_go_without_a_trace(qtbot, workers, studio, project):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 
 class Event:
-    """Functions called in the order in which they were connected, on the caller's thread."""
+    """Functions called in the order in which they were connected, on the caller's thread.
+
+    One that fails stops neither the others nor the caller: its error goes to `sys.excepthook`.
+    """
 
     def __init__(self) -> None:
         self._functions: list[Callable[..., Any]] = []
@@ -25,4 +29,7 @@ class Event:
     def emit(self, *arguments: Any) -> None:
         """Call everyone connected."""
         for function in tuple(self._functions):
-            function(*arguments)
+            try:
+                function(*arguments)
+            except Exception:
+                sys.excepthook(*sys.exc_info())

@@ -154,9 +154,9 @@ class MainWindow(QMainWindow):
 
     # ---------------------------------------------------------------------------------------------------------- showing
 
-    def tell(self, text: str, error: bool = False) -> None:
-        """Say something over the lanes."""
-        self.messages.say(Notice(text, text, "bad" if error else "info"))
+    def tell(self, text: str, error: bool = False, details: str = "") -> None:
+        """Say something over the lanes; `details` can be copied."""
+        self.messages.say(Notice(text, text, "bad" if error else "info", details=details))
 
     def _on_changed(self, what: str) -> None:
         if what == "folder":

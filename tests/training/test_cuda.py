@@ -1,0 +1,86 @@
+"""What only a GPU shows: every recipe runs there in mixed precision, and finds what the CPU finds."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from mgeldm.conditioning.embedded import EmbeddedConditioner, WordTable
+from mgeldm.config import EMBEDDED, OobleckConfig, RefinerConfig, SpectralConfig
+from mgeldm.data import corpus
+from mgeldm.data.latents import Encoder
+from mgeldm.nn.oobleck import OobleckAutoencoder
+from mgeldm.nn.spectral import SpectralAutoencoder
+from mgeldm.pipeline import EMBEDDED_PATH
+from mgeldm.training.autoencoder import DecoderRecipe, OobleckRecipe, Weights, weight_normed
+from mgeldm.training.denoiser import DenoiserRecipe, ExtractionModel
+from mgeldm.training.discriminators import Discriminators
+from mgeldm.training.loop import LoopConfig, Run
+from mgeldm.training.machine import Machine
+from mgeldm.training.sounds import Rendered
+from mgeldm.training.text_audio import TextAudioRecipe
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+SMALL = replace(
+    EMBEDDED,
+    denoiser=replace(EMBEDDED.denoiser, width=96, depth=2, heads=3),
+    refiner=RefinerConfig(widths=(16, 16)),
+)
+
+
+@pytest.fixture(scope="module")
+def pool():
+    stems = corpus.render_song(3, [], 13.0).stems
+    return Encoder(absent=0.5).encode(stems, corpus.CAPTIONS, np.random.default_rng(0))
+
+
+def conditioner(device):
+    torch.manual_seed(0)
+    return EmbeddedConditioner(WordTable.load(EMBEDDED_PATH.with_name("words.safetensors"))).to(device)
+
+
+def denoiser_recipe(pool, device, **options):
+    torch.manual_seed(0)
+    spectral = SpectralAutoencoder(EMBEDDED.autoencoder)
+    spectral.fit(torch.from_numpy(pool.mixtures).float())
+    model = ExtractionModel(SMALL).to(device)
+    return DenoiserRecipe(model, spectral, conditioner(device), pool, batch=8, **options)
+
+
+def test_extraction_losses_are_those_of_the_cpu(pool):
+    """Without noise, which every device draws in its own way, the losses are the same but for rounding."""
+    losses = {}
+    for device in ("cpu", "cuda"):
+        recipe = denoiser_recipe(pool, device, refiner_only=True)
+        with Machine(device, "bf16" if device == "cuda" else "32").autocast():
+            _, losses[device] = recipe.loss(np.random.default_rng(0))
+    for name, value in losses["cpu"].items():
+        assert losses["cuda"][name] == pytest.approx(value, rel=0.03, abs=0.01)
+
+
+def recipes(pool, device):
+    oobleck = weight_normed(OobleckAutoencoder(OobleckConfig(4, (1, 2), (2, 4), 4))).to(device)
+    spectral = SpectralAutoencoder(SpectralConfig(decoder_width=16, decoder_depth=1))
+    spectral.fit(torch.from_numpy(pool.mixtures).float())
+    sounds = Rendered(songs=1)
+    critics = [Discriminators((256,), width=4).to(device) for _ in range(2)]
+    weights = Weights(mel=1.0, adversarial=0.1, features=1.0)
+    yield "denoiser", denoiser_recipe(pool, device, held=pool)
+    yield "text-audio", TextAudioRecipe(conditioner(device), pool, batch=6)
+    yield "decoder", DecoderRecipe(spectral.to(device), sounds, 2, 4, weights, critics[0])
+    yield "oobleck", OobleckRecipe(oobleck, sounds, 2, 4096, critic=critics[1])
+
+
+def test_every_recipe_trains_and_goes_on_exactly(pool, tmp_path):
+    place = Machine("cuda", "bf16")
+    config = LoopConfig(minutes=1e9, precision="bf16", score_every_s=0.0)
+    for name, recipe in recipes(pool, place.device):
+        run = Run(recipe, config, tmp_path / name, place)
+        figures = [run._update() for _ in range(3)]
+        assert all(np.isfinite(list(figure.values())).all() for figure in figures)
+        run.save()
+        run._show()
+        following = run._update()["loss"]
+        again = Run(recipe, config, tmp_path / name, place)
+        assert again.step == 3
+        assert again._update()["loss"] == pytest.approx(following, rel=1e-3)

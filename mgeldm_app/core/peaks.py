@@ -78,9 +78,10 @@ def survey(read: Read, samples: int) -> npt.NDArray[np.float16]:
     Raises:
         AudioError: The samples cannot be read.
     """
-    places = np.linspace(0, samples, SURVEY_COLUMNS + 1)[:-1].astype(int)
-    looks = [blocks_of(read(place, min(place + SURVEY_SAMPLES, samples)), SURVEY_SAMPLES) for place in places]
-    return _packed(np.concatenate(looks, axis=1))
+    length = min(SURVEY_SAMPLES, samples)
+    places = np.minimum(np.arange(SURVEY_COLUMNS) * samples // SURVEY_COLUMNS, samples - length)
+    looks = np.concatenate([read(int(place), int(place) + length) for place in places])
+    return _packed(blocks_of(looks, length))
 
 
 def without(spans: Iterable[Span], taken: Span) -> list[Span]:

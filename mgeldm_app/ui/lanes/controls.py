@@ -309,6 +309,7 @@ class Grip(QWidget):
         self._from: QPoint | None = None
         self.colour = QColor("white")
         self.setCursor(Qt.CursorShape.OpenHandCursor)
+        self.setAttribute(Qt.WidgetAttribute.WA_Hover)  # its dots come and go with the mouse
         self.setAccessibleName(self.tr("Drag out"))
         self.setAccessibleDescription(self.tr("Drag the lane's audio into a DAW or a folder."))
         self.setToolTip(self.tr("Drag from here into a DAW or a folder"))

@@ -248,5 +248,5 @@ class LaneHeader(QWidget):
         painter = QPainter(self)
         painter.fillRect(self.rect(), QColor(theme.raised if self.selected else theme.panel))
         painter.fillRect(0, self.height() - 1, self.width(), 1, QColor(theme.line))
-        if self.hasFocus() and self.selected:
+        if self.hasFocus():
             painter.fillRect(self.width() - 2, 0, 2, self.height() - 1, QColor(theme.accent))

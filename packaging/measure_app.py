@@ -125,8 +125,8 @@ def drawing() -> dict[str, Any]:
         song = long_song(Path(folder) / "ten minutes.flac", 600)
         opened_s = bench.open(song)
         lanes = bench.app.window.lanes
-        drawn_s = bench.wait(lambda: lanes.is_drawn())
-        complete_s = bench.wait(lambda: lanes.is_complete())
+        drawn_s = bench.wait(lambda: lanes.sources.complete is not None)
+        complete_s = bench.wait(lambda: lanes.sources.complete is True)
     return {
         "decoded_s": round(opened_s, 2),
         "overview_s": round(drawn_s, 2),
@@ -144,7 +144,7 @@ def frames() -> dict[str, Any]:
         bench.c.toggle_play()
         lanes = bench.app.window.lanes
         lanes.zoom(4)
-        bench.wait(lambda: lanes.is_complete())
+        bench.wait(lambda: lanes.sources.complete is True)
         times = np.array(frame_times(lanes, 10.0)) * 1000
         bench.c.player.pause()
     return {"frame_ms_p95": round(float(np.percentile(times, 95)), 1), "median": round(float(np.median(times)), 1), "aim": 16}
@@ -203,7 +203,7 @@ def memory() -> dict[str, Any]:
         bench.open(long_song(Path(folder) / "ten minutes.flac", 600))
         bench.ask("bass, drums, vocals, piano, strings, brass, lead synth, electric guitar", quality="draft")
         bench.idle()
-        bench.wait(lambda: bench.app.window.lanes.is_complete())
+        bench.wait(lambda: bench.app.window.lanes.sources.complete is True)
         bench.c.toggle_play()
         bench.pause(5.0)
         used = psutil.Process().memory_full_info().uss

@@ -1,0 +1,84 @@
+"""Makes the README's picture: `python packaging/picture.py [--out FILE] [--theme dark|light] [--size 1440x900]`.
+
+The real window with the embedded model on the demo song, nothing drawn by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+WAIT_S = 300.0
+
+
+def main() -> None:
+    """Parse the command line, run the story, save the picture."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--out", type=Path, default=ROOT / "packaging" / "window.png")
+    parser.add_argument("--theme", choices=("dark", "light"), default="dark")
+    parser.add_argument("--size", default="1440x900", help="in pixels of the layout")
+    parser.add_argument("--ratio", type=float, default=1.0, help="device pixels a layout pixel")
+    args = parser.parse_args()
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    os.environ["QT_SCALE_FACTOR"] = str(args.ratio)
+    with tempfile.TemporaryDirectory(prefix="mgeldm-picture-", ignore_cleanup_errors=True) as folder:
+        os.environ["MGELDM_HOME"] = folder
+        width, height = map(int, args.size.split("x"))
+        shoot(args.out, args.theme, width, height)
+    print(args.out)
+
+
+def shoot(out: Path, theme: Any, width: int, height: int) -> None:
+    """Open the demo song, take it apart, add to it, and save what the window shows."""
+    from mgeldm_app.app import build
+    from mgeldm_app.core.timeline import Grid
+    from mgeldm_app.self_test import NoDevices
+
+    app = build(NoDevices())
+    c, window = app.controller, app.window
+    c.set_settings(replace(c.settings, theme=theme))
+    window.resize(width, height)
+    window.show()
+
+    def wait(until: Callable[[], bool]) -> None:
+        end_s = time.monotonic() + WAIT_S
+        while not until() and time.monotonic() < end_s:
+            app.qt.processEvents()
+            time.sleep(0.005)
+
+    def ask(text: str, **changes: Any) -> None:
+        c.submit(replace(c.session.project.prompt, text=text, seed=7, **changes))
+
+    c.wants.emit("demo")
+    wait(lambda: c.session.project.tempo.source == "found")
+    c.engine.warm_up()
+    wait(lambda: c.session.engine.speed is not None)
+    ask("drums, bass, lead synth", quality="best")
+    wait(lambda: not c.making.busy)
+    grid = Grid.of(c.session.project)
+    c.set_region(replace(grid.bar_around(0), start=grid.sample_of(6), stop=grid.sample_of(10)))
+    c.set_looping(True)
+    lead = next(lane for lane in c.session.project.lanes if lane.name == "lead synth")
+    c.set_lane(lead.id, "view", "spectrogram")
+    ask("a warm Rhodes part", task="impute", takes=4, quality="standard")
+    wait(lambda: len(c.session.project.of_kind("added")) > 0 and len(_takes(c)) == 3)
+    c.player.seek(grid.sample_of(7, 3))
+    wait(lambda: window.lanes.sources.complete is True)
+    app.qt.processEvents()
+    window.grab().save(str(out))
+    window.close()
+
+
+def _takes(c: Any) -> tuple[Any, ...]:
+    return c.session.project.of_kind("added")[0].parts[0].takes
+
+
+if __name__ == "__main__":
+    main()

@@ -311,6 +311,9 @@ ADJECTIVES: dict[str, tuple[str, ...]] = {
     "wavetable": ("wavetable", "morphing"),
     "struck": ("struck", "bell-like"),
     "plucked": ("plucked", "plucky"),
+    "female": ("female", "a woman's"),
+    "male": ("male", "a man's"),
+    "choral": ("choral", "harmonised", "layered"),
 }
 _CONTRARY = {"electronic": ("acoustic",), "acoustic": ("electronic", "machine"), "distorted": ("clean",)}
 

@@ -94,6 +94,26 @@ def saturate(audio: Samples, rng: np.random.Generator, fierce: bool = False) -> 
     return out.astype(np.float32), ["distorted"] if drive > (6 if fierce else 4) else []
 
 
+def amplify(dry: Samples, rng: np.random.Generator) -> Samples:
+    """A guitar amplifier on a whole part [samples]: lows cut, chords driven as one, a loudspeaker's narrow band."""
+    if not dry.any():
+        return dry
+    level = max(float(np.sqrt(np.mean(dry**2))), 1e-6)
+    tight = scipy.signal.sosfilt(_pass(rng.uniform(80, 400), "high"), dry / level)
+    drive, bias = float(np.exp(rng.uniform(np.log(1.5), np.log(60)))), rng.uniform(0, 0.3)
+    driven = np.tanh(drive * tight + bias) - np.tanh(bias)
+    cabinet = np.concatenate(
+        [
+            _pass(rng.uniform(60, 120), "high"),
+            _bell(rng.uniform(1500, 3500), rng.uniform(0, 8), 0.8),
+            _bell(rng.uniform(300, 800), rng.uniform(-8, 3), 0.8),
+            _pass(rng.uniform(3500, 6500), "low"),
+            _pass(rng.uniform(5000, 8000), "low"),
+        ]
+    )
+    return scipy.signal.sosfilt(cabinet, driven).astype(np.float32)
+
+
 def equalise(audio: Samples, rng: np.random.Generator) -> tuple[Samples, list[str]]:
     """One to three bells and shelves, sometimes a band cut off as in an old radio or behind a door."""
     sections, tags = [], []

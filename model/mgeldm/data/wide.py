@@ -17,7 +17,8 @@ from . import corpus, events, synth
 from .bank import Bank
 from .captions import HELD_OUT_CAPTIONS, describe
 from .midi import Score
-from .production import Space, master, produce, sidechain
+from .production import Space, amplify, master, produce, sidechain
+from .singer import sing
 from .songs import RATE_HZ, Song, Stem
 from .synth import Sampler, bank_sampler
 
@@ -173,8 +174,39 @@ def _render(
     if part.label in ("drums", "percussion"):
         kit, tag = _kit(banks, rng)
         return _strike(part.notes, kit, samples, rng), [tag] if part.label == "drums" else [], None
+    if part.label == "vocals" and rng.random() < 0.7:
+        return *_sung(part.notes, samples, rng), None
+    if part.label == "electric guitar" and rng.random() < 0.45:
+        return *_amplified(part, banks, samples, rng), None
     sampler, tags, program = _instrument(part, banks, rng)
     return _perform(part.notes, sampler, samples, rng), tags, program
+
+
+def _sung(notes: np.ndarray, samples: int, rng: np.random.Generator) -> tuple[Samples, list[str]]:
+    """A line sung by one voice, at times doubled, or with a second voice or a choir around it."""
+    female = bool(rng.random() < 0.5)
+    lead = sing(notes, samples, rng, female)
+    tag = "female" if female else "male"
+    others = int(rng.choice([0, 1, 2, 4], p=[0.55, 0.2, 0.15, 0.1]))
+    for _ in range(others):
+        moved = notes + np.array([0, 0, rng.choice([0, 0, -12, 12, 7, -5]), 0])
+        moved[:, 0] = np.maximum(moved[:, 0] + rng.normal(0, 0.02, len(moved)), 0)
+        lead = lead + sing(moved, samples, rng, female) * np.float32(rng.uniform(0.3, 0.9))
+    return lead, [tag] if others < 4 else ["choral"]
+
+
+def _amplified(
+    part: _Part, banks: Sequence[Bank], samples: int, rng: np.random.Generator
+) -> tuple[Samples, list[str]]:
+    """A guitar part of strings or of a clean program, through an amplifier; rhythm parts at times on both sides."""
+    choices = [(bank, p) for bank in banks for p in (26, 27, 28) if p in bank.by_program]
+    if choices and rng.random() < 0.5:
+        bank, program = choices[int(rng.integers(len(choices)))]
+        sampler = bank_sampler(bank, program, rng.uniform(0.03, 0.12))
+    else:
+        low, high = (float(part.notes[:, 2].min()), float(part.notes[:, 2].max())) if len(part.notes) else (48.0, 60.0)
+        sampler = synth.plucked(rng, np.linspace(low, high, max(1, min(4, int((high - low) // 5) + 1))))
+    return amplify(_perform(part.notes, sampler, samples, rng), rng), ["distorted"]
 
 
 def _instrument(part: _Part, banks: Sequence[Bank], rng: np.random.Generator) -> tuple[Sampler, list[str], int | None]:

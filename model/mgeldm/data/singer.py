@@ -1,0 +1,152 @@
+"""A singer without words: one line of notes sung through, with gliding pitch, changing vowels, consonants and breath.
+
+Source and filter (G. Fant): a buzz whose pitch glides from note to note, and noise, both through formants that move
+from vowel to vowel. `synth.voice` sings single notes; a line that is sung through is nearer to what songs hold.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.signal
+
+from ..audio import Samples
+from .songs import RATE_HZ
+from .synth import VOWELS
+
+_CONTROL_HZ = 400  # of pitch, loudness and formants
+_FFT, _HOP = 1024, 256
+_LEVELS = (1.0, 0.55, 0.28, 0.14)  # of the formants, lowest first
+_NASAL = (270, 1100, 2300, 3300)
+# Noise of consonants: band in Hz, length and silence before it in seconds, level.
+_CONSONANTS = (
+    (5000, 11000, 0.09, 0.0, 0.30),  # s
+    (2200, 6500, 0.09, 0.0, 0.30),  # sh
+    (1200, 9000, 0.05, 0.0, 0.12),  # f, h
+    (2500, 8000, 0.02, 0.04, 0.45),  # t
+    (1000, 3500, 0.025, 0.04, 0.40),  # k
+    (300, 1500, 0.015, 0.05, 0.35),  # p
+)
+
+
+def sing(notes: np.ndarray, samples: int, rng: np.random.Generator, female: bool) -> Samples:
+    """Notes [n, 4] as one voice, float32 [samples]; where notes overlap, the later one is sung.
+
+    Args:
+        notes: Start and duration in seconds, MIDI pitch, velocity.
+        samples: Length.
+        rng: The singer and every syllable.
+        female: Whose formants.
+    """
+    count = -(-samples * _CONTROL_HZ // RATE_HZ) + 1
+    line = notes[np.argsort(notes[:, 0], kind="stable")]
+    line = line[line[:, 0] < samples / RATE_HZ]
+    if not len(line):
+        return np.zeros(samples, np.float32)
+    line = _syllables(line, rng)
+    pitch, loudness, formants = _controls(line, count, rng, female)
+    hz = np.interp(np.arange(samples) / RATE_HZ, np.arange(count) / _CONTROL_HZ, 440 * 2 ** ((pitch - 69) / 12))
+    level = np.interp(np.arange(samples) / RATE_HZ, np.arange(count) / _CONTROL_HZ, loudness).astype(np.float32)
+    noise = rng.standard_normal(samples).astype(np.float32)
+    breath = rng.uniform(0.01, 0.12)
+    source = (_buzz(hz, rng) + breath * noise) * level
+    voiced = _through_formants(source, formants, rng.uniform(0.07, 0.14))
+    return (voiced + _consonants(line, samples, noise, rng)).astype(np.float32)
+
+
+def _syllables(line: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Long notes sung as several syllables, as words would have them."""
+    share = rng.uniform(0, 0.8)
+    rows = []
+    for start_s, length_s, pitch, velocity in line:
+        count = int(min(length_s / 0.18, rng.integers(1, 5))) if length_s > 0.36 and rng.random() < share else 1
+        each_s = length_s / count
+        rows += [(start_s + i * each_s, each_s * 0.92, pitch, velocity * (1 - 0.1 * i)) for i in range(count)]
+    return np.array(rows)
+
+
+def _controls(line: np.ndarray, count: int, rng, female: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pitch (MIDI) and loudness [control frames], and formants in Hz [control frames, 4]."""
+    names, size = list(VOWELS), rng.uniform(0.93, 1.07)
+    attack_s, glide_s = rng.uniform(0.02, 0.08), rng.uniform(0.01, 0.06)
+    pitch, loudness = np.full(count, line[0, 2]), np.zeros(count)
+    formants = np.empty((count, 4))
+    time_s = np.arange(count) / _CONTROL_HZ
+    ends_s = np.append(line[1:, 0], np.inf)
+    for (start_s, length_s, note, velocity), next_s in zip(line, ends_s, strict=True):
+        first, last = (round(t * _CONTROL_HZ) for t in (start_s, min(start_s + length_s, next_s)))
+        since = time_s[first:] - start_s
+        pitch[first:] = note
+        release = np.clip((min(start_s + length_s, next_s) - time_s[first:]) / 0.05, 0, 1)
+        envelope = np.minimum(since / attack_s, 1) * release * (0.8 + 0.2 * np.exp(-since / 0.3))
+        loudness[first:last] = (velocity**1.2 * envelope)[: last - first]
+        a, b = (np.array(VOWELS[str(rng.choice(names))][int(female)]) * size for _ in range(2))
+        moved = np.clip((since - rng.uniform(0.05, 0.3)) / rng.uniform(0.08, 0.5), 0, 1)[:, None]
+        formants[first:] = a + moved * (b - a) * (rng.random() < 0.4)
+        if rng.random() < 0.2:  # m, n
+            formants[first : first + int(rng.uniform(0.05, 0.12) * _CONTROL_HZ)] = _NASAL
+    formants[: round(line[0, 0] * _CONTROL_HZ)] = formants[min(round(line[0, 0] * _CONTROL_HZ), count - 1)]
+    depth, rate_hz = rng.uniform(0.05, 0.5), rng.uniform(4.5, 6.5)
+    wobble = depth * np.sin(2 * np.pi * rate_hz * time_s + rng.uniform(0, 6)) * _since_onset(line, time_s)
+    drift = np.cumsum(rng.normal(0, 0.01, count)) * 0.2
+    pitch = _eased(pitch, glide_s) + wobble + drift - drift.mean()
+    return pitch, loudness, np.stack([_eased(track, 0.025) for track in formants.T], 1)
+
+
+def _since_onset(line: np.ndarray, time_s: np.ndarray) -> np.ndarray:
+    """How far vibrato has come in: none at a note's start, all after half a second."""
+    last = line[np.maximum(np.searchsorted(line[:, 0], time_s, "right") - 1, 0), 0]
+    return np.clip((time_s - last - 0.15) / 0.35, 0, 1)
+
+
+def _eased(track: np.ndarray, seconds: float) -> np.ndarray:
+    """A control track [control frames] that follows its steps within about `seconds`."""
+    keep = np.exp(-1 / (_CONTROL_HZ * seconds))
+    return scipy.signal.lfilter([1 - keep], [1, -keep], track - track[0]) + track[0]
+
+
+def _buzz(hz: np.ndarray, rng: np.random.Generator) -> Samples:
+    """The glottis: harmonics falling with their number, at a pitch [samples] that shakes a little."""
+    shaken = hz * (1 + scipy.signal.lfilter([0.02], [1, -0.98], rng.normal(0, 0.02, len(hz))))
+    phase = np.cumsum(shaken / RATE_HZ) % 1
+    count = max(1, int(RATE_HZ / 2 / hz.max()))
+    n = np.arange(1, min(count, 200) + 1)
+    spectrum = np.zeros(1025, complex)
+    spectrum[n] = 1j / n ** rng.uniform(0.9, 1.5)
+    table = np.fft.irfft(spectrum, 2048)
+    table /= np.abs(table).max()
+    place = phase * 2048
+    index = place.astype(np.int64)
+    low, high = table[index & 2047], table[(index + 1) & 2047]
+    return (low + (place - index) * (high - low)).astype(np.float32)
+
+
+def _through_formants(source: Samples, formants: np.ndarray, width: float) -> Samples:
+    """A source [samples] through formants in Hz [control frames, 4], each a bump of `width` (log frequency)."""
+    bins, times, spectrum = scipy.signal.stft(source, RATE_HZ, nperseg=_FFT, noverlap=_FFT - _HOP)
+    rows = np.minimum((times * _CONTROL_HZ).astype(int), len(formants) - 1)
+    log_hz = np.log(np.maximum(bins, 20.0))[:, None, None]
+    bumps = np.exp(-((log_hz - np.log(formants[rows])[None]) ** 2) / (2 * width**2))  # [bins, frames, 4]
+    air = 0.03 * np.exp(-((log_hz[..., 0] - np.log(9000)) ** 2) / 0.3)
+    envelope = bumps @ np.array(_LEVELS) + 0.02 + air
+    _, voiced = scipy.signal.istft(spectrum * envelope, RATE_HZ, nperseg=_FFT, noverlap=_FFT - _HOP)
+    return np.pad(voiced, (0, max(0, len(source) - len(voiced))))[: len(source)]
+
+
+def _consonants(line: np.ndarray, samples: int, noise: Samples, rng: np.random.Generator) -> Samples:
+    """Hisses and bursts before some of the notes, float32 [samples]."""
+    out = np.zeros(samples, np.float32)
+    share, loud = rng.uniform(0.2, 0.9), rng.uniform(0.15, 0.9)
+    filtered: dict[int, Samples] = {}
+    for start_s, _, _, velocity in line:
+        if rng.random() > share:
+            continue
+        kind = int(rng.integers(len(_CONSONANTS)))
+        low_hz, high_hz, length_s, gap_s, level = _CONSONANTS[kind]
+        if kind not in filtered:
+            band = scipy.signal.butter(2, (low_hz, high_hz), "band", fs=RATE_HZ, output="sos")
+            filtered[kind] = scipy.signal.sosfilt(band, noise).astype(np.float32)
+        length = int(length_s * rng.uniform(0.7, 1.4) * RATE_HZ)
+        first = max(0, int((start_s - gap_s / 2) * RATE_HZ) - length)
+        burst = filtered[kind][first : first + length] * np.hanning(length)[: max(0, samples - first)]
+        out[first : first + len(burst)] += burst * np.float32(level * loud * velocity)
+    return out

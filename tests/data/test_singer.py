@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+from mgeldm.data.production import amplify
+from mgeldm.data.singer import _consonants, _syllables, sing
+
+RATE_HZ = 44100
+LINE = np.array([[0.2, 0.9, 57.0, 0.9], [1.2, 0.7, 60.0, 0.8], [2.0, 0.9, 64.0, 0.9]])
+
+
+def pitch_hz(sound, low=80, high=900):
+    """The fundamental by autocorrelation."""
+    spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound)), 2 * len(sound))) ** 2
+    lags = np.fft.irfft(spectrum)[: RATE_HZ // low]
+    first = RATE_HZ // high
+    return RATE_HZ / (first + int(lags[first:].argmax()))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_line_is_sung_at_its_pitches(seed):
+    sung = sing(LINE, 3 * RATE_HZ, np.random.default_rng(seed), female=seed % 2 == 0)
+    assert np.array_equal(sung, sing(LINE, 3 * RATE_HZ, np.random.default_rng(seed), female=seed % 2 == 0))
+    assert sung.dtype == np.float32
+    assert np.isfinite(sung).all()
+    for start_s, length_s, pitch, _ in LINE:
+        middle = int((start_s + length_s * 0.35) * RATE_HZ)
+        heard = pitch_hz(sung[middle : middle + 8000])
+        off = 12 * np.log2(heard / (440 * 2 ** ((pitch - 69) / 12)))
+        assert min(abs(off - octave) for octave in (-12, 0, 12)) < 1.0
+
+
+def test_nothing_is_sung_where_there_is_no_note():
+    sung = sing(LINE[1:2], 3 * RATE_HZ, np.random.default_rng(0), True)
+    assert np.abs(sung[: int(0.9 * RATE_HZ)]).max() < 0.02 * np.abs(sung).max()
+    assert not sing(np.zeros((0, 4)), 1000, np.random.default_rng(0), True).any()
+    assert not sing(LINE + 5, 1000, np.random.default_rng(0), True).any()
+
+
+def test_women_have_higher_formants():
+    def centre(female):
+        sung = [sing(LINE, 3 * RATE_HZ, np.random.default_rng(seed), female) for seed in range(6)]
+        power = np.mean([np.abs(np.fft.rfft(s)) ** 2 for s in sung], axis=0)
+        hz = np.fft.rfftfreq(3 * RATE_HZ, 1 / RATE_HZ)
+        band = (hz > 1800) & (hz < 4500)  # the third formant and the fourth
+        return (power * hz)[band].sum() / power[band].sum()
+
+    assert centre(True) > centre(False) + 50
+
+
+def test_long_notes_become_syllables_within_them():
+    for seed in range(20):
+        syllables = _syllables(LINE, np.random.default_rng(seed))
+        assert len(LINE) <= len(syllables) <= 4 * len(LINE)
+        ends = syllables[:, 0] + syllables[:, 1]
+        assert (ends[:-1] <= syllables[1:, 0] + 1e-9).all()
+        assert ends[-1] <= 2.9 + 1e-9
+        assert set(syllables[:, 2]) == {57.0, 60.0, 64.0}
+
+
+def test_consonants_are_high_and_come_before_the_notes():
+    noise = np.random.default_rng(1).standard_normal(3 * RATE_HZ).astype(np.float32)
+    said = [_consonants(LINE, 3 * RATE_HZ, noise, np.random.default_rng(seed)) for seed in range(20)]
+    whole = np.sum(np.abs(said), axis=0)
+    assert whole[int(1.05 * RATE_HZ) : int(1.2 * RATE_HZ)].sum() > 5 * whole[int(0.5 * RATE_HZ) : int(0.65 * RATE_HZ)].sum()
+    power = np.mean([np.abs(np.fft.rfft(s)) ** 2 for s in said], axis=0)
+    hz = np.fft.rfftfreq(3 * RATE_HZ, 1 / RATE_HZ)
+    assert power[hz > 1000].sum() > 5 * power[hz < 1000].sum()
+
+
+def test_an_amplifier_drives_chords_as_one():
+    """Two tones together make a difference tone that neither makes alone."""
+    time = np.arange(RATE_HZ) / RATE_HZ
+    tones = [np.sin(2 * np.pi * hz * time).astype(np.float32) for hz in (700, 1100)]
+    made = []
+    for seed in range(8):
+        both, *alone = (amplify(x, np.random.default_rng(seed)) for x in (tones[0] + tones[1], *tones))
+        difference = [np.abs(np.fft.rfft(x))[300] for x in (both, *alone)]  # 2 x 700 - 1100 Hz
+        made.append(difference[0] / (sum(difference[1:]) + 1e-6))
+        assert np.isfinite(both).all()
+        spectrum = np.abs(np.fft.rfft(both))
+        assert spectrum[12000:].sum() < 0.05 * spectrum.sum()
+    assert np.median(made) > 10
+    assert not amplify(np.zeros(1000, np.float32), np.random.default_rng(0)).any()

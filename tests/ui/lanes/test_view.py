@@ -11,6 +11,7 @@ from mgeldm_app.core import peaks
 from mgeldm_app.core.project import REST_ID, SONG_ID, Audio, Lane, Project, SongFile, Span, Tempo
 from mgeldm_app.ui import a11y
 from mgeldm_app.ui.lanes import LanesView, drawing_times, frame_times
+from mgeldm_app.ui.lanes import body as body_module
 from mgeldm_app.ui.lanes.body import LaneBody
 from mgeldm_app.ui.lanes.chips import Chip
 from mgeldm_app.ui.lanes.header import WIDTH, LaneHeader, describe, gain_text, pan_text
@@ -67,6 +68,12 @@ def colours(widget, place):
     image = widget.grab().toImage()
     ratio = image.devicePixelRatio()
     return {image.pixelColor(int(place * ratio), y).name() for y in range(image.height())}
+
+
+@pytest.fixture(autouse=True)
+def no_hurry(monkeypatch):
+    """Every picture is drawn when it is asked for, on however busy a machine."""
+    monkeypatch.setattr(body_module, "BUDGET_S", 1e9)
 
 
 @pytest.fixture
@@ -149,16 +156,14 @@ def test_scrolled_pictures_are_what_would_be_drawn_afresh(make_view, project, st
 
 
 def test_pictures_of_the_zoom_before_stand_in(make_view, project, studio, monkeypatch, workers):
-    from mgeldm_app.ui.lanes import body as module
-
     view = make_view(project)
     body(view, "a").grab()
-    monkeypatch.setattr(module, "BUDGET_S", -1.0)
+    monkeypatch.setattr(body_module, "BUDGET_S", -1.0)
     view.zoom(1.3, 300)
     place = view.axis.x_of(8.4 * studio.bar)
     assert colour_of(DARK, project.lane("a")).name() in colours(body(view, "a"), place)
     stretched = body(view, "a").grab().toImage()
-    monkeypatch.setattr(module, "BUDGET_S", 1.0)
+    monkeypatch.setattr(body_module, "BUDGET_S", 1.0)
     body(view, "a").grab()
     assert body(view, "a").grab().toImage() != stretched
 

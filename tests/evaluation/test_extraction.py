@@ -155,7 +155,7 @@ def test_an_unknown_part_is_said(pipeline):
 
 def test_the_command_prints_tables_and_an_object(folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sets, "EXCERPT_S", 4.0)
-    arguments = ["evaluate", "--stems", str(folder), "--songs", "1", "--only", "extraction", "--json"]
+    arguments = ["evaluate", "--stems", str(folder), "--songs", "1", "--only", "extraction", "--quality", "draft", "--json"]
     assert cli.main([*arguments, "--plots", str(tmp_path / "plots")]) == 0
     result = json.loads(capsys.readouterr().out)
     assert set(result["sets"]) == {"synthetic", "real"}

@@ -3,7 +3,7 @@ import pytest
 import torch
 from mgeldm.config import TINY
 from mgeldm.data import corpus
-from mgeldm.data.latents import Encoder, WaveformEncoder, load, read_shard, save
+from mgeldm.data.latents import Encoder, Triplets, WaveformEncoder, load, read_shard, save
 from mgeldm.data.triplets import Shares
 from mgeldm.errors import InputError
 from mgeldm.nn.oobleck import OobleckAutoencoder
@@ -106,3 +106,20 @@ def test_the_published_form_encodes_latents_and_embeddings(tmp_path):
     assert (embeddings[~silent, 2] > 0).all()
     save(tmp_path / "a.npz", [found])
     assert np.array_equal(load(tmp_path).mixtures, found.mixtures)
+
+
+def test_a_source_joins_only_songs_that_lack_its_kind():
+    blank = np.zeros((4, 2, 2), np.float16)
+    pool = Triplets(
+        blank, blank, blank,
+        labels=np.array(["acoustic guitar", "guitar", "rhythm section", "flute"]),
+        captions=np.array(["a", "b", "c", "d"]),
+        others=np.array(["bass", "", "piano", "vocals|drums"]),
+        parts=np.array(["acoustic guitar", "guitar", "drums|bass", ""]),
+    )  # fmt: skip
+    assert [[pool.can_join(row, other) for other in range(4)] for row in range(4)] == [
+        [False, False, True, True],
+        [False, False, True, True],
+        [False, True, False, False],
+        [True, True, True, True],  # nothing of a flute was heard in the last
+    ]

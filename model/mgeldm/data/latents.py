@@ -23,6 +23,7 @@ from ..conditioning import Conditioner
 from ..config import EMBEDDED, ModelConfig, SpectralConfig
 from ..errors import InputError
 from ..nn.spectral import MIXTURE_RMS, SpectralAutoencoder
+from .captions import alike
 from .manifest import Facts
 from .songs import Song, Stem
 from .triplets import AUDIBLE, Shares, draw, segment, sources
@@ -54,6 +55,12 @@ class Triplets:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def can_join(self, row: int, other: int) -> bool:
+        """Whether the source of `row` may be mixed into the song of `other`: nothing there may sound like it."""
+        asked = _split(self.parts[row]) or [str(self.labels[row])]
+        there = [*_split(self.parts[other]), *_split(self.others[other])]
+        return not any(alike(label, heard) for label in asked for heard in there)
 
 
 class Encoder:
@@ -162,6 +169,10 @@ class WaveformEncoder:
             at_48k = torch.from_numpy(resample(sounds, song.rate_hz, _CONDITIONER_HZ))
             embeddings.append(self.conditioner.embed_audio(at_48k).half().cpu().numpy())
         return _stack(items), np.array(embeddings)
+
+
+def _split(joined: str) -> list[str]:
+    return str(joined).split("|") if joined else []
 
 
 def _stack(items: list[tuple[Any, ...]]) -> Triplets:

@@ -10,7 +10,7 @@ from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint, Regio
 
 from .clips import ClipStore
 from .jobs import Layer
-from .project import Lane, Made, Project, Prompt, Span
+from .project import REST_ID, SONG_ID, Lane, Made, Project, Prompt, Span
 from .text import colour_for, split_prompts
 
 GENERATED_S = 10.0  # of music from nothing, where no region says how long
@@ -97,13 +97,15 @@ def asks(
     if prompt.task == "extract":
         return [_extraction(project, prompt, store, span, seeds[0], new_id)]
     found = []
+    beside = _accompanied(project, selected) if prompt.task == "accompany" else ""
     lanes = [_new_lane(project, text, "added", new_id) for text in split_prompts(prompt.text) or ("music",)]
     for lane, text in zip(lanes, split_prompts(prompt.text) or ("",), strict=True):
         single = replace(prompt, text=text)
         replaced = _new_lane(project, f"{text} (replaced)", "extracted", new_id)
         for number, seed in enumerate(seeds):
             request = _requests(project, single, span, seed)[0]
-            targets: tuple[Target | None, ...] = (Target(lane, _made(single, text, seed)),)
+            made = replace(_made(single, text, seed), beside=beside)
+            targets: tuple[Target | None, ...] = (Target(lane, made),)
             if prompt.task == "inpaint":
                 old = Target(replaced, _made(replace(single, task="extract"), text, seed), muted=True)
                 targets = (*targets, old if number == 0 else None)
@@ -135,7 +137,7 @@ def again(project: Project, lane: Lane, part: int, store: ClipStore, **changes: 
     if lane.kind != "extracted":
         request = _requests(project, prompt, old.span, made.seed)[0]
         targets: tuple[Target | None, ...] = (target, None) if made.task == "inpaint" else (target,)
-        return Ask(title, request, _heard(project, prompt, store, (), without=lane.id), old.span, targets)
+        return Ask(title, request, _heard(project, prompt, store, (made.beside,), without=lane.id), old.span, targets)
     texts = made.together or ((made.prompt,) if made.prompt else ())
     sampling = Sampling(made.quality, negative=made.negative, seed=made.seed)
     examples = (region_of(project, made.like),) if made.like else ()
@@ -197,29 +199,32 @@ def _song_layer(project: Project, store: ClipStore) -> tuple[Layer, ...]:
 def _heard(
     project: Project, prompt: Prompt, store: ClipStore, selected: tuple[str, ...], without: str = ""
 ) -> tuple[Layer, ...]:
-    """What the model hears: for a new part what the user hears, the song without muted stems and with added parts."""
+    """What the model hears: for a new part, what the user hears of the lanes; for a regenerated one, the song.
+
+    The rest is the song minus all stems, so stems at gains g_i over a rest at gain r are r · song + Σ (g_i - r) · stem.
+    """
     if prompt.task == "generate" or project.song is None:
         return ()
     song = _song_layer(project, store)[0]
     if prompt.task == "inpaint":
         return (song,)
     if prompt.task == "accompany":
-        lane = project.lane(_accompanied(project, selected))
+        lane = project.lane(_accompanied(project, selected) or SONG_ID)
         if lane.kind == "song":
             return (song,)
         return (replace(song, gain=0.0), *_layers(lane, store, 1.0))
-    heard = set(project.heard_lanes())
-    layers = [song]
+    heard = {lane.id: lane.gain for lane in project.heard_lanes()}
+    rest = heard.get(REST_ID, 0.0)
+    layers = [replace(song, gain=rest)]
     for lane in project.lanes:
-        if lane.kind == "extracted" and lane not in heard:
-            layers += _layers(lane, store, -1.0)
-        elif lane.kind == "added" and lane in heard and lane.id != without:
-            layers += _layers(lane, store, 10 ** (lane.gain_db / 20))
+        gain = heard.get(lane.id, 0.0) - (rest if lane.kind == "extracted" else 0.0)
+        if lane.kind in ("extracted", "added") and lane.id != without and gain:
+            layers += _layers(lane, store, gain)
     return tuple(layers)
 
 
 def _layers(lane: Lane, store: ClipStore, gain: float) -> list[Layer]:
-    return [Layer(store.path(part.take.audio), part.start, gain) for part in lane.parts]
+    return [Layer(store.path(part.take.audio), part.start, gain, lane.id) for part in lane.parts]
 
 
 def _accompanied(project: Project, selected: tuple[str, ...]) -> str:

@@ -11,11 +11,16 @@ from mgeldm.requests import Request
 
 @dataclass(frozen=True)
 class Layer:
-    """A float wav file of the store, laid under the model's ears from sample `start` of the song on, times `gain`."""
+    """A float wav file of the store, laid under the model's ears from sample `start` of the song on, times `gain`.
+
+    Layers of one `lane` in a row hide each other where they overlap, the later ones on top, as when they are played;
+    all others sum.
+    """
 
     path: Path
     start: int = 0
     gain: float = 1.0
+    lane: str = ""
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ class Made:
         like: The stretch of the song given as an example, if any.
         together: Every prompt of an extraction that made several stems at once, since they share their masks.
         sensitivity: Of an extraction.
+        beside: Id of the lane that an accompaniment goes with.
         model: Name of the model.
         model_sha256: Its weights.
     """
@@ -72,6 +73,7 @@ class Made:
     like: Span | None = None
     together: tuple[str, ...] = ()
     sensitivity: float = 0.0
+    beside: str = ""
     model: str = ""
     model_sha256: str = ""
 
@@ -130,6 +132,11 @@ class Lane:
     soloed: bool = False
     sensitivity: float = 0.0
     view: View = "waveform"
+
+    @property
+    def gain(self) -> float:
+        """The fader's factor."""
+        return 0.0 if self.gain_db <= GAIN_DB[0] else 10 ** (self.gain_db / 20)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from mgeldm.errors import MgeldmError
 
 from .clips import Frames
 from .ports import Growing
-from .project import GAIN_DB, REST_ID, SONG_ID, Audio, Lane, Project, Span
+from .project import REST_ID, SONG_ID, Audio, Lane, Project, Span
 from .sound import FADE_S, Clip, lane_clips
 from .timeline import Grid
 
@@ -198,8 +198,7 @@ class Plan:
 
 def lane_gains(lane: Lane) -> tuple[float, float]:
     """Fader and pan of a lane, left and right; balance law, so that the centre is unity."""
-    gain = 0.0 if lane.gain_db <= GAIN_DB[0] else 10 ** (lane.gain_db / 20)
-    return gain * min(1.0, 1 - lane.pan), gain * min(1.0, 1 + lane.pan)
+    return lane.gain * min(1.0, 1 - lane.pan), lane.gain * min(1.0, 1 + lane.pan)
 
 
 def make_plan(

@@ -32,6 +32,7 @@ from mgeldm.errors import AudioError, Cancelled, InputError, MgeldmError, Output
 from mgeldm.progress import Progress, Reporter
 from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint, Sampling
 
+from ..core.clips import Frames
 from ..core.jobs import (
     CancelledJob,
     EngineConfig,
@@ -44,6 +45,7 @@ from ..core.jobs import (
     Progressed,
     Started,
 )
+from ..core.sound import flatten
 
 if TYPE_CHECKING:
     from mgeldm.pipeline import Extraction, Pipeline
@@ -126,21 +128,23 @@ class Heard:
         maps = [map_wav(layer.path) for layer in layers]
         frames, rate_hz = maps[0]
         self.info = AudioInfo(rate_hz, frames.shape[1], len(frames), "float wav")
-        self._layers = [(layer, frames) for layer, (frames, _) in zip(layers, maps, strict=True) if layer.gain]
-        for layer, (frames, layer_hz) in zip(layers, maps, strict=True):
+        lanes: dict[tuple[str, float], list[tuple[int, Frames]]] = {}
+        for number, (layer, (frames, layer_hz)) in enumerate(zip(layers, maps, strict=True)):
             if layer_hz != rate_hz or frames.shape[1] not in (1, self.info.channels):
                 raise AudioError(f"{layer.path.name} differs in rate or channels from the song; import it again.")
+            if layer.gain:
+                lanes.setdefault((layer.lane or str(number), layer.gain), []).append((layer.start, frames))
+        flat = {key: flatten(parts, rate_hz, self.info.samples) for key, parts in lanes.items()}
+        self._clips = [(clip, gain) for (_, gain), clips in flat.items() for clip in clips]
 
     def read(self, start: int = 0, stop: int | None = None) -> Samples:
         """Samples [channels, stop - start]; silence where no layer lies."""
         stop = self.info.samples if stop is None else stop
-        out = np.zeros((self.info.channels, max(0, stop - start)), np.float32)
-        for layer, frames in self._layers:
-            first, last = max(start, layer.start, 0), min(stop, layer.start + len(frames), self.info.samples)
-            if last > first:
-                heard = frames[first - layer.start : last - layer.start].T  # [channels, samples]
-                out[:, first - start : last - start] += heard * np.float32(layer.gain)
-        return out
+        out = np.zeros((max(0, stop - start), self.info.channels), np.float32)
+        first, last = max(start, 0), min(stop, self.info.samples)
+        for clip, gain in self._clips:
+            clip.add_to(out[first - start : max(last, first) - start], first, gain)
+        return np.ascontiguousarray(out.T)  # [samples, channels] -> [channels, samples]
 
 
 class Outputs:

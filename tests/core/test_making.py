@@ -270,3 +270,37 @@ def test_speed_is_learned_and_said(opened):
     opened.c.submit(prompt)
     opened.engine.finish()  # 10 s of music in half a second
     assert opened.c.seconds_for(prompt) == pytest.approx(1.0)
+
+
+def test_a_new_part_hears_faders_and_a_muted_rest(opened):
+    opened.ask("bass, drums")
+    opened.engine.finish_all()
+    opened.c.set_lane(opened.lane("drums").id, "gain_db", -60.0)
+    opened.c.set_lane("rest", "muted", True)
+    opened.ask("a new bass", task="impute", takes=1)
+    assert [layer.gain for layer in opened.engine.finish().heard] == [0.0, 1.0]
+
+
+def test_stems_that_overlap_on_a_lane_are_heard_as_one(opened):
+    opened.c.set_region(REGION)
+    opened.ask("bass")
+    opened.engine.finish_all()
+    opened.c.set_region(Span(6 * RATE_HZ, 10 * RATE_HZ))
+    opened.ask("bass")
+    opened.engine.finish_all()
+    lane = opened.lane("bass")
+    assert len(lane.parts) == 2
+    opened.c.set_lane(lane.id, "muted", True)
+    opened.ask("a new bass", task="impute", takes=1)
+    assert [layer.lane for layer in opened.engine.finish().heard] == ["", lane.id, lane.id]
+
+
+def test_an_accompaniment_is_made_again_beside_the_same_lane(opened):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    opened.session.select((opened.lane("bass").id,))
+    opened.ask("drums", task="accompany", takes=1)
+    first = opened.engine.finish()
+    opened.session.select(())
+    opened.c.making.make_again(opened.lane("drums").id, 0, vary=True)
+    assert opened.engine.finish().heard == first.heard

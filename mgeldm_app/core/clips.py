@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from mgeldm.audio import Writer, create_wav, map_wav, open_audio, writing
 from mgeldm.errors import AudioError
+from mgeldm.progress import Reporter
 
 from .files import aside_of, sweep_parts
 from .project import Audio
@@ -99,18 +100,22 @@ class ClipStore:
                 os.replace(aside, target)
         return audio
 
-    def take_in(self, source: Path) -> Audio:
-        """Decode a file of any format into the store.
+    def take_in(self, source: Path, reporter: Reporter | None = None) -> Audio:
+        """Decode a file of any format into the store; `reporter` hears of samples, and may stop it.
 
         Raises:
             AudioError: The file cannot be read.
             OutputError: The store cannot be written.
+            Cancelled: The reporter said so.
         """
         with open_audio(source) as song:
             path = self.folder / f"{secrets.token_hex(8)}{_PART}"
             with Writer(path, song.info.rate_hz, song.info.channels) as writer:
+                done = 0
                 for block in song.blocks(_BLOCK_SAMPLES):
                     writer.write(block)
+                    done += block.shape[1]
+                    (reporter or Reporter()).report("samples", done, song.info.samples)
         return self.adopt(path)
 
     @staticmethod

@@ -6,9 +6,10 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mgeldm.errors import MgeldmError
+from mgeldm.errors import Cancelled, MgeldmError
 
 from . import commands, drop
+from .opening import Opening, Overview, look_into
 from .ports import Workers
 from .project import Project, SongFile, Tempo
 from .session import Session
@@ -36,7 +37,7 @@ class Documents:
     ) -> None:
         self.session, self.workers, self.home = session, workers, home
         self.analyse, self.opened = analyse, opened
-        self.opening: str = ""  # name of what is being opened
+        self.opening: Opening | None = None
         self._saved: Project | None = None
         self._saving = False
         session.changed.connect(self._on_changed)
@@ -54,11 +55,12 @@ class Documents:
     def open_song(self, path: Path, name: str = "") -> None:
         """Decode a song into a new project; the window shows it when it is there."""
         name = name or path.name
+        opening = Opening(name, is_song=True)
 
         def read() -> tuple[ProjectFolder, SongFile]:
             folder = ProjectFolder.create(free_name(self.home(), Path(name).stem))
             try:
-                return folder, SongFile(folder.store.take_in(path), name, str(path))
+                return folder, SongFile(folder.store.take_in(path, opening.reporter()), name, str(path))
             except BaseException:
                 folder.close()
                 shutil.rmtree(folder.folder, ignore_errors=True)
@@ -69,7 +71,17 @@ class Documents:
             self._begin(folder, commands.open_song(song).apply(Project()))
             self._find_tempo()
 
-        self._open(name, read, show)
+        def seen(overview: Overview | None) -> None:
+            opening.overview = overview
+            self.session.changed.emit("folder")
+
+        if self._open(opening, read, show):  # the other worker looks into the file meanwhile; why it fails, `read` says
+            self.workers.run(lambda: look_into(path), seen, lambda error: None)
+
+    def cancel_opening(self) -> None:
+        """Do not open what is being opened."""
+        if self.opening is not None:
+            self.opening.cancelled = True
 
     def open_project(self, folder: Path) -> None:
         """Open a project as it was left."""
@@ -82,7 +94,7 @@ class Documents:
             if opened.project.tempo.source == "none":
                 self._find_tempo()
 
-        self._open(folder.stem, lambda: ProjectFolder.open(folder), show)
+        self._open(Opening(folder.stem), lambda: ProjectFolder.open(folder), show)
 
     def begin_empty(self, name: str) -> None:
         """A project without a song, for music from nothing.
@@ -106,7 +118,7 @@ class Documents:
             self._begin(copied, project)
             self.session.tell(f"Saved as {copied.folder.name}; the project goes on there.")
 
-        self._open(folder.stem, copy, show)
+        self._open(Opening(folder.stem), copy, show)
 
     def close(self) -> None:
         """Close the project; the window becomes empty."""
@@ -126,24 +138,27 @@ class Documents:
 
     # -------------------------------------------------------------------------------------------------------- pieces
 
-    def _open(self, name: str, read: Callable[[], object], show: Callable[..., None]) -> None:
-        if self.opening:
-            self.session.tell(f"{self.opening} is still being opened; wait a moment.")
-            return
-        self.opening = name
+    def _open(self, opening: Opening, read: Callable[[], object], show: Callable[..., None]) -> bool:
+        """Run `read` on a worker, then `show` what it gives; one at a time."""
+        if self.opening is not None:
+            self.session.tell(f"{self.opening.name} is still being opened; wait a moment.")
+            return False
+        self.opening = opening
         self.session.changed.emit("folder")
 
         def done(result: object) -> None:
-            self.opening = ""
+            self.opening = None
             show(result)
 
         def failed(error: BaseException) -> None:
-            self.opening = ""
+            self.opening = None
             self.session.changed.emit("folder")
-            known = isinstance(error, MgeldmError | OSError)
-            self.session.tell(str(error) if known else f"{name} could not be opened: {error!r}", error=True)
+            if not isinstance(error, Cancelled):
+                known = isinstance(error, MgeldmError | OSError)
+                self.session.tell(str(error) if known else f"{opening.name} could not be opened: {error!r}", error=True)
 
         self.workers.run(read, done, failed)
+        return self.opening is opening
 
     def _begin(self, folder: ProjectFolder, project: Project) -> None:
         self.save_now()

@@ -26,6 +26,7 @@ from .empty import EmptyState
 from .jobs import JobRow, JobsBar
 from .lanes.view import LanesView
 from .menus import Keys, Menus
+from .opening import OpeningPage
 from .prompt import PromptBar
 from .transport import Mood, Transport
 from .wishes import Wishes
@@ -63,7 +64,7 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.controller = controller
         self.transport, self.prompt, self.jobs = Transport(), PromptBar(), JobsBar()
-        self.empty = EmptyState()
+        self.empty, self.opening = EmptyState(), OpeningPage()
         self.theme = self._theme()
         self.lanes = LanesView(controller.workers, self.theme)
         self.dragging = Dragging(controller, self.lanes)
@@ -88,6 +89,7 @@ class MainWindow(QMainWindow):
         self.middle = QStackedWidget()
         self.middle.addWidget(self.empty)
         self.middle.addWidget(self.lanes)
+        self.middle.addWidget(self.opening)
         box = QWidget()
         column = QVBoxLayout(box)
         column.setContentsMargins(0, 0, 0, 0)
@@ -105,6 +107,7 @@ class MainWindow(QMainWindow):
         self.empty.demo_clicked.connect(lambda: c.wants.emit("demo"))
         self.empty.recent_clicked.connect(lambda path: c.documents.open_paths([Path(path)]))
         self.empty.files_dropped.connect(c.documents.open_paths)
+        self.opening.cancelled.connect(c.documents.cancel_opening)
         t.start_clicked.connect(lambda: c.player.seek(0))
         t.play_clicked.connect(c.toggle_play)
         t.loop_toggled.connect(c.set_looping)
@@ -181,14 +184,19 @@ class MainWindow(QMainWindow):
         self.lanes.set_store(session.store.view if session.store else None)
         self.empty.set_recent(self.controller.settings.recent)
         opening = self.controller.documents.opening
-        self.jobs.set_idle_text(self.tr("Opening {0}…").format(opening) if opening else "")
+        self.jobs.set_idle_text(self.tr("Opening {0}…").format(opening.name) if opening else "")
         name = session.folder.folder.stem if session.folder else ""
         self.setWindowTitle(f"{name} – MGE-LDM Desktop" if name else "MGE-LDM Desktop")
         self._show_project()
 
     def _show_project(self) -> None:
         project = self.controller.session.project
-        self.middle.setCurrentWidget(self.lanes if project.song else self.empty)
+        opening = self.controller.documents.opening
+        if opening is not None and opening.is_song:
+            self.opening.show_opening(opening)
+            self.middle.setCurrentWidget(self.opening)
+        else:
+            self.middle.setCurrentWidget(self.lanes if project.song else self.empty)
         if project.song:
             audio = project.song.audio
             self.transport.set_song(project.song.name, facts_text(audio.rate_hz, audio.channels, audio.samples))
@@ -259,6 +267,8 @@ class MainWindow(QMainWindow):
         self._ticks += 1
         if self._ticks % 2:
             return
+        if self.controller.documents.opening is not None:
+            self.opening.show_opening(self.controller.documents.opening)
         bar, beat, _ = Grid.of(project).place(position)
         place = self.tr("bar {0} . {1}").format(bar, beat) if project.tempo.source != "none" else ""
         self.transport.set_position(time_text(position, project.rate_hz), place)
@@ -278,7 +288,7 @@ class MainWindow(QMainWindow):
         app = QApplication.instance()
         if isinstance(app, QApplication):
             themes.apply(app, theme)
-        for widget in (self.transport, self.prompt, self.jobs, self.empty, self.messages, self.lanes):
+        for widget in (self.transport, self.prompt, self.jobs, self.empty, self.opening, self.messages, self.lanes):
             widget.set_theme(theme)
 
     def _settings_changed(self, _: object) -> None:

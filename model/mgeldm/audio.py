@@ -125,12 +125,12 @@ class _SoundFileSource:
         file = self._file
         self.info = AudioInfo(file.samplerate, file.channels, file.frames, f"{file.format} {file.subtype}")
         exact = any(file.subtype.startswith(kind) for kind in EXACT_SEEK) or file.format == "FLAC"
-        self._run_up = 0 if exact else round(RUN_UP_S * file.samplerate)
+        self.run_up = 0 if exact else round(RUN_UP_S * file.samplerate)
         self._position = 0
 
     def get(self, start: int, stop: int) -> Samples:
         if start != self._position:
-            first = max(0, start - self._run_up)
+            first = max(0, start - self.run_up)
             self._file.seek(first)
             self._file.read(start - first, dtype="float32", always_2d=True)
         samples = self._file.read(stop - start, dtype="float32", always_2d=True)
@@ -222,6 +222,11 @@ class AudioReader:
         except AudioError:
             self.close()
             raise
+
+    @property
+    def enters_anywhere(self) -> bool:
+        """Whether a few samples in the middle can be read without decoding what lies before them."""
+        return isinstance(self._source, _SoundFileSource) and self._source.run_up == 0
 
     def read(self, start: int = 0, stop: int | None = None) -> Samples:
         """Samples [channels, stop - start]; what lies outside the file is silence.

@@ -125,3 +125,27 @@ def test_drops_are_sorted(tmp_path):
     plan = drop.plan([song, project / "project.json"])
     assert (plan.song, plan.project) == (None, project)
     assert drop.plan([Path(song)]).refused == ()
+
+
+def test_a_song_is_seen_before_it_is_decoded_and_can_be_called_off(world, tmp_path):
+    world.workers.holding = True
+    world.open(write_song(tmp_path / "long.flac"))
+    opening = world.c.documents.opening
+    assert (opening.name, opening.is_song, opening.share) == ("long.flac", True, 0.0)
+    world.c.documents.cancel_opening()
+    world.workers.release()
+    assert opening.overview.peaks.max() > 0.1
+    assert opening.overview.info.samples == 20 * RATE_HZ
+    assert world.c.documents.opening is None
+    assert world.project.song is None
+    assert not world.told
+    assert not (world.c.documents.home() / "long.mgeldm").exists()
+
+
+def test_while_one_song_opens_another_waits(world, tmp_path):
+    world.workers.holding = True
+    world.open(write_song(tmp_path / "first.wav"))
+    world.open(write_song(tmp_path / "second.wav"))
+    assert "first.wav is still being opened" in world.told[-1][0]
+    world.workers.release()
+    assert world.project.song.name == "first.wav"

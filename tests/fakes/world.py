@@ -206,5 +206,5 @@ def write_song(path, seconds=SONG_S, channels=2):
     time = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     tones = [0.2 * np.sin(2 * np.pi * 110 * (n + 1) * time) for n in range(channels)]
     samples = np.stack(tones) + rng.normal(0, 0.05, (channels, len(time)))
-    write(path, AudioClip(samples.astype(np.float32), RATE_HZ), "wav24")
+    write(path, AudioClip(samples.astype(np.float32), RATE_HZ), "flac" if path.suffix == ".flac" else "wav24")
     return path

@@ -2,6 +2,7 @@ import pytest
 from mgeldm_app.core.actions import ACTIONS
 from mgeldm_app.core.project import Span
 from mgeldm_app.ui import a11y
+from mgeldm_app.ui.lanes.header import LaneHeader
 from mgeldm_app.ui.main_window import MainWindow
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QMenu
@@ -47,7 +48,7 @@ def test_a_song_shows_its_lanes_facts_and_tempo(opened):
     assert opened.middle.currentWidget() is opened.lanes
     assert opened.transport.name.text() == "Midnight Ferry.wav"
     assert opened.transport.tempo.text() == "120.0"
-    assert [lane.name for lane in opened.lanes.project.lanes] == ["Song", "bass", "drums", "rhodes", "Rest"]
+    assert [header.lane.name for header in opened.lanes.findChildren(LaneHeader)] == ["Song", "bass", "drums", "rhodes", "Rest"]
     assert "Midnight Ferry" in opened.windowTitle()
 
 
@@ -152,3 +153,13 @@ def test_closing_saves_and_remembers_the_window(opened, world):
     opened.close()
     assert world.c.settings.geometry
     assert not world.player.playing
+
+
+def test_a_song_shows_while_it_is_decoded(window, world, tmp_path, qtbot):
+    world.workers.holding = True
+    world.open(write_song(tmp_path / "song.wav"))
+    assert window.middle.currentWidget() is window.opening
+    assert window.opening.name.text() == "song.wav"
+    window.opening.stop.click()
+    world.workers.release()
+    assert window.middle.currentWidget() is window.empty

@@ -126,18 +126,13 @@ class DenoiserRecipe:
         """Put every third source into another song that lacks its kind; energies add, as incoherent sounds' do."""
         places = np.arange(0, len(rows), 3)
         others = rng.integers(len(self.pool), size=len(places))
-        labels = self.pool.labels[rows[places]]
-        fits = [not self._holds(other, label) for other, label in zip(others, labels, strict=True)]
+        fits = [self.pool.can_join(rows[place], other) for place, other in zip(places, others, strict=True)]
         places, others = places[fits], others[fits]
         gains = torch.from_numpy(10 ** (rng.normal(0, 5, (len(places), 1, 1)) / 20)).float().to(self.device)
         rest = self.spectral.expand(self._stacked(others)[:, Track.MIXTURE]) * gains
         source = self.spectral.expand(mels[places, Track.SOURCE])
         mels[places, Track.SUBMIXTURE] = self.spectral.compress(rest)
         mels[places, Track.MIXTURE] = self.spectral.compress((rest.square() + source.square()).sqrt())
-
-    def _holds(self, row: int, label: str) -> bool:
-        """Whether the mixture of a row has a source of that label."""
-        return label == self.pool.labels[row] or label in str(self.pool.others[row]).split("|")
 
     def _velocity(self, latents: Tensor, known: Tensor, tau: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
         """Predicted and true velocity [batch, tracks, channels, frames]."""

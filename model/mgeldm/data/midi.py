@@ -98,8 +98,12 @@ def read_scores(path: str | Path) -> list[Score]:
 
 
 def score_licence(path: str | Path) -> str:
-    """The licence of a path's scores where it is known: Freedoom's WADs are under a BSD licence."""
-    return "BSD-3-Clause" if Path(path).name.startswith("freedoom") else ""
+    """The licence of a path's scores: that of Freedoom's WADs, or what a file LICENCE in their folder says, or ""."""
+    path = Path(path)
+    if path.name.startswith("freedoom"):
+        return "BSD-3-Clause"
+    stated = path / "LICENCE"
+    return stated.read_text(encoding="utf-8").strip() if stated.is_file() else ""
 
 
 def _contents(path: Path) -> Iterator[tuple[str, bytes]]:

@@ -1,0 +1,102 @@
+"""Arrangements by MMA (Musical MIDI Accompaniment), where that program is installed: scores over random chords.
+
+`python -m mgeldm.data.mma --out FOLDER` writes MIDI files, which `midi.read_scores` reads. MMA's grooves are under the
+GPL-2: use them for tests and baselines, not for weights that ship under another licence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from . import events
+
+LIBRARY = Path("/usr/share/mma/lib/stdlib")
+LICENCE = "GPL-2"
+_GROOVE = re.compile(r"^\s*DefGroove\s+(\w+)", re.IGNORECASE | re.MULTILINE)
+_NOT_WHOLE = re.compile(r"intro|end|fill|walk", re.IGNORECASE)
+_NOTES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
+_TIMEOUT_S = 60
+
+
+def grooves(library: Path = LIBRARY) -> list[str]:
+    """Names of the library's grooves that can carry a song, in order.
+
+    Raises:
+        InputError: The library is not there.
+    """
+    found = {name for path in library.glob("*.mma") for name in _GROOVE.findall(path.read_text("latin-1"))}
+    if not found:
+        raise InputError(f"There are no grooves in {library}; install MMA (Debian: apt install mma).")
+    return sorted(name for name in found if not _NOT_WHOLE.search(name))
+
+
+def chord_sheet(plan: events.Plan, groove: str) -> str:
+    """A plan's chords as MMA reads them: tempo, groove, one numbered bar a line."""
+    lines = [f"Tempo {round(plan.tempo_bpm)}", f"Groove {groove}"]
+    for bar in range(plan.bars):
+        root, third, fifth, seventh = (_above(plan, plan.degrees[bar], step) for step in (0, 2, 4, 6))
+        quality = {(3, 7): "m", (4, 7): "", (3, 6): "dim", (4, 8): "aug"}.get((third - root, fifth - root), "")
+        tail = {"": {11: "M7", 10: "7"}, "m": {10: "m7", 11: "mM7"}}.get(quality, {}).get(seventh - root, quality)
+        lines.append(f"{bar + 1} {_NOTES[(plan.key + root) % 12]}{tail if plan.sevenths else quality}")
+    return "\n".join(lines) + "\n"
+
+
+def _above(plan: events.Plan, degree: int, steps: int) -> int:
+    """Semitones above the tonic of the scale tone `steps` above a degree."""
+    return plan.scale[(degree + steps) % 7] + 12 * ((degree + steps) // 7)
+
+
+def arrange(rng: np.random.Generator, names: list[str], duration_s: float) -> tuple[str, bytes]:
+    """A random arrangement's groove and MIDI bytes.
+
+    Raises:
+        InputError: MMA is not installed, or cannot play the groove.
+    """
+    if shutil.which("mma") is None:
+        raise InputError("The program mma is not installed; install MMA (Debian: apt install mma).")
+    groove = names[int(rng.integers(len(names)))]
+    with tempfile.TemporaryDirectory() as folder:
+        sheet, song = Path(folder, "song.mma"), Path(folder, "song.mid")
+        text = chord_sheet(events.random_plan(rng, duration_s), groove)
+        sheet.write_text(f"RndSeed {rng.integers(2**31)}\n{text}", encoding="ascii")
+        command = ["mma", "-f", str(song), str(sheet)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+        if done.returncode or not song.exists():
+            reason = (done.stdout + done.stderr).strip().splitlines()
+            raise InputError(f"MMA cannot play {groove} ({reason[-1] if reason else 'no reason given'}).")
+        return groove, song.read_bytes()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Write arrangements as MIDI files; one that is there already is kept."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--songs", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    args = parser.parse_args(arguments)
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "LICENCE").write_text(LICENCE + "\n", encoding="utf-8")
+    names, made = grooves(), 0
+    for seed in range(args.songs):
+        if any(args.out.glob(f"{seed:05d}-*.mid")):
+            continue
+        try:
+            groove, content = arrange(np.random.default_rng(seed), names, args.seconds)
+        except InputError as error:  # a few grooves want more than chords
+            print(error)
+            continue
+        (args.out / f"{seed:05d}-{groove}.mid").write_bytes(content)
+        made += 1
+    print(f"{args.out}: {made} new arrangements, licence {LICENCE}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+import shutil
+
+import numpy as np
+import pytest
+from mgeldm.data import events, mma
+from mgeldm.data.midi import parse, read_scores, score_licence
+from mgeldm.errors import InputError
+
+
+def plan(scale, degrees, key=0, sevenths=False):
+    return events.Plan(key, scale, 120.4, len(degrees), degrees, sevenths, 0.0, 0.0)
+
+
+def test_chords_are_named_by_the_tones_of_their_scale():
+    sheet = mma.chord_sheet(plan(events.MODES["major"], [0, 1, 4, 6], key=2), "Rock")
+    assert sheet.splitlines() == ["Tempo 120", "Groove Rock", "1 D", "2 Em", "3 A", "4 Dbdim"]
+    sheet = mma.chord_sheet(plan(events.MODES["major"], [0, 1, 4], sevenths=True), "Rock")
+    assert sheet.splitlines()[2:] == ["1 CM7", "2 Dm7", "3 G7"]
+    sheet = mma.chord_sheet(plan(events.MODES["harmonic"], [0, 2, 4]), "Rock")
+    assert sheet.splitlines()[2:] == ["1 Cm", "2 Ebaug", "3 G"]
+
+
+def test_grooves_are_those_that_carry_a_song(tmp_path):
+    (tmp_path / "rock.mma").write_text("DefGroove Rock  plain\n DefGroove RockSus strings\nDefGroove RockEnd end\n")
+    (tmp_path / "waltz.mma").write_text("defgroove Waltz\nDefGroove WaltzIntro\n// DefGroove Old\n")
+    assert mma.grooves(tmp_path) == ["Rock", "RockSus", "Waltz"]
+    with pytest.raises(InputError, match="no grooves"):
+        mma.grooves(tmp_path / "nowhere")
+
+
+def test_without_the_program_it_is_said_what_to_install(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(InputError, match="apt install mma"):
+        mma.arrange(np.random.default_rng(0), ["Rock"], 8.0)
+
+
+@pytest.mark.skipif(shutil.which("mma") is None, reason="mma is not installed")
+def test_arrangements_are_scores(tmp_path, capsys):
+    groove, content = mma.arrange(np.random.default_rng(0), ["PopBallad"], 12.0)
+    parts = parse(groove, content).parts
+    again = parse(groove, mma.arrange(np.random.default_rng(0), ["PopBallad"], 12.0)[1]).parts
+    assert all(np.array_equal(a.notes, b.notes) for a, b in zip(parts, again, strict=True))
+    assert {"drums", "bass"} <= {part.label for part in parts}
+    with pytest.raises(InputError, match="MMA cannot play NoSuchGroove"):
+        mma.arrange(np.random.default_rng(0), ["NoSuchGroove"], 8.0)
+    for _ in range(2):
+        mma.main(["--out", str(tmp_path), "--songs", "2", "--seconds", "8"])
+    assert "0 new arrangements" in capsys.readouterr().out
+    assert len(read_scores(tmp_path)) == 2
+    assert score_licence(tmp_path) == "GPL-2"

@@ -128,8 +128,14 @@ class NewId:
 
 
 def again(project: Project, lane: Lane, part: int, store: ClipStore, **changes: object) -> Ask:
-    """The request that made a part, once more, with changes to how it was made (`seed`, `sensitivity`, `quality`)."""
+    """The request that made a part, once more, with changes to how it was made (`seed`, `sensitivity`, `quality`).
+
+    Raises:
+        InputError: It is silence over a source that was regenerated.
+    """
     old = lane.parts[part]
+    if not old.take.made.repeatable:
+        raise InputError("This part is silent, since its source was regenerated here; undo that to have it back.")
     made = replace(old.take.made, **changes)  # type: ignore[arg-type]
     prompt = Prompt(made.prompt, made.task, made.negative, made.like, 1, made.quality, made.seed)
     target = Target(lane, made)
@@ -159,9 +165,11 @@ def _extraction(project: Project, prompt: Prompt, store: ClipStore, span: Span, 
         made = _made(prompt, name if number < len(texts) else "", seed)
         lane = next((x for x in project.of_kind("extracted") if x.name.casefold() == name.casefold()), None)
         lane = lane or _new_lane(project, name, "extracted", new_id, len(targets))
-        targets.append(Target(lane, replace(made, together=texts, sensitivity=lane.sensitivity)))
-    sensitivity = targets[0].made.sensitivity if len(targets) == 1 and targets[0] else 0.0
-    request = replace(request, sensitivity=sensitivity) if isinstance(request, Extract) else request
+        targets.append(Target(lane, replace(made, together=texts)))
+    if len(targets) == 1 and targets[0] and isinstance(request, Extract):  # several stems are refined once they land
+        sensitivity = targets[0].lane.sensitivity
+        request = replace(request, sensitivity=sensitivity)
+        targets = [replace(targets[0], made=replace(targets[0].made, sensitivity=sensitivity))]
     title = _VERBS["extract"].format(", ".join(names))
     return Ask(title, request, _song_layer(project, store), span, tuple(targets))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import replace
 from typing import Any
 
@@ -158,6 +158,19 @@ def set_prompt(prompt: Prompt) -> Command:
     return Command("prompt", lambda p: replace(p, prompt=fitting), "prompt")
 
 
+def new_take(title: str, lane_id: str, start: int, take: Take) -> Command:
+    """A part made once more: another take of it, or the same one again, which sounds from now on."""
+
+    def change(part: Part) -> Part:
+        if part.start != start or part.take.audio.samples != take.audio.samples:
+            return part
+        known = [number for number, old in enumerate(part.takes) if old.audio == take.audio]
+        takes = part.takes if known else (*part.takes, take)[:MOST_TAKES]
+        return replace(part, takes=takes, chosen=known[0] if known else len(takes) - 1)
+
+    return Command(title, lambda project: _on_parts(project, lane_id, change))
+
+
 # ------------------------------------------------------------------------------ results, also put into past snapshots
 
 
@@ -176,14 +189,23 @@ def add_take(lane_id: str, start: int, take: Take) -> Callable[[Project], Projec
     return lambda project: _on_parts(project, lane_id, change)
 
 
-def replace_take(lane_id: str, old: Audio, new: Take) -> Callable[[Project], Project]:
-    """A better version of a take in the place of the one that holds `old`."""
+def replace_take(
+    lane_id: str, old: Set[Audio], new: Take, sensitivity: float | None = None
+) -> Callable[[Project], Project]:
+    """A better version of a take in the place of the one that holds any of `old`.
+
+    With `sensitivity`, only where the lane has just that, so that undoing its change brings back its sound.
+    """
 
     def change(part: Part) -> Part:
-        takes = tuple(new if take.audio == old else take for take in part.takes)
+        takes = tuple(new if take.audio in old else take for take in part.takes)
         return part if takes == part.takes else replace(part, takes=takes)
 
-    return lambda project: _on_parts(project, lane_id, change)
+    def apply(project: Project) -> Project:
+        fits = sensitivity is None or (project.has_lane(lane_id) and project.lane(lane_id).sensitivity == sensitivity)
+        return _on_parts(project, lane_id, change) if fits else project
+
+    return apply
 
 
 # -------------------------------------------------------------------------------------------------------------- pieces

@@ -11,7 +11,7 @@ from . import commands
 from .asks import Ask, Target
 from .clips import ClipStore
 from .jobs import Job
-from .project import Audio, Lane, Part, Project, SongFile, Take
+from .project import Audio, Lane, Made, Part, Project, SongFile, Take
 from .session import Session
 
 
@@ -24,14 +24,24 @@ class Work:
         ask: What it came from.
         store: Where its files lie; results of a project that was closed are dropped.
         group: Jobs of one wish: a draft and its better version, the takes of a part.
-        replaces: By output, the audio whose place the result takes.
+        replaces: By output, the audio whose place the result takes, with what has taken that place meanwhile.
+        refines: It only changes the sensitivity.
+        failed: It waits to be tried again or put away.
     """
 
     job: Job
     ask: Ask
     store: ClipStore
     group: Group
-    replaces: dict[int, Audio] = field(default_factory=dict)
+    replaces: dict[int, set[Audio]] = field(default_factory=dict)
+    refines: bool = False
+    failed: bool = False
+
+    def follow(self, old: set[Audio], new: Audio) -> None:
+        """Another job's result took the place of `old`: what would have replaced that now replaces this."""
+        for audios in (*self.replaces.values(), *(self.group.drafts or {}).values()):
+            if audios & old:
+                audios.add(new)
 
 
 @dataclass
@@ -40,7 +50,7 @@ class Group:
 
     lanes: dict[str, Lane]
     title: str
-    drafts: dict[int, Audio] | None = None
+    drafts: dict[int, set[Audio]] | None = None
     landed: bool = False
 
 
@@ -54,15 +64,19 @@ class Landing:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def replace(self, work: Work, audios: list[Audio | None]) -> None:
-        """Let finished audio take the place of what it is better than, in the past too."""
+    def replace(self, work: Work, audios: list[Audio | None]) -> list[tuple[set[Audio], Audio]]:
+        """Let finished audio take the place of what it is better than, in the past too; returns (old, new) of each."""
+        replaced = []
         for number, (target, audio) in enumerate(zip(work.ask.targets, audios, strict=True)):
-            old = work.replaces.get(number) or (work.group.drafts or {}).get(number)
+            old = set(work.replaces.get(number) or (work.group.drafts or {}).get(number) or ())
             if target and audio and old:
-                self.session.amend(commands.replace_take(target.lane.id, old, self._take(target, audio)))
+                only = target.made.sensitivity if work.refines else None
+                self.session.amend(commands.replace_take(target.lane.id, old, self._take(target, audio), only))
+                replaced.append((old, audio))
+        return replaced
 
     def add(self, work: Work, audios: list[Audio | None], title: str) -> None:
-        """Put finished audio on its lanes: new parts as one step, further takes of a part without one."""
+        """Put finished audio on its lanes: what is new as one step, further takes of one wish without one."""
         project, group, span = self.session.project, work.group, work.ask.span
         if project.song is None:
             self._open(work, audios)
@@ -73,9 +87,12 @@ class Landing:
                 continue
             take = self._take(target, audio)
             if group.drafts is not None:
-                group.drafts[number] = audio
+                group.drafts[number] = {audio}
             if _has_part(project, target.lane.id, span.start, audio):
-                self.session.amend(commands.add_take(target.lane.id, span.start, take))
+                if group.landed:
+                    self.session.amend(commands.add_take(target.lane.id, span.start, take))
+                else:
+                    steps.append(commands.new_take(title, target.lane.id, span.start, take))
             else:
                 lane = self.session.coming.pop(target.lane.id, target.lane)
                 lane = dataclasses.replace(lane, muted=lane.muted or target.muted)
@@ -83,6 +100,13 @@ class Landing:
         if steps:
             self.session.do(commands.together(title, [*self._holes(work), *steps]))
         group.landed = True
+
+    def has_all(self, work: Work, samples: int) -> bool:
+        """Whether lanes of a job have something in its first `samples` already: half of another take is of no use."""
+        start = work.ask.span.start
+        lanes = (lane for lane in self.session.project.lanes if lane.id in work.group.lanes)
+        spans = [part.span for lane in lanes for part in lane.parts]
+        return any(span.start <= start and start + samples <= span.stop for span in spans)
 
     def _holes(self, work: Work) -> list[commands.Command]:
         """Where a source is regenerated, silence on lanes that already hold it, so that it is not taken away twice."""
@@ -94,13 +118,15 @@ class Landing:
         for lane in project.of_kind("extracted"):
             if lane.name.casefold() == made.prompt.casefold() and any(part.span.meets(span) for part in lane.parts):
                 path = work.store.begin(project.rate_hz, channels, span.samples)
-                take = Take(work.store.adopt(path), dataclasses.replace(made, task="extract"))
+                take = Take(work.store.adopt(path), Made("extract", "", made.seed, made.quality))
                 holes.append(commands.add_part(lane, Part(span.start, (take,)), "silence"))
         return holes
 
     def _open(self, work: Work, audios: list[Audio | None]) -> None:
         """Music from nothing becomes the song of a new project."""
         made = next(target.made for target in work.ask.targets if target)
+        for lane_id in work.group.lanes:
+            self.session.coming.pop(lane_id, None)
         if audios[0] is not None:
             self.session.do(commands.open_song(SongFile(audios[0], made.prompt or "Generated music")))
 

@@ -12,15 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from mgeldm.audio import map_wav
-from mgeldm.errors import MgeldmError
+from mgeldm.errors import InputError, MgeldmError
 from mgeldm.requests import Quality
 
-from .asks import Ask, NewId, Target, again, asks, check
+from .asks import Ask, Target, again, asks, check
 from .clips import ClipStore
 from .jobs import CancelledJob, EngineStatus, Failed, Filled, Finished, Job, JobEvent, Progressed, Started
 from .landing import Group, Landing, Work, quality_of
 from .ports import Engine, Growing, Workers
-from .project import Audio, Prompt, Span, Task
+from .project import MOST_TAKES, Audio, Lane, Prompt, Span, Task
 from .session import JobView, Session
 from .text import drawn_seed
 
@@ -62,46 +62,51 @@ class Making:
         first = drawn_seed() if prompt.seed is None else prompt.seed
         takes = 1 if prompt.task == "extract" or session.project.song is None else prompt.takes
         seeds = [first + number for number in range(takes)]
-        wanted = asks(session.project, prompt, session.store, session.selected, seeds, NewId(session.shown))
+        wanted = asks(session.project, prompt, session.store, session.selected, seeds, session.new_id)
         if prompt.task == "extract" and session.project.looping and prompt.quality != "draft":
             self._with_draft(wanted[0])
             return
         for same_lane in _by_lane(wanted):
-            group = self._group(same_lane[0])
+            group = _group_of(same_lane[0])
             for ask in same_lane:
                 self._submit(ask, group, urgent=session.project.looping)
 
     def make_again(self, lane_id: str, part: int, vary: bool) -> None:
-        """Make a part once more, as another take: with the same seed, or with a new one."""
+        """Make a part once more, as another take: with the same seed, or with a new one.
+
+        Raises:
+            InputError: It has as many takes as there can be.
+            OutputError: The disk has no room.
+        """
         lane = self.session.project.lane(lane_id)
         assert self.session.store is not None
+        if len(lane.parts[part].takes) >= MOST_TAKES:
+            raise InputError(f"{lane.name} has {MOST_TAKES} takes here; remove some first.")
         changes = {"seed": drawn_seed()} if vary else {}
         ask = again(self.session.project, lane, part, self.session.store, **changes)
-        self._submit(ask, self._group(ask), urgent=True)
+        group = _group_of(ask)
+        group.title = f"vary {lane.name}" if vary else f"make {lane.name} again"
+        self._submit(ask, group, urgent=True)
 
     def refine_again(self, lane_id: str) -> None:
         """Give the parts of an extracted lane the sensitivity that the lane now has."""
         lane = self.session.project.lane(lane_id)
-        assert self.session.store is not None
-        for work in self._of_lane(lane_id):
-            if work.replaces:
+        for work in list(self._works.values()):
+            if work.refines and lane_id in work.group.lanes:
                 self.cancel(work.job.id)
         for number, part in enumerate(lane.parts):
-            ask = again(self.session.project, lane, number, self.session.store, sensitivity=lane.sensitivity)
-            output = next(i for i, target in enumerate(ask.targets) if target)
-            self._submit(ask, self._group(ask), urgent=True, replaces={output: part.take.audio})
+            if part.take.made.repeatable and part.take.made.sensitivity != lane.sensitivity:
+                self._make_in_place(lane, number, refines=True, sensitivity=lane.sensitivity)
 
     def best(self, lane_ids: Sequence[str]) -> int:
         """Extract stems once more at best quality, in place; returns the number of jobs that this takes."""
         count = 0
-        assert self.session.store is not None
         for lane_id in lane_ids:
             lane = self.session.project.lane(lane_id)
             for number, part in enumerate(lane.parts):
-                if lane.kind == "extracted" and part.take.made.quality != "best":
-                    ask = again(self.session.project, lane, number, self.session.store, quality="best")
-                    output = next(i for i, target in enumerate(ask.targets) if target)
-                    self._submit(ask, self._group(ask), urgent=False, replaces={output: part.take.audio})
+                made = part.take.made
+                if lane.kind == "extracted" and made.repeatable and made.quality != "best":
+                    self._make_in_place(lane, number, quality="best")
                     count += 1
         return count
 
@@ -121,9 +126,9 @@ class Making:
     def retry(self, job_id: str) -> None:
         """Try a failed job again, with new files."""
         work = self._works.get(job_id)
-        if work is not None and self.session.jobs[job_id].state == "failed":
+        if work is not None and work.failed:
+            self._submit(work.ask, work.group, work.job.urgent, replaces=work.replaces, refines=work.refines)
             self._forget(job_id)
-            self._submit(work.ask, work.group, work.job.urgent, work.replaces)
 
     @property
     def busy(self) -> bool:
@@ -139,23 +144,36 @@ class Making:
 
     def _with_draft(self, ask: Ask) -> None:
         """A draft at once, the wanted quality after it."""
-        group = self._group(ask)
+        group = _group_of(ask)
         group.drafts = {}
         self._submit(_in_quality(ask, "draft"), group, urgent=True)
         self._submit(ask, group, urgent=False, shown=False)
 
-    def _group(self, ask: Ask) -> Group:
-        return Group({target.lane.id: target.lane for target in ask.targets if target}, _title_of_step(ask))
+    def _make_in_place(self, lane: Lane, part: int, refines: bool = False, **changes: object) -> None:
+        """Make a part of an extracted lane once more, to take the place of what is there."""
+        assert self.session.store is not None
+        ask = again(self.session.project, lane, part, self.session.store, **changes)
+        output = next(i for i, target in enumerate(ask.targets) if target)
+        replaces = {output: {lane.parts[part].take.audio}}
+        self._submit(ask, _group_of(ask), urgent=refines, replaces=replaces, refines=refines)
 
     def _submit(
-        self, ask: Ask, group: Group, urgent: bool, replaces: dict[int, Audio] | None = None, shown: bool = True
+        self,
+        ask: Ask,
+        group: Group,
+        urgent: bool,
+        shown: bool = True,
+        replaces: dict[int, set[Audio]] | None = None,
+        refines: bool = False,
     ) -> None:
         store, project = self.session.store, self.session.project
-        assert store is not None
+        assert store is not None and self.session.folder is not None
+        if self.session.folder.read_only:
+            raise InputError("This project is open elsewhere and cannot be changed here; save it under a new name.")
         channels = project.song.audio.channels if project.song else 2
-        paths = tuple(store.begin(project.rate_hz, channels, ask.span.samples) for _ in ask.targets)
+        paths = _begun(store, project.rate_hz, channels, ask)
         job = Job(uuid.uuid4().hex, ask.title, ask.request, ask.heard, paths, ask.span.start, urgent)
-        self._works[job.id] = Work(job, ask, store, group, replaces or {})
+        self._works[job.id] = Work(job, ask, store, group, replaces or {}, refines)
         if shown and not replaces:
             self.session.coming.update({x.id: x for x in group.lanes.values() if not project.has_lane(x.id)})
             growing = [_growing(target, path, ask) for target, path in zip(ask.targets, paths, strict=True) if target]
@@ -170,9 +188,12 @@ class Making:
             self.session.show_engine(event)
             return
         work, view = self._works.get(event.job_id), self.session.jobs.get(event.job_id)
-        if work is None or view is None:
+        if work is None:
             return
-        if isinstance(event, Started):
+        if view is None:  # its project was closed
+            if isinstance(event, Finished | Failed | CancelledJob):
+                self._forget(event.job_id)
+        elif isinstance(event, Started):
             self.session.show_job(replace(view, state="running"))
         elif isinstance(event, Progressed):
             further = replace(view, stage=event.stage, done=event.done, total=event.total, left_s=event.left_s)
@@ -209,13 +230,16 @@ class Making:
 
     def _fail(self, work: Work, view: JobView, event: Failed) -> None:
         failed = replace(view, state="failed", message=event.message, details=event.details, can_retry=event.can_retry)
-        self.session.show_job(failed)
-        self.session.tell(event.message, error=True)
+        work.failed = True
         growing = self.session.growing.pop(work.job.id, ())
         filled = [span.stop for part in growing for span in part.filled if span.start == 0]
         least = LEAST_KEPT_S * self.session.project.rate_hz
-        if filled and min(filled) >= least and work.store is self.session.store:
+        if filled and min(filled) >= least and not self._landing.has_all(work, min(filled)):
             self._keep(work, min(filled))
+        else:
+            self._drop_coming(work)
+        self.session.show_job(failed)
+        self.session.tell(event.message, error=True, details=event.details)
         self.session.changed.emit("growing")
 
     def _keep(self, work: Work, samples: int) -> None:
@@ -247,10 +271,23 @@ class Making:
         self.session.growing.pop(work.job.id, None)  # what is put into the project takes its place in one step
         if work.store is self.session.store:
             if work.replaces or work.group.drafts:
-                self._landing.replace(work, audios)
+                for old, new in self._landing.replace(work, audios):
+                    for other in self._works.values():
+                        other.follow(old, new)
             else:
                 self._landing.add(work, audios, work.group.title)
+            self._refine_landed(work)
         self.session.drop_job(work.job.id)
+
+    def _refine_landed(self, work: Work) -> None:
+        """A lane whose sensitivity was turned while its part was being made has it made to fit."""
+        for lane in self.session.project.of_kind("extracted"):
+            made = [part.take.made for part in lane.parts if part.take.made.repeatable]
+            if lane.id in work.group.lanes and any(each.sensitivity != lane.sensitivity for each in made):
+                try:
+                    self.refine_again(lane.id)
+                except MgeldmError as error:
+                    self.session.tell(str(error), error=True)
 
     # ------------------------------------------------------------------------------------------------- housekeeping
 
@@ -260,16 +297,29 @@ class Making:
             return
         for path in work.job.outputs:
             path.unlink(missing_ok=True)
-        waiting = {lane_id for other in self._works.values() for lane_id in other.group.lanes}
+        if work.store is self.session.store:
+            self._drop_coming(work)
+        self.session.drop_job(job_id)
+
+    def _drop_coming(self, work: Work) -> None:
+        """Lanes that nothing is being made for any more do not come."""
+        waiting = {lane_id for other in self._works.values() if not other.failed for lane_id in other.group.lanes}
         for lane_id in set(work.group.lanes) - waiting:
             self.session.coming.pop(lane_id, None)
-        self.session.drop_job(job_id)
+
+    def _leave(self) -> None:
+        """Another project is open: end the work for the one before."""
+        for work in [work for work in self._works.values() if work.store is not self.session.store]:
+            self._idle.clear()
+            if work.failed:
+                self._forget(work.job.id)
+            else:
+                self.engine.cancel(work.job.id)
 
     def _on_changed(self, what: str) -> None:
         """Undoing a part also ends the jobs that would give it more takes, or a better version."""
         if what == "folder":
-            self._idle.clear()
-            self.cancel_all()
+            self._leave()
         if what == "jobs" and self._idle and not self.busy:
             waiting, self._idle = self._idle, []
             for function in waiting:
@@ -281,8 +331,22 @@ class Making:
             if gone or (work.replaces and not any(self.session.project.has_lane(x) for x in work.group.lanes)):
                 self.cancel(work.job.id)
 
-    def _of_lane(self, lane_id: str) -> list[Work]:
-        return [work for work in self._works.values() if lane_id in work.group.lanes]
+
+def _begun(store: ClipStore, rate_hz: int, channels: int, ask: Ask) -> tuple[Path, ...]:
+    """A silent file for each output; none stays where there is no room for all."""
+    paths: list[Path] = []
+    try:
+        for _ in ask.targets:
+            paths.append(store.begin(rate_hz, channels, ask.span.samples))
+    except BaseException:
+        for path in paths:
+            path.unlink(missing_ok=True)
+        raise
+    return tuple(paths)
+
+
+def _group_of(ask: Ask) -> Group:
+    return Group({target.lane.id: target.lane for target in ask.targets if target}, _title_of_step(ask))
 
 
 def _growing(target: Target, path: Path, ask: Ask) -> Growing:

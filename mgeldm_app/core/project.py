@@ -77,6 +77,11 @@ class Made:
     model: str = ""
     model_sha256: str = ""
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether this says enough to be made again; silence over a regenerated source does not."""
+        return bool(self.prompt or self.like) or self.task == "generate"
+
 
 @dataclass(frozen=True)
 class Take:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from .asks import NewId
 from .clips import ClipStore
 from .events import Event
 from .history import Command, History
@@ -54,8 +55,10 @@ class Session:
         jobs: Jobs queued, running or failed, in the order in which they were asked for.
         selected: Ids of the selected lanes.
         engine: How the engine is.
-        changed: Of one word: "project", "growing", "jobs", "selection", "engine", "folder".
-        notice: Of (message, is an error): something to tell the user.
+        new_id: Gives ids of new lanes, none twice while the project is open: the past of the history has lanes too.
+        changed: Of one word: "project", "growing", "jobs", "progress" of a job, "selection", "engine", "folder",
+            "opening".
+        notice: Of (message, is an error, details to copy): something to tell the user.
     """
 
     def __init__(self) -> None:
@@ -66,6 +69,7 @@ class Session:
         self.jobs: dict[str, JobView] = {}
         self.selected: tuple[str, ...] = ()
         self.engine = EngineStatus("off")
+        self.new_id = NewId(Project())
         self.changed = Event()
         self.notice = Event()
 
@@ -103,7 +107,16 @@ class Session:
             self.folder.close()
         self.folder, self.history = folder, History(project)
         self.growing, self.coming, self.jobs, self.selected = {}, {}, {}, ()
+        self.new_id = NewId(project)
         for what in ("folder", "project", "jobs", "selection"):
+            self.changed.emit(what)
+
+    def move_to(self, folder: ProjectFolder) -> None:
+        """Go on with the same project and its history in a folder that holds a copy of all its audio."""
+        if self.folder is not None:
+            self.folder.close()
+        self.folder = folder
+        for what in ("folder", "project"):
             self.changed.emit(what)
 
     def do(self, command: Command) -> None:
@@ -135,8 +148,9 @@ class Session:
 
     def show_job(self, view: JobView) -> None:
         """A job is new, or has come further."""
+        before = self.jobs.get(view.job.id)
         self.jobs[view.job.id] = view
-        self.changed.emit("jobs")
+        self.changed.emit("progress" if before is not None and before.state == view.state else "jobs")
 
     def drop_job(self, job_id: str) -> None:
         """A job is over; what it was filling is no longer shown as growing."""
@@ -150,9 +164,9 @@ class Session:
         self.engine = status
         self.changed.emit("engine")
 
-    def tell(self, message: str, error: bool = False) -> None:
-        """Tell the user something."""
-        self.notice.emit(message, error)
+    def tell(self, message: str, error: bool = False, details: str = "") -> None:
+        """Tell the user something; `details` can be copied for a report."""
+        self.notice.emit(message, error, details)
 
     def _project_changed(self) -> None:
         self.select(self.selected)

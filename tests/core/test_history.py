@@ -82,7 +82,7 @@ def test_a_result_reaches_the_past():
     history.do(commands.add_part(LANE, Part(0, (draft,)), "extract bass"))
     history.do(commands.set_lane(LANE, "muted", True))
     history.undo()
-    history.amend(commands.replace_take("L1", draft.audio, better))
+    history.amend(commands.replace_take("L1", {draft.audio}, better))
     assert history.project.lane("L1").parts[0].take == better
     history.redo()
     assert history.project.lane("L1").parts[0].take == better

@@ -2,11 +2,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from mgeldm.errors import InputError
 from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint
 
 from mgeldm_app.core.project import Span
 from mgeldm_app.core.sound import read_lane
-from tests.fakes.world import RATE_HZ
+from tests.fakes.world import RATE_HZ, write_song
 
 REGION = Span(4 * RATE_HZ, 8 * RATE_HZ)
 
@@ -304,3 +305,118 @@ def test_an_accompaniment_is_made_again_beside_the_same_lane(opened):
     opened.session.select(())
     opened.c.making.make_again(opened.lane("drums").id, 0, vary=True)
     assert opened.engine.finish().heard == first.heard
+
+
+def test_undoing_a_sensitivity_brings_back_its_sound(opened):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    lane = opened.lane("bass")
+    old = lane.parts[0].take
+    opened.c.set_lane(lane.id, "sensitivity", 0.5)
+    opened.engine.finish_all()
+    opened.session.undo()
+    assert (opened.lane("bass").sensitivity, opened.lane("bass").parts[0].take) == (0.0, old)
+    opened.session.redo()
+    assert opened.lane("bass").parts[0].take.made.sensitivity == 0.5
+
+
+def test_a_better_version_comes_through_a_sensitivity_turned_meanwhile(opened):
+    opened.c.set_region(REGION)
+    opened.c.set_looping(True)
+    opened.ask("bass")
+    opened.engine.finish()
+    opened.c.set_lane(opened.lane("bass").id, "sensitivity", 0.5)
+    opened.engine.finish_all()
+    (part,) = opened.lane("bass").parts
+    assert (part.take.made.quality, part.take.made.sensitivity) == ("standard", 0.5)
+    assert not opened.session.jobs
+
+
+def test_a_sensitivity_turned_while_a_stem_grows_is_met(opened):
+    opened.ask("bass, drums")
+    opened.engine.begin()
+    lane_id = opened.player.growing[0].lane_id
+    opened.c.set_lane(lane_id, "sensitivity", -0.5)
+    opened.engine.finish_all()
+    assert opened.project.lane(lane_id).parts[0].take.made.sensitivity == -0.5
+
+
+def test_what_is_made_again_is_heard_and_undone(opened):
+    opened.ask("strings", task="impute", takes=1, seed=5)
+    opened.engine.finish_all()
+    opened.c.making.make_again(opened.lane("strings").id, 0, vary=True)
+    opened.engine.finish_all()
+    assert opened.lane("strings").parts[0].chosen == 1
+    assert opened.session.history.undo_title == "vary strings"
+    opened.c.making.make_again(opened.lane("strings").id, 0, vary=False)
+    opened.engine.finish_all()
+    assert len(opened.lane("strings").parts[0].takes) == 2
+    opened.session.undo()
+    assert len(opened.lane("strings").parts[0].takes) == 1
+
+
+def test_more_takes_than_there_are_keys_are_not_made_in_vain(opened):
+    opened.ask("strings", task="impute", takes=9)
+    opened.engine.finish_all()
+    with pytest.raises(InputError, match="9 takes"):
+        opened.c.making.make_again(opened.lane("strings").id, 0, vary=True)
+    assert not opened.engine.jobs
+
+
+def test_a_later_take_that_fails_leaves_the_first_as_it_is(opened):
+    opened.ask("strings", task="impute", takes=2)
+    opened.engine.finish()
+    opened.engine.fail(0.5)
+    (part,) = opened.lane("strings").parts
+    assert part.span == Span(0, opened.project.samples)
+
+
+def test_a_failed_job_leaves_no_empty_lane_and_retry_brings_it_back(opened):
+    opened.ask("bass")
+    job = opened.engine.fail(0.0)
+    assert not opened.session.shown.of_kind("extracted")
+    opened.c.making.retry(job.id)
+    assert opened.session.shown.of_kind("extracted")
+    opened.engine.finish_all()
+    assert opened.lane("bass")
+
+
+def test_generated_music_leaves_no_empty_lane(world):
+    world.ask("calm piano, drums", task="generate")
+    world.engine.finish()
+    world.engine.finish_all()
+    assert [lane.name for lane in world.session.shown.lanes] == ["Song", "drums", "Rest"]
+
+
+def test_ids_of_removed_lanes_do_not_come_back(opened):
+    opened.ask("rhodes", task="impute", takes=1)
+    opened.engine.finish_all()
+    gone = opened.lane("rhodes").id
+    opened.session.select((gone,))
+    opened.c.remove_selected()
+    opened.ask("strings", task="impute", takes=3)
+    opened.engine.finish_all()
+    assert opened.lane("strings").id != gone
+
+
+def test_jobs_of_a_project_that_was_left_are_forgotten(opened, tmp_path):
+    opened.ask("bass")
+    opened.engine.fail(0.0)
+    opened.ask("drums")
+    audio = opened.session.store.folder
+    opened.open(write_song(tmp_path / "another.wav"))
+    assert not opened.c.making._works
+    assert not list(audio.glob("*.part.wav"))
+
+
+def test_sensitivity_leaves_the_silence_over_a_regenerated_source(opened):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    opened.c.set_region(REGION)
+    opened.ask("bass", task="inpaint", takes=1)
+    opened.engine.finish_all()
+    opened.c.set_lane(opened.project.of_kind("extracted")[0].id, "sensitivity", 0.5)
+    opened.engine.finish_all()
+    first = opened.project.of_kind("extracted")[0]
+    assert np.abs(sound(opened, first, REGION.start + 200, REGION.stop - 200)).max() == 0
+    check_null(opened)

@@ -37,7 +37,7 @@ def app(tmp_path, monkeypatch, qapp):
 def test_from_a_song_to_stems_in_the_real_window(app, song, qtbot, tmp_path):
     c, window = app.controller, app.window
     errors = []
-    c.session.notice.connect(lambda text, error: errors.append(text) if error else None)
+    c.session.notice.connect(lambda text, error, details: errors.append(text) if error else None)
 
     def wait(until):
         qtbot.waitUntil(lambda: until() or bool(errors), timeout=PATIENCE_MS)

@@ -1,0 +1,194 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from mgeldm.audio import read
+from mgeldm_app.core import models
+from mgeldm_app.core.models import EMBEDDED, Known
+from mgeldm_app.ui import dragging, wishes
+from mgeldm_app.ui.dialogs.export import ExportChoice
+from mgeldm_app.ui.dialogs.models import ModelsDialog
+from mgeldm_app.ui.main_window import MainWindow
+from mgeldm_app.ui.model_desk import ModelDesk
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QDialog
+
+from tests.fakes.world import World, write_song
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    monkeypatch.setenv("MGELDM_HOME", str(tmp_path / "home"))
+    return World()
+
+
+@pytest.fixture
+def window(world, qtbot, tmp_path):
+    """The window among fakes, with a song and two stems."""
+    made = MainWindow(world.c)
+    qtbot.addWidget(made)
+    world.open(write_song(tmp_path / "song.wav"))
+    world.ask("bass, drums")
+    world.engine.finish_all()
+    return made
+
+
+def accept(monkeypatch, name, answer, dialog):
+    """Let a dialog be accepted at once, as `answer` says."""
+    monkeypatch.setattr(dialog, "exec", lambda self: QDialog.DialogCode.Accepted)
+    monkeypatch.setattr(dialog, name, answer)
+
+
+def exporting(monkeypatch, tmp_path, **changes):
+    def choice(self):
+        options = replace(self._options, folder=str(tmp_path / "new folder"), **changes)
+        return ExportChoice(("song", "L1", "L2", "rest"), options, best=changes.pop("best", False))
+
+    accept(monkeypatch, "choice", choice, wishes.ExportDialog)
+
+
+def test_an_export_nulls_and_is_remembered(window, world, monkeypatch, tmp_path):
+    exporting(monkeypatch, tmp_path, format="flac")
+    window.menus.run("export")
+    sounds = {path.stem: read(path).samples.astype(np.float64) for path in (tmp_path / "new folder").iterdir()}
+    song = sounds.pop("song - Song")
+    assert np.array_equal(song, sum(sounds.values()))
+    assert world.c.settings.export.format == "flac"
+    assert "Exported 4 files" in world.told[-1][0]
+
+
+def test_a_best_export_waits_for_the_stems(window, world, monkeypatch, tmp_path):
+    def choice(self):
+        return ExportChoice(("L1",), replace(self._options, folder=str(tmp_path / "new folder")), best=True)
+
+    accept(monkeypatch, "choice", choice, wishes.ExportDialog)
+    window.menus.run("export")
+    assert not (tmp_path / "new folder").exists()
+    world.engine.finish_all()
+    assert world.lane("bass").parts[0].take.made.quality == "best"
+    assert len(list((tmp_path / "new folder").iterdir())) == 1
+
+
+def test_settings_reach_sound_engine_and_prompt(window, world, monkeypatch):
+    def settings(self):
+        return replace(self._settings, device="other", latency="low", quality="best", compute="cpu", theme="light")
+
+    accept(monkeypatch, "settings", settings, wishes.SettingsDialog)
+    window.menus.run("settings")
+    assert world.player.device == ("other", "low")
+    assert world.engine.config.device == "cpu"
+    assert world.project.prompt.quality == "best"
+    assert window.theme.name == "light"
+
+
+def test_a_cancelled_dialog_changes_nothing(window, world, monkeypatch, tmp_path):
+    before = world.c.settings
+    for dialog in (wishes.ExportDialog, wishes.SettingsDialog):
+        monkeypatch.setattr(dialog, "exec", lambda self: QDialog.DialogCode.Rejected)
+    window.menus.run("export")
+    window.menus.run("settings")
+    assert world.c.settings == before
+
+
+def test_open_and_save_as_ask_for_a_place(window, world, monkeypatch, tmp_path):
+    other = write_song(tmp_path / "other.wav", seconds=2)
+    monkeypatch.setattr(wishes.QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "copy"), ""))
+    window.menus.run("save_as")
+    assert world.session.folder.folder == tmp_path / "copy.mgeldm"
+    monkeypatch.setattr(wishes.QFileDialog, "getOpenFileName", lambda *_: (str(other), ""))
+    window.menus.run("open")
+    assert world.project.song.name == "other.wav"
+    monkeypatch.setattr(wishes.QFileDialog, "getOpenFileName", lambda *_: ("", ""))
+    window.menus.run("open")
+    assert world.project.song.name == "other.wav"
+
+
+def test_every_wish_is_known(window):
+    from mgeldm_app.core import actions
+
+    asked = []
+    window.controller.wants._functions[:] = [asked.append]
+    for action in actions.ACTIONS:
+        if "wants" in action.run.__qualname__:
+            action.run(window.controller)
+    assert set(asked) <= set(window.wishes.table)
+    assert len(asked) > 10
+
+
+class Drag:
+    """Stands for QDrag, which would wait for a mouse."""
+
+    made: list = []  # noqa: RUF012 - emptied by the test
+
+    def __init__(self, source):
+        Drag.made.append(self)
+        self.urls, self.pixmap, self.action = [], None, None
+
+    def setMimeData(self, data):
+        self.urls = [url.toLocalFile() for url in data.urls()]
+
+    def setPixmap(self, pixmap):
+        self.pixmap = pixmap
+
+    def exec(self, action):
+        self.action = action
+
+
+@pytest.fixture
+def drags(monkeypatch):
+    Drag.made = []
+    monkeypatch.setattr(dragging, "QDrag", Drag)
+    return Drag.made
+
+
+def test_dragged_lanes_are_real_files(window, world, drags):
+    ids = (world.lane("bass").id, world.lane("drums").id)
+    window.lanes.drag_pressed.emit(ids, False)
+    window.lanes.drag_started.emit(ids, False)
+    (drag,) = drags
+    assert [read(url).samples.shape[1] for url in drag.urls] == [world.project.samples] * 2
+    assert (drag.action, drag.pixmap.isNull()) == (Qt.DropAction.CopyAction, False)
+
+
+def test_a_drag_waits_for_its_files(window, world, drags, monkeypatch):
+    ids = (world.lane("bass").id,)
+    world.workers.holding = True
+    window.lanes.drag_pressed.emit(ids, False)
+    window.lanes.drag_started.emit(ids, False)
+    assert not drags
+    monkeypatch.setattr(QApplication, "mouseButtons", lambda: Qt.MouseButton.LeftButton)
+    world.workers.release()
+    assert len(drags) == 1
+
+
+def test_a_drag_that_was_let_go_does_not_start_later(window, world, drags, monkeypatch):
+    ids = (world.lane("bass").id,)
+    world.workers.holding = True
+    window.lanes.drag_pressed.emit(ids, False)
+    window.lanes.drag_started.emit(ids, False)
+    monkeypatch.setattr(QApplication, "mouseButtons", lambda: Qt.MouseButton.NoButton)
+    world.workers.release()
+    assert not drags
+
+
+def test_models_are_imported_used_and_removed(window, world, qtbot, tmp_path):
+    dialog = ModelsDialog(parent=window)
+    desk = ModelDesk(world.c, dialog)
+    dialog.import_chosen.emit(str(models.EMBEDDED_PATH))
+    taken = next(model for model in world.c.models.installed() if model.id != EMBEDDED)
+    dialog.use_clicked.emit(taken.id)
+    assert world.c.settings.model == world.engine.config.model == taken.id
+    dialog.remove_clicked.emit(taken.id)
+    assert world.c.settings.model == world.engine.config.model == EMBEDDED
+    assert [model.id for model in world.c.models.installed()] == [EMBEDDED]
+    desk.close()
+
+
+def test_a_download_that_fails_says_why(window, world, qtbot, monkeypatch):
+    files = (models.Remote("a.pt", "http://127.0.0.1:9/a", "0" * 64),)
+    monkeypatch.setattr(models, "KNOWN", (Known("clap", "CLAP", "", files),))
+    dialog = ModelsDialog(parent=window)
+    desk = ModelDesk(world.c, dialog)
+    dialog.download_clicked.emit("clap")
+    assert "check the connection" in world.told[-1][0]
+    desk.close()

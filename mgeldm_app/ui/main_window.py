@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QEvent, QPoint, Qt, QTimer
+from PySide6.QtCore import QByteArray, QEvent, QPoint, QSize, Qt, QTimer
 from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
@@ -313,7 +313,7 @@ class MainWindow(QMainWindow):
         menu.popup(place)
 
     def _restore(self) -> None:
-        self.resize(1440, 900)
+        self.resize(QSize(1440, 900).boundedTo(self.screen().availableSize()))
         if self.controller.settings.geometry:
             self.restoreGeometry(QByteArray(base64.b64decode(self.controller.settings.geometry)))
         self.lanes.set_snap(self.controller.snap)

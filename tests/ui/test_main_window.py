@@ -1,12 +1,12 @@
 import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QApplication, QMenu
+
 from mgeldm_app.core.actions import ACTIONS
 from mgeldm_app.core.project import Span
 from mgeldm_app.ui import a11y
 from mgeldm_app.ui.lanes.header import LaneHeader
 from mgeldm_app.ui.main_window import MainWindow
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QApplication, QMenu
-
 from tests.fakes.world import RATE_HZ, World, write_song
 
 BAR = 2 * RATE_HZ
@@ -48,7 +48,8 @@ def test_a_song_shows_its_lanes_facts_and_tempo(opened):
     assert opened.middle.currentWidget() is opened.lanes
     assert opened.transport.name.text() == "Midnight Ferry.wav"
     assert opened.transport.tempo.text() == "120.0"
-    assert [header.lane.name for header in opened.lanes.findChildren(LaneHeader)] == ["Song", "bass", "drums", "rhodes", "Rest"]
+    headers = sorted(opened.lanes.findChildren(LaneHeader), key=lambda header: header.y())
+    assert [header.lane.name for header in headers] == ["Song", "bass", "drums", "rhodes", "Rest"]
     assert "Midnight Ferry" in opened.windowTitle()
 
 

@@ -3,6 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from mgeldm.audio import read
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QDialog
+
 from mgeldm_app.core import models
 from mgeldm_app.core.models import EMBEDDED, Known
 from mgeldm_app.ui import dragging, wishes
@@ -10,9 +13,6 @@ from mgeldm_app.ui.dialogs.export import ExportChoice
 from mgeldm_app.ui.dialogs.models import ModelsDialog
 from mgeldm_app.ui.main_window import MainWindow
 from mgeldm_app.ui.model_desk import ModelDesk
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QDialog
-
 from tests.fakes.world import World, write_song
 
 

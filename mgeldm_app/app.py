@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mgeldm.bundled import APP_ICON
 from mgeldm.errors import AudioError
-from PySide6.QtCore import QCoreApplication, QEvent, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QFileOpenEvent, QFont, QGuiApplication, QIcon
 from PySide6.QtWidgets import QApplication
 
@@ -93,11 +93,10 @@ def run(paths: Sequence[Path] = (), demo: bool = False) -> int:
         paths: A song or a project to open.
         demo: Open the demo song.
     """
-    from PySide6.QtCore import QTimer
-
     app = build()
     if isinstance(app.qt, Application):
         app.qt.handed.connect(lambda path: app.controller.documents.open_paths([path]))
+    reports.install(lambda text, details: app.bridge.post(lambda: app.window.tell(text, True, details)))
     app.window.show()
     if demo:
         app.controller.wants.emit("demo")

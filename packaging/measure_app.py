@@ -147,7 +147,11 @@ def frames() -> dict[str, Any]:
         bench.wait(lambda: lanes.sources.complete is True)
         times = np.array(frame_times(lanes, 10.0)) * 1000
         bench.c.player.pause()
-    return {"frame_ms_p95": round(float(np.percentile(times, 95)), 1), "median": round(float(np.median(times)), 1), "aim": 16}
+    return {
+        "frame_ms_p95": round(float(np.percentile(times, 95)), 1),
+        "median": round(float(np.median(times)), 1),
+        "aim": 16,
+    }
 
 
 def heartbeat() -> dict[str, Any]:
@@ -166,22 +170,33 @@ def heartbeat() -> dict[str, Any]:
         before = bench.c.player.underruns
         clock.start()
         timer.start(5)
-        end_s, names = time.perf_counter() + 60, iter(f"{name} {n}" for n in range(99) for name in ("bass", "drums", "piano"))
+        end_s, names = (
+            time.perf_counter() + 60,
+            iter(f"{name} {n}" for n in range(99) for name in ("bass", "drums", "piano")),
+        )
         while time.perf_counter() < end_s:
             bench.ask(next(names), quality="best")
             bench.idle()
         timer.stop()
         underruns, device = bench.c.player.underruns - before, bench.c.player.status.device
     worst = {f"p{p}": round(float(np.percentile(late, p)), 1) for p in (50, 99, 99.9)}
-    return {"late_ms": worst, "worst_ms": round(max(late), 1), "aim_p99.9": 50, "underruns": underruns, "device": device}
+    return {
+        "late_ms": worst,
+        "worst_ms": round(max(late), 1),
+        "aim_p99.9": 50,
+        "underruns": underruns,
+        "device": device,
+    }
 
 
 def first_sound() -> dict[str, Any]:
-    """From Enter in the prompt bar to the first audible bars, and to a 3-minute song's whole stem; the model is warm."""
+    """From Enter to the first audible bars of a stem, and to the whole of a 3-minute song's; the model is warm."""
     with tempfile.TemporaryDirectory() as folder, running() as bench:
         bench.open(long_song(Path(folder) / "song.flac", 180))
         bench.ready()
-        bench.c.set_region(replace(bench.c.session.project.region or _span(0, 1), start=30 * RATE_HZ, stop=45 * RATE_HZ))
+        bench.c.set_region(
+            replace(bench.c.session.project.region or _span(0, 1), start=30 * RATE_HZ, stop=45 * RATE_HZ)
+        )
         bench.c.set_looping(True)
         found = []
         for name in ("bass", "drums", "vocals"):
@@ -192,7 +207,12 @@ def first_sound() -> dict[str, Any]:
         bench.c.set_region(None)
         bench.ask("lead synth", quality="standard")
         whole_s = bench.idle()
-    return {"first_bars_s": [round(x, 2) for x in found], "aim_s": 1.0, "stem_of_3_minutes_s": round(whole_s, 1), "aim_stem_s": 12}
+    return {
+        "first_bars_s": [round(x, 2) for x in found],
+        "aim_s": 1.0,
+        "stem_of_3_minutes_s": round(whole_s, 1),
+        "aim_stem_s": 12,
+    }
 
 
 def memory() -> dict[str, Any]:

@@ -1,6 +1,7 @@
 import sys
 
 import pytest
+
 from mgeldm_app.core import reports
 
 

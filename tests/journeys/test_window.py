@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mgeldm.audio import AudioClip, read, write
+
 from mgeldm_app.app import build
 from mgeldm_app.core.export import export_lanes
 from mgeldm_app.core.project import Span

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mgeldm.audio import AudioClip, write
+
 from mgeldm_app.core.clips import ClipStore
 from mgeldm_app.core.project import Tempo
 from mgeldm_app.services.analysis import analyse, find_tempo

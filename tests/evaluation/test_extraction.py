@@ -11,6 +11,7 @@ from mgeldm.errors import InputError
 from mgeldm.evaluation import extraction, sets
 from mgeldm.evaluation.evaluate import Plan, evaluate
 from mgeldm.evaluation.extraction import LIMIT, OURS, PEER, Scores
+from mgeldm.evaluation.open_unmix import Pool, Training, train
 from mgeldm.evaluation.sets import Excerpt, ExcerptSet, Material
 
 RATE_HZ = 44100
@@ -155,11 +156,15 @@ def test_an_unknown_part_is_said(pipeline):
 
 def test_the_command_prints_tables_and_an_object(folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sets, "EXCERPT_S", 4.0)
-    arguments = ["evaluate", "--stems", str(folder), "--songs", "1", "--only", "extraction", "--quality", "draft", "--json"]
-    assert cli.main([*arguments, "--plots", str(tmp_path / "plots")]) == 0
+    train(tmp_path / "peer", Pool([], [], 1, seconds=1.0), Training(1.0, 16, 2, 0.5, steps=1))
+    arguments = ["evaluate", "--stems", str(folder), "--songs", "1", "--only", "extraction", "--quality", "draft"]
+    more = ["--plots", str(tmp_path / "plots"), "--peer", str(tmp_path / "peer"), "--json"]
+    assert cli.main([*arguments, *more]) == 0
     result = json.loads(capsys.readouterr().out)
     assert set(result["sets"]) == {"synthetic", "real"}
     assert result["gaps"] == {}
+    assert result["peer"]["steps"] == "1.0"
+    assert "peer" in result["sets"]["real"]["drums"]["sdr_db"]
     for name, classes in result["sets"].items():
         assert f"{name}: mean SDR in dB" in result["text"]
         for row in classes.values():

@@ -1,1 +1,1 @@
-"""Measuring extraction: metrics, baselines, and the table that `mgeldm evaluate` prints."""
+"""What the model reaches: extraction, text, imputation, generation, and speed, beside baselines, a peer and oracles."""

@@ -71,7 +71,8 @@ def total_generation(
 
 def _prompt(excerpt: Excerpt) -> str:
     """What a listener would call the mixture: its loudest instruments."""
-    loudest = sorted(excerpt.audible, key=lambda stem: -level(stem.audio))
+    named = [stem for stem in excerpt.audible if stem.label != "other"]
+    loudest = sorted(named, key=lambda stem: -level(stem.audio))
     return ", ".join(stem.label for stem in loudest[:_LABELS_IN_PROMPT])
 
 

@@ -141,7 +141,7 @@ def set_region(region: Span | None) -> Command:
 
 def set_looping(on: bool) -> Command:
     """Play the region round and round, or not."""
-    return Command("loop", lambda p: replace(p, looping=on and p.region is not None), "loop")
+    return Command("loop", lambda p: replace(p, looping=on and p.region is not None))
 
 
 def set_tempo(tempo: Tempo) -> Command:

@@ -85,13 +85,15 @@ class Controller:
             lane = self.session.project.lane(lane_id)
             self.session.do(commands.set_lane(lane, field, value))
             if final:
-                self.session.history.end_merging()
+                self.session.settle()
                 if field == "sensitivity":
                     self.making.refine_again(lane_id)
 
     def set_region(self, region: Span | None, final: bool = True) -> None:
         """Select a stretch."""
         self.session.do(commands.set_region(region))
+        if final:
+            self.session.settle()
 
     def nudge(self, steps: int, end_only: bool = False) -> None:
         """Move the region by bars or beats; without one, the playhead. `end_only` makes it longer or shorter."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mgeldm.errors import Cancelled, MgeldmError
 
 from . import commands, drop
+from .files import link_or_copy
 from .opening import Opening, Overview, look_into
 from .ports import Workers
 from .project import Project, SongFile, Tempo
@@ -25,6 +28,10 @@ class Documents:
         home: Gives the folder in which new projects are made.
         analyse: Finds the tempo of a float wav file (slow; runs on a worker).
         opened: Hears of each project folder that was opened, for the list of recent ones.
+
+    Attributes:
+        opening: What is being opened.
+        later: Calls a function a third of a second later: what somebody types or drags is saved that often.
     """
 
     def __init__(
@@ -39,7 +46,8 @@ class Documents:
         self.analyse, self.opened = analyse, opened
         self.opening: Opening | None = None
         self._saved: Project | None = None
-        self._saving = False
+        self._saving = self._waiting = False
+        self.later: Callable[[Callable[[], None]], None] = lambda function: function()
         session.changed.connect(self._on_changed)
 
     def open_paths(self, paths: Sequence[Path]) -> None:
@@ -68,7 +76,8 @@ class Documents:
 
         def show(result: tuple[ProjectFolder, SongFile]) -> None:
             folder, song = result
-            self._begin(folder, commands.open_song(song).apply(Project()))
+            prompt = replace(self.session.project.prompt, like=None)  # what was typed while the song was read
+            self._begin(folder, commands.open_song(song).apply(Project(prompt=prompt)))
             self._find_tempo()
 
         def seen(overview: Overview | None) -> None:
@@ -85,6 +94,10 @@ class Documents:
 
     def open_project(self, folder: Path) -> None:
         """Open a project as it was left."""
+        here = self.session.folder
+        if here is not None and here.folder.resolve() == folder.resolve():
+            self.session.tell(f"{folder.stem} is open already.")
+            return
 
         def show(opened: ProjectFolder) -> None:
             self._begin(opened, opened.project)
@@ -109,13 +122,30 @@ class Documents:
         here, project = self.session.folder, self.session.project
         if here is None:
             return
+        if self.session.busy:  # what is being made would stay behind
+            self.session.tell("Stems are still being made; save under another name when they are done, or cancel them.")
+            return
 
         def copy() -> ProjectFolder:
             here.save(project)
             return here.copy_to(folder)
 
         def show(copied: ProjectFolder) -> None:
-            self._begin(copied, project)
+            if self.session.folder is not here:
+                copied.close()
+                return
+            self.save_now()
+            try:
+                for audio in self.session.project.audios():  # what came while the rest was copied
+                    if not copied.store.path(audio).exists():
+                        link_or_copy(here.store.path(audio), copied.store.path(audio))
+            except OSError as error:
+                copied.close()
+                self._tell(f"{copied.folder.name} has not got all audio; this project stays open.", error)
+                return
+            self._saved = project
+            self.session.move_to(copied)
+            self.opened(copied.folder)
             self.session.tell(f"Saved as {copied.folder.name}; the project goes on there.")
 
         self._open(Opening(folder.stem), copy, show)
@@ -134,7 +164,7 @@ class Documents:
             folder.save(project)
             self._saved = project
         except (MgeldmError, OSError) as error:
-            self.session.tell(str(error), error=True)
+            self._tell("The project could not be saved.", error)
 
     # -------------------------------------------------------------------------------------------------------- pieces
 
@@ -154,11 +184,15 @@ class Documents:
             self.opening = None
             self.session.changed.emit("folder")
             if not isinstance(error, Cancelled):
-                known = isinstance(error, MgeldmError | OSError)
-                self.session.tell(str(error) if known else f"{opening.name} could not be opened: {error!r}", error=True)
+                self._tell(f"{opening.name} could not be opened; try another file.", error)
 
         self.workers.run(read, done, failed)
         return self.opening is opening
+
+    def _tell(self, sentence: str, error: BaseException) -> None:
+        """An error meant for people says it itself; of any other the sentence, with details to copy."""
+        known = isinstance(error, MgeldmError)
+        self.session.tell(str(error) if known else sentence, error=True, details="" if known else _details(error))
 
     def _begin(self, folder: ProjectFolder, project: Project) -> None:
         self.save_now()
@@ -177,13 +211,22 @@ class Documents:
                 self.session.amend(commands.found_tempo(tempo))
 
         def failed(error: BaseException) -> None:
-            self.session.tell(f"The tempo could not be found ({error}); tap or type it.")
+            if self.session.store is store:
+                self.session.tell("The tempo could not be found; tap or type it.", details=_details(error))
 
         self.workers.run(lambda: self.analyse(path), found, failed)
 
     def _on_changed(self, what: str) -> None:
-        if what == "project":
+        if what == "project" and self.session.history.merging:
+            if not self._waiting:
+                self._waiting = True
+                self.later(self._save_waiting)
+        elif what in ("project", "settled"):
             self._save()
+
+    def _save_waiting(self) -> None:
+        self._waiting = False
+        self._save()
 
     def _save(self) -> None:
         """Write the newest project on a worker; while one is being written, the next waits."""
@@ -200,6 +243,10 @@ class Documents:
 
         def failed(error: BaseException) -> None:
             self._saving = False
-            self.session.tell(f"The project could not be saved: {error}", error=True)
+            self._tell("The project could not be saved; look after the disk, then change something.", error)
 
         self.workers.run(lambda: folder.save(project), done, failed)
+
+
+def _details(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))

@@ -58,6 +58,8 @@ class History:
         last = self._done[-1] if self._done else None
         if last is not None and command.merge and last.merge == command.merge:
             last.after = after
+            if after == last.before:  # back where it began: nothing to take back
+                self._done.pop()
         else:
             self._done = [*self._done[-MOST_STEPS + 1 :], _Step(command.title, before, after, command.merge)]
         self._undone.clear()
@@ -83,6 +85,11 @@ class History:
             step = self._undone.pop()
             self._done.append(step)
             self._project = step.after
+
+    @property
+    def merging(self) -> bool:
+        """Whether the last step may still grow: a mouse button is down, somebody types."""
+        return bool(self._done and self._done[-1].merge)
 
     @property
     def undo_title(self) -> str:

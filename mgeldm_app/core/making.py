@@ -133,7 +133,7 @@ class Making:
     @property
     def busy(self) -> bool:
         """Whether any job is queued or running."""
-        return any(view.state != "failed" for view in self.session.jobs.values())
+        return self.session.busy
 
     def when_idle(self, function: Callable[[], None]) -> None:
         """Call `function` once nothing is queued or running."""

@@ -56,8 +56,8 @@ class Session:
         selected: Ids of the selected lanes.
         engine: How the engine is.
         new_id: Gives ids of new lanes, none twice while the project is open: the past of the history has lanes too.
-        changed: Of one word: "project", "growing", "jobs", "progress" of a job, "selection", "engine", "folder",
-            "opening".
+        changed: Of one word: "project", "growing", "jobs", "progress" of a job, "settled", "selection", "engine", "folder"
+            (also when something begins to be opened).
         notice: Of (message, is an error, details to copy): something to tell the user.
     """
 
@@ -87,6 +87,11 @@ class Session:
     def editable(self) -> bool:
         """Whether a song is open that may be changed."""
         return self.project.song is not None and self.folder is not None and not self.folder.read_only
+
+    @property
+    def busy(self) -> bool:
+        """Whether any job is queued or running."""
+        return any(view.state != "failed" for view in self.jobs.values())
 
     @property
     def shown(self) -> Project:
@@ -123,6 +128,11 @@ class Session:
         """Apply a command."""
         if self.history.do(command):
             self._project_changed()
+
+    def settle(self) -> None:
+        """The mouse was released: what comes next is a step of its own."""
+        self.history.end_merging()
+        self.changed.emit("settled")
 
     def undo(self) -> None:
         """Take the last step back."""

@@ -134,3 +134,13 @@ def test_settings_are_kept(opened):
     assert load_settings().prompts == ("Bass",)
     do(opened, "snap")
     assert load_settings().snap == opened.c.snap != "bar"
+
+
+def test_regions_selected_one_after_the_other_are_steps_of_their_own(opened):
+    opened.c.set_region(Span(0, 100), final=False)
+    opened.c.set_region(Span(0, 200))
+    opened.c.set_region(Span(0, 300))
+    opened.session.undo()
+    assert opened.project.region == Span(0, 200)
+    opened.session.undo()
+    assert opened.project.region is None

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -149,3 +150,79 @@ def test_while_one_song_opens_another_waits(world, tmp_path):
     assert "first.wav is still being opened" in world.told[-1][0]
     world.workers.release()
     assert world.project.song.name == "first.wav"
+
+
+def test_save_as_keeps_the_history_and_what_was_done_meanwhile(opened, tmp_path):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    opened.workers.holding = True
+    opened.c.documents.save_as(tmp_path / "copy.mgeldm")
+    opened.c.set_lane(opened.lane("bass").id, "muted", True)
+    opened.workers.release()
+    assert opened.lane("bass").muted
+    assert ProjectFolder.open(tmp_path / "copy.mgeldm").project == opened.project
+    opened.session.undo()
+    opened.session.undo()
+    assert not opened.project.of_kind("extracted")
+    opened.session.redo()
+    opened.session.store.view(opened.lane("bass").parts[0].take.audio)
+
+
+def test_save_as_does_not_leave_jobs_behind(opened, tmp_path):
+    opened.ask("bass")
+    opened.c.documents.save_as(tmp_path / "copy.mgeldm")
+    assert "still being made" in opened.told[-1][0]
+    assert not (tmp_path / "copy.mgeldm").exists()
+    opened.engine.finish_all()
+    assert opened.lane("bass")
+
+
+def test_opening_another_song_lets_jobs_run_until_it_is_there(opened, tmp_path):
+    opened.ask("bass")
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"nonsense")
+    opened.open(bad)
+    assert len(opened.engine.jobs) == 1
+    opened.engine.finish_all()
+    assert opened.lane("bass")
+
+
+def test_the_project_that_is_open_is_not_opened_again(opened):
+    opened.open(opened.session.folder.folder)
+    assert "is open already" in opened.told[-1][0]
+    assert not opened.session.folder.read_only
+
+
+def test_what_was_typed_before_the_song_came_stays(world, tmp_path):
+    world.workers.holding = True
+    world.open(write_song(tmp_path / "song.wav"))
+    world.c.set_prompt(replace(world.project.prompt, text="the bass"))
+    world.workers.release()
+    assert world.project.prompt.text == "the bass"
+
+
+def test_a_tempo_that_cannot_be_found_is_one_sentence(world, tmp_path):
+    def fail(path):
+        raise RuntimeError("a long story")
+
+    details = []
+    world.session.notice.connect(lambda text, error, more: details.append(more))
+    world.c.documents.analyse = fail
+    world.open(write_song(tmp_path / "song.wav"))
+    assert world.told == [("The tempo could not be found; tap or type it.", False)]
+    assert "a long story" in details[0]
+
+
+def test_what_is_dragged_is_saved_now_and_then_and_when_let_go(opened, monkeypatch):
+    waiting, saves = [], []
+    opened.c.documents.later = waiting.append
+    save = opened.session.folder.save
+    monkeypatch.setattr(opened.session.folder, "save", lambda project: (saves.append(project), save(project)))
+    for stop in range(1000, 1050):
+        opened.c.set_region(Span(0, stop), final=False)
+    assert (len(waiting), len(saves)) == (1, 0)
+    waiting.pop()()
+    assert saves == [opened.project]
+    opened.c.set_region(Span(0, 2000), final=False)
+    opened.c.set_region(Span(0, 2000), final=True)
+    assert saves[1:] == [opened.project]

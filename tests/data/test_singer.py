@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mgeldm.data.production import amplify
 from mgeldm.data.singer import _consonants, _syllables, sing
 
@@ -33,6 +35,18 @@ def test_nothing_is_sung_where_there_is_no_note():
     assert np.abs(sung[: int(0.9 * RATE_HZ)]).max() < 0.02 * np.abs(sung).max()
     assert not sing(np.zeros((0, 4)), 1000, np.random.default_rng(0), True).any()
     assert not sing(LINE + 5, 1000, np.random.default_rng(0), True).any()
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(0, 1.2), st.floats(0.02, 2), st.integers(36, 90), st.floats(0.05, 1)), max_size=6),
+    st.integers(0, 100),
+)
+def test_chords_and_overlaps_are_sung_too(notes, seed):
+    notes = np.array([list(map(float, note)) for note in notes]).reshape(-1, 4)
+    sung = sing(notes, RATE_HZ, np.random.default_rng(seed), True)
+    assert sung.shape == (RATE_HZ,)
+    assert np.isfinite(sung).all()
 
 
 def test_women_have_higher_formants():

@@ -61,7 +61,7 @@ def _syllables(line: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         count = int(min(length_s / 0.18, rng.integers(1, 5))) if length_s > 0.36 and rng.random() < share else 1
         each_s = length_s / count
         rows += [(start_s + i * each_s, each_s * 0.92, pitch, velocity * (1 - 0.1 * i)) for i in range(count)]
-    return np.array(rows)
+    return np.array(sorted(rows))
 
 
 def _controls(line: np.ndarray, count: int, rng, female: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -73,12 +73,13 @@ def _controls(line: np.ndarray, count: int, rng, female: bool) -> tuple[np.ndarr
     time_s = np.arange(count) / _CONTROL_HZ
     ends_s = np.append(line[1:, 0], np.inf)
     for (start_s, length_s, note, velocity), next_s in zip(line, ends_s, strict=True):
-        first, last = (round(t * _CONTROL_HZ) for t in (start_s, min(start_s + length_s, next_s)))
+        first = min(round(start_s * _CONTROL_HZ), count - 1)
+        last = max(first, round(min(start_s + length_s, next_s) * _CONTROL_HZ))
         since = time_s[first:] - start_s
         pitch[first:] = note
         release = np.clip((min(start_s + length_s, next_s) - time_s[first:]) / 0.05, 0, 1)
         envelope = np.minimum(since / attack_s, 1) * release * (0.8 + 0.2 * np.exp(-since / 0.3))
-        loudness[first:last] = (velocity**1.2 * envelope)[: last - first]
+        loudness[first:last] = (velocity**1.2 * envelope)[: len(loudness[first:last])]
         a, b = (np.array(VOWELS[str(rng.choice(names))][int(female)]) * size for _ in range(2))
         moved = np.clip((since - rng.uniform(0.05, 0.3)) / rng.uniform(0.08, 0.5), 0, 1)[:, None]
         formants[first:] = a + moved * (b - a) * (rng.random() < 0.4)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from . import commands
 from .controller import Controller
-from .project import Lane, Span, Task
+from .project import MOST_TAKES, Lane, Part, Span, Task
 from .timeline import Grid
 
 TASK_TITLES: dict[Task, str] = {
@@ -17,7 +17,7 @@ TASK_TITLES: dict[Task, str] = {
     "inpaint": "Regenerate region",
     "generate": "Generate",
 }
-MENUS = ("File", "Edit", "Play", "Region", "Prompt", "View", "Help")
+MENUS = ("File", "Edit", "Play", "Region", "Prompt", "Takes", "View", "Help")
 
 
 def _always(_: Controller) -> bool:
@@ -82,7 +82,7 @@ def _stems(c: Controller) -> list[Lane]:
 
 
 def _has_stems(c: Controller) -> bool:
-    return bool(_stems(c))
+    return bool(_stems(c)) or any(lane_id in c.session.coming for lane_id in c.session.selected)
 
 
 def _has_one_stem(c: Controller) -> bool:
@@ -102,35 +102,77 @@ def _other_side(c: Controller) -> None:
     c.listen_to("stems" if c.listening == "song" else "song")
 
 
-def _one_part(c: Controller) -> tuple[Lane, int] | None:
-    """The selected lane and its part under the playhead, or its last one."""
-    lanes = _stems(c)
-    if len(lanes) != 1 or not lanes[0].parts:
+def _part_of(c: Controller, lane: Lane) -> tuple[Lane, int] | None:
+    """A lane and its part under the playhead, or its last one."""
+    if not lane.parts:
         return None
-    here = [i for i, part in enumerate(lanes[0].parts) if part.span.start <= c.player.position < part.span.stop]
-    return lanes[0], here[-1] if here else len(lanes[0].parts) - 1
+    here = [i for i, part in enumerate(lane.parts) if part.span.start <= c.player.position < part.span.stop]
+    return lane, here[-1] if here else len(lane.parts) - 1
+
+
+def _one_part(c: Controller) -> tuple[Lane, int] | None:
+    """The part meant by the selection of one stem."""
+    lanes = _stems(c)
+    return _part_of(c, lanes[0]) if len(lanes) == 1 else None
 
 
 def _has_part(c: Controller) -> bool:
     return c.session.editable and _one_part(c) is not None
 
 
-def _take(step: int) -> Callable[[Controller], None]:
+def _taken(c: Controller) -> tuple[Lane, int] | None:
+    """The part whose takes are compared: of the selected stem, else of the last lane that has several takes."""
+    found = _one_part(c)
+    if found is None and not _stems(c):
+        lanes = [lane for lane in c.session.project.of_kind("added") if any(len(x.takes) > 1 for x in lane.parts)]
+        found = _part_of(c, lanes[-1]) if lanes else None
+    return found if found is not None and len(found[0].parts[found[1]].takes) > 1 else None
+
+
+def _has_take(number: int) -> Callable[[Controller], bool]:
+    def enabled(c: Controller) -> bool:
+        found = _taken(c)
+        return found is not None and number < len(found[0].parts[found[1]].takes)
+
+    return enabled
+
+
+def _has_takes(c: Controller) -> bool:
+    return _taken(c) is not None
+
+
+def _choose(which: Callable[[Part], int]) -> Callable[[Controller], None]:
     def run(c: Controller) -> None:
-        found = _one_part(c)
+        found = _taken(c)
         if found is not None:
             lane, index = found
-            part = lane.parts[index]
-            c.session.do(commands.choose_take(lane.id, index, (part.chosen + step) % len(part.takes)))
+            c.session.do(commands.choose_take(lane.id, index, which(lane.parts[index])))
 
     return run
 
 
-def _keep_take(c: Controller) -> None:
-    found = _one_part(c)
-    if found is not None:
-        lane, index = found
-        c.session.do(commands.keep_takes(lane.id, index, (lane.parts[index].chosen,)))
+def _step(by: int) -> Callable[[Controller], None]:
+    return _choose(lambda part: (part.chosen + by) % len(part.takes))
+
+
+def _keep(whether: Callable[[int, int], bool]) -> Callable[[Controller], None]:
+    """Keep the takes of which `whether` is true, given their number and the number of the one that sounds."""
+
+    def run(c: Controller) -> None:
+        found = _taken(c)
+        if found is not None:
+            lane, index = found
+            part = lane.parts[index]
+            kept = tuple(number for number in range(len(part.takes)) if whether(number, part.chosen))
+            c.session.do(commands.keep_takes(lane.id, index, kept))
+
+    return run
+
+
+def _take_actions() -> Iterator[Action]:
+    for number in range(MOST_TAKES):
+        run = _choose(lambda _, number=number: number)  # type: ignore[misc]
+        yield Action(f"take_{number + 1}", "Takes", f"Hear take {number + 1}", run, str(number + 1), _has_take(number))
 
 
 def _again(vary: bool) -> Callable[[Controller], None]:
@@ -198,7 +240,12 @@ def _times_tempo(factor: float) -> Callable[[Controller], None]:
 
 
 def _busy(c: Controller) -> bool:
-    return c.making.busy
+    return c.making.busy or c.documents.opening is not None
+
+
+def _cancel(c: Controller) -> None:
+    c.making.cancel_all()
+    c.documents.cancel_opening()
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -208,6 +255,14 @@ ACTIONS: tuple[Action, ...] = (
     Action("show_folder", "File", "Show the project's folder", _wants("show_folder"), "", _has_project),
     Action("export", "File", "Export", _wants("export"), "Ctrl+E", _has_song, dialog=True),
     Action("copy_files", "File", "Copy the selected lanes as files", _wants("copy_files"), "Ctrl+C", _has_selection),
+    Action(
+        "copy_region",
+        "File",
+        "Copy the region of the selected lanes as files",
+        _wants("copy_region"),
+        "Ctrl+Shift+C",
+        lambda c: _has_selection(c) and _has_region(c),
+    ),
     Action("close", "File", "Close the project", lambda c: c.documents.close(), "Ctrl+W", _has_project),
     Action("settings", "File", "Settings", _wants("settings"), "Ctrl+,", dialog=True),
     Action("models", "File", "Models", _wants("models"), "", dialog=True),
@@ -253,12 +308,14 @@ ACTIONS: tuple[Action, ...] = (
     Action("focus_prompt", "Prompt", "Write a prompt", _wants("focus_prompt"), "Ctrl+P"),
     *_task_actions(),
     Action("submit", "Prompt", "Do it", lambda c: c.submit(c.session.project.prompt), "Ctrl+Return", _can_submit),
-    Action("again", "Prompt", "Make the part again", _again(False), "", _has_part),
-    Action("vary", "Prompt", "Make a variation of the part", _again(True), "V", _has_part),
-    Action("next_take", "Prompt", "Next take", _take(1), "]", _has_part),
-    Action("previous_take", "Prompt", "Previous take", _take(-1), "[", _has_part),
-    Action("keep_take", "Prompt", "Keep this take alone", _keep_take, "Shift+K", _has_part),
-    Action("cancel_jobs", "Prompt", "Cancel all jobs", lambda c: c.making.cancel_all(), "Ctrl+.", _busy),
+    Action("cancel_jobs", "Prompt", "Cancel all jobs", _cancel, "Ctrl+.", _busy),
+    Action("again", "Takes", "Make the part again", _again(False), "", _has_part),
+    Action("vary", "Takes", "Make a variation of the part", _again(True), "V", _has_part),
+    Action("next_take", "Takes", "Next take", _step(1), "]", _has_takes),
+    Action("previous_take", "Takes", "Previous take", _step(-1), "[", _has_takes),
+    *_take_actions(),
+    Action("keep_take", "Takes", "Keep this take alone", _keep(lambda n, chosen: n == chosen), "Shift+K", _has_takes),
+    Action("drop_take", "Takes", "Remove this take", _keep(lambda n, chosen: n != chosen), "Shift+Delete", _has_takes),
     Action("jobs", "View", "Jobs", _wants("jobs"), "J"),
     Action("spectrogram", "View", "Waveform or spectrogram", _flip_view, "W", _has_song),
     Action("zoom_in", "View", "Zoom in", _wants("zoom_in"), "Ctrl+=", _has_song),

@@ -56,8 +56,8 @@ class Session:
         selected: Ids of the selected lanes.
         engine: How the engine is.
         new_id: Gives ids of new lanes, none twice while the project is open: the past of the history has lanes too.
-        changed: Of one word: "project", "growing", "jobs", "progress" of a job, "settled", "selection", "engine", "folder"
-            (also when something begins to be opened).
+        changed: Of one word: "project", "growing", "jobs", "progress" of a job, "settled", "selection", "engine",
+            "folder" (also when something begins to be opened).
         notice: Of (message, is an error, details to copy): something to tell the user.
     """
 

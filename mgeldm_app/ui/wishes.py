@@ -57,7 +57,8 @@ class Wishes(QObject):
             "save_as": self.save_as,
             "show_folder": self.show_folder,
             "export": self.export,
-            "copy_files": self.copy_files,
+            "copy_files": lambda: self.copy_files(False),
+            "copy_region": lambda: self.copy_files(True),
             "settings": self.settings,
             "models": self.models,
             "quit": window.close,
@@ -101,10 +102,10 @@ class Wishes(QObject):
         if self.controller.session.folder is not None:
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.controller.session.folder.folder)))
 
-    def copy_files(self) -> None:
+    def copy_files(self, region_only: bool) -> None:
         """Selected lanes as files on the clipboard."""
         ids = tuple(lane.id for lane in self.controller.selected_lanes())
-        self.window.dragging.copy(ids, region_only=False)
+        self.window.dragging.copy(ids, region_only)
 
     # ---------------------------------------------------------------------------------------------------------- export
 

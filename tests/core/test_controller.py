@@ -144,3 +144,27 @@ def test_regions_selected_one_after_the_other_are_steps_of_their_own(opened):
     assert opened.project.region == Span(0, 200)
     opened.session.undo()
     assert opened.project.region is None
+
+
+def test_number_keys_audition_takes_and_several_are_kept(opened):
+    opened.ask("rhodes", task="impute", takes=3)
+    opened.engine.finish_all()
+    do(opened, "take_3")
+    assert opened.lane("rhodes").parts[0].chosen == 2
+    do(opened, "take_2")
+    assert not BY_ID["take_4"].enabled(opened.c)
+    do(opened, "drop_take")
+    part = opened.lane("rhodes").parts[0]
+    assert (len(part.takes), part.chosen) == (2, 0)
+    do(opened, "keep_take")
+    assert not BY_ID["take_1"].enabled(opened.c)
+    assert not BY_ID["keep_take"].enabled(opened.c)
+
+
+def test_a_lane_still_to_come_can_be_removed(opened):
+    opened.ask("bass")
+    opened.engine.begin()
+    opened.session.select((opened.player.growing[0].lane_id,))
+    do(opened, "remove")
+    assert not opened.engine.jobs
+    assert not opened.session.shown.of_kind("extracted")

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import soundfile
 from mgeldm.data import captions, events, wide
-from mgeldm.data.bank import Bank, bank_licence, load_bank, save_bank
+from mgeldm.data.bank import KITS_OF, Bank, bank_licence, load_bank, main, save_bank
 from mgeldm.data.captions import describe
 from mgeldm.data.kits import build_kits, key_of
+from mgeldm.data.manifest import FREE_LICENCES
 from mgeldm.data.midi import Part, Score
 from mgeldm.data.synth import modal, wavetable
 from mgeldm.data.wide import render_wide_song
@@ -179,6 +180,23 @@ def test_kits_are_folders_of_one_shots(tmp_path):
     (tmp_path / "none").mkdir()
     with pytest.raises(InputError, match="no drum hits"):
         build_kits([tmp_path / "none"])
+
+
+def test_banks_are_built_of_what_is_installed(tmp_path, capsys):
+    one_shot(tmp_path / "share/sonic-pi/samples/bd_a.flac", 60)
+    one_shot(tmp_path / "share/hydrogen/data/drumkits/HardElectro1/snare.wav", 200)
+    main(["--share", str(tmp_path / "share"), "--out", str(tmp_path / "out"), "--packed"])
+    said = capsys.readouterr()
+    assert "FluidR3_GM.sf2 is not there; install its package" in said.err
+    assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["held-out-kits.npz", "kits.npz"]
+    assert load_bank(tmp_path / "out/kits.npz").licence == "CC0"
+    assert load_bank(tmp_path / "out/held-out-kits.npz").licence == "GPL-2"
+
+
+def test_training_kits_and_held_out_ones_share_nothing():
+    trained, held = KITS_OF["kits"], KITS_OF["held-out-kits"]
+    assert not set(trained) & set(held)
+    assert all(licence.startswith(FREE_LICENCES) for licence in trained.values())
 
 
 def test_a_packed_bank_is_the_same_to_the_ear(tmp_path, bank):

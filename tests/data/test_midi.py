@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mgeldm.data.bank import midi_file
-from mgeldm.data.midi import parse, read_scores, score_licence
+from mgeldm.data.midi import main, parse, read_scores, score_licence
 from mgeldm.errors import InputError
 
 SONG = midi_file(
@@ -72,9 +72,14 @@ def test_songs_come_from_folders_and_wads_once_each(tmp_path):
         body += lump
     wad = b"IWAD" + struct.pack("<ii", len(lumps), 12 + len(body)) + body + entries
     (tmp_path / "freedoom9.wad").write_bytes(wad)
-    assert [score.name for score in read_scores(tmp_path / "freedoom9.wad")] == ["freedoom9/D_E1M1"]
+    assert [score.name for score in read_scores(tmp_path / "freedoom9.wad")] == ["freedoom9-D_E1M1"]
     assert score_licence(tmp_path / "freedoom9.wad") == "BSD-3-Clause"
     assert score_licence(tmp_path / "songs") == ""
+    main([str(tmp_path / "freedoom9.wad"), "--out", str(tmp_path / "out")])
+    assert [score.name for score in read_scores(tmp_path / "out")] == ["freedoom9-D_E1M1"]
+    assert score_licence(tmp_path / "out") == "BSD-3-Clause"
+    with pytest.raises(InputError, match="several licences"):
+        main([str(tmp_path / "freedoom9.wad"), str(tmp_path / "songs"), "--out", str(tmp_path / "both")])
 
 
 def test_what_is_no_music_is_said(tmp_path):

@@ -1,10 +1,12 @@
 """Scores: standard MIDI files, alone or inside a Doom WAD (where the free songs of Freedoom are), as parts of notes.
 
+`python -m mgeldm.data.midi PATH ... --out FOLDER` writes the MIDI of WADs as files, which are small enough to travel.
 Notes are those of `events`: start in seconds, duration in seconds, pitch, velocity from 0 to 1.
 """
 
 from __future__ import annotations
 
+import argparse
 import struct
 import zlib
 from collections.abc import Iterator
@@ -128,7 +130,7 @@ def _lumps(wad: str, content: bytes) -> Iterator[tuple[str, bytes]]:
         lump = content[start : start + size]
         if name.startswith(b"D_") and lump not in seen:
             seen.add(lump)
-            yield f"{wad}/{name.rstrip(bytes(1)).decode('ascii', 'replace')}", lump
+            yield f"{wad}-{name.rstrip(bytes(1)).decode('ascii', 'replace')}", lump
 
 
 def parse(name: str, content: bytes) -> Score:
@@ -222,3 +224,26 @@ def _parts(events: list[tuple[int, bytes]], division: int) -> tuple[Part, ...]:
         release(channel, pitch)
     found = sorted(notes.items(), key=lambda item: -1 if item[0] is None else item[0])
     return tuple(Part(program, np.array(sorted(rows))) for program, rows in found)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Write every score of WADs or folders as a file of its own, with the licence they share."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("paths", type=Path, nargs="+")
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args(arguments)
+    licences = {score_licence(path) for path in args.paths}
+    if len(licences) > 1:
+        raise InputError("The scores are under several licences; write those of each into a folder of its own.")
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "LICENCE").write_text(licences.pop() + "\n", encoding="utf-8")
+    for path in args.paths:
+        known = {score.name for score in read_scores(path)}
+        for name, content in _contents(path):
+            if name in known:
+                (args.out / f"{name}.mid").write_bytes(content)
+    print(f"{args.out}: {len(read_scores(args.out))} scores")
+
+
+if __name__ == "__main__":
+    main()

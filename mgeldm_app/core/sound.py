@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .clips import Frames
+from .ports import Growing
 from .project import Audio, Lane, Project, Span
 
 FADE_S = 0.01
@@ -171,15 +172,28 @@ def lane_clips(
     return _laid(sheets)
 
 
-def _grown(start: int, frames: Frames, span: Span, rate_hz: int, song_samples: int | None) -> list[_Sheet]:
-    """What is heard of a final stretch: with fades of ours inside the file, a fade away from the file's own."""
+def heard_span(samples: int, final: Span, rate_hz: int) -> Span | None:
+    """What of a final stretch of a file being filled is heard: all but the fades of the file's own edges.
+
+    Args:
+        samples: Length of the file.
+        final: The stretch, in samples of the file.
+        rate_hz: Of the song.
+    """
     fade = round(FADE_S * rate_hz)
-    first = span.start if span.start <= 0 else max(span.start, fade)
-    last = span.stop if span.stop >= len(frames) else min(span.stop, len(frames) - fade)
-    whole = first <= 0, last >= len(frames)
-    if last - first < 2 * fade and not all(whole):
+    first = final.start if final.start <= 0 else max(final.start, fade)
+    last = final.stop if final.stop >= samples else min(final.stop, samples - fade)
+    whole = first <= 0 and last >= samples
+    return Span(first, last) if whole or last - first >= 2 * fade else None
+
+
+def _grown(start: int, frames: Frames, final: Span, rate_hz: int, song_samples: int | None) -> list[_Sheet]:
+    """What is heard of a final stretch: with fades of ours inside the file, a fade away from the file's own."""
+    span = heard_span(len(frames), final, rate_hz)
+    if span is None:
         return []
-    return [_sheet(start + first, frames[first:last], rate_hz, song_samples, *whole)]
+    whole = span.start <= 0, span.stop >= len(frames)
+    return [_sheet(start + span.start, frames[span.start : span.stop], rate_hz, song_samples, *whole)]
 
 
 def read_clips(clips: Sequence[Clip], start: int, stop: int, channels: int) -> Frames:
@@ -190,18 +204,49 @@ def read_clips(clips: Sequence[Clip], start: int, stop: int, channels: int) -> F
     return out
 
 
-def read_lane(project: Project, lane: Lane, view: Callable[[Audio], Frames], start: int, stop: int) -> Frames:
-    """Samples [stop - start, channels] of any lane before its fader; the rest is the song minus extracted stems."""
-    if project.song is None:
-        return np.zeros((max(0, stop - start), 2), np.float32)
-    audio = project.song.audio
+def part_lanes(project: Project, growing: Sequence[Growing] = ()) -> list[Lane]:
+    """Extracted and added lanes, and behind them those that so far only grow."""
+    lanes = [lane for lane in project.lanes if lane.kind in ("extracted", "added")]
+    fresh = {part.lane_id: part.kind for part in growing if not project.has_lane(part.lane_id)}
+    return lanes + [Lane(lane_id, kind, "") for lane_id, kind in fresh.items()]
+
+
+def being_made(lane: Lane, growing: Sequence[tuple[Growing, Frames]]) -> list[GrowingFrames]:
+    """Of the parts that grow, those of a lane, as `lane_clips` takes them."""
+    return [(part.start, np.asarray(frames), part.filled) for part, frames in growing if part.lane_id == lane.id]
+
+
+def read_lane(
+    project: Project,
+    lane: Lane,
+    view: Callable[[Audio], Frames],
+    start: int,
+    stop: int,
+    growing: Sequence[tuple[Growing, Frames]] = (),
+) -> Frames:
+    """Samples [stop - start, channels] of any lane before its fader; the rest is the song minus extracted stems.
+
+    Args:
+        project: The project.
+        lane: One of its lanes, or one that so far only grows.
+        view: Samples of a clip (`ClipStore.view`).
+        start: First sample of the song.
+        stop: The one behind the last.
+        growing: Parts being made, each with the samples of its file.
+    """
+    song_samples, rate_hz = project.samples or None, project.rate_hz
+    channels = project.song.audio.channels if project.song is not None else 2
     if lane.kind in ("extracted", "added"):
-        return read_clips(lane_clips(lane, view, audio.rate_hz, audio.samples), start, stop, audio.channels)
-    song = read_clips([Clip(0, view(audio), _NO_FADE, _NO_FADE)], start, stop, audio.channels)
+        clips = lane_clips(lane, view, rate_hz, song_samples, being_made(lane, growing))
+        return read_clips(clips, start, stop, channels)
+    if project.song is None:
+        return np.zeros((max(0, stop - start), channels), np.float32)
+    song = read_clips([Clip(0, view(project.song.audio), _NO_FADE, _NO_FADE)], start, stop, channels)
     if lane.kind == "song":
         return song
     taken = np.zeros(song.shape, np.float64)
-    for stem in project.of_kind("extracted"):
-        stem_clips = lane_clips(stem, view, audio.rate_hz, audio.samples)
-        taken += read_clips(stem_clips, start, stop, audio.channels)
+    for stem in part_lanes(project, [part for part, _ in growing]):
+        if stem.kind == "extracted":
+            clips = lane_clips(stem, view, rate_hz, song_samples, being_made(stem, growing))
+            taken += read_clips(clips, start, stop, channels)
     return (song - taken).astype(np.float32)

@@ -22,7 +22,7 @@ from mgeldm.errors import MgeldmError
 from .clips import Frames
 from .ports import Growing
 from .project import REST_ID, SONG_ID, Audio, Lane, Project, Span
-from .sound import FADE_S, Clip, lane_clips
+from .sound import FADE_S, Clip, being_made, lane_clips, part_lanes
 from .timeline import Grid
 
 Block = npt.NDArray[np.float64]
@@ -220,12 +220,7 @@ def make_plan(
         old: A plan whose sources are used again where they have not changed.
     """
     sources = _Sources(project, view, old)
-    lanes = [lane for lane in project.lanes if lane.kind in ("extracted", "added")]
-    there = {lane.id for lane in lanes}
-    for part, _ in growing:
-        if part.lane_id not in there:
-            there.add(part.lane_id)
-            lanes.append(Lane(part.lane_id, part.kind, ""))
+    lanes = part_lanes(project, [part for part, _ in growing])
     heard = _heard(project, lanes)
     silence = (0.0, 0.0)
     song = sources.of_song()
@@ -289,11 +284,11 @@ class _Sources:
         grown = tuple((str(part.path), part.start, part.filled) for part, _ in growing if part.filled)
         if not parts and not grown:
             return None
-        being_made = [(part.start, np.asarray(frames), part.filled) for part, frames in growing]
+        grown_frames = being_made(lane, growing)
         rate_hz, samples = self.project.rate_hz, self.project.samples or None
         key = (lane.id, lane.kind, rate_hz, samples, parts, grown)
         name = f"“{lane.name}”" if lane.name else "A new part"
-        return self._source(key, name, lambda: Clips(lane_clips(lane, self._frames, rate_hz, samples, being_made)))
+        return self._source(key, name, lambda: Clips(lane_clips(lane, self._frames, rate_hz, samples, grown_frames)))
 
     def of_click(self) -> tuple[Hashable, Source]:
         grid = Grid.of(self.project)

@@ -16,15 +16,16 @@ from . import asks, commands
 from .documents import Documents
 from .events import Event
 from .export import prepare
+from .history import History
 from .jobs import EngineConfig
 from .making import Making
 from .models import Models
 from .ports import Engine, Player, Workers
-from .project import REST_ID, SONG_ID, Lane, Prompt, Span, Task, Tempo
+from .project import REST_ID, SONG_ID, Lane, Project, Prompt, Span, Task, Tempo
 from .session import Session
 from .settings import Settings, Speed, load_settings, save_settings
 from .storage import projects_home
-from .timeline import Grid, Unit, tapped
+from .timeline import TAP_PAUSE_S, Grid, Unit, tapped
 
 
 class Controller:
@@ -68,6 +69,7 @@ class Controller:
         self.listening: Literal["song", "stems"] = "stems"
         self.click = False
         self._taps_s: list[float] = []
+        self._history = session.history = History(Project(prompt=Prompt(quality=self.settings.quality)))
         self.session.changed.connect(self._on_changed)
         self.configure_engine()
         player.set_device(self.settings.device, self.settings.latency)
@@ -82,6 +84,8 @@ class Controller:
                 self.session.coming[lane_id] = changed
                 self.session.changed.emit("growing")
                 return
+            if not self.session.project.has_lane(lane_id):
+                return  # it went while the mouse was on it
             lane = self.session.project.lane(lane_id)
             self.session.do(commands.set_lane(lane, field, value))
             if final:
@@ -139,6 +143,11 @@ class Controller:
             self.making.submit(prompt)
             self.set_settings(self.settings.asked_for(prompt.text))
 
+    def retry(self, job_id: str) -> None:
+        """Try a failed job again."""
+        with self.told():
+            self.making.retry(job_id)
+
     def blocked(self, prompt: Prompt) -> str:
         """Why the prompt cannot be submitted; "" if it can."""
         try:
@@ -165,12 +174,15 @@ class Controller:
         self.session.do(commands.set_tempo(tempo))
 
     def tap(self) -> None:
-        """One tap of the tempo; three make a tempo, and the last one is on the beat."""
+        """One tap of the tempo; three make a tempo, and while the song plays they are on its beats."""
         now_s = time.monotonic()
-        if self._taps_s and now_s - self._taps_s[-1] > 2.0:
+        if self._taps_s and now_s - self._taps_s[-1] > TAP_PAUSE_S:
             self._taps_s.clear()
         self._taps_s.append(now_s)
-        tempo = tapped(self._taps_s, self.session.project.tempo)
+        project = self.session.project
+        tempo = tapped(self._taps_s, project.tempo)
+        if tempo is not None and self.player.playing:
+            tempo = Grid(tempo, project.rate_hz, project.samples).through(self.player.position)
         if tempo is not None:
             self.set_tempo(tempo)
 
@@ -244,6 +256,7 @@ class Controller:
     def close(self) -> None:
         """Save, and end what runs."""
         self.documents.save_now()
+        self.documents.cancel_opening()
         self.making.cancel_all()
         self.player.close()
         self.engine.close()
@@ -270,5 +283,10 @@ class Controller:
         self.set_settings(self.settings.measured(Speed(task, quality, device, (old * times_real_time) ** 0.5)))
 
     def _on_changed(self, what: str) -> None:
+        if self.session.history is not self._history:  # another project: from its start, as it is
+            self._history = self.session.history
+            self.player.pause()
+            self.player.seek(0)
+            self.listen_to("stems")
         if what in ("project", "growing", "folder"):
             self.player.show(self.session.shown, self.session.all_growing())

@@ -153,7 +153,7 @@ class Documents:
     def close(self) -> None:
         """Close the project; the window becomes empty."""
         self.save_now()
-        self.session.begin(None, Project())
+        self.session.begin(None, Project(prompt=replace(self.session.project.prompt, like=None)))
 
     def save_now(self) -> None:
         """Write the project before returning; a failure is told."""

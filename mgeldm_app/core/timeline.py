@@ -70,7 +70,7 @@ class Grid:
 
     def bar_around(self, sample: float) -> Span:
         """The bar that a sample lies in, cut to the song."""
-        bar = self.place(sample)[0]
+        bar = self.place(min(sample, self.samples - 1))[0]
         return Span(max(self.sample_of(bar), 0), min(self.sample_of(bar + 1), self.samples))
 
     def nudge(self, span: Span, steps: int, unit: Unit) -> Span:
@@ -78,6 +78,12 @@ class Grid:
         step = {"bar": self.bar_samples, "beat": self.beat_samples, "none": self.rate_hz / 100}[unit]
         start = min(max(round(span.start + steps * step), 0), max(0, self.samples - span.samples))
         return Span(start, start + span.samples)
+
+    def through(self, sample: float) -> Tempo:
+        """The tempo with its grid moved by half a beat at most, so that a beat lies on a sample."""
+        beats = (sample - self.first_bar) / self.beat_samples
+        off_s = (beats - round(beats)) * self.beat_samples / self.rate_hz
+        return replace(self.tempo, downbeat_s=self.tempo.downbeat_s + off_s)
 
     def lines(self, start: int, stop: int, unit: Unit = "bar", every: int = 1) -> Iterator[tuple[int, int, int]]:
         """(sample, bar, beat) of the lines from `start` to `stop`: every so many bars, or each beat."""

@@ -126,7 +126,7 @@ class MainWindow(QMainWindow):
         self.prompt.left.connect(self.lanes.setFocus)
         self.jobs.cancel_clicked.connect(c.making.cancel)
         self.jobs.dismiss_clicked.connect(c.making.cancel)
-        self.jobs.retry_clicked.connect(c.making.retry)
+        self.jobs.retry_clicked.connect(c.retry)
         self._connect_lanes()
         app = QApplication.instance()
         if app is not None:

@@ -125,11 +125,12 @@ class Wishes(QObject):
             return
         choice = dialog.choice()
         c.set_settings(replace(c.settings, export=choice.options))
-        if choice.best and c.making.best(choice.lanes):
-            self.controller.session.tell(self.tr("The stems are made at best quality first; the export follows."))
-            c.making.when_idle(lambda: self._write(choice))
-        else:
-            self._write(choice)
+        with c.told():
+            if choice.best and c.making.best(choice.lanes):
+                c.session.tell(self.tr("The stems are made at best quality first; the export follows."))
+                c.making.when_idle(lambda: self._write(choice))
+            else:
+                self._write(choice)
 
     def _best_note(self, project: Project) -> str:
         stems = [

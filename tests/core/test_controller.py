@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from mgeldm_app.core.actions import ACTIONS, BY_ID, MENUS
 from mgeldm_app.core.project import Span
-from tests.fakes.world import RATE_HZ
+from tests.fakes.world import RATE_HZ, World, write_song
 
 BAR = 2 * RATE_HZ  # at 120 beats a minute
 
@@ -168,3 +170,43 @@ def test_a_lane_still_to_come_can_be_removed(opened):
     do(opened, "remove")
     assert not opened.engine.jobs
     assert not opened.session.shown.of_kind("extracted")
+
+
+def test_taps_while_playing_put_the_beats_there(opened, monkeypatch):
+    now_s = iter([0.0, 0.5, 1.0])
+    monkeypatch.setattr("mgeldm_app.core.controller.time.monotonic", lambda: next(now_s))
+    do(opened, "play")
+    for position in (1000, 5000, 9000):
+        opened.player.position = position
+        do(opened, "tap")
+    assert opened.project.tempo.bpm == 120.0
+    assert (9000 - opened.project.tempo.downbeat_s * RATE_HZ) % (RATE_HZ / 2) == pytest.approx(0, abs=1)
+
+
+def test_another_song_begins_at_its_start_and_in_silence(opened, tmp_path):
+    opened.player.position = 5 * BAR
+    do(opened, "play")
+    do(opened, "listen")
+    opened.open(write_song(tmp_path / "another.wav"))
+    assert (opened.player.playing, opened.player.position, opened.player.what) == (False, 0, "stems")
+
+
+def test_at_the_songs_end_the_last_bar_is_looped(opened):
+    opened.player.position = opened.project.samples
+    do(opened, "loop")
+    assert opened.project.region == Span(9 * BAR, 10 * BAR)
+
+
+def test_a_lane_that_went_is_not_turned(opened):
+    opened.c.set_lane("L99", "gain_db", 3.0)
+    assert not opened.told
+
+
+def test_the_quality_of_the_settings_is_the_one_to_begin_with(home, tmp_path):
+    first = World()
+    first.c.set_settings(replace(first.c.settings, quality="best"))
+    first.c.close()
+    second = World()
+    second.open(write_song(tmp_path / "song.wav"))
+    assert second.project.prompt.quality == "best"
+    second.c.close()

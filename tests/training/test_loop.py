@@ -1,5 +1,6 @@
 import inspect
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -151,6 +152,25 @@ def test_a_call_that_has_no_time_left_saves_and_leaves_the_schedule_alone(tmp_pa
     run.train(stop_s=time.monotonic())
     assert run.step == 0
     assert (tmp_path / "state.pt").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_finishes_its_step_and_saves(tmp_path, number):
+    class Interrupted(Line):
+        draws = 0
+
+        def loss(self, rng):
+            self.draws += 1
+            if self.draws == 5:
+                os.kill(os.getpid(), number)
+            return super().loss(rng)
+
+    run = Run(Interrupted(), LoopConfig(minutes=1e9, save_every_s=1e9), tmp_path)
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt):
+        run.train()
+    assert torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 5
+    assert signal.getsignal(number) is before
 
 
 def test_gradients_accumulate_to_those_of_all_batches(tmp_path):

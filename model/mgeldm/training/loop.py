@@ -10,8 +10,11 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -213,10 +216,23 @@ class Run:
 
         Args:
             stop_s: Stop at this reading of `time.monotonic` too; the schedule stays the budget's.
+
+        Raises:
+            KeyboardInterrupt: The run was interrupted or terminated; the step at hand was finished and saved.
         """
+        with _interruptions() as interrupted:
+            self._train(lambda: math.inf if interrupted else time.monotonic() - stop_s)
+        if interrupted:
+            raise KeyboardInterrupt
+        self._show()
+        if self.board is not None:
+            self.board.close()
+
+    def _train(self, over_s: Callable[[], float]) -> None:
+        """Steps until the budget is spent or `over_s`, the seconds since this call's end, is positive anywhere."""
         sums: dict[str, float] = {}
         saved_s = scored_s = time.monotonic()
-        while self._unfinished() and self.machine.latest(time.monotonic() - stop_s) < 0:
+        while self._unfinished() and self.machine.latest(over_s()) < 0:
             began_s = time.monotonic()
             for key, value in self._update().items():
                 sums[key] = sums.get(key, 0.0) + value / self.config.log_every_steps
@@ -231,9 +247,6 @@ class Run:
                 self.save()
                 saved_s = time.monotonic()
         self.save()
-        self._show()
-        if self.board is not None:
-            self.board.close()
 
     def _unfinished(self) -> bool:
         if self.config.steps is not None:
@@ -272,3 +285,18 @@ class Run:
         print(line, flush=True)
         if self.board is not None:
             self.board.scalars(self.step, scalars)
+
+
+@contextmanager
+def _interruptions() -> Iterator[list[int]]:
+    """Within it, signals to interrupt or terminate are noted in the list and not obeyed yet."""
+    noted: list[int] = []
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():  # elsewhere nobody may listen to signals
+        for caught in (signal.SIGINT, signal.SIGTERM):
+            before[caught] = signal.signal(caught, lambda received, _: noted.append(received))
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -131,6 +131,7 @@ class SoundPlayer:
             if project.rate_hz != self._mixer.rate_hz:
                 self._change_rate(project.rate_hz)
             self._plan(playing=False, place=0, jump=self._mixer.order.jump + 1)
+            self._stamps.clear()
             self._notify()
         needed = self._mixer if self._mixer.order.plan.voices else None
         if needed is not self._keeper.wished.mixer:

@@ -46,6 +46,10 @@ class Stamps:
         self._ring[self._count % KEPT_STAMPS] = stamp
         self._count += 1
 
+    def clear(self) -> None:
+        """Forget them all, and with them the clips of their plans."""
+        self._ring = [None] * KEPT_STAMPS
+
     def heard(self, now_s: float) -> Stamp | None:
         """The stamp of what is heard now; the oldest one kept if all are still to come."""
         count, found = self._count, None

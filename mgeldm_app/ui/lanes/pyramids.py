@@ -50,10 +50,10 @@ class Pyramids(QObject):
         self._kept.move_to_end(name)
         return pyramid
 
-    def touch(self, names: set[Hashable]) -> None:
-        """These are shown: of the others, only the latest stay, since undo may want them."""
-        spare = [name for name in self._kept if name not in names]
-        for name in spare[: max(0, len(self._kept) - MOST_KEPT)]:
+    def touch(self, names: set[Hashable], spare: int = MOST_KEPT) -> None:
+        """These are shown: of the others, only the latest stay, since undo may want them, until `spare` are left."""
+        others = [name for name in self._kept if name not in names]
+        for name in others[: max(0, len(self._kept) - spare)]:
             del self._kept[name]
         self.broken = {name: why for name, why in self.broken.items() if name in names}
 

@@ -13,9 +13,10 @@ from ...core.clips import Frames
 from ...core.peaks import Peaks, Read
 from ...core.ports import Growing
 from ...core.project import Audio, Lane, Project, Span
-from ...core.sound import flatten, read_clips, read_lane
+from ...core.sound import read_lane
 
 View = Callable[[Audio], Frames]
+EDGE_SAMPLES = 4096  # more than the fade at the end of what grows, at any rate
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,15 @@ class Sound:
     read: Read
 
     def changed_from(self, old: Sound | None) -> list[Span]:
-        """Where it differs from another."""
+        """Where it differs from another; of a piece that grew, where it did."""
         changed = self.made_of ^ old.made_of if old else self.made_of
-        return [Span(start, start + samples) for start, _, samples in changed]
+        lengths: dict[tuple[int, Hashable], list[int]] = {}
+        for start, content, samples in changed:
+            lengths.setdefault((start, content), []).append(samples)
+        return [
+            Span(start + (max(0, min(found) - EDGE_SAMPLES) if len(found) > 1 else 0), start + max(found))
+            for (start, _), found in lengths.items()
+        ]
 
 
 def clip_reader(audio: Audio, view: View) -> Read:
@@ -80,19 +87,28 @@ def file_samples(file: Growing) -> int:
 
 
 def lane_reader(project: Project, lane: Lane, growing: tuple[Growing, ...], view: View) -> Read:
-    """Samples [samples, channels] of a lane with what grows in it; silence outside."""
-    if lane.kind in ("song", "rest"):
-        return lambda start, stop: read_lane(project, lane, view, start, stop)
+    """Samples [samples, channels] of a lane, just as they are heard; silence outside.
+
+    Args:
+        project: The project.
+        lane: One of its lanes, or one that so far only grows.
+        growing: All parts being made, since the rest lacks them too.
+        view: Samples of clips.
+    """
 
     def read(start: int, stop: int) -> Frames:
-        pieces = [(part.start, view(part.take.audio)) for part in lane.parts]
-        for file in growing:
-            frames = map_wav(file.path)[0]
-            pieces += [(file.start + span.start, frames[span.start : span.stop]) for span in file.filled]
-        channels = max((frames.shape[1] for _, frames in pieces), default=1)
-        return read_clips(flatten(pieces, project.rate_hz), start, stop, channels)
+        found = [(file, frames) for file in growing if (frames := _filled_frames(file)) is not None]
+        return read_lane(project, lane, view, start, stop, found)
 
     return read
+
+
+def _filled_frames(file: Growing) -> Frames | None:
+    """Samples of a file being filled; None once it has gone to its place, and the project is about to have it."""
+    try:
+        return map_wav(file.path)[0]
+    except AudioError:
+        return None
 
 
 def made_of(parts: tuple[tuple[int, Audio], ...], growing: tuple[Growing, ...]) -> frozenset[tuple[int, Hashable, int]]:

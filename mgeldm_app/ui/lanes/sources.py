@@ -15,7 +15,8 @@ from ...core import peaks, spectrum
 from ...core.peaks import BLOCK_SAMPLES, Columns, Peaks, Read
 from ...core.ports import Growing, Workers
 from ...core.project import REST_ID, Lane, Project, SongFile, Span
-from .pyramids import Pyramids, Work
+from ...core.sound import heard_span
+from .pyramids import MOST_KEPT, Pyramids, Work
 from .raster import Bytes
 from .sounds import Segment, Sound, View, clip_reader, file_reader, file_samples, lane_reader, made_of
 from .tiles import TileKey, Tiles
@@ -63,13 +64,13 @@ class Sources(QObject):
             growing: Files being filled.
             view: Samples of clips; None shows nothing.
         """
-        if project.song != self._project.song:
+        other_song = project.song != self._project.song
+        if other_song:
             self._tiles = Tiles()  # what is being made for the old one is dropped
         self._project = project
         before, self._sounds = self._sounds, {}
         for lane in lanes if view is not None else ():
-            files = tuple(file for file in growing if file.lane_id == lane.id)
-            sound = self._sound(lane, files, before.get(lane.id), view)
+            sound = self._sound(lane, growing, before.get(lane.id), view)
             if sound is not None:
                 self._sounds[lane.id] = sound
         for lane_id in before.keys() - self._sounds.keys():
@@ -78,7 +79,8 @@ class Sources(QObject):
             for span in sound.changed_from(before.get(lane_id)):
                 self._tiles.outdate(lane_id, span)
                 self.changed.emit(lane_id, span)
-        self._pyramids.touch({segment.name for sound in self._sounds.values() for segment in sound.segments})
+        shown = {segment.name for sound in self._sounds.values() for segment in sound.segments}
+        self._pyramids.touch(shown, spare=0 if other_song else MOST_KEPT)
         self.pump()
 
     def _sound(self, lane: Lane, growing: tuple[Growing, ...], old: Sound | None, view: Any) -> Sound | None:
@@ -86,14 +88,15 @@ class Sources(QObject):
         if lane.kind in ("song", "rest") and song is None:
             return None
         if lane.kind == "rest":
-            return self._rest(song, old, read, view)
+            return self._rest(song, growing, old, read, view)
         parts = ((0, song.audio),) if lane.kind == "song" and song else \
             tuple((part.start, part.take.audio) for part in lane.parts)
-        contents = made_of(parts, growing)
+        files = tuple(file for file in growing if file.lane_id == lane.id)
+        contents = made_of(parts, files)
         if old is not None and old.made_of == contents:
             return replace(old, read=read)
         segments = [Segment(audio.id, start, self._clip(audio, view)) for start, audio in parts]
-        segments += [self._file(file, old) for file in growing]
+        segments += [self._file(file, old) for file in files]
         return Sound(contents, tuple(segments), read)
 
     def _clip(self, audio: Any, view: View) -> Peaks:
@@ -113,15 +116,19 @@ class Sources(QObject):
                 fresh = peaks.without(fresh, span)
         for span in fresh:
             pyramid.want(span)
-        return Segment(name, file.start, pyramid, file.filled)
+        heard = (heard_span(pyramid.samples, span, self._project.rate_hz) for span in file.filled)
+        return Segment(name, file.start, pyramid, tuple(span for span in heard if span is not None))
 
-    def _rest(self, song: Any, old: Sound | None, read: Read, view: View) -> Sound:
+    def _rest(
+        self, song: SongFile, growing: tuple[Growing, ...], old: Sound | None, read: Read, view: View
+    ) -> Sound:
         """The song's own pyramid until something is extracted, then one that is measured where stems change."""
         stems = [part for stem in self._project.of_kind("extracted") for part in stem.parts]
+        files = tuple(file for file in growing if file.kind == "extracted")
         whole = made_of(((0, song.audio),), ())
-        contents = whole | made_of(tuple((part.start, part.take.audio) for part in stems), ())
+        contents = whole | made_of(tuple((part.start, part.take.audio) for part in stems), files)
         of_song = self._clip(song.audio, view)
-        if not stems:
+        if contents == whole:
             return Sound(contents, (Segment(song.audio.id, 0, of_song),), read)
         known = self._pyramids.get(REST_ID)
         if known is None or old is None or old.segments[0].peaks is not known or not whole <= old.made_of:

@@ -3,12 +3,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import shiboken6
+from mgeldm.audio import map_wav
 from mgeldm.errors import AudioError
 
 from mgeldm_app.core import peaks
 from mgeldm_app.core.project import REST_ID, SONG_ID, Project, Span
 from mgeldm_app.core.sound import read_lane
+from mgeldm_app.core.voices import BLOCK_FRAMES, Bench, make_plan
 from mgeldm_app.ui.lanes.sources import Sources
+from mgeldm_app.ui.lanes.view import with_growing
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +62,46 @@ def test_the_rest_follows_the_stems(sources, studio, workers):
         shown(sources, studio, workers, state)
         assert_true(sources, studio, state, REST_ID)
         assert_true(sources, studio, state, SONG_ID)
+
+
+@pytest.mark.parametrize("kind", ["extracted", "added"])
+def test_what_grows_is_drawn_as_it_is_heard(sources, studio, workers, kind):
+    project = studio.song(studio.stem("s", samples=4 * studio.bar))
+    file = studio.growing("s" if kind == "extracted" else "g", studio.bar, 6 * studio.bar, [Span(0, 5000)], kind=kind)
+    frames, done = map_wav(file.path, writable=True)[0], 5000
+    for stop in (5000, 2 * studio.bar, 4 * studio.bar + 77, 6 * studio.bar):
+        frames[done:stop] = studio.frames(stop - done)
+        done = stop
+        grown = replace(file, filled=(Span(0, stop),))
+        lanes = with_growing(project, (grown,), {})
+        plan = make_plan(project, studio.store.view, [(grown, frames)])
+        shown(sources, studio, workers, project, (grown,), lanes)
+        for lane in lanes:
+            if lane.kind in ("extracted", "added"):
+                voice = next(voice for voice in plan.voices if voice.key[0] == lane.id)
+                heard = np.zeros((2, project.samples))
+                for at in range(0, project.samples, BLOCK_FRAMES):
+                    voice.source.fill(heard[:, at : at + BLOCK_FRAMES], at, Bench())
+                drawn = sources._sounds[lane.id].read(0, project.samples)
+                np.testing.assert_array_equal(drawn.T, heard)
+        rest = sources._sounds[REST_ID].read(0, project.samples)
+        taken = [sources._sounds[lane.id].read(0, project.samples) for lane in lanes if lane.kind == "extracted"]
+        song = sources._sounds[SONG_ID].read(0, project.samples)
+        np.testing.assert_allclose(rest, song - sum(taken), atol=1e-6)
+        stretches = rest.reshape(64, -1)
+        np.testing.assert_allclose(columns(sources, REST_ID, project)[1], stretches.max(axis=1), atol=2e-3)
+
+
+def test_of_what_grew_only_the_end_is_measured_anew(sources, studio, workers):
+    project = studio.song()
+    file = studio.growing("g", 0, 12 * studio.bar, [Span(0, 12 * studio.bar)], kind="extracted")
+    first = replace(file, filled=(Span(0, 10 * studio.bar),))
+    shown(sources, studio, workers, project, (first,), with_growing(project, (first,), {}))
+    told = []
+    sources.changed.connect(lambda lane_id, span: told.append((lane_id, span)))
+    shown(sources, studio, workers, project, (file,), with_growing(project, (file,), {}))
+    starts = [span.start for lane_id, span in told if lane_id == REST_ID]
+    assert starts and min(starts) >= 10 * studio.bar - 2 * 4096
 
 
 def test_the_rest_is_measured_only_where_stems_changed(sources, studio, workers):

@@ -2,7 +2,19 @@ import numpy as np
 import pytest
 from mgeldm.data import production
 from mgeldm.data.captions import ADJECTIVES
-from mgeldm.data.production import Space, compress, echo, equalise, master, place, produce, saturate, sidechain, smooth
+from mgeldm.data.production import (
+    Space,
+    compress,
+    echo,
+    equalise,
+    master,
+    place,
+    produce,
+    recolour,
+    saturate,
+    sidechain,
+    smooth,
+)
 
 RATE_HZ = 44100
 
@@ -148,3 +160,16 @@ def test_panning_keeps_the_power():
     for seed in range(20):
         stereo = place(mono, np.random.default_rng(seed), 0.2)
         assert np.square(stereo).sum() == pytest.approx(np.square(mono).sum(), rel=1e-3)
+
+
+def test_a_recoloured_stem_keeps_its_level_and_is_another():
+    stereo, moved = noise(1, 0.5, 2) * 0.4, 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        out = recolour(stereo, Space.draw(rng, 120), rng)
+        assert out.dtype == np.float32
+        assert level_db(out) == pytest.approx(level_db(stereo), abs=0.1)
+        moved += not np.allclose(out, stereo, atol=1e-2)
+    assert moved == 12
+    silent = np.zeros((2, 1000), np.float32)
+    assert not recolour(silent, Space.draw(np.random.default_rng(0), 120), np.random.default_rng(0)).any()

@@ -92,6 +92,17 @@ def test_a_stopped_run_goes_on_and_damage_is_mended(tmp_path, stems, capsys):
     assert again["real-one-000.npz"]["items"] == entries["real-one-000.npz"]["items"]
 
 
+def test_recoloured_stems_are_another_shard(tmp_path, stems):
+    made = []
+    for share in (0.0, 1.0):
+        out = tmp_path / str(share)
+        out.mkdir()
+        encode.encode_real(0, out, stems / "one", passes=1, recoloured=share)
+        made.append(load(out))
+    assert len(made[1])
+    assert not np.array_equal(made[0].mixtures[0], made[1].mixtures[0])
+
+
 def test_the_held_out_song_is_for_tests_alone(tmp_path, stems):
     entries = run(tmp_path, "--real", stems, "--shards", 1, "--songs", 1, "--split", "test")
     assert [(e["split"], e["songs"]) for e in entries.values()] == [("test", [corpus.HELD_OUT_SONG])]

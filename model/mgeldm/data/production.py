@@ -74,6 +74,22 @@ def produce(dry: Samples, label: str, space: Space, rng: np.random.Generator) ->
     return (stereo * np.float32(10 ** (target_db / 20) / level)).astype(np.float32), tags
 
 
+def recolour(stereo: Samples, space: Space, rng: np.random.Generator) -> Samples:
+    """A recorded stem [2, samples] as another producer might have left it, at the level it had."""
+    level = float(np.sqrt(np.mean(stereo**2)))
+    if level < 1e-5:
+        return stereo
+    audio, _ = equalise(stereo * np.float32(_LEVEL / level), rng)
+    if rng.random() < 0.3:
+        audio = compress(audio, rng)
+    if rng.random() < 0.2:
+        audio, _ = saturate(audio, rng)
+    if rng.random() < 0.35:
+        wet = np.float32(rng.uniform(0.05, 0.5))
+        audio = audio + wet * scipy.signal.oaconvolve(audio, space.impulse, axes=1)[:, : audio.shape[1]]
+    return (audio * np.float32(level / max(float(np.sqrt(np.mean(audio**2))), 1e-6))).astype(np.float32)
+
+
 def saturate(audio: Samples, rng: np.random.Generator, fierce: bool = False) -> tuple[Samples, list[str]]:
     """Soft, hard or lopsided clipping, or fewer bits and samples, at a random drive."""
     kind = rng.choice(4, p=[0.55, 0.2, 0.2, 0.05])

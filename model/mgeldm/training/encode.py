@@ -25,6 +25,7 @@ from ..data.latents import Encoder, Triplets, WaveformEncoder
 from ..data.manifest import Facts
 from ..data.matching import matched
 from ..data.midi import read_scores, score_licence
+from ..data.production import Space, recolour
 from ..data.readers import READERS, open_set, song_licence
 from ..data.songs import Song, Stem
 from ..data.triplets import Shares
@@ -67,13 +68,19 @@ def encode_synthetic(
     write_shard(out, f"{name}-{number:05d}", _rendered_facts(banks, split, wide), make)
 
 
-def encode_real(number: int, out: Path, folder: Path, passes: int, shares: Shares | None = None) -> None:
-    """One shard of one real song, drawn at random places, at a few speeds (pitch and tempo together)."""
+def encode_real(
+    number: int, out: Path, folder: Path, passes: int, shares: Shares | None = None, recoloured: float = 0.0
+) -> None:
+    """One shard of one real song, drawn at random places, at a few speeds (pitch and tempo together).
+
+    `recoloured` is the share of stems that another production is laid over.
+    """
 
     def make() -> Iterator[Triplets]:
         song, rng, encoder = corpus.read_real_song(folder), np.random.default_rng(number), _encoder(shares)
         for _ in range(passes):
-            yield encoder.encode(_piece(song, 60.0, rng), corpus.CAPTIONS, rng, windows=9)
+            piece = _recoloured(_piece(song, 60.0, rng), recoloured, rng)
+            yield encoder.encode(piece, corpus.CAPTIONS, rng, windows=9)
 
     write_shard(out, f"real-{folder.name}-{number:03d}", _real_facts([folder]), make)
 
@@ -86,6 +93,7 @@ def encode_remixed(
     passes: int,
     shares: Shares | None = None,
     wide: list[Path] | None = None,
+    recoloured: float = 0.0,
 ) -> None:
     """One shard of mixtures across songs: real stems of several songs and rendered ones, each at its own place."""
 
@@ -93,7 +101,8 @@ def encode_remixed(
         render, rng = _renderer(banks, "train", wide), np.random.default_rng((number, 77))
         songs, encoder = [corpus.read_real_song(folder) for folder in folders], _encoder(shares)
         for i in range(passes):
-            parts = [stem for song in songs for stem in _piece(song, 30.0, rng).stems]
+            pieces = [_recoloured(_piece(song, 30.0, rng), recoloured, rng) for song in songs]
+            parts = [stem for piece in pieces for stem in piece.stems]
             for j in range(2):
                 seed = 2**32 - 1 - (number * 100 + 2 * i + j)  # from the far end: no song of `encode_synthetic`
                 parts += render(seed).stems
@@ -114,6 +123,7 @@ def encode_matched(
     passes: int,
     shares: Shares | None = None,
     wide: list[Path] | None = None,
+    recoloured: float = 0.0,
 ) -> None:
     """One shard of mixtures that could be one song: two real ones and a rendered one at one tempo, in one key."""
 
@@ -123,7 +133,7 @@ def encode_matched(
             seed = 2**31 - 1 - (number * 100 + i)  # neither a song of `encode_synthetic` nor of `encode_remixed`
             chosen = [folders[k] for k in rng.permutation(len(folders))[:2]]
             songs = [*map(corpus.read_real_song, chosen), render(seed)]
-            yield encoder.encode(matched(songs, SONG_S, rng), corpus.CAPTIONS, rng)
+            yield encoder.encode(_recoloured(matched(songs, SONG_S, rng), recoloured, rng), corpus.CAPTIONS, rng)
 
     write_shard(out, f"matched-{number:04d}", _mixed_facts(folders, banks, wide), make)
 
@@ -198,6 +208,18 @@ def _piece(song: Song, duration_s: float, rng: np.random.Generator) -> Song:
     return piece
 
 
+def _recoloured(song: Song, share: float, rng: np.random.Generator) -> Song:
+    """A song in memory, some of whose stems another production is laid over, in one room."""
+    if share:
+        space = Space.draw(rng, song.tempo_bpm or 120.0)
+        changed = [rng.random() < share for _ in song.stems]
+        song.stems = [
+            replace(stem, audio=recolour(stem.audio, space, rng)) if change else stem
+            for stem, change in zip(song.stems, changed, strict=True)
+        ]
+    return song
+
+
 def _crop(stem: Stem, samples: int, rng: np.random.Generator) -> Stem:
     """A random window of a stem, the loudest of three, at a common level."""
     starts = rng.integers(0, stem.audio.shape[1] - samples + 1, 3)
@@ -233,6 +255,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bank", type=Path, action="append", default=[], help="notes to render with; may be repeated")
     parser.add_argument("--real", type=Path, help="folder of song folders of stems, remixed with --bank")
     parser.add_argument("--matched", action="store_true", help="mix --real across songs of one tempo and key")
+    parser.add_argument("--recolour", type=float, default=0.0, help="share of --real stems produced anew")
     parser.add_argument("--data", choices=READERS, help="encode a data set, a shard a song")
     parser.add_argument("--from", type=Path, dest="folder", help="folder of that data set")
     parser.add_argument("--subset", choices=("A", "B"), help="of Slakh2100, as in the paper")
@@ -272,11 +295,11 @@ def _jobs(args: argparse.Namespace) -> Iterator[Callable[[], None]]:
         if args.bank or args.matched:
             mix = encode_matched if args.matched else encode_remixed
             for n in numbers:
-                yield partial(mix, n, args.out, folders, args.bank, args.songs, shares, wide)
+                yield partial(mix, n, args.out, folders, args.bank, args.songs, shares, wide, args.recolour)
         else:
             for n in numbers:
                 for folder in folders:
-                    yield partial(encode_real, n, args.out, folder, args.songs, shares)
+                    yield partial(encode_real, n, args.out, folder, args.songs, shares, args.recolour)
 
 
 if __name__ == "__main__":

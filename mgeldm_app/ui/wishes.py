@@ -121,7 +121,7 @@ class Wishes(QObject):
         region = span_text(project, project.region) if project.region else ""
         names = partial(_names, project)
         dialog = ExportDialog(rows, formats(), c.settings.export, names, region, self._best_note(project), self.window)
-        if dialog.exec() != QDialog.DialogCode.Accepted:
+        if not _accepted(dialog):
             return
         choice = dialog.choice()
         c.set_settings(replace(c.settings, export=choice.options))
@@ -177,7 +177,7 @@ class Wishes(QObject):
             c.settings, c.player.devices(), computes, installed, str(projects_home()), note, self.window
         )
         dialog.models_clicked.connect(self.models)
-        if dialog.exec() == QDialog.DialogCode.Accepted:
+        if _accepted(dialog):
             self.use(dialog.settings())
 
     def use(self, settings: Settings) -> None:
@@ -211,9 +211,8 @@ class Wishes(QObject):
         dialog = ModelsDialog(parent=self.window)
         dialog.set_theme(self.window.theme)
         desk = ModelDesk(self.controller, dialog)
-        dialog.exec()
+        _accepted(dialog)
         desk.close()
-        dialog.deleteLater()
 
     # ----------------------------------------------------------------------------------------------------------- others
 
@@ -230,7 +229,7 @@ class Wishes(QObject):
 
     def shortcuts(self) -> None:
         """All shortcuts on one sheet."""
-        ShortcutSheet(self.menus.entries(), self.window).exec()
+        _accepted(ShortcutSheet(self.menus.entries(), self.window))
 
     def about(self) -> None:
         """What this is."""
@@ -241,6 +240,13 @@ class Wishes(QObject):
             "2505.23305. This program and its model: MIT licence. Demo song: CC0."
         ).format(__version__)
         QMessageBox.about(self.window, self.tr("About"), text)
+
+
+def _accepted(dialog: QDialog) -> bool:
+    """Show a dialog until it is answered; it goes when the caller is done with it, not with the window."""
+    answer = dialog.exec()
+    dialog.deleteLater()
+    return answer == QDialog.DialogCode.Accepted
 
 
 def _names(project: Project, choice: ExportChoice) -> list[str]:

@@ -311,38 +311,51 @@ class LaneBody(QWidget):
     def _paint_growing(self, painter: QPainter) -> None:
         """What is still to come of a part being made, and how far it has got."""
         state, axis = self._state, self._state.axis
-        busy = state.busy.get(self.lane.id)
-        growing = [file for file in state.growing if file.lane_id == self.lane.id]
-        for file in growing:
-            done = max((span.stop for span in file.filled), default=0)
-            left, right = axis.x_of(file.start + done), axis.x_of(file.start + state.lengths[str(file.path)])
-            if right - left > 1:
-                self._paint_box(painter, QRectF(left + 1, 8, right - left - 1, self.height() - 16), busy)
-        if not growing and busy:
-            region = state.region or axis.visible
-            left, right = axis.x_of(region.start), axis.x_of(region.stop)
-            self._paint_box(painter, QRectF(left + 1, 8, right - left - 1, self.height() - 16), busy)
+        busy, region = state.busy.get(self.lane.id), state.region or axis.visible
+        places: dict[int, int] = {}  # by their ends: takes of one part are made one after the other
+        for file in state.growing:
+            if file.lane_id == self.lane.id:
+                start = file.start + max((span.stop for span in file.filled), default=0)
+                stop = file.start + state.lengths[str(file.path)]
+                places[stop] = max(start, places.get(stop, start))
+        if not places and busy:
+            places = {region.stop: region.start}
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for stop, start in places.items():
+            left, right = axis.x_of(start), axis.x_of(stop)
+            box = QRectF(left + 1, 8, right - left - 1, self.height() - 16)
+            if box.width() > 0:
+                there = any(part.span.start <= start and stop <= part.span.stop for part in self.lane.parts)
+                self._paint_box(painter, box, busy, there)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
 
-    def _paint_box(self, painter: QPainter, box: QRectF, busy: tuple[float, str] | None) -> None:
+    def _paint_box(self, painter: QPainter, box: QRectF, busy: tuple[float, str] | None, over_audio: bool) -> None:
+        """Where something is to come; over audio that is there already, only how far it has got."""
         colour = self._state.colour(self.lane)
         fill = QColor(colour)
         fill.setAlphaF(0.12)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(fill)
-        painter.drawRoundedRect(box, 4, 4)
+        if not over_audio:
+            painter.drawRoundedRect(box, 4, 4)
         seen = box.intersected(QRectF(self.rect()))
-        if busy is not None and seen.width() > 24:
-            share, text = busy
-            bar = QRectF(seen.left() + 8, seen.bottom() - 8, seen.width() - 16, 3)
-            painter.drawRoundedRect(bar, 1.5, 1.5)
-            painter.setBrush(colour)
-            painter.drawRoundedRect(QRectF(bar.left(), bar.top(), bar.width() * min(max(share, 0), 1), 3), 1.5, 1.5)
-            painter.setFont(font(11))
-            painter.setPen(QColor(self._state.theme.text))
-            text = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, int(seen.width() - 8))
-            painter.drawText(seen, Qt.AlignmentFlag.AlignCenter, text)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        if busy is None or seen.width() <= 24:
+            return
+        share, text = busy
+        bar = QRectF(seen.left() + 8, seen.bottom() - (2 if over_audio else 8), seen.width() - 16, 3)
+        painter.drawRoundedRect(bar, 1.5, 1.5)
+        painter.setBrush(colour)
+        painter.drawRoundedRect(QRectF(bar.left(), bar.top(), bar.width() * min(max(share, 0), 1), 3), 1.5, 1.5)
+        painter.setFont(font(11))
+        text = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, int(seen.width() - 24))
+        if over_audio and text:  # in a corner, on a ground of its own
+            seen = QRectF(seen.left() + 6, bar.top() - 22, painter.fontMetrics().horizontalAdvance(text) + 12, 18)
+            ground = QColor(self._state.theme.lane)
+            ground.setAlphaF(0.85)
+            painter.setBrush(ground)
+            painter.drawRoundedRect(seen, 4, 4)
+        painter.setPen(QColor(self._state.theme.text))
+        painter.drawText(seen, Qt.AlignmentFlag.AlignCenter, text)
 
     def _paint_trouble(self, painter: QPainter) -> None:
         text = self._sources.trouble(self.lane.id)

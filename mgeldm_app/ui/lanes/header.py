@@ -187,12 +187,12 @@ class LaneHeader(QWidget):
     def resizeEvent(self, event: object) -> None:
         """Names at the top, the fader at the bottom."""
         height = self.height()
-        top = 7 if height < 84 else 11
-        row = height - (15 if height < 84 else 22)
+        low = height < 84
+        top, row = (6, height - 14) if low else (11, height - 22)
         self.grip.setGeometry(0, 0, 14, height)
         self.name.setGeometry(20, top - 1, 128, 22)
         self.name.show_name(self.lane.name)
-        self.note.setGeometry(20, top + 20, WIDTH - 32, 15)
+        self.note.setGeometry(20, top + (18 if low else 20), WIDTH - 32, 15)
         for x, button in ((150, self.menu), (177, self.mute), (205, self.solo)):
             button.move(x, top)
         self.fader.setGeometry(13, row - 9, 118, 18)

@@ -15,7 +15,7 @@ from .header import WIDTH, LaneHeader
 from .sources import Sources
 from .state import RegionMouse, State
 
-LOWEST_PX, TALLEST_PX, SONG_PX = 64, 104, 118
+LOWEST_PX, TALLEST_PX, SONG_PX = 64, 168, 190
 
 
 class Rows(QScrollArea):
@@ -84,7 +84,9 @@ class Rows(QScrollArea):
                 self._shown[lane.id] = looks
                 header, body = self._rows[lane.id]
                 known = state.project.has_lane(lane.id)
-                note = state.notes.get(lane.id, "") if known else self.tr("being made")
+                note = state.notes.get(lane.id, "") if known else ""
+                if not lane.parts and (growing or lane.id in state.busy):
+                    note = self.tr("being made")
                 header.show_lane(lane, note, lane.id in self.selected)
                 header.setEnabled(known)
                 body.show_lane(lane, sounds, lane.id in self.selected)

@@ -125,8 +125,9 @@ class Ruler(QWidget):
             for text, face in ((bar, bar_font), (time, time_font)):
                 painter.setFont(face)
                 width = painter.fontMetrics().horizontalAdvance(text)
-                if text and not QRectF(x, 0, width, HEIGHT).intersects(taken):
-                    painter.drawText(QPointF(x, 19), text)
+                if text and QRectF(x, 0, width, HEIGHT).intersects(taken):
+                    break  # a time without its bar would look like a mistake
+                painter.drawText(QPointF(x, 19), text)
                 x += width + 6 if text else 0
 
     def _line(self, sample: int, top: int) -> QLineF:

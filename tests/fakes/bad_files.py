@@ -63,6 +63,7 @@ def _playlist(path: Path) -> None:
     path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nsecret.wav\n#EXT-X-ENDLIST\n")
 
 
+_INFINITE = np.full((5000, 2), np.inf)
 _NOT_AUDIO = "not audio, or is damaged"
 _NO_SOUND = "not audio|no sound"
 BAD: tuple[Bad, ...] = (
@@ -84,6 +85,6 @@ BAD: tuple[Bad, ...] = (
 
 BAD_INSIDE: tuple[Bad, ...] = (
     Bad("nan.wav", r"holds values that are not numbers from 1\.010 s", _not_a_number),
-    Bad("inf.wav", r"holds values that are not numbers from 0\.000 s", lambda path: wav(path, np.full((5000, 2), np.inf))),
+    Bad("inf.wav", r"holds values that are not numbers from 0\.000 s", lambda path: wav(path, _INFINITE)),
 )
 """Refused by whoever reads as far as the fault."""

@@ -118,6 +118,22 @@ class ClipStore:
                     (reporter or Reporter()).report("samples", done, song.info.samples)
         return self.adopt(path)
 
+    def cut(self, source: Path, samples: int) -> Audio:
+        """The first samples of a file of the store, as a clip of their own.
+
+        They are written, not copied through a map: where the disk is full, that would end the program.
+
+        Raises:
+            AudioError: The file is missing or damaged.
+            OutputError: The store cannot be written.
+        """
+        frames, rate_hz = map_wav(source)
+        path = self.folder / f"{secrets.token_hex(8)}{_PART}"
+        with Writer(path, rate_hz, frames.shape[1]) as writer:
+            for start in range(0, samples, _BLOCK_SAMPLES):
+                writer.write(frames[start : min(start + _BLOCK_SAMPLES, samples)].T)
+        return self.adopt(path)
+
     @staticmethod
     def unfinished(path: Path) -> bool:
         """Whether a file of the store was begun and not adopted."""

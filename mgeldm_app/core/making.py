@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mgeldm.audio import map_wav
 from mgeldm.errors import InputError, MgeldmError
 from mgeldm.requests import Quality
 
@@ -248,7 +247,7 @@ class Making:
 
         def copy() -> list[Audio | None]:
             return [
-                _cut(store, path, samples) if target else None
+                store.cut(path, samples) if target else None
                 for target, path in zip(work.ask.targets, outputs, strict=True)
             ]
 
@@ -386,12 +385,3 @@ def _joined(spans: tuple[Span, ...], new: Span) -> tuple[Span, ...]:
         else:
             merged.append(span)
     return tuple(merged)
-
-
-def _cut(store: ClipStore, path: Path, samples: int) -> Audio:
-    """The first samples of a file as a clip."""
-    frames, rate_hz = map_wav(path)
-    kept = store.begin(rate_hz, frames.shape[1], samples)
-    out, _ = map_wav(kept, writable=True)
-    out[:] = frames[:samples]
-    return store.adopt(kept)

@@ -127,3 +127,14 @@ def test_a_folder_that_is_gone_says_what_to_do(store):
     store.folder.rmdir()
     with pytest.raises(OutputError, match="create it or choose another"):
         store.begin(44_100, 2, 1000)
+
+
+def test_the_first_samples_of_a_file_become_a_clip(tmp_path):
+    store = ClipStore(tmp_path / "audio")
+    path = store.begin(8000, 2, 1000)
+    frames = map_wav(path, writable=True)[0]
+    frames[:] = np.arange(2000, dtype=np.float32).reshape(1000, 2)
+    audio = store.cut(path, 300)
+    assert (audio.samples, audio.channels) == (300, 2)
+    np.testing.assert_array_equal(store.view(audio), frames[:300])
+    assert path.exists()

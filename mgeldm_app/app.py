@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from .services.workers import Workers
 from .ui.bridge import Bridge
 from .ui.main_window import MainWindow
 
+SAVE_MS = 300  # of what somebody types or drags
 WARM_UP_MS = 300  # after the window is there: the model loads while the user looks for a song
 
 
@@ -83,6 +85,7 @@ def build(devices: Devices | None = None) -> App:
 
     player, engine = SoundPlayer(view, bridge.post, devices), Engine(bridge.post)
     controller = Controller(session, engine, player, Workers(bridge.post), analyse)
+    controller.documents.later = lambda save: QTimer.singleShot(SAVE_MS, save)
     return App(application, bridge, controller, MainWindow(controller))
 
 
@@ -103,4 +106,5 @@ def run(paths: Sequence[Path] = (), demo: bool = False) -> int:
     elif paths:
         app.controller.documents.open_paths(paths)
     QTimer.singleShot(WARM_UP_MS, app.controller.engine.warm_up)
+    QTimer.singleShot(WARM_UP_MS, gc.freeze)  # what is there now stays: each look for garbage in it holds up the sound
     return app.qt.exec()

@@ -5,6 +5,7 @@ Downloads go on where they stopped, and nothing is installed whose SHA-256 diffe
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -297,15 +298,20 @@ def sha256_of(path: Path, keep: bool = True) -> str:
 
 
 def _known_hash(path: Path) -> str:
-    """The kept hash of a file that has not changed since; of the small embedded model, a fresh one; else ""."""
+    """The kept hash of a file that has not changed since; of the small embedded model, one of this run; else ""."""
     if path == EMBEDDED_PATH:
-        return sha256_of(path)
+        return _embedded_hash()
     try:
         stamp = json.loads(_hash_file(path).read_text(encoding="utf-8"))
         same = stamp["size"] == _size(path) and stamp["changed"] == path.stat().st_mtime
         return str(stamp["sha256"]) if same else ""
     except (OSError, ValueError, KeyError, TypeError):
         return ""
+
+
+@functools.cache
+def _embedded_hash() -> str:
+    return sha256_of(EMBEDDED_PATH)
 
 
 def _hash_file(path: Path) -> Path:

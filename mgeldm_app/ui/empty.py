@@ -59,6 +59,7 @@ class EmptyState(QFrame):
             each.setFixedHeight(_BUTTON_PX)
         self.open_button.clicked.connect(self.open_clicked)
         self.demo_button.clicked.connect(self.demo_clicked)
+        self.setFocusProxy(self.open_button)
         self._recent = QWidget()
         self._recent_list = QVBoxLayout(self._recent)
         self._recent_list.setContentsMargins(0, 24, 0, 0)

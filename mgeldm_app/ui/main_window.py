@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QEvent, QPoint, QSize, Qt, QTimer
 from PySide6.QtGui import QCloseEvent
-from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QLineEdit, QMainWindow, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
 from ..core import commands
 from ..core.asks import span_of
@@ -31,8 +31,10 @@ from .prompt import PromptBar
 from .transport import Mood, Transport
 from .wishes import Wishes
 
-FRAME_MS = 16
+FRAME_MS, IDLE_MS, HIDDEN_MS = 16, 50, 200  # while playing; while meters fall and nothing moves; minimised
+PROGRESS_MS = 60
 METER_MS = 33
+NEARLY_S = 0.02  # so close before a beat, that beat is shown: a first beat is rarely found to the sample
 LANE_MENU = (
     "rename",
     "mute",
@@ -78,8 +80,12 @@ class MainWindow(QMainWindow):
         self._connect_session()
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._tick)
-        self._timer.start(FRAME_MS)
+        self._timer.start(IDLE_MS)
         self._ticks = 0
+        self._progress = QTimer(self)  # steps of a job come faster than anyone reads
+        self._progress.setSingleShot(True)
+        self._progress.setInterval(PROGRESS_MS)
+        self._progress.timeout.connect(self._show_progress)
         self.set_theme(self.theme)
         self._restore()
         for what in ("folder", "project", "jobs", "engine", "listening"):
@@ -172,6 +178,9 @@ class MainWindow(QMainWindow):
                 self._show_jobs()
             elif what == "project":
                 self._show_project()
+        elif what == "progress":
+            if not self._progress.isActive():
+                self._progress.start()
         elif what == "selection":
             self.lanes.select_lanes(self.controller.session.selected)
             self._show_summary()
@@ -198,7 +207,7 @@ class MainWindow(QMainWindow):
             self.opening.show_opening(opening)
             self.middle.setCurrentWidget(self.opening)
         else:
-            self.middle.setCurrentWidget(self.lanes if project.song else self.empty)
+            self._show_in_the_middle(self.lanes if project.song else self.empty)
         if project.song:
             audio = project.song.audio
             self.transport.set_song(project.song.name, facts_text(audio.rate_hz, audio.channels, audio.samples))
@@ -211,19 +220,30 @@ class MainWindow(QMainWindow):
         self.prompt.set_history(self.controller.settings.prompts)
         self._show_summary()
 
+    def _show_in_the_middle(self, widget: QWidget) -> None:
+        """The keyboard comes along, unless somebody writes: Space then plays the song that has just come."""
+        if self.middle.currentWidget() is not widget:
+            self.middle.setCurrentWidget(widget)
+            if not isinstance(QApplication.focusWidget(), QLineEdit):
+                widget.setFocus(Qt.FocusReason.OtherFocusReason)
+
     def _show_lanes(self) -> None:
         session = self.controller.session
         busy = {}
         for job_id, growing in session.growing.items():
             view = session.jobs.get(job_id)
             for part in growing:
-                busy[part.lane_id] = _share_and_text(view) if view else (0.0, "")
+                if part.lane_id not in busy or (view is not None and view.state == "running"):
+                    busy[part.lane_id] = _share_and_text(view) if view else (0.0, "")
         self.lanes.show_project(session.shown, session.all_growing(), busy=busy)
 
     def _show_jobs(self) -> None:
-        rows = [_row(view) for view in self.controller.session.jobs.values()]
-        self.jobs.set_rows(rows)
+        self.jobs.set_rows([_row(view) for view in self.controller.session.jobs.values()])
         self._show_summary()
+
+    def _show_progress(self) -> None:
+        self._show_lanes()
+        self.jobs.set_rows([_row(view) for view in self.controller.session.jobs.values()])
 
     def _show_summary(self) -> None:
         """What the button of the prompt bar will do, and about how long."""
@@ -231,17 +251,18 @@ class MainWindow(QMainWindow):
         project, prompt = c.session.project, c.session.project.prompt
         why_not = c.blocked(prompt)
         span = span_of(project, prompt)
-        whole = project.song is not None and span == Span(0, project.samples)
-        text = self.tr("the whole song") if whole else span_text(project, span)
-        takes = 1 if prompt.task == "extract" else prompt.takes
-        said = sentence(
-            prompt.task, split_prompts(prompt.text), text, c.seconds_for(prompt), c.session.engine.device, takes
-        )
+        if project.song is None and prompt.task != "generate":
+            text, seconds = self.tr("a song"), None
+        else:
+            whole = project.song is not None and span == Span(0, project.samples)
+            text, seconds = self.tr("the whole song") if whole else span_text(project, span), c.seconds_for(prompt)
+        takes = 1 if prompt.task == "extract" or project.song is None else prompt.takes
+        said = sentence(prompt.task, split_prompts(prompt.text), text, seconds, c.session.engine.device, takes)
         self.prompt.set_summary(said.button, said.note, not why_not, why_not)
 
     def _show_engine(self, status: EngineStatus) -> None:
         device = {"cpu": "CPU", "cuda": "GPU", "mps": "GPU"}.get(status.device, "")
-        speed = f" · {status.speed:.0f}× live" if status.speed else ""
+        speed = f" · {status.speed:.{1 if status.speed < 10 else 0}f}× live" if status.speed else ""
         moods: dict[str, tuple[str, Mood]] = {
             "off": (self.tr("Model asleep"), "off"),
             "starting": (self.tr("Loading the model"), "off"),
@@ -258,8 +279,16 @@ class MainWindow(QMainWindow):
         player = self.controller.player
         self.transport.set_playing(player.playing)
         self.lanes.set_playing(player.playing)
-        self.transport.set_output_notice("" if player.status.device else self.tr("No sound"), player.status.message)
+        silent = "" if player.status.device else self.tr("No sound card: silent clock")
+        self.transport.set_output_notice(silent, player.status.message)
+        self._pace()
         self._tick()
+
+    def _pace(self) -> None:
+        """Look at the player as often as there is something to see."""
+        self._timer.setInterval(
+            HIDDEN_MS if self.isMinimized() else FRAME_MS if self.controller.player.playing else IDLE_MS
+        )
 
     def _tick(self) -> None:
         """The playhead each frame, meters each second one."""
@@ -267,11 +296,11 @@ class MainWindow(QMainWindow):
         position = player.position
         self.lanes.set_position(position)
         self._ticks += 1
-        if self._ticks % 2:
+        if self._ticks % 2 and player.playing:
             return
         if self.controller.documents.opening is not None:
             self.opening.show_opening(self.controller.documents.opening)
-        bar, beat, _ = Grid.of(project).place(position)
+        bar, beat, _ = Grid.of(project).place(position + round(NEARLY_S * project.rate_hz))
         place = self.tr("bar {0} . {1}").format(bar, beat) if project.tempo.source != "none" else ""
         self.transport.set_position(time_text(position, project.rate_hz), place)
         levels = player.levels()
@@ -319,11 +348,12 @@ class MainWindow(QMainWindow):
         if self.controller.settings.geometry:
             self.restoreGeometry(QByteArray(base64.b64decode(self.controller.settings.geometry)))
         self.lanes.set_snap(self.controller.snap)
+        self.middle.currentWidget().setFocus(Qt.FocusReason.OtherFocusReason)
 
     def changeEvent(self, event: QEvent) -> None:
         """Nothing is drawn that nobody sees."""
         if event.type() == QEvent.Type.WindowStateChange:
-            self._timer.setInterval(200 if self.isMinimized() else FRAME_MS)
+            self._pace()
         super().changeEvent(event)
 
     def closeEvent(self, event: QCloseEvent) -> None:

@@ -6,10 +6,11 @@ from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QTimer
 from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QMainWindow, QSlider
 
-from ..core.actions import ACTIONS, MENUS, Action
+from ..core.actions import ACTIONS, BY_ID, MENUS, Action
 from ..core.controller import Controller
 from .palette import Entry
 
+_NO_MATTER = ("progress", "growing")  # nothing can be done that could not be done before
 HOLD_KEY = Qt.Key.Key_A
 _ARROWS = (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End)
 
@@ -37,7 +38,7 @@ class Menus(QObject):
             menu = window.menuBar().addMenu(_tr(menu_name))
             for action in (each for each in ACTIONS if each.menu == menu_name):
                 menu.addAction(self._made(action))
-        controller.session.changed.connect(lambda _: self.refresh_soon())
+        controller.session.changed.connect(lambda what: self.refresh_soon() if what not in _NO_MATTER else None)
         controller.player.changed.connect(self.refresh_soon)
         self.refresh()
 
@@ -51,7 +52,7 @@ class Menus(QObject):
 
     def run(self, action_id: str) -> None:
         """Do an action, if it can be done now."""
-        action = next(each for each in ACTIONS if each.id == action_id)
+        action = BY_ID[action_id]
         if action.enabled(self.controller):
             action.run(self.controller)
         self.refresh_soon()

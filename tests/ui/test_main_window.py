@@ -3,6 +3,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QMenu
 
 from mgeldm_app.core.actions import ACTIONS
+from mgeldm_app.core.jobs import Progressed
 from mgeldm_app.core.project import Span
 from mgeldm_app.ui import a11y
 from mgeldm_app.ui.lanes.header import LaneHeader
@@ -42,6 +43,38 @@ def test_empty_it_asks_for_a_song(window):
     assert window.middle.currentWidget() is window.empty
     assert not window.menus.actions["play"].isEnabled()
     assert window.menus.actions["open"].isEnabled()
+
+
+def test_without_a_song_the_button_promises_no_seconds(window):
+    assert window.prompt.action.text() == "Extract from a song"
+    window.prompt.tasks["generate"].click()
+    assert window.prompt.action.text().startswith("Generate 10.0 s")
+
+
+def test_the_keyboard_is_where_it_is_needed(window, world, tmp_path, qtbot):
+    qtbot.waitUntil(lambda: window.focusWidget() is window.empty.open_button)
+    world.open(write_song(tmp_path / "song.wav"))
+    assert window.lanes.isAncestorOf(window.focusWidget())
+
+
+def test_steps_of_a_job_are_shown_now_and_then(opened, world, qtbot, monkeypatch):
+    shown = []
+    show = opened.lanes.show_project
+    monkeypatch.setattr(opened.lanes, "show_project", lambda *a, **k: (shown.append(a), show(*a, **k)))
+    world.ask("organ")
+    job = world.engine.begin(0.2)
+    before = len(shown)
+    for step in range(50):
+        world.engine.events.emit(Progressed(job.id, "steps", step, 50, 1.0))
+    assert len(shown) == before
+    qtbot.waitUntil(lambda: len(shown) == before + 1)
+    assert any("step 50 of 50" in row.progress for row in opened.jobs._rows if row.id == job.id)
+
+
+def test_a_failure_can_be_copied_for_a_report(opened, world):
+    world.ask("organ")
+    world.engine.fail(0.0)
+    assert opened.messages.notices[-1].details == "signal 9"
 
 
 def test_a_song_shows_its_lanes_facts_and_tempo(opened):
@@ -140,6 +173,7 @@ def test_without_a_sound_card_it_says_so(opened, world):
     world.player.status = OutputStatus("", RATE_HZ, 0.0, "No sound card was found; a silent clock runs.")
     world.player.changed.emit()
     assert opened.transport.notice.isVisibleTo(opened)
+    assert opened.transport.notice.text() == "No sound card: silent clock"
     assert "silent clock" in opened.transport.notice.toolTip()
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, Qt, Signal
-from PySide6.QtGui import QDropEvent, QFocusEvent, QKeyEvent, QNativeGestureEvent, QWheelEvent
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint, Qt, Signal
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QNativeGestureEvent, QWheelEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QWidget
 
 from ...core.ports import Growing, Workers
@@ -14,6 +12,7 @@ from ...core.timeline import Unit
 from ..theme import Theme, set_role
 from .axis import Axis
 from .controls import Letter
+from .drops import DropHint, FileDrops
 from .header import WIDTH
 from .minimap import Minimap
 from .rows import Rows
@@ -43,28 +42,6 @@ def ends(state: State) -> list[int]:
     """Where parts end, which may be behind the song's end."""
     parts = [part.span.stop for lane in state.project.lanes for part in lane.parts]
     return parts + [file.start + state.lengths[str(file.path)] for file in state.growing]
-
-
-class FileDrops(QObject):
-    """Takes files that are dropped on a widget, unless they come from this very window."""
-
-    dropped = Signal(list)
-
-    def __init__(self, widget: QWidget) -> None:
-        super().__init__(widget)
-        widget.setAcceptDrops(True)
-        widget.installEventFilter(self)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Accept, then tell the paths."""
-        if isinstance(event, QDropEvent) and event.mimeData().hasUrls() and event.source() is None:
-            event.acceptProposedAction()
-            if event.type() == QEvent.Type.Drop:
-                paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
-                if paths:
-                    self.dropped.emit(paths)
-            return True
-        return super().eventFilter(watched, event)
 
 
 class LanesView(QWidget):
@@ -108,7 +85,7 @@ class LanesView(QWidget):
         self._ruler = Ruler(self._state, self._mouse)
         self._minimap = Minimap(self._state, self._sources)
         self._rows = Rows(self._state, self._sources, self._mouse, self.wheelEvent, self._minimap)
-        self._drops = FileDrops(self)
+        self._drops, self._drop_hint = FileDrops(self), DropHint(self._state, self)
         self.setAccessibleName(self.tr("Lanes"))
         self._lay_out()
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -160,6 +137,7 @@ class LanesView(QWidget):
         self._rows.lane_menu.connect(self.lane_menu)
         self._rows.selection_changed.connect(self.lanes_selected)
         self._drops.dropped.connect(self.files_dropped)
+        self._drops.held.connect(self._drop_hint.show_over)
         self._rows.drag_pressed.connect(self.drag_pressed)
         self._rows.drag_started.connect(self.drag_started)
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QVBoxLayout, QWidget
 
@@ -14,6 +14,7 @@ from mgeldm_app.ui.lanes import LanesView, drawing_times, frame_times
 from mgeldm_app.ui.lanes import body as body_module
 from mgeldm_app.ui.lanes.body import LaneBody
 from mgeldm_app.ui.lanes.chips import Chip
+from mgeldm_app.ui.lanes.drops import DropHint
 from mgeldm_app.ui.lanes.header import WIDTH, LaneHeader, describe, gain_text, pan_text
 from mgeldm_app.ui.lanes.minimap import Minimap
 from mgeldm_app.ui.lanes.ruler import Ruler
@@ -295,9 +296,17 @@ def test_files_may_be_dropped(make_view, project, tmp_path):
     heard = Heard(view.files_dropped)
     mime = QMimeData()
     mime.setUrls([QUrl.fromLocalFile(str(tmp_path / "a.wav")), QUrl("https://example.org/b.wav")])
-    QApplication.sendEvent(view, QDragEnterEvent(QPoint(500, 50), Qt.DropAction.CopyAction, mime, LEFT, NONE))
+    hint = view.findChild(DropHint)
+    for end in (QDragLeaveEvent(), None):
+        assert not hint.isVisible()
+        QApplication.sendEvent(view, QDragEnterEvent(QPoint(500, 50), Qt.DropAction.CopyAction, mime, LEFT, NONE))
+        assert hint.isVisible()
+        assert hint.geometry() == view.rect()
+        if end is not None:
+            QApplication.sendEvent(view, end)
     QApplication.sendEvent(view, QDropEvent(QPointF(500, 50), Qt.DropAction.CopyAction, mime, LEFT, NONE))
     assert heard.told == [([tmp_path / "a.wav"],)]
+    assert not hint.isVisible()
 
 
 # ------------------------------------------------------------------------------------------------------- the headers

@@ -1,0 +1,72 @@
+"""Files dropped on the lanes: taken, and shown to be welcome while they are held over them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, QObject, QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QDropEvent, QFont, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QWidget
+
+from ..theme import mix
+from .state import State, font
+
+
+class FileDrops(QObject):
+    """Takes files that are dropped on a widget, unless they come from this very window."""
+
+    dropped = Signal(list)
+    held = Signal(bool)  # over the widget, or no longer
+
+    def __init__(self, widget: QWidget) -> None:
+        super().__init__(widget)
+        widget.setAcceptDrops(True)
+        widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Accept, then tell the paths."""
+        if event.type() == QEvent.Type.DragLeave:
+            self.held.emit(False)
+        if isinstance(event, QDropEvent) and event.mimeData().hasUrls() and event.source() is None:
+            event.acceptProposedAction()
+            self.held.emit(event.type() != QEvent.Type.Drop)
+            if event.type() == QEvent.Type.Drop:
+                paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+                if paths:
+                    self.dropped.emit(paths)
+            return True
+        return super().eventFilter(watched, event)
+
+
+class DropHint(QWidget):
+    """A frame over all of its parent that says what letting go will do; the mouse does not notice it."""
+
+    def __init__(self, state: State, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._state = state
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.hide()
+
+    def show_over(self, held: bool) -> None:
+        """Cover the parent while files are held over it."""
+        if held and not self.isVisible():
+            parent = self.parentWidget()
+            self.setGeometry(parent.rect())
+            self.raise_()
+        self.setVisible(held)
+
+    def paintEvent(self, _: QPaintEvent) -> None:
+        """As the empty window's frame looks under a drag."""
+        theme = self._state.theme
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        ground = QColor(mix(theme.background, theme.accent, 0.12))
+        ground.setAlphaF(0.86)
+        pen = QPen(QColor(theme.accent), 1.5)
+        pen.setDashPattern([5, 5])
+        painter.setPen(pen)
+        painter.setBrush(ground)
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(8.5, 8.5, -8.5, -8.5), 14, 14)
+        painter.setPen(QColor(theme.text))
+        painter.setFont(font(15, QFont.Weight.DemiBold))
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, self.tr("Drop to open"))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mgeldm.errors import InputError, MgeldmError
+from mgeldm.progress import Reporter
 from mgeldm.requests import Quality
 
 from . import asks, commands
@@ -50,7 +51,7 @@ class Controller:
         engine: Engine,
         player: Player,
         workers: Workers,
-        analyse: Callable[[Path], Tempo],
+        analyse: Callable[[Path, Reporter], Tempo],
     ) -> None:
         self.session = session
         self.engine, self.player, self.workers = engine, player, workers
@@ -256,7 +257,7 @@ class Controller:
     def close(self) -> None:
         """Save, and end what runs."""
         self.documents.save_now()
-        self.documents.cancel_opening()
+        self.documents.stop()
         self.making.cancel_all()
         self.player.close()
         self.engine.close()

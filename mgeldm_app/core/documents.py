@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mgeldm.errors import Cancelled, MgeldmError
+from mgeldm.progress import Reporter
 
 from . import commands, drop
 from .files import link_or_copy
@@ -26,7 +27,7 @@ class Documents:
         session: What is open.
         workers: Read, decode and write.
         home: Gives the folder in which new projects are made.
-        analyse: Finds the tempo of a float wav file (slow; runs on a worker).
+        analyse: Finds the tempo of a float wav file (slow; runs on a worker); stops when its reporter says so.
         opened: Hears of each project folder that was opened, for the list of recent ones.
 
     Attributes:
@@ -39,12 +40,13 @@ class Documents:
         session: Session,
         workers: Workers,
         home: Callable[[], Path],
-        analyse: Callable[[Path], Tempo],
+        analyse: Callable[[Path, Reporter], Tempo],
         opened: Callable[[Path], None],
     ) -> None:
         self.session, self.workers, self.home = session, workers, home
         self.analyse, self.opened = analyse, opened
         self.opening: Opening | None = None
+        self._heard: Opening | None = None  # the song whose tempo is being found
         self._saved: Project | None = None
         self._saving = self._waiting = False
         self.later: Callable[[Callable[[], None]], None] = lambda function: function()
@@ -91,6 +93,15 @@ class Documents:
         """Do not open what is being opened."""
         if self.opening is not None:
             self.opening.cancelled = True
+
+    def stop(self) -> None:
+        """End what is slow and of no use any more: the window closes."""
+        self.cancel_opening()
+        self._stop_listening()
+
+    def _stop_listening(self) -> None:
+        if self._heard is not None:
+            self._heard.cancelled = True
 
     def open_project(self, folder: Path) -> None:
         """Open a project as it was left."""
@@ -153,6 +164,7 @@ class Documents:
     def close(self) -> None:
         """Close the project; the window becomes empty."""
         self.save_now()
+        self._stop_listening()
         self.session.begin(None, Project(prompt=replace(self.session.project.prompt, like=None)))
 
     def save_now(self) -> None:
@@ -196,6 +208,7 @@ class Documents:
 
     def _begin(self, folder: ProjectFolder, project: Project) -> None:
         self.save_now()
+        self._stop_listening()
         self._saved = None
         self.session.begin(folder, project)
         self.opened(folder.folder)
@@ -205,16 +218,17 @@ class Documents:
         if song is None or store is None:
             return
         path = store.path(song.audio)
+        heard = self._heard = Opening(song.name, is_song=True)
 
         def found(tempo: Tempo) -> None:
-            if self.session.store is store:
+            if not heard.cancelled:
                 self.session.amend(commands.found_tempo(tempo))
 
         def failed(error: BaseException) -> None:
-            if self.session.store is store:
+            if not heard.cancelled:
                 self.session.tell("The tempo could not be found; tap or type it.", details=_details(error))
 
-        self.workers.run(lambda: self.analyse(path), found, failed)
+        self.workers.run(lambda: self.analyse(path, heard.reporter()), found, failed)
 
     def _on_changed(self, what: str) -> None:
         if what == "project" and self.session.history.merging:

@@ -7,15 +7,17 @@ brings 260 MB of compiler and needed 84 s for its first song on a busy computer.
 
 from __future__ import annotations
 
-import concurrent.futures
 import multiprocessing
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 from mgeldm.audio import map_wav, resample
+from mgeldm.progress import Reporter
 
 from ..core.project import Tempo
 from ..core.text import KEYS
@@ -30,24 +32,53 @@ _EARLY_S = 0.025  # a window sees an onset before its centre reaches it (measure
 _HEARD_S = 240.0  # of a song, from where it begins to sound
 _SILENCE = 1e-3
 _BEATS_PER_BAR = 4
+_PATIENCE_S = 0.1
 _MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
 _MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 
 Array = npt.NDArray[np.floating]
 
 
-def analyse(path: Path) -> Tempo:
+def analyse(path: Path, reporter: Reporter | None = None) -> Tempo:
     """The grid and key of a float wav file; `source` "none" where nothing beats.
 
     Runs in another process and waits for it: call it on a worker.
 
     Raises:
         AudioError: The file cannot be read.
-        concurrent.futures.process.BrokenProcessPool: The process was ended.
+        RuntimeError: The process was ended.
+        Cancelled: The reporter said so; the process is ended within a tenth of a second.
     """
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(find_tempo, path).result()
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_send_tempo, args=(path, sender), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        while not receiver.poll(_PATIENCE_S):
+            if reporter is not None:
+                reporter.check()
+        found = receiver.recv()
+    except EOFError as error:
+        process.join()
+        raise RuntimeError(f"the process that listened to {path.name} ended with {process.exitcode}") from error
+    finally:
+        process.kill()
+        process.join()
+        receiver.close()
+    if isinstance(found, Exception):
+        raise found
+    return cast(Tempo, found)
+
+
+def _send_tempo(path: Path, sender: Connection) -> None:
+    """What the process does."""
+    try:
+        found: Tempo | Exception = find_tempo(path)
+    except Exception as error:
+        found = error
+    sender.send(found)
+    sender.close()
 
 
 def find_tempo(path: Path) -> Tempo:

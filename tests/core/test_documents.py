@@ -202,7 +202,7 @@ def test_what_was_typed_before_the_song_came_stays(world, tmp_path):
 
 
 def test_a_tempo_that_cannot_be_found_is_one_sentence(world, tmp_path):
-    def fail(path):
+    def fail(path, reporter):
         raise RuntimeError("a long story")
 
     details = []
@@ -226,3 +226,14 @@ def test_what_is_dragged_is_saved_now_and_then_and_when_let_go(opened, monkeypat
     opened.c.set_region(Span(0, 2000), final=False)
     opened.c.set_region(Span(0, 2000), final=True)
     assert saves[1:] == [opened.project]
+
+
+def test_a_song_that_was_left_is_not_listened_to_any_more(world, tmp_path):
+    reporters = []
+    world.c.documents.analyse = lambda path, reporter: (reporters.append(reporter), Tempo())[1]
+    world.open(write_song(tmp_path / "song.wav"))
+    assert not reporters[0].cancelled()
+    world.open(write_song(tmp_path / "another.wav"))
+    assert reporters[0].cancelled() and not reporters[1].cancelled()
+    world.c.documents.stop()
+    assert reporters[1].cancelled()

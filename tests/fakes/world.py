@@ -183,7 +183,7 @@ class World:
         self.session = Session()
         self.told = []
         self.session.notice.connect(lambda text, error, details: self.told.append((text, error)))
-        self.c = Controller(self.session, self.engine, self.player, self.workers, lambda path: self.tempo)
+        self.c = Controller(self.session, self.engine, self.player, self.workers, lambda path, reporter: self.tempo)
 
     @property
     def project(self):

@@ -3,6 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mgeldm.audio import AudioClip, write
+from mgeldm.errors import AudioError, Cancelled
+from mgeldm.progress import Reporter
 
 from mgeldm_app.core.clips import ClipStore
 from mgeldm_app.core.project import Tempo
@@ -38,6 +40,14 @@ def test_the_demo_song_in_a_process_of_its_own(tmp_path):
     bar_s = 4 * 60 / 104  # see resources/demo/make_demo.py
     assert (found.bpm, found.key) == (104.0, "A minor")
     assert min(found.downbeat_s % bar_s, bar_s - found.downbeat_s % bar_s) < 0.03
+
+
+def test_it_can_be_called_off_and_a_bad_file_says_so(tmp_path):
+    write(tmp_path / "clicks.wav", clicks(120.0, 0.25))
+    with pytest.raises(Cancelled):
+        analyse(tmp_path / "clicks.wav", Reporter(cancelled=lambda: True))
+    with pytest.raises(AudioError):
+        analyse(tmp_path / "gone.wav")
 
 
 def test_silence_and_a_single_note_have_no_tempo(tmp_path):

@@ -528,7 +528,8 @@ class Watch:
             store.view(audio)
         if project.song is None:
             return
-        sounds = {kind: np.zeros(store.view(project.song.audio).shape) for kind in ("song", "extracted", "rest", "added")}
+        shape, kinds = store.view(project.song.audio).shape, ("song", "extracted", "rest", "added")
+        sounds = {kind: np.zeros(shape) for kind in kinds}
         for lane in project.lanes:
             sounds[lane.kind] += read_lane(project, lane, store.view, 0, project.samples)
         worst = float(np.abs(sounds["song"] - sounds["extracted"] - sounds["rest"]).max())
@@ -543,7 +544,7 @@ class Watch:
             session.undo()
             steps += 1
         bottom = session.project
-        while session.history.redo_title:
+        for _ in range(steps):
             session.redo()
         if session.project != last:
             raise Broken("after undo and redo the project is another")

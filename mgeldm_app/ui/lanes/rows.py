@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from PySide6.QtCore import QPoint, QRect, Qt, Signal, SignalInstance
 from PySide6.QtGui import QResizeEvent, QWheelEvent
-from PySide6.QtWidgets import QApplication, QFrame, QScrollArea, QWidget
+from PySide6.QtWidgets import QApplication, QFrame, QLabel, QScrollArea, QWidget
 
 from ...core.project import Span
 from .body import LaneBody
@@ -15,7 +15,8 @@ from .header import WIDTH, LaneHeader
 from .sources import Sources
 from .state import RegionMouse, State
 
-LOWEST_PX, TALLEST_PX, SONG_PX = 64, 168, 190
+LOWEST_PX, TALLEST_PX, SONG_PX = 64, 200, 230
+_HINT_PX = 40  # free height below the lanes, from which on a hint stands there
 
 
 class Rows(QScrollArea):
@@ -49,6 +50,9 @@ class Rows(QScrollArea):
         self._content = QWidget()
         self._content.setObjectName("lanes")
         self.setWidget(self._content)
+        self._hint = QLabel(self.tr("Drag over the song to select bars, then say below what you want."), self.viewport())
+        self._hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._hint.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -153,6 +157,8 @@ class Rows(QScrollArea):
             body.setGeometry(QRect(WIDTH, top, max(1, width - WIDTH), height))
             top += height
         self._content.resize(width, top)
+        self._hint.setGeometry(WIDTH, top, max(1, width - WIDTH), min(room - top, 2 * LOWEST_PX))
+        self._hint.setVisible(len(lanes) == 2 and room - top >= _HINT_PX)  # nothing has been asked for yet
         for body in self.bodies():
             body.place_chips()
 
@@ -241,6 +247,7 @@ class Rows(QScrollArea):
     def dress(self) -> None:
         """Take the theme's colours."""
         self._content.setStyleSheet(f"#lanes {{ background: {self._state.theme.background}; }}")
+        self._hint.setStyleSheet(f"background: transparent; color: {self._state.theme.second}; font-size: 12px;")
         self.viewport().setStyleSheet(f"background: {self._state.theme.background};")
         for header in self.headers():
             header.dress()

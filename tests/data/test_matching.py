@@ -29,7 +29,7 @@ def song_of(tempo_bpm, tonic, seconds=20.0, first_s=0.1, seed=0, label="piano"):
     return Song(stems, name=f"{tempo_bpm} in {tonic}")
 
 
-@pytest.mark.parametrize(("tempo_bpm", "tonic"), [(90.0, 0), (123.4, 7), (140.0, 3), (100.0, 10)])
+@pytest.mark.parametrize(("tempo_bpm", "tonic"), [(90.0, 0), (123.4, 7), (140.0, 3)])
 def test_tempo_beat_and_scale_are_heard(tempo_bpm, tonic):
     pulse = listen(song_of(tempo_bpm, tonic))
     assert min(abs(pulse.tempo_bpm / tempo_bpm - ratio) for ratio in (0.5, 1.0, 2.0)) < 1e-3

@@ -85,7 +85,7 @@ class MainWindow(QMainWindow):
         self._progress = QTimer(self)  # steps of a job come faster than anyone reads
         self._progress.setSingleShot(True)
         self._progress.setInterval(PROGRESS_MS)
-        self._progress.timeout.connect(self._show_progress)
+        self._progress.timeout.connect(self._show_jobs)
         self.set_theme(self.theme)
         self._restore()
         for what in ("folder", "project", "jobs", "engine", "listening"):
@@ -172,12 +172,14 @@ class MainWindow(QMainWindow):
     def _on_changed(self, what: str) -> None:
         if what == "folder":
             self._show_folder()
-        elif what in ("project", "growing", "jobs"):
+        elif what == "project":
             self._show_lanes()
-            if what == "jobs":
-                self._show_jobs()
-            elif what == "project":
-                self._show_project()
+            self._show_project()
+        elif what == "growing":
+            self._show_lanes()
+        elif what == "jobs":
+            self._show_jobs()
+            self._show_summary()
         elif what == "progress":
             if not self._progress.isActive():
                 self._progress.start()
@@ -238,10 +240,6 @@ class MainWindow(QMainWindow):
         self.lanes.show_project(session.shown, session.all_growing(), busy=busy)
 
     def _show_jobs(self) -> None:
-        self.jobs.set_rows([_row(view) for view in self.controller.session.jobs.values()])
-        self._show_summary()
-
-    def _show_progress(self) -> None:
         self._show_lanes()
         self.jobs.set_rows([_row(view) for view in self.controller.session.jobs.values()])
 

@@ -81,6 +81,8 @@ def test_worse_than_silence_is_a_share():
     for gain in (0.9, 0.5, 2.5, -1.0):
         scores.add(OURS, source, source * gain, 16000)
     assert scores.below_silence == 0.5
+    better = Scores({"sdr_db": {OURS: [1.0] * 6}})
+    assert extraction.below_silence({"bass": scores, "drums": better}) == 0.2
 
 
 def test_a_lone_stem_is_nothing_to_separate(excerpt):
@@ -163,6 +165,7 @@ def test_the_command_prints_tables_and_an_object(folder, tmp_path, capsys, monke
     result = json.loads(capsys.readouterr().out)
     assert set(result["sets"]) == {"synthetic", "real"}
     assert result["gaps"] == {}
+    assert set(result["below_silence"]) == set(result["sets"])
     assert result["peer"]["steps"] == "1.0"
     assert "peer" in result["sets"]["real"]["drums"]["sdr_db"]
     for name, classes in result["sets"].items():

@@ -47,8 +47,8 @@ def evaluate(pipeline: Pipeline, plan: Plan, reporter: Reporter = SILENT) -> dic
     """Measure what the plan says.
 
     Returns:
-        A key for each part, and "text" with all tables. `sets[name][class]` holds extraction, `gaps[kind]` what lies
-        between seen songs, unseen ones and their limits.
+        A key for each part, and "text" with all tables. `sets[name][class]` holds extraction, `below_silence[name]`
+        the share of all its excerpts under 0 dB, `gaps[kind]` what lies between seen songs, unseen ones and limits.
 
     Raises:
         InputError: A folder, a file or a part is missing.
@@ -98,6 +98,7 @@ def _extraction(pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], repo
     tables = [extraction.table(name, classes) for name, classes in found.items()]
     tables += [extraction.gaps_text(gaps)] if gaps else []
     result: dict[str, Any] = {"sets": {name: extraction.plain(classes) for name, classes in found.items()}}
+    result["below_silence"] = {name: round(extraction.below_silence(classes), 3) for name, classes in found.items()}
     if peer is not None:
         result["peer"] = peer.about
     return result | {"gaps": gaps}, tables

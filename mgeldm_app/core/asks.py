@@ -57,11 +57,12 @@ def region_of(project: Project, span: Span) -> Region:
 
 
 def span_of(project: Project, prompt: Prompt) -> Span:
-    """Where the prompt works: the region, the whole song, or, for music from nothing, a few seconds."""
+    """Where the prompt works: the region, else the whole song, or, for music from nothing, a few seconds."""
     if project.region is not None:
         return project.region
-    if prompt.task == "generate" and project.song is None:
-        return Span(0, round(GENERATED_S * project.rate_hz))
+    if prompt.task == "generate":
+        few = round(GENERATED_S * project.rate_hz)
+        return Span(0, min(few, project.samples) if project.song else few)
     return Span(0, project.samples)
 
 

@@ -149,7 +149,14 @@ def set_tempo(tempo: Tempo) -> Command:
     low, high = BPM
     beats = min(max(tempo.beats_per_bar, 1), 32)
     fitting = replace(tempo, bpm=min(max(tempo.bpm, low), high), beats_per_bar=beats, source="given")
-    return Command("tempo", lambda p: replace(p, tempo=fitting), "tempo")
+
+    def apply(project: Project) -> Project:
+        new_key = replace(project.tempo, key=fitting.key)
+        if new_key != project.tempo and replace(new_key, source="given") == fitting:
+            return replace(project, tempo=new_key)  # which says nothing of the grid: it may still be found
+        return replace(project, tempo=fitting)
+
+    return Command("tempo", apply, "tempo")
 
 
 def set_prompt(prompt: Prompt) -> Command:
@@ -176,7 +183,7 @@ def new_take(title: str, lane_id: str, start: int, take: Take) -> Command:
 
 def found_tempo(tempo: Tempo) -> Callable[[Project], Project]:
     """What analysis found, unless the user has said better."""
-    return lambda p: p if p.tempo.source == "given" else replace(p, tempo=tempo)
+    return lambda p: p if p.tempo.source == "given" else replace(p, tempo=replace(tempo, key=p.tempo.key or tempo.key))
 
 
 def add_take(lane_id: str, start: int, take: Take) -> Callable[[Project], Project]:

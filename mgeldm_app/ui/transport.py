@@ -299,7 +299,8 @@ class Transport(QFrame):
         self.time.setMinimumWidth(self.time.fontMetrics().horizontalAdvance("00:00.000") + 36)
 
     def _build_heard(self) -> None:
-        self.song = button(self.tr("Song"), "segment", True, keyed(self.tr("Hear the original"), "listen"))
+        hint = keyed(self.tr("Hear the original; hold A to compare"), "listen")
+        self.song = button(self.tr("Song"), "segment", True, hint)
         self.stems = button(self.tr("Stems"), "segment", True, self.tr("Hear stems, added parts and the rest"))
         self.stems.setChecked(True)
         self._group = QButtonGroup(self)

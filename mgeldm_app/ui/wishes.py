@@ -28,7 +28,7 @@ from .lanes.header import LaneHeader
 from .lanes.view import ZOOM_STEP
 from .menus import Menus
 from .model_desk import ModelDesk
-from .palette import Palette
+from .palette import Entry, Palette
 from .shortcuts import ShortcutSheet
 
 if TYPE_CHECKING:
@@ -229,7 +229,11 @@ class Wishes(QObject):
 
     def shortcuts(self) -> None:
         """All shortcuts on one sheet."""
-        _accepted(ShortcutSheet(self.menus.entries(), self.window))
+        sheet = self.menus.entries()
+        place = next(number for number, entry in enumerate(sheet) if entry.id == "listen")
+        held = Entry("hold", self.tr("Hear the original while held"), "A", True, sheet[place].group)
+        sheet.insert(place + 1, held)
+        _accepted(ShortcutSheet(sheet, self.window))
 
     def about(self) -> None:
         """What this is."""

@@ -237,3 +237,12 @@ def test_a_song_that_was_left_is_not_listened_to_any_more(world, tmp_path):
     assert reporters[0].cancelled() and not reporters[1].cancelled()
     world.c.documents.stop()
     assert reporters[1].cancelled()
+
+
+def test_a_key_given_while_the_tempo_is_sought_stays_and_the_tempo_is_found(world, tmp_path):
+    world.workers.holding = True
+    world.open(write_song(tmp_path / "song.wav"))
+    world.workers._held.popleft()()
+    world.c.set_tempo(replace(world.project.tempo, key="C major"))
+    world.workers.release()
+    assert (world.project.tempo.key, world.project.tempo.bpm, world.project.tempo.source) == ("C major", 120.0, "found")

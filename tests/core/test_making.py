@@ -420,3 +420,13 @@ def test_sensitivity_leaves_the_silence_over_a_regenerated_source(opened):
     first = opened.project.of_kind("extracted")[0]
     assert np.abs(sound(opened, first, REGION.start + 200, REGION.stop - 200)).max() == 0
     check_null(opened)
+
+
+def test_generating_beside_a_song_makes_a_lane_of_a_few_seconds_or_of_the_region(opened):
+    opened.ask("rain", task="generate", takes=1)
+    opened.engine.finish_all()
+    assert (opened.lane("rain").kind, opened.lane("rain").parts[0].span) == ("added", Span(0, 10 * RATE_HZ))
+    opened.c.set_region(REGION)
+    opened.ask("wind", task="generate", takes=1)
+    opened.engine.finish_all()
+    assert opened.lane("wind").parts[0].span == REGION

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
+from ..core.actions import BY_ID
 from .palette import Entry
 from .parts import button, label
 from .theme import set_role
@@ -72,7 +73,7 @@ class ShortcutSheet(QDialog):
         grid.setColumnStretch(0, 1)
         grid.addWidget(label(name, "heading"), 0, 0, 1, 2)
         for row, entry in enumerate(entries, 1):
-            title = label(entry.title, "second")
+            title = label(BY_ID[entry.id].title if entry.id in BY_ID else entry.title, "second")  # not "Undo: rename"
             title.setWordWrap(True)
             keys = label(entry.shortcut)
             set_role(keys, "key")

@@ -14,9 +14,8 @@ from mgeldm.data.readers import files_of
 from mgeldm.data.songs import RATE_HZ, Song, Stem
 from mgeldm.data.synth import Sampler, bank_sampler
 
-__all__ = ["CAPTIONS", "HELD_OUT_CAPTIONS", "LABELS", "RealSong", "Song", "Stem", "read_real_song", "render_song"]
+__all__ = ["CAPTIONS", "HELD_OUT_CAPTIONS", "LABELS", "Song", "Stem", "read_real_song", "render_song"]
 
-RealSong = Song
 LABELS = tuple(CAPTIONS)
 HELD_OUT_SONG = "sodium"
 """The real song that no model is trained on."""

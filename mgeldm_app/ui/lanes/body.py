@@ -206,18 +206,18 @@ class LaneBody(QWidget):
     # ------------------------------------------------------------------------------------------------------ painting
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Pictures, grid, region, what grows, playhead: only where it is asked for."""
+        """Pictures, grid, region, playhead, what grows: only where it is asked for."""
         painter = QPainter(self)
         self._draw_missing()
         self._paint_pictures(painter, event.rect())
         painter.setClipRect(event.rect())
         self._paint_grid(painter, event.rect())
         self._paint_region(painter)
-        self._paint_growing(painter)
-        self._paint_trouble(painter)
         painter.fillRect(0, self.height() - 1, self.width(), 1, QColor(self._state.theme.line))
         x = self._state.axis.x_of(self._state.position)
         painter.fillRect(QRectF(int(x), 0, 1.0, self.height()), QColor(self._state.theme.text))
+        self._paint_growing(painter)  # its words over the playhead
+        self._paint_trouble(painter)
 
     def _wanted(self) -> range:
         """The pictures in sight."""

@@ -102,11 +102,9 @@ class Making:
         count = 0
         for lane_id in lane_ids:
             lane = self.session.project.lane(lane_id)
-            for number, part in enumerate(lane.parts):
-                made = part.take.made
-                if lane.kind == "extracted" and made.repeatable and made.quality != "best":
-                    self._make_in_place(lane, number, quality="best")
-                    count += 1
+            for number in below_best(lane):
+                self._make_in_place(lane, number, quality="best")
+                count += 1
         return count
 
     def cancel(self, job_id: str) -> None:
@@ -329,6 +327,12 @@ class Making:
             gone = work.group.landed and not any(self.session.project.has_lane(x) for x in work.group.lanes)
             if gone or (work.replaces and not any(self.session.project.has_lane(x) for x in work.group.lanes)):
                 self.cancel(work.job.id)
+
+
+def below_best(lane: Lane) -> list[int]:
+    """Parts of an extracted lane that could be had better."""
+    made = [part.take.made for part in lane.parts] if lane.kind == "extracted" else []
+    return [number for number, each in enumerate(made) if each.repeatable and each.quality != "best"]
 
 
 def _begun(store: ClipStore, rate_hz: int, channels: int, ask: Ask) -> tuple[Path, ...]:

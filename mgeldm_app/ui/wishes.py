@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox
 
 from ..core.drop import AUDIO_SUFFIXES
 from ..core.export import Colours, ExportReport, export, formats, names_of
+from ..core.making import below_best
 from ..core.project import Project
 from ..core.settings import Settings
 from ..core.storage import SUFFIX, projects_home
@@ -128,14 +129,21 @@ class Wishes(QObject):
         with c.told():
             if choice.best and c.making.best(choice.lanes):
                 c.session.tell(self.tr("The stems are made at best quality first; the export follows."))
-                c.making.when_idle(lambda: self._write(choice))
+                c.making.when_idle(lambda: self._write_best(choice))
             else:
                 self._write(choice)
 
+    def _write_best(self, choice: ExportChoice) -> None:
+        """Export once the best is made, or what there is where that failed."""
+        lanes = [lane for lane in self.controller.session.project.lanes if lane.id in choice.lanes]
+        if any(below_best(lane) for lane in lanes):
+            self.controller.session.tell(
+                self.tr("Not every stem could be made at best quality; those are exported as they are."), error=True
+            )
+        self._write(choice)
+
     def _best_note(self, project: Project) -> str:
-        stems = [
-            lane for lane in project.of_kind("extracted") if any(p.take.made.quality != "best" for p in lane.parts)
-        ]
+        stems = [lane for lane in project.lanes if below_best(lane)]
         if not stems:
             return ""
         speed = self.controller.settings.speed("extract", "best", self.controller.session.engine.device)

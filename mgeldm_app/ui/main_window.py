@@ -34,7 +34,7 @@ from .wishes import Wishes
 FRAME_MS, IDLE_MS, HIDDEN_MS = 16, 50, 200  # while playing; while meters fall and nothing moves; minimised
 PROGRESS_MS = 60
 METER_MS = 33
-NEARLY_S = 0.02  # so close before a beat, that beat is shown: a first beat is rarely found to the sample
+NEARLY_S = 0.04  # so close before a beat, that beat is shown: a first beat is rarely found to the sample
 LANE_MENU = (
     "rename",
     "mute",

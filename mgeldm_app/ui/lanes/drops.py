@@ -43,15 +43,14 @@ class DropHint(QWidget):
 
     def __init__(self, state: State, parent: QWidget) -> None:
         super().__init__(parent)
-        self._state = state
+        self._state, self._over = state, parent
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.hide()
 
     def show_over(self, held: bool) -> None:
         """Cover the parent while files are held over it."""
         if held and not self.isVisible():
-            parent = self.parentWidget()
-            self.setGeometry(parent.rect())
+            self.setGeometry(self._over.rect())
             self.raise_()
         self.setVisible(held)
 

@@ -87,7 +87,7 @@ class Sources(QObject):
         song, read = self._project.song, lane_reader(self._project, lane, growing, view)
         if lane.kind in ("song", "rest") and song is None:
             return None
-        if lane.kind == "rest":
+        if lane.kind == "rest" and song is not None:
             return self._rest(song, growing, old, read, view)
         parts = ((0, song.audio),) if lane.kind == "song" and song else \
             tuple((part.start, part.take.audio) for part in lane.parts)

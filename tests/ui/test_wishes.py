@@ -8,12 +8,13 @@ from PySide6.QtWidgets import QApplication, QDialog
 
 from mgeldm_app.core import models
 from mgeldm_app.core.models import EMBEDDED, Known
+from mgeldm_app.core.project import Span
 from mgeldm_app.ui import dragging, wishes
 from mgeldm_app.ui.dialogs.export import ExportChoice
 from mgeldm_app.ui.dialogs.models import ModelsDialog
 from mgeldm_app.ui.main_window import MainWindow
 from mgeldm_app.ui.model_desk import ModelDesk
-from tests.fakes.world import World, write_song
+from tests.fakes.world import RATE_HZ, World, write_song
 
 
 @pytest.fixture
@@ -67,6 +68,33 @@ def test_a_best_export_waits_for_the_stems(window, world, monkeypatch, tmp_path)
     world.engine.finish_all()
     assert world.lane("bass").parts[0].take.made.quality == "best"
     assert len(list((tmp_path / "new folder").iterdir())) == 1
+
+
+def test_a_best_export_that_fails_says_what_it_holds(window, world, monkeypatch, tmp_path):
+    def choice(self):
+        return ExportChoice(("L1",), replace(self._options, folder=str(tmp_path / "new folder")), best=True)
+
+    accept(monkeypatch, "choice", choice, wishes.ExportDialog)
+    window.menus.run("export")
+    world.engine.fail(0.0)
+    assert len(list((tmp_path / "new folder").iterdir())) == 1
+    assert any("exported as they are" in text for text, _ in world.told)
+
+
+def test_a_region_is_copied_as_a_file(window, world, tmp_path):
+    world.c.set_region(Span(0, RATE_HZ))
+    world.session.select(("L1",))
+    window.menus.run("copy_region")
+    (url,) = QApplication.clipboard().mimeData().urls()
+    assert read(url.toLocalFile()).samples.shape[1] == RATE_HZ
+
+
+def test_the_held_key_is_on_the_sheet(window, monkeypatch):
+    shown = []
+    monkeypatch.setattr(wishes, "ShortcutSheet", lambda entries, parent: shown.extend(entries))
+    monkeypatch.setattr(wishes, "_accepted", lambda dialog: True)
+    window.menus.run("shortcuts")
+    assert any((entry.title, entry.shortcut) == ("Hear the original while held", "A") for entry in shown)
 
 
 def test_settings_reach_sound_engine_and_prompt(window, world, monkeypatch):

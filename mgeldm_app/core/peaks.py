@@ -111,12 +111,18 @@ class Peaks:
         if like is not None and like.samples == samples:
             self._levels = [level.copy() for level in like._levels]
         self._wanted = [] if empty or not samples else [Span(0, samples)]
+        self._taken = 0  # pieces being measured
         self.surveyed = like is not None or empty or samples <= PIECE_SAMPLES
 
     @property
     def wanted(self) -> tuple[Span, ...]:
         """What is still to be measured."""
         return tuple(self._wanted)
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that was wanted is measured."""
+        return not self._wanted and self._taken <= 0
 
     def want(self, span: Span) -> None:
         """Measure a span (again), since its samples changed."""
@@ -135,6 +141,7 @@ class Peaks:
             start = max(span.start, near.start // BLOCK_SAMPLES * BLOCK_SAMPLES)
         piece = Span(start, min(start + PIECE_SAMPLES, span.stop))
         self._wanted = without(self._wanted, piece)
+        self._taken += 1
         return piece
 
     def give_up(self) -> None:
@@ -143,6 +150,7 @@ class Peaks:
 
     def put(self, piece: Piece) -> Span:
         """Take in what was measured; returns the samples that it covers."""
+        self._taken -= 1
         first, stop = piece.first, min(piece.first + piece.values.shape[1], self._levels[0].shape[1])
         span = Span(first * BLOCK_SAMPLES, min(stop * BLOCK_SAMPLES, self.samples))
         self._levels[0][:, first:stop] = piece.values[:, : stop - first]

@@ -358,8 +358,14 @@ class LaneBody(QWidget):
         painter.drawText(seen, Qt.AlignmentFlag.AlignCenter, text)
 
     def _paint_trouble(self, painter: QPainter) -> None:
-        text = self._sources.trouble(self.lane.id)
+        """Why nothing is to be seen."""
+        theme, lane = self._state.theme, self.lane
+        text, colour, align = self._sources.trouble(lane.id), theme.bad, Qt.AlignmentFlag.AlignVCenter
+        asked = lane.kind == "extracted" and lane.parts and lane.id not in self._state.busy
+        if not text and asked and self._sources.hardly_heard(lane.id):
+            text = self.tr("Hardly anything like this was found. Other words may find more.")
+            colour, align = theme.second, Qt.AlignmentFlag.AlignTop
         if text:
             painter.setFont(font(11, QFont.Weight.DemiBold))
-            painter.setPen(QColor(self._state.theme.bad))
-            painter.drawText(self.rect().adjusted(16, 0, -16, 0), Qt.AlignmentFlag.AlignVCenter, text)
+            painter.setPen(QColor(colour))
+            painter.drawText(self.rect().adjusted(16, 8, -16, -8), align, text)

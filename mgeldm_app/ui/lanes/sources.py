@@ -23,6 +23,7 @@ from .tiles import TileKey, Tiles
 
 MOST_RUNNING, TILES_AT_ONCE = 2, 4
 QUIETEST_PEAK = 0.05  # a song softer than this is not blown up further
+HARDLY_HEARD = 1 / 64  # of the song's loudest sample, 36 dB below it
 _COARSER = (1, 2, 4, 8, 16, 64)  # times longer columns that stand in for a tile, the best first
 
 
@@ -204,6 +205,12 @@ class Sources(QObject):
         if not broken or lane_id not in self._sounds:
             return ""
         return next((broken[segment.name] for segment in self._sounds[lane_id].segments if segment.name in broken), "")
+
+    def hardly_heard(self, lane_id: str) -> bool:
+        """Whether all that a lane has is measured, and as good as silent beside the song."""
+        segments = self._sounds[lane_id].segments if lane_id in self._sounds else ()
+        done = bool(segments) and all(segment.peaks.complete for segment in segments)
+        return done and max(segment.peaks.loudest for segment in segments) * self.scale < HARDLY_HEARD
 
     @property
     def complete(self) -> bool | None:

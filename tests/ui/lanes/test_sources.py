@@ -7,7 +7,7 @@ from mgeldm.audio import map_wav
 from mgeldm.errors import AudioError
 
 from mgeldm_app.core import peaks
-from mgeldm_app.core.project import REST_ID, SONG_ID, Project, Span
+from mgeldm_app.core.project import REST_ID, SONG_ID, Lane, Part, Project, Span, Take
 from mgeldm_app.core.sound import read_lane
 from mgeldm_app.core.voices import BLOCK_FRAMES, Bench, make_plan
 from mgeldm_app.ui.lanes.sources import Sources
@@ -212,6 +212,20 @@ def test_a_lost_clip_is_told_of_and_the_rest_is_drawn(sources, studio, workers):
     workers.finish()
     assert "backup" in sources.trouble("lost") and not sources.trouble("a")
     assert columns(sources, "a", project).any()
+
+
+def test_a_lane_as_good_as_silent_is_known_once_all_of_it_is_measured(sources, studio, workers):
+    quiet, loud = studio.stem("quiet", gain=0.0005), studio.stem("loud")
+    frames = studio.frames(studio.bars * studio.bar, gain=0.0005)
+    frames[-50:] = 0.5
+    made = loud.parts[0].take.made
+    late = Lane("late", "extracted", "late", 1, (Part(0, (Take(studio.clip(frames), made),)),))
+    project = studio.song(quiet, loud, late)
+    sources.show(project, project.lanes, (), studio.store.view)
+    while workers.queue:
+        assert not sources.hardly_heard("late") and not sources.hardly_heard("loud")
+        workers.step()
+    assert sources.hardly_heard("quiet") and not sources.hardly_heard("late")
 
 
 def test_another_song_leaves_nothing_of_the_old_one(sources, studio, workers):

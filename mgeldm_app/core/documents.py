@@ -48,7 +48,7 @@ class Documents:
         self.opening: Opening | None = None
         self._heard: Opening | None = None  # the song whose tempo is being found
         self._saved: Project | None = None
-        self._saving = self._waiting = False
+        self._saving = self._waiting = self._failed = False
         self.later: Callable[[Callable[[], None]], None] = lambda function: function()
         session.changed.connect(self._on_changed)
 
@@ -167,6 +167,17 @@ class Documents:
         self._stop_listening()
         self.session.begin(None, Project(prompt=replace(self.session.project.prompt, like=None)))
 
+    @property
+    def unsaved(self) -> bool:
+        """Whether there is something that is not yet on the disk, and should be."""
+        folder = self.session.folder
+        return folder is not None and not folder.read_only and self.session.project is not self._saved
+
+    def save_again(self) -> None:
+        """Try once more if the last try failed; the window calls it every few seconds."""
+        if self.unsaved and self._failed:
+            self._save()
+
     def save_now(self) -> None:
         """Write the project before returning; a failure is told."""
         folder, project = self.session.folder, self.session.project
@@ -250,14 +261,16 @@ class Documents:
         self._saving = True
 
         def done(_: object) -> None:
-            self._saving = False
+            self._saving = self._failed = False
             if self.session.folder is folder:
                 self._saved = project
             self._save()
 
         def failed(error: BaseException) -> None:
             self._saving = False
-            self._tell("The project could not be saved; look after the disk, then change something.", error)
+            if not self._failed:  # once is enough to say
+                self._tell("The project could not be saved; it is tried again every few seconds.", error)
+            self._failed = True
 
         self.workers.run(lambda: folder.save(project), done, failed)
 

@@ -355,7 +355,10 @@ class MainWindow(QMainWindow):
         super().changeEvent(event)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Everything is saved already; remember the window and end what runs."""
+        """Everything is saved already, or the user is asked; remember the window and end what runs."""
+        if not self.wishes.may_close():
+            event.ignore()
+            return
         geometry = bytes(self.saveGeometry().toBase64().data()).decode()
         self.controller.set_settings(replace(self.controller.settings, geometry=geometry))
         self._timer.stop()

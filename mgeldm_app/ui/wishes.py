@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mgeldm.bundled import DEMO_SONG
-from PySide6.QtCore import QObject, QUrl
+from PySide6.QtCore import QObject, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox
 
@@ -35,6 +35,8 @@ from .shortcuts import ShortcutSheet
 if TYPE_CHECKING:
     from ..core.controller import Controller
     from .main_window import MainWindow
+
+SAVE_AGAIN_MS = 5000  # after a save that failed
 
 
 class Wishes(QObject):
@@ -75,6 +77,9 @@ class Wishes(QObject):
             "shortcuts": self.shortcuts,
             "about": self.about,
         }
+        self._saving = QTimer(self)
+        self._saving.timeout.connect(controller.documents.save_again)
+        self._saving.start(SAVE_AGAIN_MS)
         controller.wants.connect(lambda wish: self.table[wish]())
 
     # ------------------------------------------------------------------------------------------------------- documents
@@ -97,6 +102,16 @@ class Wishes(QObject):
         if path:
             target = Path(path)
             self.controller.documents.save_as(target if target.suffix == SUFFIX else Path(f"{target}{SUFFIX}"))
+
+    def may_close(self) -> bool:
+        """Save what is not saved; where that fails, the user decides."""
+        documents = self.controller.documents
+        documents.save_now()
+        if not documents.unsaved:
+            return True
+        text = self.tr("The last changes could not be saved. Close all the same, and lose them?")
+        close, stay = QMessageBox.StandardButton.Discard, QMessageBox.StandardButton.Cancel
+        return QMessageBox.warning(self.window, self.tr("Not saved"), text, close | stay, stay) == close
 
     def show_folder(self) -> None:
         """Open the project's folder in the system's file manager."""

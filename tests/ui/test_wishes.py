@@ -220,3 +220,24 @@ def test_a_download_that_fails_says_why(window, world, qtbot, monkeypatch):
     dialog.download_clicked.emit("clap")
     assert "check the connection" in world.told[-1][0]
     desk.close()
+
+
+def test_what_cannot_be_saved_is_tried_again_and_not_lost_unasked(window, world, monkeypatch):
+    def full(project):
+        raise OSError(28, "No space left on device")
+
+    asked = []
+    answers = iter([wishes.QMessageBox.StandardButton.Cancel, wishes.QMessageBox.StandardButton.Discard])
+    monkeypatch.setattr(wishes.QMessageBox, "warning", lambda *words: asked.append(words) or next(answers))
+    with monkeypatch.context() as patch:
+        patch.setattr(world.session.folder, "save", full)
+        world.c.set_lane(world.lane("bass").id, "gain_db", -3.0)
+        told = len(world.told)
+        world.c.documents.save_again()
+        assert len(world.told) == told  # said once
+        assert not window.wishes.may_close()
+        assert window.wishes.may_close()
+    assert len(asked) == 2
+    world.c.documents.save_again()
+    assert not world.c.documents.unsaved
+    assert window.wishes.may_close()

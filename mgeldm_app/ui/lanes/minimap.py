@@ -47,8 +47,8 @@ class Minimap(QWidget):
                 self.update(QRect(x - 1, 0, 3, HEIGHT))
 
     def x_of(self, sample: float) -> float:
-        """Where a sample of the song lies in the strip."""
-        return sample * self.width() / max(1, self._state.axis.samples)
+        """Where a sample of the song lies in the strip; at its end what lies beyond, while another song is opened."""
+        return min(sample / max(1, self._state.axis.samples), 1.0) * self.width()
 
     def sample_at(self, x: float) -> float:
         """The sample at a pixel."""

@@ -555,3 +555,12 @@ def test_views_go_without_a_trace(qtbot, workers, studio, project):
     del view
     gc.collect()
     assert gone() is None or not shiboken6.isValid(gone())
+
+
+def test_the_playhead_of_a_song_that_was_closed_stays_in_the_minimap(make_view, project):
+    """The player is for a moment still where it was."""
+    view = make_view(project)
+    view.show_project(Project())
+    view.set_position(1 << 25)
+    view.set_position(0)
+    assert view._minimap.x_of(1 << 25) == view._minimap.width()

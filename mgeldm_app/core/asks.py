@@ -11,7 +11,7 @@ from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint, Regio
 from .clips import ClipStore
 from .jobs import Layer
 from .project import REST_ID, SONG_ID, Lane, Made, Project, Prompt, Span
-from .text import colour_for, split_prompts
+from .text import called, colour_for, split_prompts
 
 GENERATED_S = 10.0  # of music from nothing, where no region says how long
 _VERBS = {
@@ -164,7 +164,7 @@ def _extraction(project: Project, prompt: Prompt, store: ClipStore, span: Span, 
     targets: list[Target | None] = []
     for number, name in enumerate(names):
         made = _made(prompt, name if number < len(texts) else "", seed)
-        lane = next((x for x in project.of_kind("extracted") if x.name.casefold() == name.casefold()), None)
+        lane = next((x for x in project.of_kind("extracted") if x.name.casefold() == called(name).casefold()), None)
         lane = lane or _new_lane(project, name, "extracted", new_id, len(targets))
         targets.append(Target(lane, replace(made, together=texts)))
     if len(targets) == 1 and targets[0] and isinstance(request, Extract):  # several stems are refined once they land
@@ -197,7 +197,7 @@ def _made(prompt: Prompt, text: str, seed: int) -> Made:
 
 def _new_lane(project: Project, name: str, kind: Literal["extracted", "added"], new_id: NewId, more: int = 0) -> Lane:
     colours = [lane.colour for lane in project.lanes if lane.kind in ("extracted", "added")]
-    return Lane(new_id(), kind, name, colour_for(name, len(colours) + more))
+    return Lane(new_id(), kind, called(name), colour_for(name, len(colours) + more))
 
 
 def _song_layer(project: Project, store: ClipStore) -> tuple[Layer, ...]:

@@ -13,6 +13,7 @@ from .clips import ClipStore
 from .jobs import Job
 from .project import Audio, Lane, Made, Part, Project, SongFile, Take
 from .session import Session
+from .text import called
 
 
 @dataclass
@@ -115,8 +116,9 @@ class Landing:
         made = next(target.made for target in work.ask.targets if target)
         project, span, holes = self.session.project, work.ask.span, []
         channels = project.song.audio.channels if project.song else 2
+        name = called(made.prompt).casefold()
         for lane in project.of_kind("extracted"):
-            if lane.name.casefold() == made.prompt.casefold() and any(part.span.meets(span) for part in lane.parts):
+            if lane.name.casefold() == name and any(part.span.meets(span) for part in lane.parts):
                 path = work.store.begin(project.rate_hz, channels, span.samples)
                 take = Take(work.store.adopt(path), Made("extract", "", made.seed, made.quality))
                 holes.append(commands.add_part(lane, Part(span.start, (take,)), "silence"))

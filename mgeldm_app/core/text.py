@@ -62,6 +62,11 @@ def join_prompts(prompts: Iterable[str]) -> str:
     return line
 
 
+def called(prompt: str) -> str:
+    """The name of a lane for a prompt: "a warm Rhodes part" is called "warm Rhodes part"."""
+    return re.sub(r"^(?:the|an?|some)\s+(?=\w)", "", prompt.strip(), flags=re.IGNORECASE)
+
+
 def with_toggled(text: str, prompt: str) -> str:
     """A line with a prompt put at its end, or taken out where it has it."""
     prompts = split_prompts(text)

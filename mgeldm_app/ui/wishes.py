@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -252,7 +253,11 @@ class Wishes(QObject):
 
     def shortcuts(self) -> None:
         """All shortcuts on one sheet."""
-        sheet = self.menus.entries()
+        sheet = [
+            replace(entry, title=self.tr("Hear take 1 to 9"), shortcut="1 … 9") if entry.id == "take_1" else entry
+            for entry in self.menus.entries()
+            if not re.fullmatch(r"take_[2-9]", entry.id)
+        ]
         place = next(number for number, entry in enumerate(sheet) if entry.id == "listen")
         held = Entry("hold", self.tr("Hear the original while held"), "A", True, sheet[place].group)
         sheet.insert(place + 1, held)

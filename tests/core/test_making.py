@@ -31,7 +31,7 @@ def test_an_extraction_becomes_a_lane_with_its_story(opened):
     job = opened.engine.finish()
     assert isinstance(job.request, Extract)
     assert (job.request.region.start_s, job.request.region.end_s) == (4.0, 8.0)
-    lane = opened.lane("the bass")
+    lane = opened.lane("bass")
     made = lane.parts[0].take.made
     assert (lane.kind, lane.parts[0].span) == ("extracted", REGION)
     assert (made.prompt, made.seed, made.model, made.model_sha256) == ("the bass", 7, "fake", "f" * 64)
@@ -96,9 +96,9 @@ def test_takes_join_one_part_and_undo_as_one(opened):
     assert [job.request.sampling.seed for job in opened.engine.jobs] == [10, 11, 12]
     assert all(isinstance(job.request, Impute) for job in opened.engine.jobs)
     opened.engine.finish()
-    opened.c.set_lane(opened.lane("a warm Rhodes part").id, "gain_db", -3.0)
+    opened.c.set_lane(opened.lane("warm Rhodes part").id, "gain_db", -3.0)
     opened.engine.finish_all()
-    (part,) = opened.lane("a warm Rhodes part").parts
+    (part,) = opened.lane("warm Rhodes part").parts
     assert [take.made.seed for take in part.takes] == [10, 11, 12]
     assert part.chosen == 0
     opened.session.undo()

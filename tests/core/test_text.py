@@ -171,3 +171,19 @@ def test_keys_as_people_type_them(typed, key):
 def test_every_key_reads_itself():
     assert len(KEYS) == 24 and all(parse_key(key) == key for key in KEYS)
     assert 0 <= words.drawn_seed() < words.MAX_SEED
+
+
+@pytest.mark.parametrize(
+    ("prompt", "name"),
+    [
+        ("the bass", "bass"),
+        ("A warm Rhodes part", "warm Rhodes part"),
+        ("an organ", "organ"),
+        ("the", "the"),
+        ("theremin", "theremin"),
+        ("everything but the drums", "everything but the drums"),
+        ("", ""),
+    ],
+)
+def test_lanes_are_called_without_articles(prompt, name):
+    assert words.called(prompt) == name

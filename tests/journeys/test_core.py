@@ -28,15 +28,15 @@ def test_from_a_song_to_a_daw(tmp_path, monkeypatch):
     world.engine.begin(0.5)
     assert world.player.growing[0].filled
     world.engine.finish_all()
-    guitar = world.lane("the slide guitar")
+    guitar = world.lane("slide guitar")
     assert guitar.parts[0].take.made.quality == "standard"
 
     world.ask("a warm Rhodes part", task="impute", takes=4)
     world.engine.finish_all()
-    world.session.select((world.lane("a warm Rhodes part").id,))
+    world.session.select((world.lane("warm Rhodes part").id,))
     BY_ID["next_take"].run(world.c)
     BY_ID["keep_take"].run(world.c)
-    (part,) = world.lane("a warm Rhodes part").parts
+    (part,) = world.lane("warm Rhodes part").parts
     assert len(part.takes) == 1
 
     world.c.set_lane(guitar.id, "name", "Slide")

@@ -99,7 +99,8 @@ def test_layers_of_one_lane_hide_each_other_and_do_not_sum(tmp_path):
     song, part = np.full((2, 40000), 0.1, np.float32), np.full((2, 20000), 0.2, np.float32)
     paths = [put(tmp_path / f"{number}.wav", samples) for number, samples in enumerate((song, part, 2 * part))]
     heard = Heard([Layer(paths[0]), Layer(paths[1], 5000, -1.0, "L1"), Layer(paths[2], 15000, -1.0, "L1")]).read()
-    np.testing.assert_allclose(heard[:, [2000, 10000, 20000, 30000, 39000]], [[0.1, -0.1, -0.3, -0.3, 0.1]] * 2, atol=1e-6)
+    places = [2000, 10000, 20000, 30000, 39000]
+    np.testing.assert_allclose(heard[:, places], [[0.1, -0.1, -0.3, -0.3, 0.1]] * 2, atol=1e-6)
 
 
 def test_outputs_are_filled_where_they_lie(tmp_path):

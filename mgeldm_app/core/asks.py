@@ -109,7 +109,7 @@ def asks(
             targets: tuple[Target | None, ...] = (Target(lane, made),)
             if prompt.task == "inpaint":
                 old = Target(replaced, _made(replace(single, task="extract"), text, seed), muted=True)
-                targets = (*targets, old if number == 0 else None)
+                targets = (*targets, old)
             title = _VERBS[prompt.task].format(text or "music") + (f", take {number + 1}" if len(seeds) > 1 else "")
             heard = _heard(project, prompt, store, selected)
             found.append(Ask(title, request, heard, span, targets))

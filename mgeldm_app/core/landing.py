@@ -84,7 +84,7 @@ class Landing:
             return
         steps = []
         for number, (target, audio) in enumerate(zip(work.ask.targets, audios, strict=True)):
-            if target is None or audio is None:
+            if target is None or audio is None or _gone_already(project, target, span.start):
                 continue
             take = self._take(target, audio)
             if group.drafts is not None:
@@ -140,6 +140,12 @@ class Landing:
 def quality_of(work: Work) -> Quality:
     """The quality that a job was asked for."""
     return work.job.request.sampling.quality
+
+
+def _gone_already(project: Project, target: Target, start: int) -> bool:
+    """Whether an earlier take has taken the replaced source away: once is enough."""
+    parts = project.lane(target.lane.id).parts if project.has_lane(target.lane.id) else ()
+    return target.muted and any(part.start == start for part in parts)
 
 
 def _has_part(project: Project, lane_id: str, start: int, audio: Audio) -> bool:

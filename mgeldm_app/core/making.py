@@ -274,6 +274,7 @@ class Making:
             else:
                 self._landing.add(work, audios, work.group.title)
             self._refine_landed(work)
+            self._drop_coming(work)
         self.session.drop_job(work.job.id)
 
     def _refine_landed(self, work: Work) -> None:

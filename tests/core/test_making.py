@@ -152,6 +152,17 @@ def test_regenerating_replaces_the_source_there_and_only_once(opened):
     assert np.abs(sound(opened, opened.lane("bass"), *middle)).max() > 0
 
 
+def test_whichever_take_comes_first_takes_the_replaced_source_away(opened):
+    opened.c.set_region(REGION)
+    opened.ask("bass", task="inpaint", takes=3)
+    opened.c.making.cancel(opened.engine.begin(0.5).id)
+    opened.engine.finish_all()
+    assert [len(part.takes) for part in opened.lane("bass").parts] == [2]
+    assert [part.span for part in opened.lane("bass (replaced)").parts] == [REGION]
+    assert not opened.session.coming
+    check_null(opened)
+
+
 def test_generating_without_a_song_makes_one(world):
     world.ask("calm piano", task="generate")
     (job,) = world.engine.jobs

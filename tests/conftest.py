@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: its threads must not spin on cores that others need
-
 from collections.abc import Callable
 from pathlib import Path
 
+import mgeldm  # noqa: F401 - before torch: it says how long torch's threads may spin
 import numpy as np
 import pytest
 import torch

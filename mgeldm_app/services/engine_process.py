@@ -435,12 +435,7 @@ def _listen(pipe: int, inbox: queue.SimpleQueue[Any], cancelled: set[str]) -> No
 
 
 def _step_back() -> None:
-    """Leave the processor to the window and the sound, and don't fight over it.
-
-    OpenMP's threads wait for one another in a busy loop; where other programs keep the cores busy that makes the
-    model ten times slower (measured: 0.7 s of processor time for 30 s of music became 4 to 12 s).
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    """Leave the processor to the window and the sound."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in the terminal is the parent's to handle
     import psutil
 

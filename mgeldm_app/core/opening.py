@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mgeldm.audio import AudioInfo, open_audio
 from mgeldm.progress import Progress, Reporter
 
-_LOOKS, _LOOK_SAMPLES = 360, 192
+_LOOKS, _LOOK_SAMPLES = 200, 192
 
 
 @dataclass(frozen=True)

@@ -111,11 +111,11 @@ class ClipStore:
         with open_audio(source) as song:
             path = self.folder / f"{secrets.token_hex(8)}{_PART}"
             with Writer(path, song.info.rate_hz, song.info.channels) as writer:
-                done = 0
+                done, reporter = 0, reporter or Reporter()
                 for block in song.blocks(_BLOCK_SAMPLES):
                     writer.write(block)
                     done += block.shape[1]
-                    (reporter or Reporter()).report("samples", done, song.info.samples)
+                    reporter.report("samples", done, song.info.samples)
         return self.adopt(path)
 
     def cut(self, source: Path, samples: int) -> Audio:

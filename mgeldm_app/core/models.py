@@ -11,8 +11,6 @@ import json
 import os
 import shutil
 import time
-import urllib.error
-import urllib.request
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -230,6 +228,8 @@ def fetch(remote: Remote, folder: Path, reporter: Reporter) -> Path:
         OutputError: It cannot be written.
         Cancelled: The reporter said so.
     """
+    import urllib.error  # late: nobody who only starts the program waits for what a download needs
+
     target, part = folder / remote.name, folder / (remote.name + _PART)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -261,6 +261,9 @@ def fetch(remote: Remote, folder: Path, reporter: Reporter) -> Path:
 
 
 def _opened(remote: Remote, have: int) -> Any:
+    import urllib.error
+    import urllib.request
+
     headers = {"User-Agent": "mgeldm-desktop"} | ({"Range": f"bytes={have}-"} if have else {})
     try:
         return urllib.request.urlopen(urllib.request.Request(remote.url, headers=headers), timeout=_TIMEOUT_S)

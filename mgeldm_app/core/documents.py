@@ -145,6 +145,10 @@ class Documents:
             if self.session.folder is not here:
                 copied.close()
                 return
+            if self.session.busy:  # asked for while it was copied
+                copied.close()
+                self.session.tell(f"{copied.folder.name} lacks the stems now being made, so this project stays open.")
+                return
             self.save_now()
             try:
                 for audio in self.session.project.audios():  # what came while the rest was copied

@@ -177,6 +177,20 @@ def test_save_as_does_not_leave_jobs_behind(opened, tmp_path):
     assert opened.lane("bass")
 
 
+def test_stems_asked_for_while_the_project_is_copied_are_made_where_they_were_asked_for(opened, tmp_path):
+    here = opened.session.folder.folder
+    opened.workers.holding = True
+    opened.c.documents.save_as(tmp_path / "copy.mgeldm")
+    opened.ask("bass")
+    opened.workers.release()
+    assert "so this project stays open" in opened.told[-1][0]
+    assert opened.session.folder.folder == here
+    opened.engine.finish_all()
+    assert opened.lane("bass").parts
+    assert not opened.session.coming
+    assert not ProjectFolder.open(tmp_path / "copy.mgeldm").read_only
+
+
 def test_opening_another_song_lets_jobs_run_until_it_is_there(opened, tmp_path):
     opened.ask("bass")
     bad = tmp_path / "bad.wav"

@@ -30,6 +30,10 @@ from .ui.main_window import MainWindow
 
 SAVE_MS = 300  # of what somebody types or drags
 WARM_UP_MS = 300  # after the window is there: the model loads while the user looks for a song
+NO_DISPLAY = (
+    "There is no display (neither DISPLAY nor WAYLAND_DISPLAY is set), so no window can be shown. Start the program in "
+    "a desktop session, or use the command line, mgeldm; QT_QPA_PLATFORM=offscreen runs it unseen."
+)
 
 
 @dataclass
@@ -54,14 +58,17 @@ class Application(QApplication):
         return super().event(event)
 
 
+def has_display() -> bool:
+    """Whether a window can be shown, or the user has said where to draw it."""
+    names = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    return not sys.platform.startswith("linux") or any(os.environ.get(name) for name in names)
+
+
 def qt_application() -> QApplication:
-    """The one Qt application; without a display it draws offscreen."""
+    """The one Qt application."""
     there = QApplication.instance()
     if isinstance(there, QApplication):
         return there
-    has_screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    if sys.platform.startswith("linux") and not has_screen:
-        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
     QCoreApplication.setApplicationName("MGE-LDM Desktop")
     QCoreApplication.setOrganizationName("mgeldm-desktop")
@@ -90,12 +97,15 @@ def build(devices: Devices | None = None) -> App:
 
 
 def run(paths: Sequence[Path] = (), demo: bool = False) -> int:
-    """Show the window and run until it is closed.
+    """Show the window and run until it is closed; returns the exit status. Without a display it says so.
 
     Args:
         paths: A song or a project to open.
         demo: Open the demo song.
     """
+    if not has_display():
+        print(f"mgeldm-desktop: {NO_DISPLAY}", file=sys.stderr)
+        return 1
     app = build()
     if isinstance(app.qt, Application):
         app.qt.handed.connect(lambda path: app.controller.documents.open_paths([path]))

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from .app import App, build
+from .app import App, build, has_display
 from .core.export import export_lanes
 from .core.settings import ExportSettings
 from .core.timeline import Grid
@@ -53,6 +53,8 @@ class NoDevices:
 def self_test() -> int:
     """Run it; exit status 0 if all is well."""
     began_s = time.monotonic()
+    if not has_display():
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
     with tempfile.TemporaryDirectory(prefix="mgeldm-self-test-", ignore_cleanup_errors=True) as folder:
         os.environ["MGELDM_HOME"] = folder
         try:

@@ -3,13 +3,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
-NO_SCREEN = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+NO_SCREEN = {name: value for name, value in os.environ.items() if name not in SCREENS}
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess:
-    paths = os.pathsep.join([str(ROOT / "model"), str(ROOT)])
-    env = {**NO_SCREEN, "PYTHONPATH": paths, "QT_QPA_PLATFORM": "offscreen"}
+def run(*arguments: str, **more: str) -> subprocess.CompletedProcess:
+    env = {**NO_SCREEN, "PYTHONPATH": os.pathsep.join([str(ROOT / "model"), str(ROOT)]), **more}
     return subprocess.run([sys.executable, *arguments], cwd=ROOT, env=env, capture_output=True, text=True)
 
 
@@ -39,4 +41,23 @@ def test_files_that_the_system_hands_over_are_heard_of():
         "app = qt_application(); app.handed.connect(lambda path: print(path.name));"
         "app.sendEvent(app, QFileOpenEvent('/songs/a.flac'))"
     )
-    assert run("-c", code).stdout.split() == ["a.flac"]
+    assert run("-c", code, QT_QPA_PLATFORM="offscreen").stdout.split() == ["a.flac"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems always have a display")
+def test_without_a_display_the_program_says_so_and_ends():
+    result = run("-m", "mgeldm_app", "--demo")
+    assert (result.returncode, result.stdout) == (1, "")
+    (line,) = result.stderr.splitlines()
+    assert "There is no display" in line and "QT_QPA_PLATFORM=offscreen" in line
+
+
+def test_who_says_where_to_draw_is_obeyed(tmp_path):
+    """The program runs until its window is closed."""
+    code = (
+        "from PySide6.QtCore import QTimer; from mgeldm_app import app; build = app.build\n"
+        "def closing():\n    made = build(); QTimer.singleShot(0, made.window.close); return made\n"
+        "app.build = closing; print(app.run())"
+    )
+    result = run("-c", code, QT_QPA_PLATFORM="offscreen", MGELDM_HOME=str(tmp_path))
+    assert (result.returncode, result.stdout) == (0, "0\n"), result.stderr

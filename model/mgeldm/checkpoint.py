@@ -141,6 +141,8 @@ def _build(config: ModelConfig) -> tuple[Any, Denoiser, Refiner | None]:
         raise CheckpointError(f"A width of {sizes.width} is no even share for each of {sizes.heads} attention heads.")
     if sizes.latent_channels != config.autoencoder.latent_channels:
         raise CheckpointError("The model's autoencoder and denoiser do not have the same latent channels.")
+    if config.refiner and config.refiner.condition_dim != sizes.condition_dim:
+        raise CheckpointError("The model's denoiser and refiner do not take conditions of the same size.")
     with torch.device("meta"):
         denoiser = Denoiser(config.denoiser)
     if isinstance(config.autoencoder, SpectralConfig):

@@ -1,16 +1,21 @@
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from mgeldm.audio import AudioClip, AudioReader, write
-from mgeldm.checkpoint import load_model
+from mgeldm.checkpoint import load_model, save_model
 from mgeldm.errors import Cancelled, CheckpointError, InputError
 from mgeldm.evaluation.metrics import sdr_db
+from mgeldm.nn.dit import Denoiser
 from mgeldm.pipeline import EMBEDDED_PATH, Pipeline
 from mgeldm.pipeline.compute import choose_device
 from mgeldm.progress import Reporter
 from mgeldm.refine import refine
 from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint, Region, Sampling
 
+MINIATURE = Path(__file__).parents[1] / "vectors" / "unwrapped_DiT.ckpt"
 WHOLE, STANDARD = Region(), Sampling()
 
 
@@ -226,11 +231,24 @@ def test_the_published_form_does_every_task(published, clip):
 
 
 def test_a_model_that_needs_clap_says_so():
-    from pathlib import Path
-
-    vectors = Path(__file__).parents[1] / "vectors" / "unwrapped_DiT.ckpt"
     with pytest.raises(CheckpointError, match="CLAP"):
-        Pipeline.load(vectors, "cpu")
+        Pipeline.load(MINIATURE, "cpu")
+
+
+def test_a_model_of_another_clap_says_so_when_it_is_loaded(tmp_path):
+    with pytest.raises(CheckpointError, match=r"conditions of 48 numbers and LAION's CLAP gives 512.*music_audioset"):
+        Pipeline.load(MINIATURE, "cpu", clap=tmp_path)
+
+
+def test_towers_that_do_not_fit_their_denoiser_say_so(tmp_path):
+    model = load_model(EMBEDDED_PATH)
+    config = replace(model.config, denoiser=replace(model.config.denoiser, condition_dim=48), refiner=None)
+    networks = {"denoiser": Denoiser(config.denoiser), "autoencoder": model.autoencoder}
+    tensors = {f"{part}.{name}": x for part, net in networks.items() for name, x in net.state_dict().items()}
+    tensors |= {f"conditioner.{name}": x for name, x in model.conditioner_state.items()}
+    save_model(tmp_path / "odd.safetensors", config, tensors)
+    with pytest.raises(CheckpointError, match="give conditions of 512 numbers and its denoiser takes 48"):
+        Pipeline.load(tmp_path / "odd.safetensors", "cpu")
 
 
 def test_the_shipped_files_keep_their_budget():

@@ -15,6 +15,7 @@ class Conditioner(Protocol):
     """Text and audio to unit vectors [batch, dimensions]; without gradients, texts remembered."""
 
     audio_input: Literal["mel", "audio"]
+    dimensions: int
 
     def embed_text(self, texts: list[str]) -> Tensor:
         """Unit vectors of the texts: [batch, dimensions]."""

@@ -63,6 +63,7 @@ class ClapConditioner:
     """
 
     audio_input: Literal["mel", "audio"] = "audio"
+    dimensions = 512
 
     def __init__(self, network: Any, tokenizer: Any):
         self.network, self.tokenizer = network.eval(), tokenizer

@@ -241,7 +241,7 @@ class EmbeddedConditioner(nn.Module):
 
     def __init__(self, words: WordTable, dimensions: int = 512, bands: int = 128) -> None:
         super().__init__()
-        self.words = words
+        self.words, self.dimensions = words, dimensions
         self.text = TextTower(words.dimensions, dimensions=dimensions)
         self.audio = AudioTower(bands, dimensions=dimensions)
         self.log_scale = nn.Parameter(torch.tensor(14.0).log())  # inverse temperature of `contrastive_loss`

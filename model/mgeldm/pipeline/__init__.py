@@ -416,14 +416,26 @@ def _conditioner(model: Model, clap: str | Path | None) -> Conditioner:
     """The text and audio space that a model was trained with.
 
     Raises:
-        CheckpointError: CLAP is needed and its weights are not given, or damaged.
+        CheckpointError: CLAP is needed and its weights are not given, or damaged, or it is not the model's CLAP.
     """
+    name, wanted = model.path.name, model.config.denoiser.condition_dim
     if model.config.conditioner == "embedded":
         from ..conditioning.embedded import EmbeddedConditioner
 
-        return EmbeddedConditioner.from_state(model.conditioner_state)
+        conditioner = EmbeddedConditioner.from_state(model.conditioner_state)
+        if conditioner.dimensions != wanted:
+            raise CheckpointError(
+                f"The towers of {name} give conditions of {conditioner.dimensions} numbers and its denoiser takes "
+                f"{wanted}; fetch the file again."
+            )
+        return conditioner
     if clap is None:
         raise CheckpointError("This model understands text through CLAP; give the folder of its weights with --clap.")
-    from ..conditioning.clap import ClapConditioner
+    from ..conditioning.clap import CHECKPOINT, ClapConditioner
 
+    if ClapConditioner.dimensions != wanted:  # no folder would help
+        raise CheckpointError(
+            f"{name} takes conditions of {wanted} numbers and LAION's CLAP gives {ClapConditioner.dimensions}: it was "
+            f"trained with another CLAP. Choose a model trained with {CHECKPOINT}, such as the published one."
+        )
     return ClapConditioner.load(clap)

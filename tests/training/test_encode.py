@@ -108,13 +108,16 @@ def test_a_share_of_the_stems_is_recoloured(stems):
 def test_the_held_out_song_is_for_tests_alone(tmp_path, stems):
     entries = run(tmp_path, "--real", stems, "--shards", 1, "--songs", 1, "--split", "test")
     assert [(e["split"], e["songs"]) for e in entries.values()] == [("test", [corpus.HELD_OUT_SONG])]
+    mixes = ["--out", str(tmp_path), "--real", str(stems), "--matched", "--split", "test", "--shards", "1"]
+    (job,) = encode._jobs(encode._parser().parse_args(mixes))
+    material = job.args[0]
+    assert material.facts(material.folders).split == "test"
 
 
 def test_remixed_songs_state_every_licence(tmp_path, stems, monkeypatch):
     monkeypatch.setattr(encode, "REMIXES", 4)
     monkeypatch.setattr(encode, "SONG_S", 7.0)
-    folders = [stems / "one", stems / "two"]
-    encode.encode_remixed(0, tmp_path, folders, [], passes=1)
+    encode.encode_remixed(encode.Material(tmp_path, folders=[stems / "one", stems / "two"]), 0, passes=1)
     facts = Facts.read(tmp_path / "remixed-0000.npz")
     assert facts.licence == "CC0-1.0; MIT"
     assert facts.songs == ("one", "two")

@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -39,6 +39,53 @@ REMIXES = 24  # mixtures drawn from one set of pieces
 OURS = "MIT"  # licence of what this project's own synthesisers render
 
 
+@dataclass(frozen=True)
+class Material:
+    """What the shards of a run are made of; it travels to the workers with each job.
+
+    Attributes:
+        out: Folder of the shards.
+        shares: How often a window gives a silent source or a union.
+        split: What the shards are for: "train", "validation" or "test".
+        banks: Notes to render with.
+        scores: MIDI songs that wide songs may play; None renders songs that are not wide.
+        folders: Songs of real stems.
+        recoloured: Share of their stems that another production is laid over.
+    """
+
+    out: Path
+    shares: Shares = field(default_factory=Shares)
+    split: str = "train"
+    banks: Sequence[Path] = ()
+    scores: Sequence[Path] | None = None
+    folders: Sequence[Path] = ()
+    recoloured: float = 0.0
+
+    def encoder(self) -> Encoder:
+        """What cuts songs into triplets."""
+        return Encoder(absent=self.shares.absent, unions=self.shares.unions)
+
+    def renderer(self) -> Callable[[int], Song]:
+        """Seed to a rendered song of 24 s."""
+        loaded = [load_bank(bank) for bank in self.banks]
+        if self.scores is None:
+            return lambda seed: corpus.render_song(seed, loaded, SONG_S, self.split)
+        scores = [score for path in self.scores for score in read_scores(path)]
+        return lambda seed: render_wide_song(seed, loaded, SONG_S, self.split, scores)
+
+    def facts(self, folders: Sequence[Path] = (), rendered: bool = True) -> Facts:
+        """Facts of a shard of real songs, of rendered ones, or of both."""
+        scores, sources, licences = self.scores or (), [], []
+        if folders:
+            sources.append("real stems")
+            licences += [song_licence(folder) for folder in folders]
+        if rendered:
+            sources.append("rendered: " + ", ".join(["synthesisers", *(path.stem for path in (*self.banks, *scores))]))
+            licences += [OURS, *map(bank_licence, self.banks), *map(score_licence, scores)]
+        apart = dict.fromkeys(part for licence in licences for part in licence.split("; "))
+        return Facts("; ".join(sources), "; ".join(apart), self.split, tuple(folder.name for folder in folders))
+
+
 def write_shard(out: Path, name: str, facts: Facts, make: Callable[[], Iterable[Triplets]]) -> None:
     """One shard, unless it is there already."""
     path = out / f"{name}.npz"
@@ -47,61 +94,39 @@ def write_shard(out: Path, name: str, facts: Facts, make: Callable[[], Iterable[
         latents.save(path, list(make()), facts)
 
 
-def encode_synthetic(
-    number: int,
-    out: Path,
-    banks: list[Path],
-    split: str,
-    songs: int,
-    shares: Shares | None = None,
-    wide: list[Path] | None = None,
-) -> None:
-    """One shard of rendered songs; wide ones where `wide` is given, a list of scores that they may play."""
+def encode_synthetic(material: Material, number: int, songs: int) -> None:
+    """One shard of rendered songs."""
 
     def make() -> Iterator[Triplets]:
-        encoder, render = _encoder(shares), _renderer(banks, split, wide)
-        rng = np.random.default_rng((number, split == "train"))
+        encoder, render = material.encoder(), material.renderer()
+        rng = np.random.default_rng((number, material.split == "train"))
         for i in range(songs):
             yield encoder.encode(render(number * 1000 + i), corpus.CAPTIONS, rng)
 
-    name = "synthetic" if wide is None else "wide"
-    write_shard(out, f"{name}-{number:05d}", _rendered_facts(banks, split, wide), make)
+    name = "synthetic" if material.scores is None else "wide"
+    write_shard(material.out, f"{name}-{number:05d}", material.facts(), make)
 
 
-def encode_real(
-    number: int, out: Path, folder: Path, passes: int, shares: Shares | None = None, recoloured: float = 0.0
-) -> None:
-    """One shard of one real song, drawn at random places, at a few speeds (pitch and tempo together).
-
-    `recoloured` is the share of stems that another production is laid over.
-    """
+def encode_real(material: Material, number: int, passes: int, folder: Path) -> None:
+    """One shard of one real song, drawn at random places, at a few speeds (pitch and tempo together)."""
 
     def make() -> Iterator[Triplets]:
-        song, rng, encoder = corpus.read_real_song(folder), np.random.default_rng(number), _encoder(shares)
+        song, rng, encoder = corpus.read_real_song(folder), np.random.default_rng(number), material.encoder()
         for _ in range(passes):
-            piece = _recoloured(_piece(song, 60.0, rng), recoloured, rng)
+            piece = _recoloured(_piece(song, 60.0, rng), material.recoloured, rng)
             yield encoder.encode(piece, corpus.CAPTIONS, rng, windows=9)
 
-    write_shard(out, f"real-{folder.name}-{number:03d}", _real_facts([folder]), make)
+    write_shard(material.out, f"real-{folder.name}-{number:03d}", material.facts([folder], rendered=False), make)
 
 
-def encode_remixed(
-    number: int,
-    out: Path,
-    folders: list[Path],
-    banks: list[Path],
-    passes: int,
-    shares: Shares | None = None,
-    wide: list[Path] | None = None,
-    recoloured: float = 0.0,
-) -> None:
+def encode_remixed(material: Material, number: int, passes: int) -> None:
     """One shard of mixtures across songs: real stems of several songs and rendered ones, each at its own place."""
 
     def make() -> Iterator[Triplets]:
-        render, rng = _renderer(banks, "train", wide), np.random.default_rng((number, 77))
-        songs, encoder = [corpus.read_real_song(folder) for folder in folders], _encoder(shares)
+        render, rng = material.renderer(), np.random.default_rng((number, 77))
+        songs, encoder = [corpus.read_real_song(folder) for folder in material.folders], material.encoder()
         for i in range(passes):
-            pieces = [_recoloured(_piece(song, 30.0, rng), recoloured, rng) for song in songs]
+            pieces = [_recoloured(_piece(song, 30.0, rng), material.recoloured, rng) for song in songs]
             parts = [stem for piece in pieces for stem in piece.stems]
             for j in range(2):
                 seed = 2**32 - 1 - (number * 100 + 2 * i + j)  # from the far end: no song of `encode_synthetic`
@@ -111,47 +136,39 @@ def encode_remixed(
                 cut = [_crop(stem, encoder.config.window_samples, rng) for stem in chosen.values()]
                 yield encoder.encode(cut, corpus.CAPTIONS, rng, windows=1)
 
-    name = "remixed" if wide is None else "remixed-wide"
-    write_shard(out, f"{name}-{number:04d}", _mixed_facts(folders, banks, wide), make)
+    name = "remixed" if material.scores is None else "remixed-wide"
+    write_shard(material.out, f"{name}-{number:04d}", material.facts(material.folders), make)
 
 
-def encode_matched(
-    number: int,
-    out: Path,
-    folders: list[Path],
-    banks: list[Path],
-    passes: int,
-    shares: Shares | None = None,
-    wide: list[Path] | None = None,
-    recoloured: float = 0.0,
-) -> None:
+def encode_matched(material: Material, number: int, passes: int) -> None:
     """One shard of mixtures that could be one song: two real ones and a rendered one at one tempo, in one key."""
 
     def make() -> Iterator[Triplets]:
-        render, rng, encoder = _renderer(banks, "train", wide), np.random.default_rng((number, 78)), _encoder(shares)
+        render, rng, encoder = material.renderer(), np.random.default_rng((number, 78)), material.encoder()
         for i in range(passes):
             seed = 2**31 - 1 - (number * 100 + i)  # neither a song of `encode_synthetic` nor of `encode_remixed`
-            chosen = [folders[k] for k in rng.permutation(len(folders))[:2]]
-            songs = [*map(corpus.read_real_song, chosen), render(seed)]
-            yield encoder.encode(_recoloured(matched(songs, SONG_S, rng), recoloured, rng), corpus.CAPTIONS, rng)
+            chosen = [material.folders[k] for k in rng.permutation(len(material.folders))[:2]]
+            song = matched([*map(corpus.read_real_song, chosen), render(seed)], SONG_S, rng)
+            yield encoder.encode(_recoloured(song, material.recoloured, rng), corpus.CAPTIONS, rng)
 
-    write_shard(out, f"matched-{number:04d}", _mixed_facts(folders, banks, wide), make)
+    write_shard(material.out, f"matched-{number:04d}", material.facts(material.folders), make)
 
 
 def encode_song(
-    song: Song, out: Path, windows: int, shares: Shares, published: Path | None = None, clap: Path | None = None
+    material: Material, song: Song, windows: int, published: Path | None = None, clap: Path | None = None
 ) -> None:
     """One shard of one song of a data set, as the paper draws its segments; latents and embeddings if `published`."""
-    name = f"{song.source}-{song.name}".lower().replace(" ", "-").replace("/", "-")
+    out, name = material.out, f"{song.source}-{song.name}".lower().replace(" ", "-").replace("/", "-")
     facts = Facts(song.source, song.licence, song.split, (song.name,))
     rng = np.random.default_rng(list(name.encode()))
     if published is None:
-        write_shard(out, name, facts, lambda: [_encoder(shares).encode(song, corpus.CAPTIONS, rng, windows)])
+        write_shard(out, name, facts, lambda: [material.encoder().encode(song, corpus.CAPTIONS, rng, windows)])
         return
     place, embeddings = out / "embeddings" / "published", []
 
     def make() -> Iterator[Triplets]:
-        found, audio = _published_encoder(published, clap, shares).encode(song, corpus.CAPTIONS, rng, windows)
+        encoder = _published_encoder(published, clap, material.shares)
+        found, audio = encoder.encode(song, corpus.CAPTIONS, rng, windows)
         embeddings.append(audio)
         yield found
 
@@ -161,42 +178,10 @@ def encode_song(
         write_audio(place / f"{name}.npz", embeddings[0], manifest.sha256(out / f"{name}.npz"))
 
 
-def _encoder(shares: Shares | None) -> Encoder:
-    shares = shares or Shares()
-    return Encoder(absent=shares.absent, unions=shares.unions)
-
-
 @lru_cache(1)
 def _published_encoder(model: Path, clap: Path | None, shares: Shares) -> WaveformEncoder:
     pipeline = Pipeline.load(model, clap=clap)
     return WaveformEncoder(pipeline.config, pipeline.model.autoencoder, pipeline.conditioner, shares)
-
-
-def _renderer(banks: list[Path], split: str, wide: list[Path] | None) -> Callable[[int], Song]:
-    """Seed to a rendered song of 24 s."""
-    loaded = [load_bank(bank) for bank in banks]
-    if wide is None:
-        return lambda seed: corpus.render_song(seed, loaded, SONG_S, split)
-    scores = [score for path in wide for score in read_scores(path)]
-    return lambda seed: render_wide_song(seed, loaded, SONG_S, split, scores)
-
-
-def _rendered_facts(banks: list[Path], split: str, wide: list[Path] | None = None) -> Facts:
-    names = ["synthesisers", *(bank.stem for bank in banks), *(path.stem for path in wide or [])]
-    licences = dict.fromkeys([OURS, *map(bank_licence, banks), *map(score_licence, wide or [])])
-    return Facts("rendered: " + ", ".join(names), "; ".join(licences), split)
-
-
-def _mixed_facts(folders: list[Path], banks: list[Path], wide: list[Path] | None) -> Facts:
-    rendered, real = _rendered_facts(banks, "train", wide), _real_facts(folders)
-    licences = "; ".join(dict.fromkeys([*real.licence.split("; "), *rendered.licence.split("; ")]))
-    return Facts(f"{real.source}; {rendered.source}", licences, "train", real.songs)
-
-
-def _real_facts(folders: list[Path]) -> Facts:
-    licences = dict.fromkeys(song_licence(folder) for folder in folders)
-    split = "test" if any(folder.name == corpus.HELD_OUT_SONG for folder in folders) else "train"
-    return Facts("real stems", "; ".join(licences), split, tuple(folder.name for folder in folders))
 
 
 def _piece(song: Song, duration_s: float, rng: np.random.Generator) -> Song:
@@ -277,29 +262,34 @@ def _parser() -> argparse.ArgumentParser:
 
 def _jobs(args: argparse.Namespace) -> Iterator[Callable[[], None]]:
     """What is to be made, as calls that travel to workers."""
-    shares, numbers = Shares(args.absent, args.unions), range(args.first, args.first + args.shards)
-    wide = args.scores if args.wide else None
+    material = _material(args)
+    numbers = range(args.first, args.first + args.shards)
     if args.data is not None:
         if args.folder is None:
             raise InputError("--data says what the data set is; say where with --from.")
         options = {} if args.data == "stems" else {"split": args.split}
         options |= {"subset": args.subset} if args.data == "slakh" else {}
         for song in open_set(args.data, args.folder, **options):
-            yield partial(encode_song, song, args.out, args.windows, shares, args.published, args.clap)
-    elif args.real is None:
+            yield partial(encode_song, material, song, args.windows, args.published, args.clap)
+    elif args.real is not None and not args.bank and not args.matched:
         for n in numbers:
-            yield partial(encode_synthetic, n, args.out, args.bank, args.split, args.songs, shares, wide)
+            for folder in material.folders:
+                yield partial(encode_real, material, n, args.songs, folder)
     else:
-        test = args.split == "test"
-        folders = [f for f in sorted(args.real.iterdir()) if f.is_dir() and (f.name == corpus.HELD_OUT_SONG) == test]
-        if args.bank or args.matched:
-            mix = encode_matched if args.matched else encode_remixed
-            for n in numbers:
-                yield partial(mix, n, args.out, folders, args.bank, args.songs, shares, wide, args.recolour)
-        else:
-            for n in numbers:
-                for folder in folders:
-                    yield partial(encode_real, n, args.out, folder, args.songs, shares, args.recolour)
+        make = encode_synthetic if args.real is None else encode_matched if args.matched else encode_remixed
+        for n in numbers:
+            yield partial(make, material, n, args.songs)
+
+
+def _material(args: argparse.Namespace) -> Material:
+    """What the command line says that shards are made of; of real songs one is for tests, the others for training."""
+    split, folders = args.split, []
+    if args.real is not None:
+        split = "test" if args.split == "test" else "train"
+        folders = [folder for folder in sorted(args.real.iterdir()) if folder.is_dir()]
+        folders = [folder for folder in folders if (folder.name == corpus.HELD_OUT_SONG) == (split == "test")]
+    scores = args.scores if args.wide else None
+    return Material(args.out, Shares(args.absent, args.unions), split, args.bank, scores, folders, args.recolour)
 
 
 if __name__ == "__main__":

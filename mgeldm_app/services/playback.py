@@ -128,8 +128,8 @@ class SoundPlayer:
         if project.song == old.song:
             self._plan()
         else:
-            if project.rate_hz != self._mixer.rate_hz:
-                self._change_rate(project.rate_hz)
+            if project.rate_hz != self._mixer.rate_hz or project.song is None:
+                self._change_mixer(project.rate_hz)
             self._plan(playing=False, place=0, jump=self._mixer.order.jump + 1)
             self._stamps.clear()
             self._notify()
@@ -193,8 +193,8 @@ class SoundPlayer:
         self._mixer.order = replace(order, **changes)  # type: ignore[arg-type]
         self._read_ahead.wake()
 
-    def _change_rate(self, rate_hz: int) -> None:
-        """Leave the mixer to fade out, and take another."""
+    def _change_mixer(self, rate_hz: int) -> None:
+        """Leave the mixer, and the clips it has mapped, to fade out, and take another."""
         mixer, old = Mixer(rate_hz), self._mixer
         mixer.order = replace(old.order, plan=Plan(rate_hz), playing=False)
         old.order = replace(old.order, playing=False)
@@ -317,6 +317,7 @@ class _Keeper:
         """Play through the device, or silently and say why."""
         if wish.mixer is None:
             self.status = OutputStatus("", 0, 0.0, self._devices.missing)
+            self._stamps.clear()
             return
         try:
             device, pump = self._open(wish, wish.mixer)
@@ -382,7 +383,7 @@ class _Keeper:
             self._closing = threading.Thread(target=self._device.close, name="closing a device", daemon=True)
             self._closing.start()
             self._closing.join(CLOSING_S)
-            self._device = self._pump = None
+        self._device = self._pump = None
 
     def _is_gone(self) -> bool:
         """Whether the device has stopped, or asked for nothing for long in spite of three looks."""

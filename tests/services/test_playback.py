@@ -5,6 +5,7 @@ import gc
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -284,6 +285,24 @@ def test_a_lane_that_cannot_be_read_is_told(playing, store, project):
 
 
 # ------------------------------------------------------------------------------------------------ devices come and go
+
+
+@pytest.mark.parametrize("there", [{}, {"card": (None, 2)}])
+@pytest.mark.parametrize("rate_hz", [RATE_HZ, Project().rate_hz])
+def test_a_project_that_is_closed_is_let_go_of(make, store, steady, there, rate_hz):
+    """Files that are still mapped cannot be removed on Windows."""
+    devices, song = FakeDevices(**there), clip(store, SONG, rate_hz)
+    player, frames = make(devices), weakref.ref(store.view(song))
+    player.show(Project(SongFile(song, "song")))
+    player.play()
+    if there:
+        opened(player, devices).ask(3000)
+    until(lambda: player.position > 0)
+    player.show(Project())
+    until(lambda: all(device.closed for device in devices.opened))
+    devices.opened.clear()
+    store._views.clear()
+    until(lambda: (gc.collect(), frames() is None)[1])
 
 
 def test_without_a_device_a_silent_clock_plays(make, project):

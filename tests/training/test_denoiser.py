@@ -9,6 +9,7 @@ from mgeldm.data import corpus
 from mgeldm.data.latents import Encoder
 from mgeldm.nn.spectral import SpectralAutoencoder
 from mgeldm.pipeline import EMBEDDED_PATH
+from mgeldm.tracks import Track
 from mgeldm.training.denoiser import DenoiserRecipe, ExtractionModel
 from mgeldm.training.text_audio import TextAudioRecipe, equalise
 
@@ -129,6 +130,16 @@ def test_what_is_taken_for_an_absent_source_counts_down_to_35_db(pool):
         estimates, condition, rng = torch.zeros(1, 3, 64, 32), torch.zeros(1, 512), np.random.default_rng(0)
         losses.append(float(recipe._mask_losses(mels, estimates, condition, rng)["excess"]))
     assert losses == pytest.approx([1.54, 0.81, 0.27, 0.001], abs=0.03)
+
+
+def test_sounds_condition_as_the_tower_hears_them_in_use(pool):
+    recipe, rows = denoiser_recipe(pool), np.arange(8) % len(pool)
+    mels = recipe._stacked(rows)
+    given = recipe.conditions.draw(rows, mels, 0, np.random.default_rng(0))[:, Track.MIXTURE]
+    kept = given.abs().amax(1) > 0
+    assert kept.any()
+    heard = recipe.conditions.conditioner.embed_audio(mels[:, Track.MIXTURE])
+    torch.testing.assert_close(given[kept], heard[kept])
 
 
 def test_the_text_audio_recipe_runs(pool):

@@ -252,9 +252,9 @@ class Conditions:
         mixed = share[:, 0] < 1
         conditions[:, Track.SOURCE] = text
         if mixed.any():
-            audio = self.conditioner.embed_audio(mels[mixed][:, Track.SOURCE, :, ::2])
+            audio = self.conditioner.embed_audio(mels[mixed][:, Track.SOURCE])
             conditions[mixed, Track.SOURCE] = share[mixed] * text[mixed] + (1 - share[mixed]) * audio
-        others = mels[extraction:, : Track.SOURCE, :, ::2].flatten(0, 1)  # mixture and submixture of the other items
+        others = mels[extraction:, : Track.SOURCE].flatten(0, 1)  # mixture and submixture of the other items
         kept = torch.from_numpy(rng.uniform(0, 1, (len(others), 1)) < 0.5).to(device)
         whole = self.conditioner.embed_audio(others) * kept
         conditions[extraction:, : Track.SOURCE] = whole.unflatten(0, (-1, 2))

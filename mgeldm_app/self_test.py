@@ -78,8 +78,9 @@ def _run(folder: Path, deadline_s: float) -> str:
         while not until():
             if time.monotonic() > deadline_s:
                 raise SelfTestError(f"{what} took too long")
-            if told:
-                raise SelfTestError(f"{what}: {told[0]}")
+            failed = [view.message for view in app.controller.session.jobs.values() if view.state == "failed"]
+            if told or failed:
+                raise SelfTestError(f"{what}: {[*told, *failed][0]}")
             app.qt.processEvents()
             time.sleep(0.005)
 

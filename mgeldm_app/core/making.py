@@ -236,7 +236,6 @@ class Making:
         else:
             self._drop_coming(work)
         self.session.show_job(failed)
-        self.session.tell(event.message, error=True, details=event.details)
         self.session.changed.emit("growing")
 
     def _keep(self, work: Work, samples: int) -> None:

@@ -134,19 +134,21 @@ class JobsBar(QFrame):
         self.text = ElidedLabel("second")
         self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.more = button("", "flat", hint=keyed(self.tr("Show all jobs"), "jobs"))
+        self.retry = button(self.tr("Try again"), "flat")
         self.cancel = button(self.tr("Cancel"), "flat")
         self.panel = JobsPanel(self)
         for signal in ("cancel_clicked", "retry_clicked", "dismiss_clicked"):
             getattr(self.panel, signal).connect(getattr(self, signal))
         self.more.clicked.connect(self.open_panel)
+        self.retry.clicked.connect(self._retry)
         self.cancel.clicked.connect(self._act)
         row = QHBoxLayout(self)
         row.setContentsMargins(20, 0, 8, 0)
         row.setSpacing(12)
         row.addWidget(self.progress)
         row.addWidget(self.text, 1)
-        row.addWidget(self.more)
-        row.addWidget(self.cancel)
+        for each in (self.more, self.retry, self.cancel):
+            row.addWidget(each)
         self.set_rows(())
 
     def set_rows(self, rows: Sequence[JobRow]) -> None:
@@ -186,6 +188,7 @@ class JobsBar(QFrame):
         failed = row is not None and row.state == "failed"
         self.progress.setVisible(row is not None and not failed)
         self.cancel.setVisible(row is not None)
+        self.retry.setVisible(row is not None and failed and row.can_retry)
         if row is None:
             self.text.setText(self._idle)
         elif failed:
@@ -197,17 +200,23 @@ class JobsBar(QFrame):
             self.text.setText(" · ".join(part for part in (row.title, row.progress or waiting) if part))
             self.cancel.setText(self.tr("Cancel"))
         set_role(self.text, "bad" if failed else "second")
-        self.more.setText(self._more_text(row))
-        self.more.setVisible(bool(self._rows))
+        self._show_more(row)
 
-    def _more_text(self, row: JobRow | None) -> str:
+    def _show_more(self, row: JobRow | None) -> None:
+        """A failure comes before what waits: nothing else tells of it while other jobs run."""
         waiting = sum(each.state == "queued" for each in self._rows if each is not row)
         failed = sum(each.state == "failed" for each in self._rows)
-        if waiting:
-            return self.tr("{0} more queued").format(waiting)
+        text = self.tr("{0} more queued").format(waiting) if waiting else self.tr("All jobs")
         if failed:
-            return self.tr("1 job failed") if failed == 1 else self.tr("{0} jobs failed").format(failed)
-        return self.tr("All jobs")
+            text = self.tr("1 job failed") if failed == 1 else self.tr("{0} jobs failed").format(failed)
+        self.more.setText(text)
+        set_role(self.more, "danger" if failed and row is not None and row.state != "failed" else "flat")
+        self.more.setVisible(bool(self._rows))
+
+    def _retry(self) -> None:
+        row = self._leading()
+        if row is not None:
+            self.retry_clicked.emit(row.id)
 
     def _act(self) -> None:
         row = self._leading()

@@ -269,7 +269,7 @@ class MainWindow(QMainWindow):
         text, mood = moods.get(status.state, (device + speed, "good"))
         hint = f"{status.model} {status.model_sha256[:12]}\n{status.message}".strip()
         self.transport.set_device(text, hint, mood)
-        if status.message and status.state == "failed":
+        if status.message and status.state == "failed" and not self.controller.session.busy:  # else its jobs say it
             self.tell(status.message, True)
         self._show_summary()
 

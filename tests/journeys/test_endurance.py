@@ -178,11 +178,11 @@ def test_a_disk_that_is_full_while_extracting(desk, small_disk, tmp_path):
     with open(small_disk / "ballast", "r+b") as ballast:  # room for beginning, not for a stem
         ballast.truncate(os.path.getsize(small_disk / "ballast") - (1 << 16))
     c.submit(replace(project.prompt, text="bass", task="extract", quality="draft"))
-    desk.wait(lambda: bool(desk.told) and not c.making.busy)
-    assert desk.heard("No room for .*; free some disk"), desk.told
+    desk.wait(lambda: c.session.jobs and not c.making.busy)
+    ((job_id, view),) = c.session.jobs.items()
+    assert re.search("No room for .*; free some disk", view.message)
     assert c.session.project.lanes == project.lanes
     free(small_disk)
-    (job_id,) = (job_id for job_id, view in c.session.jobs.items() if view.state == "failed")
     c.making.retry(job_id)
     desk.at_rest()
     (bass,) = c.session.project.of_kind("extracted")

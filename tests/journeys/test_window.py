@@ -40,9 +40,12 @@ def test_from_a_song_to_stems_in_the_real_window(app, song, qtbot, tmp_path):
     errors = []
     c.session.notice.connect(lambda text, error, details: errors.append(text) if error else None)
 
+    def failed():
+        return [view.message for view in c.session.jobs.values() if view.state == "failed"]
+
     def wait(until):
-        qtbot.waitUntil(lambda: until() or bool(errors), timeout=PATIENCE_MS)
-        assert not errors
+        qtbot.waitUntil(lambda: bool(until() or errors or failed()), timeout=PATIENCE_MS)
+        assert not errors and not failed()
 
     c.documents.open_paths([song])
     wait(lambda: c.session.project.song is not None)

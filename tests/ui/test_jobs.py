@@ -50,8 +50,11 @@ def test_a_failure_says_why_and_can_be_dismissed(bar):
     assert bar.more.text() == "1 job failed" and not bar.progress.isVisible()
     bar.cancel.click()
     assert bar.heard == [("dismiss_clicked", "c")]
-    bar.set_rows((RUNNING, FAILED))
-    assert bar.text.property("role") == "second"
+    bar.retry.click()
+    assert bar.heard[1:] == [("retry_clicked", "c")]
+    bar.set_rows((RUNNING, QUEUED, FAILED))
+    assert bar.text.property("role") == "second" and not bar.retry.isVisible()
+    assert (bar.more.text(), bar.more.property("role")) == ("1 job failed", "danger")
 
 
 def test_the_panel_cancels_retries_copies_and_dismisses(bar, qtbot):

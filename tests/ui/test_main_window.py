@@ -3,7 +3,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QMenu
 
 from mgeldm_app.core.actions import ACTIONS
-from mgeldm_app.core.jobs import Progressed
+from mgeldm_app.core.jobs import EngineStatus, Progressed
 from mgeldm_app.core.project import Span
 from mgeldm_app.ui import a11y
 from mgeldm_app.ui.lanes.header import LaneHeader
@@ -71,10 +71,25 @@ def test_steps_of_a_job_are_shown_now_and_then(opened, world, qtbot, monkeypatch
     assert any("step 50 of 50" in row.progress for row in opened.jobs._rows if row.id == job.id)
 
 
-def test_a_failure_can_be_copied_for_a_report(opened, world):
-    world.ask("organ")
+def test_a_failure_is_told_once_with_what_a_report_needs(opened, world):
+    world.ask("organ", task="extract")
     world.engine.fail(0.0)
-    assert opened.messages.notices[-1].details == "signal 9"
+    assert opened.messages.notices == ()
+    assert "organ: The model's process ended" in opened.jobs.text.text() and opened.jobs.retry.isVisible()
+    assert [row.details for row in opened.jobs._rows] == ["signal 9"]
+    opened.jobs.retry.click()
+    world.engine.finish_all()
+    assert world.lane("organ")
+
+
+def test_a_model_that_does_not_start_is_told_once(opened, world):
+    message = "The model's process did not start; install the program again."
+    world.engine.events.emit(EngineStatus("failed", message=message))
+    assert [notice.text for notice in opened.messages.notices] == [message]
+    opened.messages.dismiss(message)
+    world.ask("organ")
+    world.engine.events.emit(EngineStatus("failed", "cpu", message=message))  # and its jobs fail with the same words
+    assert opened.messages.notices == ()
 
 
 def test_a_song_shows_its_lanes_facts_and_tempo(opened):
@@ -158,7 +173,7 @@ def test_progress_and_failure_are_shown(opened, world, qtbot):
     assert any(row.state == "running" for row in opened.jobs._rows)
     world.engine.fail(0.0)
     assert any(row.state == "failed" for row in opened.jobs._rows)
-    assert "ended" in opened.messages.notices[-1].text
+    assert opened.jobs.more.text() == "1 job failed"
 
 
 def test_the_theme_follows_its_action(opened, world):

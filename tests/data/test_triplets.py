@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mgeldm.data import captions
@@ -94,6 +95,32 @@ def test_what_may_sound_is_never_asked_for_as_absent(labels, seed):
     if found is not None:
         assert not found.parts
         assert not any(alike(found.label, label) for label in labels)
+        assert not set(found.captions) & {phrase for label in labels for phrase in phrases(label)}
+
+
+@pytest.mark.parametrize(
+    ("label", "heard", "asked", "not_asked"),
+    [
+        ("acoustic guitar", ["electric guitar"], {"acoustic guitar", "nylon guitar"}, {"guitar"}),
+        ("electric guitar", ["bass", "acoustic guitar"], {"electric guitar"}, {"guitar", "guitar part", "lead guitar"}),
+        ("electric guitar", ["bass"], {"electric guitar", "guitar"}, set()),
+        ("lead synth", ["pad synth"], {"lead synth"}, {"synth", "synth melody"}),
+        ("lead synth", ["piano"], {"lead synth", "synth"}, set()),
+        ("piano", ["organ"], {"piano", "grand piano"}, {"keys", "keyboard"}),
+        ("brass", ["reed"], {"trumpets"}, {"horns"}),
+    ],
+)
+def test_an_absent_sources_prompts_mean_nothing_that_is_heard(label, heard, asked, not_asked):
+    found = set(captions.unmistakable(label, heard, CAPTIONS))
+    assert asked <= found
+    assert not not_asked & found
+
+
+def test_a_songs_own_phrases_count_too():
+    known = {"flute": ("flute", "pipe"), "organ": ("organ", "pipe organ")}
+    assert captions.unmistakable("flute", ["organ"], known) == ("flute", "pipe")  # no kin
+    known = {"piano": ("piano", "upright"), "organ": ("organ", "upright organ")}
+    assert captions.unmistakable("piano", ["organ"], known) == ("piano",)
 
 
 def test_alike_is_symmetric_and_a_guitar_may_be_either_kind():

@@ -6,6 +6,7 @@ what such a name may sound like, and any label that no table knows stands for it
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -238,6 +239,28 @@ def phrases(label: str, program: int | None = None) -> list[str]:
     return list(dict.fromkeys((*known, *more)))
 
 
+def kin(first: str, second: str) -> bool:
+    """Whether one broader label covers both, as "guitar" does the electric and the acoustic one."""
+    return any({first, second} <= {*covered} for covered in COVERS.values())
+
+
+def unmistakable(label: str, heard: Iterable[str], known: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Those phrases of `known[label]` that can mean none of its kin among the `heard` labels: no "guitar" for either.
+
+    What tells a phrase apart is a word of the label, or one of its own that no other label's phrases have, unless the
+    kin's phrases have it too.
+    """
+    others = {word for other, words in _words().items() if other != label for word in words}
+    telling = {word for word in " ".join(known[label]).split() if word in label.split() or word not in others}
+    rivals = [{*" ".join([*phrases(h), *known.get(h, ())]).split()} for h in heard if kin(label, h)]
+    return tuple(p for p in known[label] if all({*p.split()} & telling - rival for rival in rivals))
+
+
+@cache
+def _words() -> dict[str, frozenset[str]]:
+    return {label: frozenset(" ".join(phrases(label)).split()) for label in (*CAPTIONS, *MORE_CAPTIONS)}
+
+
 def program_captions(program: int) -> tuple[str, ...]:
     """Extra phrases for one General MIDI program."""
     return next((phrases for low, high, phrases in PROGRAM_CAPTIONS if low <= program <= high), ())
@@ -396,8 +419,7 @@ def draw_union(labels: Sequence[str], rng: np.random.Generator) -> Union | None:
 
 def draw_absent(heard: Iterable[str], known: Mapping[str, Sequence[str]], rng: np.random.Generator) -> Union | None:
     """A source that none of the `heard` labels may contain, of those that `known` has phrases for: it has no parts."""
-    missing = absent(heard, known)
-    if not missing:
-        return None
-    label = missing[rng.integers(len(missing))]
-    return Union(label, (), tuple(known[label]))
+    heard = list(heard)
+    missing = [Union(label, (), unmistakable(label, heard, known)) for label in absent(heard, known)]
+    missing = [union for union in missing if union.captions]
+    return missing[rng.integers(len(missing))] if missing else None

@@ -63,24 +63,49 @@ class Row:
     muted: bool
 
 
-def rows_of(project: Project, lanes: Sequence[Lane], whole: bool) -> tuple[Row, ...]:
-    """Tracks for lanes: with a file for each stretch that sounds, or one of the song's length if `whole`.
+@dataclass(frozen=True)
+class HandOff:
+    """Lanes of a project on their way to another program.
 
-    Raises:
-        InputError: There is no song.
+    Attributes:
+        project: The project.
+        view: Gives a clip's samples.
+        lanes: Which of its lanes.
+        path: What is made: a file or a folder.
+        colours: Of lanes.
+        reporter: Hears of samples written, and may stop the work.
     """
-    song = wanted_span(project, region_only=False)
-    spans = [[song] if whole else stretches(lane, song) for lane in lanes]
-    counted = [
-        f"{lane.name} {number}" if len(each) > 1 else lane.name
-        for lane, each in zip(lanes, spans, strict=True)
-        for number in range(1, len(each) + 1)
-    ]
-    names = iter(unique_names(counted, ".wav"))
-    return tuple(
-        Row(lane, tuple(Piece(next(names), span) for span in each), lane.muted or lane.kind == "song")
-        for lane, each in zip(lanes, spans, strict=True)
-    )
+
+    project: Project
+    view: View
+    lanes: Sequence[Lane]
+    path: Path
+    colours: Colours
+    reporter: Reporter
+
+    def rows(self, whole: bool = False) -> tuple[Row, ...]:
+        """Tracks for the lanes: with a file for each stretch that sounds, or one of the song's length if `whole`.
+
+        Raises:
+            InputError: There is no song.
+        """
+        song = wanted_span(self.project, region_only=False)
+        spans = [[song] if whole else stretches(lane, song) for lane in self.lanes]
+        counted = [
+            f"{lane.name} {number}" if len(each) > 1 else lane.name
+            for lane, each in zip(self.lanes, spans, strict=True)
+            for number in range(1, len(each) + 1)
+        ]
+        names = iter(unique_names(counted, ".wav"))
+        return tuple(
+            Row(lane, tuple(Piece(next(names), span) for span in each), lane.muted or lane.kind == "song")
+            for lane, each in zip(self.lanes, spans, strict=True)
+        )
+
+    def write(self, rows: Sequence[Row], folder: Path, format: str) -> float:
+        """Write the files of tracks, before their faders, to a folder; returns the gain that they share."""
+        tracks = [Track(folder / piece.name, (row.lane,), piece.span) for row in rows for piece in row.pieces]
+        return write_tracks(self.project, self.view, tracks, format, self.reporter)
 
 
 def stretches(lane: Lane, song: Span) -> list[Span]:
@@ -97,14 +122,6 @@ def stretches(lane: Lane, song: Span) -> list[Span]:
         else:
             merged.append(inside)
     return merged
-
-
-def write_rows(
-    project: Project, view: View, rows: Sequence[Row], folder: Path, format: str, reporter: Reporter
-) -> float:
-    """Write the files of tracks, before their faders, to a folder; returns the gain that they share."""
-    tracks = [Track(folder / piece.name, (row.lane,), piece.span) for row in rows for piece in row.pieces]
-    return write_tracks(project, view, tracks, format, reporter)
 
 
 def lead_beats(project: Project) -> float:

@@ -11,38 +11,30 @@ from xml.etree import ElementTree
 import mgeldm
 from mgeldm.progress import Reporter
 
-from ..project import Lane, Project, Span
+from ..project import Project, Span
 from ..timeline import Grid
-from .arrange import Colours, Row, folder_aside, lead_beats, region_of, rows_of, write_rows
+from .arrange import HandOff, Row, folder_aside, lead_beats, region_of
 from .bwf import PROGRAM
-from .render import Exported, ExportReport, View, fader
+from .render import Exported, ExportReport, fader
 
 _COPIED_BYTES = 1 << 20
 
 
-def write_dawproject(
-    project: Project,
-    view: View,
-    lanes: Sequence[Lane],
-    path: Path,
-    colours: Colours,
-    reporter: Reporter | None = None,
-) -> ExportReport:
+def write_dawproject(hand_off: HandOff) -> ExportReport:
     """Write lanes as a DAWproject: each stretch that sounds a clip at its place, with tempo, faders and markers.
 
     Raises:
         InputError, AudioError, OutputError, Cancelled: As `render.export_lanes`; no file is left then.
     """
-    reporter = reporter or Reporter()
-    rows = rows_of(project, lanes, whole=False)
+    rows, path = hand_off.rows(), hand_off.path
     with folder_aside(path) as aside:
-        gain = write_rows(project, view, rows, aside, "wav32", reporter)
+        gain = hand_off.write(rows, aside, "wav32")
         packed = aside / "packed"
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
-            archive.writestr("metadata.xml", _metadata(project), zipfile.ZIP_DEFLATED)
-            archive.writestr("project.xml", _Document(project, rows, colours).bytes(), zipfile.ZIP_DEFLATED)
+            archive.writestr("metadata.xml", _metadata(hand_off.project), zipfile.ZIP_DEFLATED)
+            archive.writestr("project.xml", _Document(hand_off, rows).bytes(), zipfile.ZIP_DEFLATED)
             for piece in (piece for row in rows for piece in row.pieces):
-                _pack(archive, aside / piece.name, reporter)
+                _pack(archive, aside / piece.name, hand_off.reporter)
         os.replace(packed, path)
     return ExportReport((Exported(path, ""),), gain)
 
@@ -68,9 +60,9 @@ def _metadata(project: Project) -> bytes:
 class _Document:
     """Builds project.xml; every element that can have an id has one, counted up."""
 
-    def __init__(self, project: Project, rows: Sequence[Row], colours: Colours) -> None:
-        self.project, self.rows, self.colours = project, rows, colours
-        self.grid, self.lead = Grid.of(project), lead_beats(project)
+    def __init__(self, hand_off: HandOff, rows: Sequence[Row]) -> None:
+        self.project, self.colours, self.rows = hand_off.project, hand_off.colours, rows
+        self.grid, self.lead = Grid.of(self.project), lead_beats(self.project)
         self._ids = 0
 
     def bytes(self) -> bytes:

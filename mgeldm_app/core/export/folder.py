@@ -6,38 +6,28 @@ import os
 import struct
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
-from mgeldm.progress import Reporter
-
-from ..project import Lane, Project
+from ..project import Project
 from ..timeline import Grid, time_text
-from .arrange import Colours, Row, folder_aside, region_of, rows_of, write_rows
-from .render import Exported, ExportReport, View
+from .arrange import Colours, HandOff, Row, folder_aside, region_of
+from .render import Exported, ExportReport
 
 TICKS = 960  # a quarter note
 _FASTEST_BPM = 999.0  # that other programs take
 
 
-def write_folder(
-    project: Project,
-    view: View,
-    lanes: Sequence[Lane],
-    path: Path,
-    colours: Colours,
-    reporter: Reporter | None = None,
-) -> ExportReport:
+def write_folder(hand_off: HandOff) -> ExportReport:
     """Write lanes to a new folder `path`: numbered 24-bit Broadcast Wave files, `Tempo.mid` and `Read me.txt`.
 
     Raises:
         InputError, AudioError, OutputError, Cancelled: As `render.export_lanes`; nothing is left then.
     """
-    numbered = [replace(lane, name=f"{number:02d} {lane.name}") for number, lane in enumerate(lanes, 1)]
-    rows = rows_of(project, numbered, whole=True)
+    numbered = [replace(lane, name=f"{number:02d} {lane.name}") for number, lane in enumerate(hand_off.lanes, 1)]
+    rows, path = replace(hand_off, lanes=numbered).rows(whole=True), hand_off.path
     with folder_aside(path) as aside:
-        gain = write_rows(project, view, rows, aside, "wav24", reporter or Reporter())
-        (aside / "Tempo.mid").write_bytes(tempo_midi(project))
-        text = _read_me(project, rows, colours, gain)
+        gain = hand_off.write(rows, aside, "wav24")
+        (aside / "Tempo.mid").write_bytes(tempo_midi(hand_off.project))
+        text = _read_me(hand_off.project, rows, hand_off.colours, gain)
         (aside / "Read me.txt").write_text(text, encoding="utf-8", newline="\r\n")
         os.replace(aside, path)
     files = [Exported(path / row.pieces[0].name, row.lane.id) for row in rows]

@@ -13,7 +13,7 @@ from mgeldm.progress import Reporter
 
 from ..project import Lane, Project
 from ..settings import ExportSettings
-from .arrange import Colours
+from .arrange import Colours, HandOff
 from .dawproject import write_dawproject
 from .folder import write_folder
 from .reaper import write_reaper
@@ -62,7 +62,7 @@ _FORMATS = (
         "project",
     ),
 )
-_PROJECTS: dict[str, Callable[..., ExportReport]] = {
+_PROJECTS: dict[str, Callable[[HandOff], ExportReport]] = {
     "dawproject": write_dawproject,
     "reaper": write_reaper,
     "folder": write_folder,
@@ -74,9 +74,7 @@ def formats() -> tuple[Format, ...]:
     return _FORMATS
 
 
-def names_of(
-    project: Project, lanes: Sequence[Lane], options: ExportSettings, folder: Path | None = None
-) -> list[str]:
+def names_of(project: Project, lanes: Sequence[Lane], options: ExportSettings, folder: Path | None = None) -> list[str]:
     """Names of what `export` would write: of files, or of the one file or folder of another program's project.
 
     Raises:
@@ -118,4 +116,4 @@ def export(
     if not lanes:
         raise InputError("No lane is chosen; choose at least one to export.")
     path = folder / names_of(project, lanes, options, folder)[0]
-    return _PROJECTS[form.key](project, view, lanes, path, colours, reporter)
+    return _PROJECTS[form.key](HandOff(project, view, lanes, path, colours, reporter or Reporter()))

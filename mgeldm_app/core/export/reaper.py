@@ -5,35 +5,25 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-
-from mgeldm.progress import Reporter
 
 from ..project import Lane, Project
-from .arrange import Colours, Piece, Row, folder_aside, lead_beats, region_of, rows_of, write_rows
-from .render import Exported, ExportReport, View, fader
+from .arrange import Colours, HandOff, Piece, Row, folder_aside, lead_beats, region_of
+from .render import Exported, ExportReport, fader
 
 _NATIVE = 0x1000000  # says that a colour is set
 
 
-def write_reaper(
-    project: Project,
-    view: View,
-    lanes: Sequence[Lane],
-    path: Path,
-    colours: Colours,
-    reporter: Reporter | None = None,
-) -> ExportReport:
+def write_reaper(hand_off: HandOff) -> ExportReport:
     """Write lanes to a new folder `path`: `NAME.rpp`, and in `audio` a file for each stretch that sounds.
 
     Raises:
         InputError, AudioError, OutputError, Cancelled: As `render.export_lanes`; nothing is left then.
     """
-    rows = rows_of(project, lanes, whole=False)
+    rows, path = hand_off.rows(), hand_off.path
     with folder_aside(path) as aside:
         (aside / "audio").mkdir()
-        gain = write_rows(project, view, rows, aside / "audio", "wav32", reporter or Reporter())
-        text = "\n".join(_project(project, rows, colours)) + "\n"
+        gain = hand_off.write(rows, aside / "audio", "wav32")
+        text = "\n".join(_project(hand_off.project, rows, hand_off.colours)) + "\n"
         (aside / f"{path.name}.rpp").write_text(text, encoding="utf-8", newline="\n")
         os.replace(aside, path)
     return ExportReport((Exported(path / f"{path.name}.rpp", ""),), gain)
@@ -51,7 +41,7 @@ def _project(project: Project, rows: Sequence[Row], colours: Colours) -> Iterato
         start_s, stop_s = lead_s + region.start / rate_hz, lead_s + region.stop / rate_hz
         yield f"  SELECTION {start_s!r} {stop_s!r}"
         yield f"  MARKER 1 {start_s!r} Region 1 0 1 R {_guid('region')} 0"
-        yield f"  MARKER 1 {stop_s!r} \"\" 1"
+        yield f'  MARKER 1 {stop_s!r} "" 1'
     for number, row in enumerate(rows):
         yield from _track(project, row, number, lead_s, colours.of(row.lane))
     yield ">"

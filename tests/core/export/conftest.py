@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 from mgeldm.audio import map_wav
+from mgeldm.progress import Reporter
 
 from mgeldm_app.core.clips import ClipStore
 from mgeldm_app.core.export import Colours
+from mgeldm_app.core.export.arrange import HandOff
 from mgeldm_app.core.project import Lane, Made, Part, Project, SongFile, Span, Take, Tempo
 
 RATE_HZ = 44_100
@@ -25,6 +27,10 @@ class Kit:
     @property
     def view(self):
         return self.store.view
+
+    def hand_off(self, path, project=None, reporter=None):
+        project = project or self.project
+        return HandOff(project, self.view, project.lanes, path, COLOURS, reporter or Reporter())
 
     def clip(self, frames, rate_hz=RATE_HZ):
         path = self.store.begin(rate_hz, frames.shape[1], len(frames))

@@ -157,7 +157,7 @@ def lead_samples(project):
 def test_it_plays_what_the_window_plays(kit, path):
     beats = 3 * 60 / 123.4
     kit.project = replace(kit.project, tempo=replace(kit.project.tempo, downbeat_s=beats - 20_000 / 44_100))
-    write_dawproject(kit.project, kit.view, kit.project.lanes, path, COLOURS)
+    write_dawproject(kit.hand_off(path))
     root, _, files = opened(path)
     late = round(lead_samples(kit.project))
     tracks = root.findall("Structure/Track")
@@ -174,7 +174,7 @@ def test_it_plays_what_the_window_plays(kit, path):
 
 
 def test_downbeats_begin_bars(kit, path):
-    write_dawproject(kit.project, kit.view, kit.project.lanes, path, COLOURS)
+    write_dawproject(kit.hand_off(path))
     root, _, _ = opened(path)
     song = next(root.iterfind("Arrangement/Lanes/Lanes/Clips/Clip"))
     downbeat = float(song.attrib["time"]) + kit.project.tempo.downbeat_s * 123.4 / 60
@@ -182,13 +182,13 @@ def test_downbeats_begin_bars(kit, path):
     assert root.find("Transport/Tempo").attrib["value"] == "123.4"
     assert root.find("Transport/TimeSignature").attrib["numerator"] == "3"
     project = replace(kit.project, tempo=Tempo())
-    write_dawproject(project, kit.view, project.lanes, path.with_name("b.dawproject"), COLOURS)
+    write_dawproject(kit.hand_off(path.with_name("b.dawproject"), project))
     root, _, _ = opened(path.with_name("b.dawproject"))
     assert float(next(root.iterfind("Arrangement/Lanes/Lanes/Clips/Clip")).attrib["time"]) == 0
 
 
 def test_names_colours_faders_and_markers_are_carried(kit, path):
-    write_dawproject(kit.project, kit.view, kit.project.lanes, path, COLOURS)
+    write_dawproject(kit.hand_off(path))
     root, meta, _ = opened(path)
     *tracks, master = root.findall("Structure/Track")
     assert [track.attrib["name"] for track in tracks] == ["Song", 'Bass "low" <é>', "Drums", "Keys", "Rest"]
@@ -213,7 +213,7 @@ def test_names_colours_faders_and_markers_are_carried(kit, path):
 
 def test_a_name_that_xml_cannot_hold_and_a_lane_without_sound(kit, path):
     project = kit.project.with_lane(Lane("l9", "extracted", "bad\x00\x1b]\ud800&<name", gain_db=-60.0))
-    report = write_dawproject(project, kit.view, project.lanes, path, COLOURS)
+    report = write_dawproject(kit.hand_off(path, project))
     root, _, _ = opened(path)
     track = root.findall("Structure/Track")[-3]
     assert track.attrib["name"] == "bad]&<name"
@@ -224,7 +224,7 @@ def test_a_name_that_xml_cannot_hold_and_a_lane_without_sound(kit, path):
 def test_mono_songs(kit, path):
     frames = np.random.default_rng(9).uniform(-1, 1, (5000, 1)).astype(np.float32)
     project = Project(SongFile(kit.clip(frames, 48_000), "Mono"))
-    write_dawproject(project, kit.view, project.lanes, path, COLOURS)
+    write_dawproject(kit.hand_off(path, project))
     root, _, files = opened(path)
     assert {c.attrib.get("audioChannels") for c in root.iterfind("Structure/Track/Channel")} == {"1", "2"}
     np.testing.assert_array_equal(files["audio/Song.wav"][0], frames)
@@ -235,7 +235,7 @@ def test_cancelling_leaves_nothing(kit, path):
         asked = []
         reporter = Reporter(cancelled=lambda asked=asked, at=at: asked.append(1) or len(asked) == at)
         with pytest.raises(Cancelled):
-            write_dawproject(kit.project, kit.view, kit.project.lanes, path, COLOURS, reporter)
+            write_dawproject(kit.hand_off(path, reporter=reporter))
         assert list(path.parent.iterdir()) == []
 
 

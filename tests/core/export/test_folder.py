@@ -9,12 +9,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from mgeldm_app.core.export import Colours
 from mgeldm_app.core.export.folder import tempo_midi, write_folder
 from mgeldm_app.core.project import Audio, Project, SongFile, Span, Tempo
 from mgeldm_app.core.timeline import Grid
-
-COLOURS = Colours(("#ff0000", "#00FF80", "#0000ff"), "#A9B4C2", "#6F7A88")
 
 
 def read_midi(data):
@@ -59,7 +56,7 @@ def song(tempo, samples=44_100 * 60, region=None):
 
 
 def test_equal_files_from_the_beginning_that_sum_exactly(kit, tmp_path):
-    report = write_folder(kit.project, kit.view, kit.project.lanes, tmp_path / "Song", COLOURS)
+    report = write_folder(kit.hand_off(tmp_path / "Song"))
     names = sorted(path.name for path in (tmp_path / "Song").iterdir())
     assert names == [
         "01 Song.wav", "02 Bass low é.wav", "03 Drums.wav", "04 Keys.wav", "05 Rest.wav", "Read me.txt", "Tempo.mid",
@@ -78,7 +75,7 @@ def test_equal_files_from_the_beginning_that_sum_exactly(kit, tmp_path):
 
 
 def test_the_mixer_is_written_down(kit, tmp_path):
-    write_folder(kit.project, kit.view, kit.project.lanes, tmp_path / "Song", COLOURS)
+    write_folder(kit.hand_off(tmp_path / "Song"))
     text = (tmp_path / "Song" / "Read me.txt").read_text(encoding="utf-8")
     assert "123.4 bpm, 3/4, first downbeat at 00:00.250, key: A minor" in text
     assert "Region: 00:00.680 to 00:02.041" in text

@@ -7,12 +7,9 @@ import pytest
 from mgeldm import audio
 from mgeldm.errors import OutputError
 
-from mgeldm_app.core.export import Colours
 from mgeldm_app.core.export.reaper import quoted, write_reaper
 from mgeldm_app.core.project import Lane, Tempo
 from mgeldm_app.core.sound import read_lane
-
-COLOURS = Colours(("#ff0000", "#00FF80", "#0000ff"), "#A9B4C2", "#6F7A88")
 
 
 @dataclass
@@ -71,7 +68,7 @@ def path(tmp_path):
 
 
 def written(kit, path):
-    report = write_reaper(kit.project, kit.view, kit.project.lanes, path, COLOURS)
+    report = write_reaper(kit.hand_off(path))
     (file,) = report.files
     assert file.path == path / "Söng.rpp"
     return parse(file.path.read_text(encoding="utf-8"))
@@ -128,7 +125,7 @@ def test_downbeats_begin_bars(kit, path):
     assert project.all("TRACK")[0].all("ITEM")[0].numbers("POSITION") == [0]
 
 
-@pytest.mark.parametrize("name", ["plain", 'say "hi"', "it's \"both\"", "`all' \"three", "", "line\nbreak"])
+@pytest.mark.parametrize("name", ["plain", 'say "hi"', 'it\'s "both"', "`all' \"three", "", "line\nbreak"])
 def test_any_name_stays_one_word(name):
     (word,) = words(quoted(name))
     assert word == name.replace("\n", "").replace("`", "'" if all(q in name for q in "\"'`") else "`")
@@ -138,7 +135,7 @@ def test_a_folder_that_is_there_is_not_touched(kit, path):
     path.mkdir()
     (path / "mine.txt").write_text("precious")
     with pytest.raises(OutputError):
-        write_reaper(kit.project, kit.view, kit.project.lanes, path, COLOURS)
+        write_reaper(kit.hand_off(path))
     assert [p.name for p in path.parent.iterdir()] == ["Söng"]
     assert [p.name for p in path.iterdir()] == ["mine.txt"]
 

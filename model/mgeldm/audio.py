@@ -572,6 +572,22 @@ def as_steps(samples: npt.NDArray[Any], bits: int) -> npt.NDArray[np.int32]:
     return np.clip(np.rint(samples.astype(np.float64) * top), -top, top - 1).astype(np.int32)
 
 
+def rounded(samples: npt.NDArray[Any], bits: int, gain: float = 1.0) -> npt.NDArray[np.int64]:
+    """Floats under a gain in whole steps of an integer format, also beyond what it holds."""
+    return np.rint(samples.astype(np.float64) * (2.0 ** (bits - 1) * gain)).astype(np.int64)
+
+
+def reach_of(*steps: npt.NDArray[Any]) -> int:
+    """The largest step up, or down below -1: what must stay under 2 ** (bits - 1)."""
+    return max(max(int(s.max(initial=0)), -int(s.min(initial=0)) - 1) for s in steps)
+
+
+def fitting_gain(reach: int, bits: int, stems: int) -> float:
+    """1, or the largest gain with which steps up to `reach` fit, also in the rest that is the song minus `stems`."""
+    top = 2 ** (bits - 1)
+    return 1.0 if reach < top else (top - stems - 3) / (reach + 1)  # room for what rounding adds to the rest
+
+
 def write(path: str | Path, clip: AudioClip, format: str = "wav32") -> None:
     """Write a clip to a file; see `Writer`."""
     with Writer(path, clip.rate_hz, clip.channels, format) as writer:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .audio import BITS, AudioClip, AudioInfo, Samples, Song, Writer
+from .audio import BITS, AudioClip, AudioInfo, Samples, Song, Writer, fitting_gain, reach_of, rounded
 from .errors import InputError
 from .progress import Reporter
 
@@ -496,25 +496,13 @@ def quantise(
         bits: 16 or 24.
         gain: Shared gain; None for 1 or, if any file would clip, the largest with which none does.
     """
-    top = 2.0 ** (bits - 1) * (1.0 if gain is None else gain)
-    stem_steps = np.rint(stems * np.float64(top)).astype(np.int64)
-    song_steps = np.rint(song * np.float64(top)).astype(np.int64)
+    stem_steps, song_steps = (rounded(samples, bits, 1.0 if gain is None else gain) for samples in (stems, song))
     rest_steps = song_steps - stem_steps.sum(0)
     if gain is None:
-        fitting = _fitting_gain(_reach(stem_steps, song_steps, rest_steps), bits, len(stems))
+        fitting = fitting_gain(reach_of(stem_steps, song_steps, rest_steps), bits, len(stems))
         if fitting < 1:
             return quantise(stems, song, bits, fitting)
     return stem_steps, rest_steps, 1.0 if gain is None else gain
-
-
-def _reach(*steps: npt.NDArray[Any]) -> int:
-    """The largest step up, or down below -1: what must stay under 2 ** (bits - 1)."""
-    return max(max(int(s.max(initial=0)), -int(s.min(initial=0)) - 1) for s in steps)
-
-
-def _fitting_gain(reach: int, bits: int, k: int) -> float:
-    top = 2 ** (bits - 1)
-    return 1.0 if reach < top else (top - k - 3) / (reach + 1)  # k + 3 steps of room for what rounding adds to the rest
 
 
 def write_stems(
@@ -576,13 +564,13 @@ def _write_blocks(
             parts: list[npt.NDArray[Any]] = [*block.stems, block.rest]
             if bits:
                 stems, rest, _ = quantise(block.stems, block.song, bits, gain)
-                reach = max(reach, _reach(stems, rest, stems.sum(0) + rest))
+                reach = max(reach, reach_of(stems, rest, stems.sum(0) + rest))
                 parts = [*stems, rest]
             if not bits or reach < 2 ** (bits - 1):  # once something clips, only the reach is still of interest
                 for writer, part in zip(writers, parts, strict=True):
                     writer.write(part)
-        if bits and _fitting_gain(reach, bits, len(paths) - 1) < 1:
-            raise _Clips(_fitting_gain(reach, bits, len(paths) - 1))
+        if bits and (fitting := fitting_gain(reach, bits, len(paths) - 1)) < 1:
+            raise _Clips(fitting)
         for writer in writers:
             writer.finish()
 

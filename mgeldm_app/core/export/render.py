@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from mgeldm.audio import BITS, FORMATS, LOSSY, Writer, unique_names
+from mgeldm.audio import BITS, FORMATS, LOSSY, Writer, fitting_gain, reach_of, rounded, unique_names
 from mgeldm.errors import InputError
 from mgeldm.progress import Reporter
 
@@ -176,7 +176,7 @@ def write_tracks(project: Project, view: View, tracks: Sequence[Track], format: 
     while True:
         with contextlib.ExitStack() as stack:
             writers, reach = _written(project, view, tracks, format, gain, reporter, stack)
-            fitting = _fitting_gain(reach, bits, len(project.lanes)) if bits else 1.0
+            fitting = fitting_gain(reach, bits, len(project.lanes)) if bits else 1.0
             if fitting == 1:
                 _commit(writers)
                 return gain
@@ -203,7 +203,7 @@ def _written(
         stack.callback(writer.discard)
         for block in _blocks(project, view, track, bits, gain):
             if bits:
-                reach = max(reach, int(block.max(initial=0)), -int(block.min(initial=0)) - 1)
+                reach = max(reach, reach_of(block))
             writer.write(block.T / 2 ** (_LOSSY_BITS - 1) if format in LOSSY else block.T)
             done += len(block)
             reporter.report("samples", done, total)
@@ -225,12 +225,6 @@ def _commit(writers: Sequence[Writer]) -> None:
         raise
 
 
-def _fitting_gain(reach: int, bits: int, lanes: int) -> float:
-    """1, or the largest gain with which steps up to `reach` fit; with room for what rounding adds to the rest."""
-    top = 2 ** (bits - 1)
-    return 1.0 if reach < top else (top - lanes - 3) / (reach + 1)
-
-
 def _blocks(
     project: Project, view: View, track: Track, bits: int | None, gain: float
 ) -> Iterator[npt.NDArray[np.float32] | npt.NDArray[np.int64]]:
@@ -243,7 +237,7 @@ def _blocks(
             stems = [_whole(project, view, lane, start, stop, bits, gain) for lane in project.of_kind("extracted")]
             yield _whole(project, view, project.lanes[0], start, stop, bits, gain) - sum(stems)
         else:
-            yield _steps(_summed(project, view, track, start, stop), bits, gain)
+            yield rounded(_summed(project, view, track, start, stop), bits, gain)
 
 
 def _summed(project: Project, view: View, track: Track, start: int, stop: int) -> npt.NDArray[np.floating]:
@@ -268,18 +262,11 @@ def fader(lane: Lane, channels: int) -> npt.NDArray[np.float64]:
 def _whole(
     project: Project, view: View, lane: Lane, start: int, stop: int, bits: int, gain: float
 ) -> npt.NDArray[np.int64]:
-    return _steps(read_lane(project, lane, view, start, stop), bits, gain)
-
-
-def _steps(frames: npt.NDArray[np.floating], bits: int, gain: float) -> npt.NDArray[np.int64]:
-    """Samples in whole steps of an integer format."""
-    return np.rint(frames.astype(np.float64) * (gain * 2.0 ** (bits - 1))).astype(np.int64)
+    return rounded(read_lane(project, lane, view, start, stop), bits, gain)
 
 
 def _broadcast(project: Project, track: Track, format: str) -> bytes:
     audio = project.song.audio if project.song else Audio("", project.rate_hz, 2, 0)
     song, names = project.song.name if project.song else "", ", ".join(lane.name for lane in track.lanes)
     bits = BITS.get(format, 32)
-    return broadcast_chunk(
-        track.span.start, f"{song}: {names}", audio.id[:32], audio.rate_hz, audio.channels, bits
-    )
+    return broadcast_chunk(track.span.start, f"{song}: {names}", audio.id[:32], audio.rate_hz, audio.channels, bits)

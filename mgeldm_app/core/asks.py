@@ -10,7 +10,7 @@ from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint, Regio
 
 from .clips import ClipStore
 from .jobs import Layer
-from .project import REST_ID, SONG_ID, Lane, Made, Project, Prompt, Span
+from .project import REST_ID, SONG_ID, Audio, Lane, Made, Project, Prompt, Span
 from .text import called, colour_for, split_prompts
 
 GENERATED_S = 10.0  # of music from nothing, where no region says how long
@@ -49,6 +49,31 @@ class Ask:
     heard: tuple[Layer, ...]
     span: Span
     targets: tuple[Target | None, ...]
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A job under way, or one that waits to be tried again, as it is kept beside the project's state.
+
+    Attributes:
+        title: See `Ask`.
+        step: What undo will call its result.
+        span: See `Ask`.
+        targets: See `Ask`.
+        files: Names of the files of the store that its outputs fill.
+        filled: Their first samples that are final.
+        replaces: For each output the audio whose place it takes; empty for a job that adds.
+        refines: It only changes the sensitivity.
+    """
+
+    title: str
+    step: str
+    span: Span
+    targets: tuple[Target | None, ...]
+    files: tuple[str, ...] = ()
+    filled: int = 0
+    replaces: tuple[tuple[Audio, ...], ...] = ()
+    refines: bool = False
 
 
 def region_of(project: Project, span: Span) -> Region:
@@ -138,23 +163,39 @@ def again(project: Project, lane: Lane, part: int, store: ClipStore, **changes: 
     if not old.take.made.repeatable:
         raise InputError("This part is silent, since its source was regenerated here; undo that to have it back.")
     made = replace(old.take.made, **changes)  # type: ignore[arg-type]
-    prompt = Prompt(made.prompt, made.task, made.negative, made.like, 1, made.quality, made.seed)
     target = Target(lane, made)
     title = _VERBS[made.task].format(lane.name)
-    if lane.kind != "extracted":
-        request = _requests(project, prompt, old.span, made.seed)[0]
-        targets: tuple[Target | None, ...] = (target, None) if made.task == "inpaint" else (target,)
-        return Ask(title, request, _heard(project, prompt, store, (made.beside,), without=lane.id), old.span, targets)
-    texts = made.together or ((made.prompt,) if made.prompt else ())
-    sampling = Sampling(made.quality, negative=made.negative, seed=made.seed)
-    examples = (region_of(project, made.like),) if made.like else ()
-    request = Extract(texts, region_of(project, old.span), sampling, made.sensitivity, examples=examples)
-    wanted = texts.index(made.prompt) if made.prompt in texts else len(texts)
-    extracted = tuple(target if i == wanted else None for i in range(len(texts) + len(examples)))
-    return Ask(title, request, _song_layer(project, store), old.span, extracted)
+    request, heard = _request_of(project, made, old.span, store, without=lane.id)
+    targets: tuple[Target | None, ...] = (target, None) if made.task == "inpaint" else (target,)
+    if isinstance(request, Extract):
+        wanted = request.prompts.index(made.prompt) if made.prompt in request.prompts else len(request.prompts)
+        outputs = len(request.prompts) + len(request.examples)
+        targets = tuple(target if number == wanted else None for number in range(outputs))
+    return Ask(title, request, heard, old.span, targets)
+
+
+def taken_up(project: Project, job: Unfinished, store: ClipStore) -> Ask:
+    """What an unfinished job was asked, for the project as it is now."""
+    target = next(target for target in job.targets if target)
+    request, heard = _request_of(project, target.made, job.span, store, without=target.lane.id)
+    return Ask(job.title, request, heard, job.span, job.targets)
 
 
 # -------------------------------------------------------------------------------------------------------------- pieces
+
+
+def _request_of(
+    project: Project, made: Made, span: Span, store: ClipStore, without: str
+) -> tuple[Request, tuple[Layer, ...]]:
+    """The request that `made` tells of, and what the model hears of the lanes, but for one."""
+    prompt = Prompt(made.prompt, made.task, made.negative, made.like, 1, made.quality, made.seed)
+    if made.task != "extract":
+        return _requests(project, prompt, span, made.seed)[0], _heard(project, prompt, store, (made.beside,), without)
+    texts = made.together or ((made.prompt,) if made.prompt else ())
+    sampling = Sampling(made.quality, negative=made.negative, seed=made.seed)
+    examples = (region_of(project, made.like),) if made.like else ()
+    request = Extract(texts, region_of(project, span), sampling, made.sensitivity, examples=examples)
+    return request, _song_layer(project, store)
 
 
 def _extraction(project: Project, prompt: Prompt, store: ClipStore, span: Span, seed: int, new_id: NewId) -> Ask:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import secrets
 import shutil
+from collections.abc import Set
 from pathlib import Path
 
 import numpy as np
@@ -139,9 +140,9 @@ class ClipStore:
         """Whether a file of the store was begun and not adopted."""
         return path.name.endswith(_PART)
 
-    def sweep(self) -> None:
-        """Remove what an earlier run began and never finished. Call it before anything is begun."""
-        for path in self.folder.glob(f"*{_PART}"):
+    def sweep(self, kept: Set[str] = frozenset()) -> None:
+        """Remove what an earlier run began and never finished, but for files `kept`; before anything is begun."""
+        for path in [path for path in self.folder.glob(f"*{_PART}") if path.name not in kept]:
             with contextlib.suppress(PermissionError):  # Windows, and somebody has it open
                 path.unlink(missing_ok=True)
         sweep_parts(self.folder)

@@ -66,6 +66,7 @@ class Controller:
             analyse=analyse,
             opened=lambda folder: self.set_settings(self.settings.opened(folder)),
         )
+        self.documents.unfinished = self.making.unfinished
         self.snap: Unit = self.settings.snap
         self.listening: Literal["song", "stems"] = "stems"
         self.click = False
@@ -256,9 +257,11 @@ class Controller:
 
     def close(self) -> None:
         """Save, and end what runs."""
+        unfinished = self.making.unfinished()
+        self.documents.unfinished = lambda: unfinished  # the next time the project is opened
         self.documents.save_now()
         self.documents.stop()
-        self.making.cancel_all()
+        self.making.leave(everything=True)
         self.player.close()
         self.engine.close()
         self.workers.close()

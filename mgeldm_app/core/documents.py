@@ -12,6 +12,7 @@ from mgeldm.errors import Cancelled, MgeldmError
 from mgeldm.progress import Reporter
 
 from . import commands, drop
+from .asks import Unfinished
 from .files import link_or_copy
 from .opening import Opening, Overview, look_into
 from .ports import Workers
@@ -33,6 +34,7 @@ class Documents:
     Attributes:
         opening: What is being opened.
         later: Calls a function a third of a second later: what somebody types or drags is saved that often.
+        unfinished: Gives what is under way, which is kept beside the project.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Documents:
         self._saved: Project | None = None
         self._saving = self._waiting = self._failed = False
         self.later: Callable[[Callable[[], None]], None] = lambda function: function()
+        self.unfinished: Callable[[], tuple[Unfinished, ...]] = tuple
         session.changed.connect(self._on_changed)
 
     def open_paths(self, paths: Sequence[Path]) -> None:
@@ -185,7 +188,10 @@ class Documents:
     def save_now(self) -> None:
         """Write the project before returning; a failure is told."""
         folder, project = self.session.folder, self.session.project
-        if folder is None or project is self._saved:
+        if folder is None:
+            return
+        folder.save_unfinished(self.unfinished())
+        if project is self._saved:
             return
         try:
             folder.save(project)
@@ -246,11 +252,11 @@ class Documents:
         self.workers.run(lambda: self.analyse(path, heard.reporter()), found, failed)
 
     def _on_changed(self, what: str) -> None:
-        if what == "project" and self.session.history.merging:
+        if what == "growing" or (what == "project" and self.session.history.merging):
             if not self._waiting:
                 self._waiting = True
                 self.later(self._save_waiting)
-        elif what in ("project", "settled"):
+        elif what in ("project", "settled", "jobs"):
             self._save()
 
     def _save_waiting(self) -> None:
@@ -258,11 +264,17 @@ class Documents:
         self._save()
 
     def _save(self) -> None:
-        """Write the newest project on a worker; while one is being written, the next waits."""
-        folder, project = self.session.folder, self.session.project
-        if folder is None or folder.read_only or self._saving or project is self._saved:
+        """Write what is new of project and jobs on a worker; while that is being written, the next waits."""
+        folder, project, jobs = self.session.folder, self.session.project, self.unfinished()
+        is_new = project is not self._saved
+        if folder is None or folder.read_only or self._saving or not (is_new or jobs != folder.unfinished):
             return
         self._saving = True
+
+        def write() -> None:
+            if is_new:
+                folder.save(project)
+            folder.save_unfinished(jobs)
 
         def done(_: object) -> None:
             self._saving = self._failed = False
@@ -276,7 +288,7 @@ class Documents:
                 self._tell("The project could not be saved; it is tried again every few seconds.", error)
             self._failed = True
 
-        self.workers.run(lambda: folder.save(project), done, failed)
+        self.workers.run(write, done, failed)
 
 
 def _details(error: BaseException) -> str:

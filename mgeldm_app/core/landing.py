@@ -27,6 +27,7 @@ class Work:
         group: Jobs of one wish: a draft and its better version, the takes of a part.
         replaces: By output, the audio whose place the result takes, with what has taken that place meanwhile.
         refines: It only changes the sensitivity.
+        filled: Samples from the start of its outputs that are final.
         failed: It waits to be tried again or put away.
     """
 
@@ -36,6 +37,7 @@ class Work:
     group: Group
     replaces: dict[int, set[Audio]] = field(default_factory=dict)
     refines: bool = False
+    filled: int = 0
     failed: bool = False
 
     def follow(self, old: set[Audio], new: Audio) -> None:

@@ -14,13 +14,15 @@ from pathlib import Path
 from mgeldm.errors import InputError, MgeldmError
 from mgeldm.requests import Quality
 
-from .asks import Ask, Target, again, asks, check
+from .asks import Ask, NewId, Target, Unfinished, again, asks, check
 from .clips import ClipStore
 from .jobs import CancelledJob, EngineStatus, Failed, Filled, Finished, Job, JobEvent, Progressed, Started
 from .landing import Group, Landing, Work, quality_of
 from .ports import Engine, Growing, Workers
 from .project import MOST_TAKES, Audio, Lane, Prompt, Span, Task
+from .resuming import NOT_FINISHED, kept, resumed
 from .session import JobView, Session
+from .storage import ProjectFolder
 from .text import drawn_seed
 
 LEAST_KEPT_S = 0.5  # of a failed job is worth a part
@@ -42,6 +44,7 @@ class Making:
         self.session, self.engine, self.workers, self.learned = session, engine, workers, learned
         self._landing = Landing(session)
         self._works: dict[str, Work] = {}
+        self._folder: ProjectFolder | None = None  # whose unfinished jobs have been taken up
         self._idle: list[Callable[[], None]] = []
         engine.events.connect(self._on_event)
         session.changed.connect(self._on_changed)
@@ -63,7 +66,10 @@ class Making:
         seeds = [first + number for number in range(takes)]
         wanted = asks(session.project, prompt, session.store, session.selected, seeds, session.new_id)
         if prompt.task == "extract" and session.project.looping and prompt.quality != "draft":
-            self._with_draft(wanted[0])
+            group = _group_of(wanted[0])
+            group.drafts = {}
+            self._submit(_in_quality(wanted[0], "draft"), group, urgent=True)
+            self._submit(wanted[0], group, urgent=False, shown=False)
             return
         for same_lane in _by_lane(wanted):
             group = _group_of(same_lane[0])
@@ -108,11 +114,11 @@ class Making:
         return count
 
     def cancel(self, job_id: str) -> None:
-        """Stop a job; a failed one is only taken off the list."""
-        view = self.session.jobs.get(job_id)
-        if view is not None and view.state == "failed":
+        """Stop a job; one that waits to be tried again is only taken off the list."""
+        work = self._works.get(job_id)
+        if work is not None and work.failed:
             self._forget(job_id)
-        elif job_id in self._works:
+        elif work is not None:
             self.engine.cancel(job_id)
 
     def cancel_all(self) -> None:
@@ -121,11 +127,16 @@ class Making:
             self.cancel(job_id)
 
     def retry(self, job_id: str) -> None:
-        """Try a failed job again, with new files."""
+        """Try a job again that failed or was stopped, with new files."""
         work = self._works.get(job_id)
         if work is not None and work.failed:
             self._submit(work.ask, work.group, work.job.urgent, replaces=work.replaces, refines=work.refines)
             self._forget(job_id)
+
+    def unfinished(self) -> tuple[Unfinished, ...]:
+        """What is under way or waits to be tried again, to be taken up when the project is opened the next time."""
+        found = [kept(work) for work in self._works.values() if work.store is self.session.store]
+        return tuple(each for each in found if each)
 
     @property
     def busy(self) -> bool:
@@ -138,13 +149,6 @@ class Making:
         self._on_changed("jobs")
 
     # -------------------------------------------------------------------------------------------------- submitting
-
-    def _with_draft(self, ask: Ask) -> None:
-        """A draft at once, the wanted quality after it."""
-        group = _group_of(ask)
-        group.drafts = {}
-        self._submit(_in_quality(ask, "draft"), group, urgent=True)
-        self._submit(ask, group, urgent=False, shown=False)
 
     def _make_in_place(self, lane: Lane, part: int, refines: bool = False, **changes: object) -> None:
         """Make a part of an extracted lane once more, to take the place of what is there."""
@@ -200,7 +204,8 @@ class Making:
         elif isinstance(event, Finished):
             self._finish(work, event)
         elif isinstance(event, Failed):
-            self._fail(work, view, event)
+            failed = JobView(view.job, "failed", message=event.message, details=event.details)
+            self._stop(work, replace(failed, can_retry=event.can_retry))
         elif isinstance(event, CancelledJob):
             self._forget(event.job_id)
 
@@ -209,6 +214,7 @@ class Making:
         if growing is not None:
             grown = tuple(replace(part, filled=_joined(part.filled, span)) for part in growing)
             self.session.growing[work.job.id] = grown
+            work.filled = max((each.stop for each in grown[0].filled if each.start == 0), default=0)
             self.session.changed.emit("growing")
 
     def _finish(self, work: Work, event: Finished) -> None:
@@ -223,23 +229,39 @@ class Making:
                 path.unlink(missing_ok=True)
             return wanted
 
-        self.workers.run(adopt, lambda audios: self._land(work, audios), lambda error: self._lost(work, error))
+        def lost(error: BaseException) -> None:
+            self._forget(work.job.id)
+            text = str(error) if isinstance(error, MgeldmError | OSError) else repr(error)
+            self.session.tell(f"A finished stem could not be kept: {text}", error=True)
 
-    def _fail(self, work: Work, view: JobView, event: Failed) -> None:
-        failed = replace(view, state="failed", message=event.message, details=event.details, can_retry=event.can_retry)
-        work.failed = True
-        growing = self.session.growing.pop(work.job.id, ())
-        filled = [span.stop for part in growing for span in part.filled if span.start == 0]
-        least = LEAST_KEPT_S * self.session.project.rate_hz
-        if filled and min(filled) >= least and not self._landing.has_all(work, min(filled)):
-            self._keep(work, min(filled))
+        self.workers.run(adopt, lambda audios: self._land(work, audios), lost)
+
+    def _stop(self, work: Work, view: JobView) -> None:
+        """A job ends unfinished and waits to be tried again."""
+        filled, work.filled, work.failed = work.filled, 0, True
+        self.session.growing.pop(work.job.id, None)
+        if filled >= LEAST_KEPT_S * self.session.project.rate_hz and not self._landing.has_all(work, filled):
+            self._keep(work, filled)
         else:
             self._drop_coming(work)
-        self.session.show_job(failed)
+        self.session.show_job(view)
         self.session.changed.emit("growing")
 
+    def _take_up(self) -> None:
+        """What was under way when the project was last open waits to be tried again."""
+        folder, session = self.session.folder, self.session
+        if folder is None or folder is self._folder or folder.read_only:
+            return
+        self._folder, project = folder, session.project
+        for work in resumed(project, folder.store, folder.unfinished):
+            self._works[work.job.id] = work
+            for lane in work.group.lanes.values():
+                project = project if project.has_lane(lane.id) else project.with_lane(lane)
+            self._stop(work, JobView(work.job, "stopped", message=NOT_FINISHED, can_retry=True))
+        session.new_id = NewId(project)
+
     def _keep(self, work: Work, samples: int) -> None:
-        """What a failed job had finished becomes a part of its own, so that nothing is lost."""
+        """What an unfinished job had done becomes a part of its own, so that nothing is lost."""
         store, outputs = work.store, work.job.outputs
 
         def copy() -> list[Audio | None]:
@@ -253,11 +275,6 @@ class Making:
                 self._landing.add(work, audios, f"keep what was finished of {work.group.title}")
 
         self.workers.run(copy, land, lambda error: self.session.tell(str(error), error=True))
-
-    def _lost(self, work: Work, error: BaseException) -> None:
-        self._forget(work.job.id)
-        text = str(error) if isinstance(error, MgeldmError | OSError) else repr(error)
-        self.session.tell(f"A finished stem could not be kept: {text}", error=True)
 
     # ----------------------------------------------------------------------------------------------------- landing
 
@@ -304,19 +321,21 @@ class Making:
         for lane_id in set(work.group.lanes) - waiting:
             self.session.coming.pop(lane_id, None)
 
-    def _leave(self) -> None:
-        """Another project is open: end the work for the one before."""
-        for work in [work for work in self._works.values() if work.store is not self.session.store]:
+    def leave(self, everything: bool = False) -> None:
+        """End the work for projects that are not open any more, or all; files stay for when they are opened again."""
+        for work in [work for work in self._works.values() if everything or work.store is not self.session.store]:
             self._idle.clear()
-            if work.failed:
-                self._forget(work.job.id)
-            else:
+            if work.filled:
+                del self._works[work.job.id]
                 self.engine.cancel(work.job.id)
+            else:
+                self.cancel(work.job.id)
 
     def _on_changed(self, what: str) -> None:
         """Undoing a part also ends the jobs that would give it more takes, or a better version."""
         if what == "folder":
-            self._leave()
+            self.leave()
+            self._take_up()
         if what == "jobs" and self._idle and not self.busy:
             waiting, self._idle = self._idle, []
             for function in waiting:

@@ -15,7 +15,7 @@ from .ports import Growing
 from .project import Lane, Project
 from .storage import ProjectFolder
 
-JobState = Literal["queued", "running", "failed"]
+JobState = Literal["queued", "running", "failed", "stopped"]
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class JobView:
 
     Attributes:
         job: What was asked for.
-        state: Where it is.
+        state: Where it is; "stopped" when the project was closed.
         stage: What is counted: "windows", "steps".
         done: Of `total`.
         total: Zero while unknown.
         left_s: Seconds left, if known.
-        message: Of a failure: what happened, why, what to do.
+        message: Of one that failed or was stopped: what happened, why, what to do.
         details: Of a failure, for a report.
         can_retry: Whether trying again may help.
     """
@@ -52,7 +52,7 @@ class Session:
         folder: Where the project lies; None while the window is empty.
         growing: Parts being made, by job id.
         coming: Lanes that such parts will be on and that the project does not have yet, by id.
-        jobs: Jobs queued, running or failed, in the order in which they were asked for.
+        jobs: Jobs queued, running, failed or stopped, in the order in which they were asked for.
         selected: Ids of the selected lanes.
         engine: How the engine is.
         new_id: Gives ids of new lanes, none twice while the project is open: the past of the history has lanes too.
@@ -91,7 +91,7 @@ class Session:
     @property
     def busy(self) -> bool:
         """Whether any job is queued or running."""
-        return any(view.state != "failed" for view in self.jobs.values())
+        return any(view.state in ("queued", "running") for view in self.jobs.values())
 
     @property
     def shown(self) -> Project:

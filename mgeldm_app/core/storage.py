@@ -3,6 +3,7 @@
     Name.mgeldm/
       project.json     the state, with a schema number; written aside, flushed, renamed
       project.1.json   the states saved before it, newest first
+      jobs.json        what was under way, if anything was
       audio/           clips by content, see `clips`
       exports/         files handed to a DAW; never changed or removed by the program
 """
@@ -22,6 +23,7 @@ import msgspec
 from mgeldm.audio import safe_name
 from mgeldm.errors import AudioError, OutputError
 
+from .asks import Unfinished
 from .clips import ClipStore
 from .errors import StorageError
 from .files import aside_of, link_or_copy, sweep_parts, write_whole
@@ -36,7 +38,7 @@ Document = dict[str, Any]
 MIGRATIONS: dict[int, Callable[[Document], Document]] = {}
 """From a project of the schema named by the key, as plain values, to one of the next schema."""
 
-_STATE, _LOCK = "project.json", ".lock"
+_STATE, _JOBS, _LOCK = "project.json", "jobs.json", ".lock"
 
 
 class ProjectFolder:
@@ -50,6 +52,7 @@ class ProjectFolder:
         project: The state as it was loaded; `save` does not change it.
         read_only: Another instance has it open, or the folder cannot be written to: `save` does nothing.
         notice: What the user should know about how it was opened, or "".
+        unfinished: Jobs that were under way, as they were found when it was opened or last kept.
     """
 
     def __init__(self, folder: Path, project: Project, lock: filelock.BaseFileLock | None, notice: str = "") -> None:
@@ -60,6 +63,7 @@ class ProjectFolder:
         self.folder, self.project, self.notice = folder, project, notice
         self._lock, self._saving = lock, threading.Lock()
         self._saved = b""
+        self.unfinished: tuple[Unfinished, ...] = ()
 
     @property
     def read_only(self) -> bool:
@@ -112,6 +116,7 @@ class ProjectFolder:
         try:
             project, damage = _load(folder)
             opened = ProjectFolder(folder, project, lock)
+            opened.unfinished = _unfinished(folder)
             opened._set_in_order(damage)
         except BaseException:
             if lock:
@@ -126,7 +131,7 @@ class ProjectFolder:
             why = "is open in another window" if os.access(self.folder, os.W_OK) else "cannot be written to"
             notices.append(f"{self.folder.name} {why}; changes are not saved. Use Save as to go on with a copy.")
         else:
-            self.store.sweep()
+            self.store.sweep({name for job in self.unfinished for name in job.files})
             for folder in (self.folder, self.folder / "exports"):
                 sweep_parts(folder)
         if damage:
@@ -201,6 +206,19 @@ class ProjectFolder:
                     f"The project was not saved. {error} Until then your last changes are only in this window."
                 ) from error
             self._saved = data
+
+    def save_unfinished(self, jobs: tuple[Unfinished, ...]) -> None:
+        """Keep what is under way for the next time. A disk that is full does not hold up anything for that."""
+        with self._saving:
+            if self.read_only or jobs == self.unfinished:
+                return
+            self.unfinished = jobs
+            with contextlib.suppress(OutputError, OSError):
+                if jobs:
+                    data = msgspec.json.encode({"schema": SCHEMA, "jobs": jobs})
+                    write_whole(self.folder / _JOBS, data, flush=False)  # nor is the audio that goes with it
+                else:
+                    (self.folder / _JOBS).unlink(missing_ok=True)
 
     def _keep_previous(self) -> None:
         """Give the state on the disk a second name; it is never away from its first one."""
@@ -304,6 +322,17 @@ def _locked(folder: Path) -> filelock.BaseFileLock | None:
 def _states(folder: Path) -> list[Path]:
     """Where the state and those before it are, newest first."""
     return [folder / _STATE, *(folder / f"project.{number}.json" for number in range(1, KEPT + 1))]
+
+
+def _unfinished(folder: Path) -> tuple[Unfinished, ...]:
+    """Jobs that were under way; none where they cannot be read: they can be asked for again."""
+    try:
+        document = msgspec.json.decode((folder / _JOBS).read_bytes())
+        jobs = document["jobs"] if document["schema"] == SCHEMA else ()
+        found = msgspec.convert(jobs, tuple[Unfinished, ...])
+    except (OSError, ValueError, TypeError, KeyError):  # msgspec's errors are ValueErrors
+        return ()
+    return tuple(job for job in found if any(job.targets))
 
 
 def _load(folder: Path) -> tuple[Project, str]:

@@ -15,8 +15,9 @@ from .theme import DARK, Theme, mix, set_role
 
 _BAR_HEIGHT, _PANEL_WIDTH, _PANEL_HEIGHT = 32, 480, 440
 _COPIED_MS = 1600
+_OVER = ("failed", "stopped")
 
-State = Literal["queued", "running", "done", "failed", "cancelled"]
+State = Literal["queued", "running", "done", "failed", "stopped"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class JobRow:
         state: How it is.
         share: Of the work that is done, 0 to 1; None while unknown.
         progress: "window 2 of 3, step 15 of 24 · 3 s left" (`core.text.progress_text`).
-        message: Of a failure: what happened, why, what to do.
+        message: Of one that failed or was stopped: what happened, why, what to do.
         details: Of a failure: for a report.
         can_retry: Whether trying again may help.
         colour: Of the progress bar; "" takes the accent.
@@ -176,8 +177,8 @@ class JobsBar(QFrame):
         self.panel.setFocus(Qt.FocusReason.PopupFocusReason)
 
     def _leading(self) -> JobRow | None:
-        """The row that the line shows: what runs, else what waits, else the latest failure."""
-        for state in ("running", "queued", "failed"):
+        """The row that the line shows: what runs, else what waits, else the latest failure, else what was stopped."""
+        for state in ("running", "queued", "failed", "stopped"):
             found = [row for row in self._rows if row.state == state]
             if found:
                 return found[-1] if state == "failed" else found[0]
@@ -185,13 +186,13 @@ class JobsBar(QFrame):
 
     def _refresh(self) -> None:
         row = self._leading()
-        failed = row is not None and row.state == "failed"
-        self.progress.setVisible(row is not None and not failed)
+        over, failed = row is not None and row.state in _OVER, row is not None and row.state == "failed"
+        self.progress.setVisible(row is not None and not over)
         self.cancel.setVisible(row is not None)
-        self.retry.setVisible(row is not None and failed and row.can_retry)
+        self.retry.setVisible(row is not None and over and row.can_retry)
         if row is None:
             self.text.setText(self._idle)
-        elif failed:
+        elif over:
             self.text.setText(self.tr("{0}: {1}").format(row.title, row.message))
             self.cancel.setText(self.tr("Dismiss"))
         else:
@@ -221,7 +222,7 @@ class JobsBar(QFrame):
     def _act(self) -> None:
         row = self._leading()
         if row is not None:
-            (self.dismiss_clicked if row.state == "failed" else self.cancel_clicked).emit(row.id)
+            (self.dismiss_clicked if row.state in _OVER else self.cancel_clicked).emit(row.id)
 
 
 class _RowWidget(QFrame):
@@ -276,7 +277,7 @@ class _RowWidget(QFrame):
             "running": row.progress or self.tr("running"),
             "done": self.tr("done"),
             "failed": self.tr("failed"),
-            "cancelled": self.tr("cancelled"),
+            "stopped": self.tr("not finished"),
         }
         self.title.setText(row.title)
         self.state.setText(names[row.state])
@@ -284,9 +285,9 @@ class _RowWidget(QFrame):
         self.progress.setVisible(row.state == "running")
         self.progress.show_share(row.share, row.colour)
         self.message.setText(row.message)
-        self.message.setVisible(failed)
+        self.message.setVisible(row.state in _OVER)
         self.cancel.setVisible(active)
-        self.retry.setVisible(row.can_retry and row.state in ("failed", "cancelled"))
+        self.retry.setVisible(row.can_retry and row.state in _OVER)
         self.copy.setVisible(failed)
         self.dismiss.setVisible(not active)
         for each in (self.cancel, self.retry, self.copy, self.dismiss):

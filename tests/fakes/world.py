@@ -126,7 +126,7 @@ class FakeEngine:
                 out[first:stop] = heard[job.start + first : job.start + stop] * np.float32(share)
             else:
                 time = np.arange(first, stop) / RATE_HZ
-                tone = 0.1 * np.sin(2 * np.pi * (220 + job.request.sampling.seed % 100) * time)
+                tone = 0.1 * np.sin(2 * np.pi * (220 + job.request.sampling.seed % 9973 / 100) * time)
                 out[first:stop] = tone[:, None]
             del out
         return stop

@@ -57,6 +57,18 @@ def test_a_failure_says_why_and_can_be_dismissed(bar):
     assert (bar.more.text(), bar.more.property("role")) == ("1 job failed", "danger")
 
 
+def test_what_was_stopped_says_so_and_can_be_had_at_once(bar):
+    stopped = JobRow("d", "Extracting the organ", "stopped", message="It was not finished.")
+    bar.set_rows((stopped,))
+    assert bar.text.text() == "Extracting the organ: It was not finished." and bar.text.property("role") == "second"
+    bar.retry.click()
+    bar.cancel.click()
+    assert bar.heard == [("retry_clicked", "d"), ("dismiss_clicked", "d")]
+    bar.open_panel()
+    row = bar.panel._widgets["d"]
+    assert row.state.text() == "not finished" and row.message.isVisible() and row.retry.isVisible()
+
+
 def test_the_panel_cancels_retries_copies_and_dismisses(bar, qtbot):
     bar.set_rows((RUNNING, QUEUED, FAILED))
     bar.more.click()

@@ -77,7 +77,7 @@ def prompt():
 
 def jobs():
     bar = JobsBar()
-    rows = [JobRow(state, "", state) for state in ("running", "queued", "failed", "done", "cancelled")]
+    rows = [JobRow(state, "", state) for state in ("running", "queued", "failed", "done", "stopped")]
     bar.set_rows(rows)
     return bar
 

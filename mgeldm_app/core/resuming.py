@@ -1,0 +1,56 @@
+"""Jobs that outlive the program: what is kept of one under way, and the work that it becomes the next time."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from .asks import Unfinished, taken_up
+from .clips import ClipStore
+from .jobs import Job
+from .landing import Group, Work, quality_of
+from .project import Project
+
+NOT_FINISHED = "It was not finished when the project was closed. What was done is kept; try again to have it whole."
+
+
+def kept(work: Work) -> Unfinished | None:
+    """What to keep of a job; nothing of a draft, since its better version is kept."""
+    if work.group.drafts is not None and quality_of(work) == "draft":
+        return None
+    old = work.replaces or work.group.drafts or {}
+    places = range(len(work.ask.targets) if old else 0)
+    return Unfinished(
+        work.ask.title,
+        work.group.title,
+        work.ask.span,
+        work.ask.targets,
+        tuple(path.name for path in work.job.outputs) if work.filled else (),
+        work.filled,
+        tuple(tuple(sorted(old.get(place, ()), key=lambda audio: audio.id)) for place in places),
+        work.refines,
+    )
+
+
+def resumed(project: Project, store: ClipStore, jobs: Sequence[Unfinished]) -> list[Work]:
+    """Work that waits to be tried again; takes of one part belong together again.
+
+    Args:
+        project: As it was opened.
+        store: Its clips.
+        jobs: What was kept; those whose result would replace what is not there any more are left out.
+    """
+    groups: dict[tuple[str, ...], Group] = {}
+    there, found = project.audios(), []
+    for job in jobs:
+        replaces = {place: set(old) for place, old in enumerate(job.replaces) if old}
+        if replaces and not there & set().union(*replaces.values()):
+            continue
+        ask, lanes = taken_up(project, job, store), {target.lane.id: target.lane for target in job.targets if target}
+        group = groups.setdefault((*lanes, job.step), Group(lanes, job.step))
+        group.landed = any(project.has_lane(lane_id) for lane_id in lanes)
+        paths = tuple(store.folder / name for name in job.files)
+        whole = all(store.unfinished(path) and path.parent == store.folder and path.is_file() for path in paths)
+        again = Job(uuid.uuid4().hex, ask.title, ask.request, ask.heard, paths if whole else (), ask.span.start)
+        found.append(Work(again, ask, store, group, replaces, job.refines, job.filled if whole else 0, failed=True))
+    return found

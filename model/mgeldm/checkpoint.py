@@ -191,7 +191,9 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], ModelConfig]:
         metadata = file.metadata() or {}
         if "config" not in metadata:
             raise CheckpointError(f"{path.name} holds no MGE-LDM configuration; it is another program's model.")
-        config = from_dict(json.loads(metadata["config"]))
+        sizes = json.loads(metadata["config"])
+        sizes.pop("timestep_end", None)  # of older files, in which it is always what `diffusion` has
+        config = from_dict(sizes)
         names = sorted(file.keys())
         whole = {name for name in names if file.get_slice(name).get_dtype() == "F32"}
         tensors = {name: file.get_tensor(name) for name in names if name in whole}

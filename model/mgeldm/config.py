@@ -74,7 +74,6 @@ class ModelConfig:
     name: str = "published"
     rate_hz: int = 16000
     window_frames: int = 100
-    timestep_end: float = 0.02
     autoencoder: OobleckConfig | SpectralConfig = field(default_factory=OobleckConfig)
     denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
     refiner: RefinerConfig | None = None

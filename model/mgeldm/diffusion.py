@@ -10,6 +10,8 @@ import math
 import torch
 from torch import Tensor
 
+TAU_END = 0.02  # the lowest timestep that is trained, and the last one that is sampled
+
 
 def alpha_sigma(tau: Tensor) -> tuple[Tensor, Tensor]:
     """Scale of signal and of noise at `tau`: cos and sin of pi/2 tau."""

@@ -15,12 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .diffusion import add_noise, alpha_sigma, log_snr, noise_of_velocity, z0_of_velocity
+from .diffusion import TAU_END, add_noise, alpha_sigma, log_snr, noise_of_velocity, z0_of_velocity
 from .tracks import Known
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
 OnStep = Callable[[int, int], None]
-TAU_END = 0.02
 
 
 class Sampler(Protocol):

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .diffusion import TAU_END
+
 
 class Track(IntEnum):
     """Places of the tracks in a joint latent [batch, tracks, channels, frames]."""
@@ -95,7 +97,7 @@ def training_timesteps(rng: np.random.Generator, batch: int, frames: int) -> tup
     inpainting along time are learned.
 
     Returns:
-        Known parts, bool [batch, tracks, frames], and tau [batch], uniform on [0.02, 1].
+        Known parts, bool [batch, tracks, frames], and tau [batch], uniform on [TAU_END, 1].
     """
     known = torch.zeros(batch, len(Track), frames, dtype=torch.bool)
     patterns = rng.integers(-1, len(Track), batch)
@@ -109,4 +111,4 @@ def training_timesteps(rng: np.random.Generator, batch: int, frames: int) -> tup
                 known[item] = False
         if pattern >= 0:
             known[item, pattern] = True
-    return known, torch.from_numpy(rng.uniform(0.02, 1, batch).astype(np.float32))
+    return known, torch.from_numpy(rng.uniform(TAU_END, 1, batch).astype(np.float32))

@@ -14,12 +14,10 @@ import torch
 from torch import Tensor
 
 from ..data.latents import Triplets
-from ..diffusion import add_noise, velocity
+from ..diffusion import TAU_END, add_noise, velocity
 from ..errors import InputError
 from ..nn.dit import Denoiser
 from ..tracks import Track
-
-TAU_RANGE = (0.02, 1.0)
 
 
 @dataclass
@@ -84,5 +82,5 @@ def draw_timesteps(rng: np.random.Generator, batch: int) -> tuple[Tensor, Tensor
     """Which tracks are unknown, bool [batch, tracks], and their timesteps [batch, tracks], 0 where known."""
     known = rng.integers(-1, len(Track), batch)  # the known track, or none
     unknown = torch.from_numpy(known[:, None] != np.arange(len(Track)))
-    tau = torch.from_numpy(rng.uniform(*TAU_RANGE, (batch, 1)).astype(np.float32))
+    tau = torch.from_numpy(rng.uniform(TAU_END, 1.0, (batch, 1)).astype(np.float32))
     return unknown, tau * unknown

@@ -290,14 +290,12 @@ def _copy(
 
 def sha256_of(path: Path, keep: bool = True) -> str:
     """SHA-256 of a file, kept beside it, so that listing models need not read gigabytes."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
+        found = hashlib.file_digest(file, "sha256").hexdigest()
     if keep and path != EMBEDDED_PATH:
-        stamp = {"sha256": digest.hexdigest(), "size": _size(path), "changed": path.stat().st_mtime}
+        stamp = {"sha256": found, "size": _size(path), "changed": path.stat().st_mtime}
         _hash_file(path).write_text(json.dumps(stamp), encoding="utf-8")
-    return digest.hexdigest()
+    return found
 
 
 def _known_hash(path: Path) -> str:

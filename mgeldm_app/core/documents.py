@@ -35,6 +35,7 @@ class Documents:
         opening: What is being opened.
         later: Calls a function a third of a second later: what somebody types or drags is saved that often.
         unfinished: Gives what is under way, which is kept beside the project.
+        ask_to_leave: Asks the user whether a project may be left while stems are being made for it.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Documents:
         self._saving = self._waiting = self._failed = False
         self.later: Callable[[Callable[[], None]], None] = lambda function: function()
         self.unfinished: Callable[[], tuple[Unfinished, ...]] = tuple
+        self.ask_to_leave: Callable[[], bool] = lambda: True
         session.changed.connect(self._on_changed)
 
     def open_paths(self, paths: Sequence[Path]) -> None:
@@ -168,8 +170,14 @@ class Documents:
 
         self._open(Opening(folder.stem), copy, show)
 
+    def may_leave(self) -> bool:
+        """Whether nothing is being made for the project, or the user would leave it all the same."""
+        return not self.session.busy or self.ask_to_leave()
+
     def close(self) -> None:
-        """Close the project; the window becomes empty."""
+        """Close the project, if it may be left; the window becomes empty."""
+        if not self.may_leave():
+            return
         self.save_now()
         self._stop_listening()
         self.session.begin(None, Project(prompt=replace(self.session.project.prompt, like=None)))
@@ -202,9 +210,11 @@ class Documents:
     # -------------------------------------------------------------------------------------------------------- pieces
 
     def _open(self, opening: Opening, read: Callable[[], object], show: Callable[..., None]) -> bool:
-        """Run `read` on a worker, then `show` what it gives; one at a time."""
+        """Run `read` on a worker, then `show` what it gives; one at a time, and if the project may be left."""
         if self.opening is not None:
             self.session.tell(f"{self.opening.name} is still being opened; wait a moment.")
+            return False
+        if not self.may_leave():
             return False
         self.opening = opening
         self.session.changed.emit("folder")

@@ -355,8 +355,11 @@ class MainWindow(QMainWindow):
         super().changeEvent(event)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Everything is saved already, or the user is asked; remember the window and end what runs."""
-        if not self.wishes.may_close():
+        """Everything is saved already, or the user is asked; remember the window and end what runs.
+
+        Whether to leave what is being made is asked of a user who closes the window, not of the program itself.
+        """
+        if (event.spontaneous() and not self.controller.documents.may_leave()) or not self.wishes.may_close():
             event.ignore()
             return
         geometry = bytes(self.saveGeometry().toBase64().data()).decode()

@@ -65,7 +65,7 @@ class Wishes(QObject):
             "copy_region": lambda: self.copy_files(True),
             "settings": self.settings,
             "models": self.models,
-            "quit": window.close,
+            "quit": self.quit,
             "rename": self.rename,
             "focus_prompt": window.prompt.focus_line,
             "jobs": window.jobs.open_panel,
@@ -82,6 +82,7 @@ class Wishes(QObject):
         self._saving.timeout.connect(controller.documents.save_again)
         self._saving.start(SAVE_AGAIN_MS)
         controller.wants.connect(lambda wish: self.table[wish]())
+        controller.documents.ask_to_leave = self.ask_to_leave
 
     # ------------------------------------------------------------------------------------------------------- documents
 
@@ -103,6 +104,27 @@ class Wishes(QObject):
         if path:
             target = Path(path)
             self.controller.documents.save_as(target if target.suffix == SUFFIX else Path(f"{target}{SUFFIX}"))
+
+    def quit(self) -> None:
+        """Close the window, if what is being made may be left."""
+        if self.controller.documents.may_leave():
+            self.window.close()
+
+    def ask_to_leave(self) -> bool:
+        """Ask whether to leave what is being made; whatever is not a yes is a no."""
+        count = len({part.lane_id for part in self.controller.session.all_growing()})
+        stems = self.tr("{0} stems are still being made.").format(count) if count > 1 else ""
+        text = self.tr("{0} What is finished is kept; the rest can be made when the project is opened again.")
+        box = QMessageBox(self.window)
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setWindowTitle(self.tr("Still being made"))
+        box.setText(text.format(stems or self.tr("A stem is still being made.")))
+        close = box.addButton(self.tr("Close"), QMessageBox.ButtonRole.AcceptRole)
+        stay = box.addButton(self.tr("Stay"), QMessageBox.ButtonRole.RejectRole)
+        box.setDefaultButton(stay)
+        box.setEscapeButton(stay)
+        _accepted(box)
+        return box.clickedButton() == close
 
     def may_close(self) -> bool:
         """Save what is not saved; where that fails, the user decides."""

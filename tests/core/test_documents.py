@@ -201,6 +201,22 @@ def test_opening_another_song_lets_jobs_run_until_it_is_there(opened, tmp_path):
     assert opened.lane("bass")
 
 
+def test_a_project_with_stems_under_way_is_left_if_the_user_says_so(opened, tmp_path):
+    other, folder, answers = write_song(tmp_path / "other.wav"), opened.session.folder.folder, []
+    opened.c.documents.ask_to_leave = lambda: answers.pop()
+    opened.ask("bass")
+    for leave in (opened.c.documents.close, lambda: opened.open(other)):
+        answers.append(False)
+        leave()
+        assert not answers and opened.session.folder.folder == folder and len(opened.engine.jobs) == 1
+    opened.engine.finish_all()
+    opened.open(other)  # nobody is asked
+    opened.ask("bass")
+    answers.append(True)
+    opened.open(folder)
+    assert opened.session.folder.folder == folder and not opened.engine.jobs
+
+
 def test_the_project_that_is_open_is_not_opened_again(opened):
     opened.open(opened.session.folder.folder)
     assert "is open already" in opened.told[-1][0]

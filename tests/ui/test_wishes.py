@@ -3,8 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from mgeldm.audio import read
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QDialog
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QCloseEvent
+from PySide6.QtWidgets import QApplication, QDialog, QMessageBox
 
 from mgeldm_app.core import models
 from mgeldm_app.core.models import EMBEDDED, Known
@@ -220,6 +221,58 @@ def test_a_download_that_fails_says_why(window, world, qtbot, monkeypatch):
     dialog.download_clicked.emit("clap")
     assert "check the connection" in world.told[-1][0]
     desk.close()
+
+
+class ByTheUser(QCloseEvent):
+    """As the window system sends it."""
+
+    def spontaneous(self):
+        return True
+
+
+def answering(window, text):
+    """Presses the button of that text in the question that comes, and returns the questions."""
+    asked = []
+
+    def answer():
+        box = QApplication.activeModalWidget()
+        if not isinstance(box, QMessageBox):
+            QTimer.singleShot(5, answer)
+            return
+        asked.append(box.text())
+        assert box.defaultButton().text() == "Stay"
+        next(each for each in box.buttons() if each.text() == text).click()
+
+    QTimer.singleShot(5, answer)
+    return asked
+
+
+def test_whoever_closes_the_window_while_stems_are_made_is_asked_once(window, world, qtbot):
+    said = (
+        "stems are still being made. What is finished is kept; the rest can be made when the project is opened again."
+    )
+    window.show()
+    world.ask("organ, strings")
+    for leave in (lambda: window.closeEvent(ByTheUser()), window.wishes.quit, world.c.documents.close):
+        asked = answering(window, "Stay")
+        leave()
+        assert asked == [f"2 {said}"] and window.isVisible() and world.session.busy
+    asked = answering(window, "Close")
+    window.wishes.quit()
+    assert len(asked) == 1 and not window.isVisible()
+
+
+def test_where_nothing_is_made_nobody_is_asked(window):
+    window.show()
+    event = ByTheUser()
+    window.closeEvent(event)
+    assert event.isAccepted()
+
+
+def test_the_program_closes_its_window_unasked(window, world):
+    window.show()
+    world.ask("organ")
+    assert window.close() and not window.isVisible()
 
 
 def test_what_cannot_be_saved_is_tried_again_and_not_lost_unasked(window, world, monkeypatch):

@@ -29,6 +29,7 @@ class Work:
         refines: It only changes the sensitivity.
         filled: Samples from the start of its outputs that are final.
         failed: It waits to be tried again or put away.
+        cancelled: The engine was told to stop it.
     """
 
     job: Job
@@ -39,6 +40,7 @@ class Work:
     refines: bool = False
     filled: int = 0
     failed: bool = False
+    cancelled: bool = False
 
     def follow(self, old: set[Audio], new: Audio) -> None:
         """Another job's result took the place of `old`: what would have replaced that now replaces this."""

@@ -7,7 +7,7 @@ too. Takes of a new part come one after the other and join the first. What a fai
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,6 +119,7 @@ class Making:
         if work is not None and work.failed:
             self._forget(job_id)
         elif work is not None:
+            work.cancelled = True
             self.engine.cancel(job_id)
 
     def cancel_all(self) -> None:
@@ -289,15 +290,15 @@ class Making:
                         other.follow(old, new)
             else:
                 self._landing.add(work, audios, work.group.title)
-            self._refine_landed(work)
+            self._refine_unmet(set(work.group.lanes))
             self._drop_coming(work)
         self.session.drop_job(work.job.id)
 
-    def _refine_landed(self, work: Work) -> None:
-        """A lane whose sensitivity was turned while its part was being made has it made to fit."""
+    def _refine_unmet(self, lane_ids: Set[str]) -> None:
+        """Lanes whose sensitivity is not that of their parts: it was turned meanwhile, or undone before it was met."""
         for lane in self.session.project.of_kind("extracted"):
             made = [part.take.made for part in lane.parts if part.take.made.repeatable]
-            if lane.id in work.group.lanes and any(each.sensitivity != lane.sensitivity for each in made):
+            if lane.id in lane_ids and any(each.sensitivity != lane.sensitivity for each in made):
                 try:
                     self.refine_again(lane.id)
                 except MgeldmError as error:
@@ -336,6 +337,10 @@ class Making:
         if what == "folder":
             self.leave()
             self._take_up()
+        if what == "travelled" and self.session.editable:
+            lanes = self.session.project.of_kind("extracted")
+            works = self._works.values()
+            self._refine_unmet({lane.id for lane in lanes if not any(_meets(work, lane) for work in works)})
         if what == "jobs" and self._idle and not self.busy:
             waiting, self._idle = self._idle, []
             for function in waiting:
@@ -369,6 +374,12 @@ def _begun(store: ClipStore, rate_hz: int, channels: int, ask: Ask) -> tuple[Pat
 
 def _group_of(ask: Ask) -> Group:
     return Group({target.lane.id: target.lane for target in ask.targets if target}, _title_of_step(ask))
+
+
+def _meets(work: Work, lane: Lane) -> bool:
+    """Whether a job gives a lane the sensitivity that it has, or waits to be tried again with it."""
+    made = [target.made for target in work.ask.targets if target and target.lane.id == lane.id]
+    return work.refines and not work.cancelled and any(each.sensitivity == lane.sensitivity for each in made)
 
 
 def _growing(target: Target, path: Path, ask: Ask) -> Growing:

@@ -57,7 +57,7 @@ class Session:
         engine: How the engine is.
         new_id: Gives ids of new lanes, none twice while the project is open: the past of the history has lanes too.
         changed: Of one word: "project", "growing", "jobs", "progress" of a job, "settled", "selection", "engine",
-            "folder" (also when something begins to be opened).
+            "folder" (also when something begins to be opened), "travelled" after an undo or a redo.
         notice: Of (message, is an error, details to copy): something to tell the user.
     """
 
@@ -138,11 +138,13 @@ class Session:
         """Take the last step back."""
         self.history.undo()
         self._project_changed()
+        self.changed.emit("travelled")
 
     def redo(self) -> None:
         """Do it again."""
         self.history.redo()
         self._project_changed()
+        self.changed.emit("travelled")
 
     def amend(self, change: Callable[[Project], Project]) -> None:
         """Put a result into the project and its past, without a step of its own."""

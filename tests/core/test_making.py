@@ -331,6 +331,53 @@ def test_undoing_a_sensitivity_brings_back_its_sound(opened):
     assert opened.lane("bass").parts[0].take.made.sensitivity == 0.5
 
 
+def test_a_sensitivity_whose_job_ended_with_an_undo_is_met_once_it_is_done_again(opened):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    opened.c.set_lane(opened.lane("bass").id, "sensitivity", 0.5)
+    opened.session.undo()
+    opened.session.undo()
+    assert not opened.engine.jobs
+    opened.session.redo()
+    assert not opened.engine.jobs
+    opened.session.redo()
+    (job,) = opened.engine.jobs
+    opened.engine.finish_all()
+    assert opened.lane("bass").parts[0].take.made.sensitivity == job.request.sensitivity == 0.5
+
+
+def test_going_back_to_a_sensitivity_that_was_turned_on_before_it_was_met_meets_it(opened, monkeypatch):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    lane_id, cancelled = opened.lane("bass").id, []
+    opened.c.set_lane(lane_id, "sensitivity", 0.4)
+    cancel = opened.engine.cancel
+    monkeypatch.setattr(opened.engine, "cancel", cancelled.append)  # as the real one, it takes a moment
+    opened.c.set_lane(lane_id, "sensitivity", 0.5)
+    opened.session.undo()
+    for job_id in cancelled:
+        cancel(job_id)
+    monkeypatch.undo()
+    (job,) = opened.engine.jobs
+    assert job.request.sensitivity == 0.4
+    opened.engine.finish_all()
+    assert opened.lane("bass").parts[0].take.made.sensitivity == 0.4
+    opened.session.redo()
+    opened.session.undo()
+    assert [job.request.sensitivity for job in opened.engine.jobs] == [0.5]
+
+
+def test_an_undo_beside_a_sensitivity_that_is_being_met_begins_nothing_anew(opened):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    opened.c.set_lane(opened.lane("bass").id, "sensitivity", 0.5)
+    jobs = list(opened.engine.jobs)
+    opened.c.set_lane("song", "muted", True)
+    opened.session.undo()
+    opened.session.redo()
+    assert opened.engine.jobs == jobs
+
+
 def test_a_better_version_comes_through_a_sensitivity_turned_meanwhile(opened):
     opened.c.set_region(REGION)
     opened.c.set_looping(True)

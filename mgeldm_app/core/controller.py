@@ -176,7 +176,7 @@ class Controller:
         self.session.do(commands.set_tempo(tempo))
 
     def tap(self) -> None:
-        """One tap of the tempo; three make a tempo, and while the song plays they are on its beats."""
+        """One tap of the tempo; three make a tempo. While the song plays they are its beats, the first one of a bar."""
         now_s = time.monotonic()
         if self._taps_s and now_s - self._taps_s[-1] > TAP_PAUSE_S:
             self._taps_s.clear()
@@ -184,7 +184,7 @@ class Controller:
         project = self.session.project
         tempo = tapped(self._taps_s, project.tempo)
         if tempo is not None and self.player.playing:
-            tempo = Grid(tempo, project.rate_hz, project.samples).through(self.player.position)
+            tempo = Grid(tempo, project.rate_hz, project.samples).counted(self.player.position, len(self._taps_s) - 1)
         if tempo is not None:
             self.set_tempo(tempo)
 

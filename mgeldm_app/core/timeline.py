@@ -79,11 +79,10 @@ class Grid:
         start = min(max(round(span.start + steps * step), 0), max(0, self.samples - span.samples))
         return Span(start, start + span.samples)
 
-    def through(self, sample: float) -> Tempo:
-        """The tempo with its grid moved by half a beat at most, so that a beat lies on a sample."""
-        beats = (sample - self.first_bar) / self.beat_samples
-        off_s = (beats - round(beats)) * self.beat_samples / self.rate_hz
-        return replace(self.tempo, downbeat_s=self.tempo.downbeat_s + off_s)
+    def counted(self, sample: float, beats: int) -> Tempo:
+        """The tempo with its grid moved, so that a bar begins so many beats before a sample."""
+        first = (sample - beats * self.beat_samples) % self.bar_samples
+        return replace(self.tempo, downbeat_s=first / self.rate_hz)
 
     def lines(self, start: int, stop: int, unit: Unit = "bar", every: int = 1) -> Iterator[tuple[int, int, int]]:
         """(sample, bar, beat) of the lines from `start` to `stop`: every so many bars, or each beat."""

@@ -264,7 +264,7 @@ class Transport(QFrame):
         limits.setLocale(QLocale.c())
         self.tempo.setValidator(limits)
         self.tempo.entered.connect(lambda text: self.tempo_entered.emit(float(text)))
-        self.tap = button(self.tr("Tap"), hint=keyed(self.tr("Tap the beat three times or more"), "tap"))
+        self.tap = button(self.tr("Tap"), hint=keyed(self.tr("Tap the beat three times or more, from the first of a bar on"), "tap"))
         self.tap.setFixedSize(40, 26)
         set_role(self.tap, "tool")
         self.tap.setAccessibleName(self.tr("Tap the tempo"))

@@ -1,9 +1,11 @@
+import itertools
 from dataclasses import replace
 
 import pytest
 
 from mgeldm_app.core.actions import ACTIONS, BY_ID, MENUS
 from mgeldm_app.core.project import Span
+from mgeldm_app.core.timeline import Grid
 from tests.fakes.world import RATE_HZ, World, write_song
 
 BAR = 2 * RATE_HZ  # at 120 beats a minute
@@ -172,15 +174,17 @@ def test_a_lane_still_to_come_can_be_removed(opened):
     assert not opened.session.shown.of_kind("extracted")
 
 
-def test_taps_while_playing_put_the_beats_there(opened, monkeypatch):
-    now_s = iter([0.0, 0.5, 1.0])
+@pytest.mark.parametrize("taps", [3, 4, 6, 13])
+def test_taps_while_playing_put_the_beats_there_and_begin_on_the_one(opened, monkeypatch, taps):
+    now_s, beat, first = itertools.count(0, 0.5), RATE_HZ // 2, 3 * BAR + 1000
     monkeypatch.setattr("mgeldm_app.core.controller.time.monotonic", lambda: next(now_s))
     do(opened, "play")
-    for position in (1000, 5000, 9000):
-        opened.player.position = position
+    for number in range(taps):
+        opened.player.position = first + number * beat
         do(opened, "tap")
     assert opened.project.tempo.bpm == 120.0
-    assert (9000 - opened.project.tempo.downbeat_s * RATE_HZ) % (RATE_HZ / 2) == pytest.approx(0, abs=1)
+    assert opened.project.tempo.downbeat_s == pytest.approx(1000 / RATE_HZ, abs=1 / RATE_HZ)
+    assert Grid.of(opened.project).place(first)[1] == 1
 
 
 def test_another_song_begins_at_its_start_and_in_silence(opened, tmp_path):

@@ -251,9 +251,11 @@ class Making:
     def _take_up(self) -> None:
         """What was under way when the project was last open waits to be tried again."""
         folder, session = self.session.folder, self.session
-        if folder is None or folder is self._folder or folder.read_only:
+        if folder is self._folder:
             return
         self._folder, project = folder, session.project
+        if folder is None or folder.read_only:
+            return
         for work in resumed(project, folder.store, folder.unfinished):
             self._works[work.job.id] = work
             for lane in work.group.lanes.values():

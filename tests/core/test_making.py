@@ -1,3 +1,5 @@
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -265,6 +267,15 @@ def test_an_example_is_enough_for_an_extraction(opened):
     job = opened.engine.finish()
     assert job.request.examples[0].start_s == 1.0
     assert opened.project.of_kind("extracted")[0].name == "like 1.0 s"
+
+
+def test_a_closed_project_is_let_go_of(opened):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    folder = weakref.ref(opened.session.folder)
+    opened.c.documents.close()
+    gc.collect()
+    assert folder() is None
 
 
 def test_results_of_a_closed_project_are_dropped(opened, tmp_path):

@@ -56,14 +56,18 @@ class ElidedLabel(QLabel):
 class TextLine(QLineEdit):
     """A field that keeps the keys of editing text and leaves the window's other shortcuts to the window.
 
-    Qt would take Ctrl+K, Ctrl+E and more for itself on some systems: they kill lines there.
+    Qt would take Ctrl+K, Ctrl+E and more for itself on some systems: they kill lines there. What was typed is undone
+    first; once there is nothing left of that, undo and redo are the project's.
     """
 
     def event(self, event: QEvent) -> bool:
         """Claim only what editing needs."""
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
             control = event.modifiers() & (Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.MetaModifier)
-            if control and event.key() not in _EDITING_KEYS:
+            undo, redo = QKeySequence.StandardKey.Undo, QKeySequence.StandardKey.Redo
+            done = event.matches(undo) and not self.isUndoAvailable()
+            undone = event.matches(redo) and not self.isRedoAvailable()
+            if done or undone or (control and event.key() not in _EDITING_KEYS):
                 event.ignore()
                 return False
         return super().event(event)

@@ -156,6 +156,26 @@ def test_letters_typed_into_the_prompt_are_letters(opened, world, qtbot):
     assert not world.lane("bass").muted
 
 
+def test_undo_in_the_prompt_takes_back_what_was_typed_and_then_what_was_done(opened, world, qtbot):
+    bass, line = world.lane("bass").id, opened.prompt.line
+    before = line.text()
+    world.c.set_lane(bass, "gain_db", -3.0)
+    line.setFocus()
+    qtbot.keyClick(line, Qt.Key.Key_End)
+    qtbot.keyClicks(line, ", organ")
+    assert world.project.prompt.text == f"{before}, organ"
+
+    def press(key):
+        qtbot.wait(1)  # menus show what can be done
+        qtbot.keyClick(opened.windowHandle(), key, Qt.KeyboardModifier.ControlModifier)
+
+    press(Qt.Key.Key_Z)
+    assert (line.text(), world.lane("bass").gain_db) == (before, -3.0)
+    press(Qt.Key.Key_Z)
+    assert (line.text(), world.lane("bass").gain_db) == (before, 0.0)
+    assert line.hasFocus()
+
+
 def test_the_menu_of_a_lane_acts_on_it(opened, world, qtbot):
     lane = world.lane("drums")
     opened._lane_menu(lane.id, QPoint(10, 10))

@@ -67,7 +67,8 @@ def test_a_click_does_not_take_the_keyboard_away(shown, qtbot):
     [
         ("Ctrl+K", "window"), ("Ctrl+E", "window"), ("Ctrl+U", "window"), ("Ctrl+1", "window"),
         ("Ctrl+Return", "window"), ("Ctrl+A", "field"),
-        ("Ctrl+Z", "field"), ("Ctrl+Left", "field"), ("L", "field"), ("Space", "field"),
+        ("Ctrl+Z", "window"), ("Ctrl+Shift+Z", "window"),  # nothing was typed
+        ("Ctrl+Left", "field"), ("L", "field"), ("Space", "field"),
     ],
 )  # fmt: skip
 def test_a_field_leaves_the_window_its_shortcuts(shown, qtbot, keys, whose):
@@ -85,6 +86,21 @@ def test_a_field_leaves_the_window_its_shortcuts(shown, qtbot, keys, whose):
     assert done == ([keys] if whose == "window" else [])
     if whose == "window":
         assert field.text() == "some words"
+
+
+def test_a_field_undoes_what_was_typed_before_anything_else_is_undone(shown, qtbot):
+    field, claims = shown(TextLine(), 200, 30), []
+    field.setAccessibleName("Field")
+    field.setText("some ")
+    qtbot.keyClicks(field, "words")
+    for shift in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier) * 2:
+        modifiers = Qt.KeyboardModifier.ControlModifier | shift
+        event = QKeyEvent(QEvent.Type.ShortcutOverride, Qt.Key.Key_Z, modifiers)
+        event.ignore()
+        field.event(event)
+        claims.append((field.text(), event.isAccepted()))
+        qtbot.keyClick(field, Qt.Key.Key_Z, modifiers)
+    assert claims == [("some words", True), ("some ", True), ("some words", True), ("some ", True)]
 
 
 def test_a_field_lets_go_even_of_keys_that_its_system_gives_to_fields(qtbot):

@@ -285,6 +285,8 @@ class _Keeper:
         wish = self.wished
         if wish != self._done:
             self._stop()
+            if wish.mixer is not self._done.mixer:
+                self._stamps.clear()
             self._done, self._careful = wish, False
             self._scan()
             self._start(wish)
@@ -317,7 +319,6 @@ class _Keeper:
         """Play through the device, or silently and say why."""
         if wish.mixer is None:
             self.status = OutputStatus("", 0, 0.0, self._devices.missing)
-            self._stamps.clear()
             return
         try:
             device, pump = self._open(wish, wish.mixer)

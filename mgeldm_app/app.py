@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import os
 import sys
@@ -29,6 +31,8 @@ from .ui.bridge import Bridge
 from .ui.main_window import MainWindow
 
 SAVE_MS = 300  # of what somebody types or drags
+LARGE_BYTES = 1 << 20
+"""From this size on, memory is asked of the system block by block, and goes back to it with the block."""
 WARM_UP_MS = 300  # after the window is there: the model loads while the user looks for a song
 NO_DISPLAY = (
     "There is no display (neither DISPLAY nor WAYLAND_DISPLAY is set), so no window can be shown. Start the program in "
@@ -79,8 +83,17 @@ def qt_application() -> QApplication:
     return application
 
 
+def _give_memory_back() -> None:
+    """Keep glibc from raising that size to 32 MB by itself: each thread would then hold on to 64 MB that are free."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library
+        mallopt, trim_threshold, mmap_threshold = ctypes.CDLL("libc.so.6").mallopt, -1, -3
+        mallopt(mmap_threshold, LARGE_BYTES)
+        mallopt(trim_threshold, 2 * LARGE_BYTES)
+
+
 def build(devices: Devices | None = None) -> App:
     """Everything, with the window not yet shown; `devices` in place of the computer's sound cards."""
+    _give_memory_back()
     application = qt_application()
     bridge = Bridge(application)
     session = Session()

@@ -61,3 +61,21 @@ def test_who_says_where_to_draw_is_obeyed(tmp_path):
     )
     result = run("-c", code, QT_QPA_PLATFORM="offscreen", MGELDM_HOME=str(tmp_path))
     assert (result.returncode, result.stdout) == (0, "0\n"), result.stderr
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks the system for anonymous memory")
+def test_a_thread_does_not_keep_the_memory_that_it_freed(tmp_path):
+    code = (
+        "import re, threading; from pathlib import Path; import numpy as np; from mgeldm_app import app\n"
+        "def used_mb(): return int(re.search(r'RssAnon:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]) / 1024\n"
+        "def work():\n"
+        "    np.ones(3 << 20)\n"  # 24 MB: from then on glibc would serve what is smaller from the thread's own heap
+        "    before_mb = used_mb()\n"
+        "    blocks = [np.ones(1 << 18) for _ in range(25)]\n"
+        "    held_mb = used_mb() - before_mb\n"
+        "    del blocks\n"
+        "    print(held_mb > 45, used_mb() - before_mb < 10)\n"
+        "made = app.build(); thread = threading.Thread(target=work); thread.start(); thread.join(); made.window.close()"
+    )
+    result = run("-c", code, QT_QPA_PLATFORM="offscreen", MGELDM_HOME=str(tmp_path))
+    assert result.stdout == "True True\n", result.stdout + result.stderr

@@ -256,12 +256,13 @@ class Making:
         self._folder, project = folder, session.project
         if folder is None or folder.read_only:
             return
-        for work in resumed(project, folder.store, folder.unfinished):
-            self._works[work.job.id] = work
-            for lane in work.group.lanes.values():
-                project = project if project.has_lane(lane.id) else project.with_lane(lane)
-            self._stop(work, JobView(work.job, "stopped", message=NOT_FINISHED, can_retry=True))
+        works = resumed(project, folder.store, folder.unfinished)
+        self._works |= {work.job.id: work for work in works}
+        for lane in (lane for work in works for lane in work.group.lanes.values()):
+            project = project if project.has_lane(lane.id) else project.with_lane(lane)
         session.new_id = NewId(project)
+        for work in works:
+            self._stop(work, JobView(work.job, "stopped", message=NOT_FINISHED, can_retry=True))
 
     def _keep(self, work: Work, samples: int) -> None:
         """What an unfinished job had done becomes a part of its own, so that nothing is lost."""
@@ -338,7 +339,6 @@ class Making:
         """Undoing a part also ends the jobs that would give it more takes, or a better version."""
         if what == "folder":
             self.leave()
-            self._take_up()
         if what == "travelled" and self.session.editable:
             lanes = self.session.project.of_kind("extracted")
             works = self._works.values()
@@ -349,6 +349,7 @@ class Making:
                 function()
         if what != "project":
             return
+        self._take_up()
         for work in list(self._works.values()):
             gone = work.group.landed and not any(self.session.project.has_lane(x) for x in work.group.lanes)
             if gone or (work.replaces and not any(self.session.project.has_lane(x) for x in work.group.lanes)):

@@ -82,6 +82,25 @@ def test_a_failure_is_told_once_with_what_a_report_needs(opened, world):
     assert world.lane("organ")
 
 
+def test_stems_under_way_come_back_with_their_project(opened, world):
+    world.ask("organ", task="extract")
+    world.engine.begin(0.5)
+    world.ask("tuba", task="extract")
+    folder = world.session.folder.folder
+    world.c.documents.ask_to_leave = lambda: True
+    world.c.documents.close()
+    world.open(folder)
+    headers = {header.lane.name for header in opened.lanes.findChildren(LaneHeader) if header.isVisible()}
+    assert "organ" in headers and "tuba" not in headers
+    assert opened.lanes.sources.complete  # every lane is drawn
+    assert [(row.title, row.state) for row in opened.jobs._rows] == [
+        ("Extracting organ", "stopped"),
+        ("Extracting tuba", "stopped"),
+    ]
+    opened.jobs.retry.click()
+    assert [job.title for job in world.engine.jobs] == ["Extracting organ"]
+
+
 def test_a_model_that_does_not_start_is_told_once(opened, world):
     message = "The model's process did not start; install the program again."
     world.engine.events.emit(EngineStatus("failed", message=message))

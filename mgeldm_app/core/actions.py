@@ -322,6 +322,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("zoom_out", "View", "Zoom out", _wants("zoom_out"), "Ctrl+-", _has_song),
     Action("fit", "View", "Whole song in view", _wants("fit"), "F", _has_song),
     Action("zoom_region", "View", "Region in view", _wants("zoom_region"), "Z", _has_region),
+    Action("taller", "View", "Taller lanes", _wants("taller"), "Ctrl+Shift+Up", _has_song),
+    Action("lower", "View", "Shorter lanes", _wants("lower"), "Ctrl+Shift+Down", _has_song),
     Action("theme", "View", "Dark or light", _wants("theme"), ""),
     Action("palette", "View", "Command palette", _wants("palette"), "Ctrl+K", dialog=True),
     Action("shortcuts", "Help", "Shortcuts", _wants("shortcuts"), "F1", dialog=True),

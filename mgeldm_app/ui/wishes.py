@@ -27,7 +27,7 @@ from .dialogs.export import ExportChoice, ExportDialog, LaneRow
 from .dialogs.models import ModelsDialog
 from .dialogs.settings import Choice, SettingsDialog
 from .lanes.header import LaneHeader
-from .lanes.view import ZOOM_STEP
+from .lanes.view import HEIGHT_STEP, ZOOM_STEP
 from .menus import Menus
 from .model_desk import ModelDesk
 from .palette import Entry, Palette
@@ -73,6 +73,8 @@ class Wishes(QObject):
             "zoom_out": lambda: lanes.zoom(1 / ZOOM_STEP),
             "fit": lanes.fit,
             "zoom_region": lanes.zoom_to_region,
+            "taller": lambda: lanes.stretch(HEIGHT_STEP),
+            "lower": lambda: lanes.stretch(1 / HEIGHT_STEP),
             "theme": self.flip_theme,
             "palette": self.palette,
             "shortcuts": self.shortcuts,

@@ -348,3 +348,34 @@ class Grip(QWidget):
             painter.setBrush(QColor(self._state.theme.second))
             for row in range(-2, 3):
                 painter.drawEllipse(QPointF(9.5, self.height() / 2 + 5 * row), 1.3, 1.3)
+
+
+class Edge(QWidget):
+    """The lower edge of a header, by which a lane is made taller or lower. Double-click resets."""
+
+    dragged = Signal(int)  # the height that the header would have
+    reset = Signal()
+
+    def __init__(self, header: QWidget) -> None:
+        super().__init__(header)
+        self._header = header
+        self._from: tuple[int, int] | None = None  # place of the mouse on the screen, height of the header
+        self.setCursor(Qt.CursorShape.SizeVerCursor)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Take hold."""
+        if event.button() == Qt.MouseButton.LeftButton:
+            self._from = event.globalPosition().toPoint().y(), self._header.height()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """The edge goes with the mouse."""
+        if self._from is not None:
+            self.dragged.emit(self._from[1] + event.globalPosition().toPoint().y() - self._from[0])
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """Let go."""
+        self._from = None
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """As it was."""
+        self.reset.emit()

@@ -16,10 +16,10 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QLabel, QWidget
 
 from ...core.project import GAIN_DB, Lane
-from .controls import Dial, Fader, Grip, Letter, Name
+from .controls import Dial, Edge, Fader, Grip, Letter, Name
 from .state import State, font
 
-WIDTH = 240
+WIDTH, EDGE_PX = 240, 5
 translate = QCoreApplication.translate
 MINUS = "−"
 
@@ -93,6 +93,7 @@ class LaneHeader(QWidget):
         self.gain = QLabel(self)
         self.pan = Dial(state, self, needle=True)
         self.sensitivity = Dial(state, self)
+        self.edge = Edge(self)
         self._connect()
         self.dress()
 
@@ -171,6 +172,7 @@ class LaneHeader(QWidget):
             (self.pan, self.tr("Pan of {}"), ""),
             (self.sensitivity, self.tr("Sensitivity of {}"), ""),
             (self.grip, self.tr("Drag {} out"), ""),
+            (self.edge, self.tr("Height of {}"), self.tr("Drag for another height; double-click resets")),
         ):
             control.setAccessibleName(text.format(name))
             if tip:
@@ -199,6 +201,8 @@ class LaneHeader(QWidget):
         self.gain.setGeometry(136, row - 8, 48, 16)
         self.pan.move(182, row - 11)
         self.sensitivity.move(207, row - 11)
+        self.edge.setGeometry(0, height - EDGE_PX, WIDTH, EDGE_PX)
+        self.edge.raise_()
 
     # ----------------------------------------------------------------------------------------------- keyboard and mouse
 

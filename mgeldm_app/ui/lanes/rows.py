@@ -9,13 +9,14 @@ from PySide6.QtCore import QPoint, QRect, Qt, Signal, SignalInstance
 from PySide6.QtGui import QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QApplication, QFrame, QLabel, QScrollArea, QWidget
 
-from ...core.project import Span
+from ...core.project import Lane, SongFile, Span
 from .body import LaneBody
 from .header import WIDTH, LaneHeader
 from .sources import Sources
 from .state import RegionMouse, State
 
-LOWEST_PX, TALLEST_PX, SONG_PX = 64, 200, 230
+LOWEST_PX, TALLEST_PX, SONG_PX = 64, 200, 230  # of lanes that share the height
+MOST_PX = 640  # of those that the user makes taller
 _HINT_PX = 40  # free height below the lanes, from which on a hint stands there
 
 
@@ -47,6 +48,9 @@ class Rows(QScrollArea):
         self._rows: dict[str, tuple[LaneHeader, LaneBody]] = {}
         self._shown: dict[str, tuple] = {}
         self.selected: tuple[str, ...] = ()
+        self._song: SongFile | None = None
+        self._heights: dict[str, float] = {}  # of lanes whose edge was dragged, times what they would have
+        self._stretch = 1.0  # of all lanes
         self._content = QWidget()
         self._content.setObjectName("lanes")
         self.setWidget(self._content)
@@ -76,7 +80,10 @@ class Rows(QScrollArea):
         """Bring the widgets in line with the state; those whose lane is as before are left alone."""
         lanes, state = self._state.lanes, self._state
         ids = [lane.id for lane in lanes]
-        if ids != list(self._rows):
+        is_new = state.project.song != self._song
+        if is_new:
+            self._song, self._heights = state.project.song, {}
+        if is_new or ids != list(self._rows):
             self._arrange(ids)
         changed = False
         heard = {lane.id for lane in state.project.heard_lanes()}
@@ -136,6 +143,8 @@ class Rows(QScrollArea):
         header.menu_asked.connect(lambda at: self._menu(lane_id, at))
         header.drag_pressed.connect(lambda: self._drag(lane_id, False, self.drag_pressed))
         header.drag_started.connect(lambda: self._drag(lane_id, False, self.drag_started))
+        header.edge.dragged.connect(lambda height: self._set_height(lane_id, height))
+        header.edge.reset.connect(lambda: self._set_height(lane_id, None))
         body.pressed.connect(lambda modifiers: self._press_body(lane_id))
         body.menu_asked.connect(lambda at: self._menu(lane_id, at))
         body.drag_pressed.connect(lambda: self._drag(lane_id, True, self.drag_pressed))
@@ -146,13 +155,12 @@ class Rows(QScrollArea):
     # ----------------------------------------------------------------------------------------------------------- layout
 
     def lay_out(self) -> None:
-        """Share the height among the lanes; below the lowest height, they scroll."""
+        """Share the height among the lanes, each as tall as the user wants it; what does not fit is scrolled."""
         lanes = self._state.lanes
         room = self.viewport().height()
-        each = int(min(max(room / (len(lanes) + 0.2), LOWEST_PX), TALLEST_PX)) if lanes else LOWEST_PX
         top, width = 0, self.viewport().width()
         for lane in lanes:
-            height = min(round(each * 1.2), SONG_PX) if lane.kind == "song" and each > LOWEST_PX else each
+            height = _fitting(self._shared(lane) * self._stretch * self._heights.get(lane.id, 1.0))
             header, body = self._rows[lane.id]
             header.setGeometry(0, top, WIDTH, height)
             body.setGeometry(QRect(WIDTH, top, max(1, width - WIDTH), height))
@@ -162,6 +170,28 @@ class Rows(QScrollArea):
         self._hint.setVisible(len(lanes) == 2 and room - top >= _HINT_PX)  # nothing has been asked for yet
         for body in self.bodies():
             body.place_chips()
+
+    def _shared(self, lane: Lane) -> int:
+        """The height of a lane, by itself: a share of what there is, between two limits; the song has a little more."""
+        room = self.viewport().height() / (len(self._state.lanes) + 0.2)
+        each = int(min(max(room, LOWEST_PX), TALLEST_PX))
+        return min(round(each * 1.2), SONG_PX) if lane.kind == "song" and each > LOWEST_PX else each
+
+    def _set_height(self, lane_id: str, height: int | None) -> None:
+        """Give a lane a height of its own; None takes it away."""
+        self._heights.pop(lane_id, None)
+        lane = next((lane for lane in self._state.lanes if lane.id == lane_id), None)
+        if lane is not None and height is not None:
+            self._heights[lane_id] = _fitting(height) / (self._shared(lane) * self._stretch)
+        self.lay_out()
+
+    def stretch(self, factor: float) -> None:
+        """Make all lanes taller or lower, as far as any of them can be."""
+        shared = [self._shared(lane) * self._heights.get(lane.id, 1.0) for lane in self._state.lanes]
+        if shared:
+            lowest, tallest = LOWEST_PX / max(shared), MOST_PX / min(shared)
+            self._stretch = min(max(self._stretch * factor, lowest), tallest)
+            self.lay_out()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Share the height anew."""
@@ -253,3 +283,8 @@ class Rows(QScrollArea):
         for header in self.headers():
             header.dress()
         self.show_lanes()
+
+
+def _fitting(height: float) -> int:
+    """A height that a lane can have."""
+    return round(min(max(height, LOWEST_PX), MOST_PX))

@@ -7,7 +7,7 @@ from PySide6.QtGui import QFocusEvent, QKeyEvent, QNativeGestureEvent, QWheelEve
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QWidget
 
 from ...core.ports import Growing, Workers
-from ...core.project import SONG_ID, Lane, Project, Span
+from ...core.project import SONG_ID, Lane, Project
 from ...core.timeline import Unit
 from ..theme import Theme, set_role
 from .axis import Axis
@@ -21,7 +21,7 @@ from .sounds import View, file_samples
 from .sources import Sources
 from .state import RegionMouse, State
 
-ZOOM_STEP = 1.5
+ZOOM_STEP, HEIGHT_STEP = 1.5, 1.25
 translate = QCoreApplication.translate
 _WHEEL_PX = 60  # a notch of the wheel
 
@@ -226,9 +226,9 @@ class LanesView(QWidget):
         if self._state.region is not None:
             self._axis.fit(self._state.region)
 
-    def visible(self) -> Span:
-        """The samples in sight."""
-        return self._axis.visible
+    def stretch(self, factor: float) -> None:
+        """Make all lanes taller by a factor above 1, lower by one below."""
+        self._rows.stretch(factor)
 
     def select_lanes(self, ids: tuple[str, ...]) -> None:
         """Select lanes, without telling of it."""

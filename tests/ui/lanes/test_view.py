@@ -18,6 +18,7 @@ from mgeldm_app.ui.lanes.drops import DropHint
 from mgeldm_app.ui.lanes.header import WIDTH, LaneHeader, describe, gain_text, pan_text
 from mgeldm_app.ui.lanes.minimap import Minimap
 from mgeldm_app.ui.lanes.ruler import Ruler
+from mgeldm_app.ui.lanes.view import HEIGHT_STEP
 from mgeldm_app.ui.theme import DARK, LIGHT, colour_of
 
 LEFT = Qt.MouseButton.LeftButton
@@ -180,7 +181,7 @@ def test_odd_projects(make_view, studio, workers):
         workers.finish()
         view.grab()
         workers.finish()
-        assert view.visible().stop <= max(project.samples, studio.bars * studio.bar)
+        assert view.axis.visible.stop <= max(project.samples, studio.bars * studio.bar)
     view.set_store(None)
     view.show_project(Project())
     view.grab()
@@ -199,7 +200,7 @@ def test_a_song_of_three_hours(make_view, studio, workers):
     view.grab()
     view.axis.show(samples - 500, 1)
     view.grab()
-    assert view.visible().stop == samples
+    assert view.axis.visible.stop == samples
 
 
 # --------------------------------------------------------------------------------------------------------- the mouse
@@ -480,8 +481,8 @@ def test_playing_turns_pages(make_view, project, studio):
     view = make_view(project)
     view.axis.show(0, 20)
     view.set_playing(True)
-    view.set_position(view.visible().stop + 100)
-    assert view.visible().start > 0
+    view.set_position(view.axis.visible.stop + 100)
+    assert view.axis.visible.start > 0
     view.set_playing(False)
     left = view.axis.left
     view.set_position(studio.bar)
@@ -491,9 +492,9 @@ def test_playing_turns_pages(make_view, project, studio):
 def test_zoom_to_region_and_fit(make_view, project, studio):
     view = make_view(project)
     view.zoom_to_region()
-    assert abs(view.visible().start - 2 * studio.bar) < studio.bar / 8
+    assert abs(view.axis.visible.start - 2 * studio.bar) < studio.bar / 8
     view.fit()
-    assert view.visible() == Span(0, project.samples)
+    assert view.axis.visible == Span(0, project.samples)
 
 
 def test_many_lanes_scroll_and_few_fill(make_view, studio, workers):
@@ -507,6 +508,64 @@ def test_many_lanes_scroll_and_few_fill(make_view, studio, workers):
     QApplication.processEvents()
     assert view.rect().contains(body(view, REST_ID).mapTo(view, QPoint(0, 10)))
     assert view.axis.width < view.width() - WIDTH  # the scroll bar took some
+
+
+def pull(edge, pixels):
+    """Drag an edge, which goes with the mouse."""
+    from PySide6.QtGui import QMouseEvent
+
+    QTest.mousePress(edge, LEFT, NONE, QPoint(60, 2))
+    place, goal = QPointF(60, 2), QPointF(edge.mapToGlobal(QPoint(60, 2 + pixels)))
+    QApplication.sendEvent(edge, QMouseEvent(QEvent.Type.MouseMove, place, goal, Qt.MouseButton.NoButton, LEFT, NONE))
+    QTest.mouseRelease(edge, LEFT, NONE, QPoint(60, 2))
+
+
+def heights(view):
+    return {each.lane.id: each.height() for each in view.findChildren(LaneHeader) if each.isVisible()}
+
+
+def test_the_lower_edge_of_a_lane_is_dragged_and_reset(make_view, project, studio):
+    view = make_view(project)
+    before = heights(view)
+    edge = header(view, "a").edge
+    pull(edge, 60)
+    assert heights(view) == before | {"a": before["a"] + 60}
+    assert body(view, "a").height() == before["a"] + 60
+    assert header(view, "b").y() == header(view, "a").y() + before["a"] + 60
+    pull(edge, -5000)
+    assert heights(view)["a"] == 64  # its controls need that much
+    pull(edge, 5000)
+    assert heights(view)["a"] == 640 and view._rows.verticalScrollBar().maximum() > 0
+    QTest.mouseDClick(edge, LEFT, NONE, QPoint(60, 2))
+    assert heights(view) == before
+
+
+def test_a_lane_keeps_its_height_until_another_song_is_there(make_view, project, studio):
+    view = make_view(project)
+    pull(header(view, "a").edge, 40)
+    tall = heights(view)["a"]
+    view.show_project(studio.changed(project, "b", muted=True))
+    assert heights(view)["a"] == tall
+    view.show_project(studio.song(studio.stem("a"), studio.stem("b"), studio.stem("c")))
+    assert heights(view)["a"] == heights(view)["b"] < tall
+
+
+def test_all_lanes_are_made_taller_and_lower(make_view, project):
+    view = make_view(project)
+    before = heights(view)
+    view.stretch(HEIGHT_STEP)
+    assert all(height == pytest.approx(HEIGHT_STEP * before[lane], abs=1) for lane, height in heights(view).items())
+    view.stretch(1 / HEIGHT_STEP)
+    assert heights(view) == before
+    for _ in range(30):
+        view.stretch(1 / HEIGHT_STEP)
+    assert set(heights(view).values()) == {64}
+    view.stretch(HEIGHT_STEP)
+    assert heights(view)[SONG_ID] == 80  # steps beyond the end do not count
+    for _ in range(30):
+        view.stretch(HEIGHT_STEP)
+    assert set(heights(view).values()) == {640}
+
 
 
 def test_showing_the_same_again_repaints_nothing(make_view, project, monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,25 +17,17 @@ from mgeldm.pipeline import EMBEDDED_PATH, Pipeline
 from safetensors.torch import load_file
 
 VECTORS = Path(__file__).parent / "vectors"
-_status = pytest.StashKey[int]()
 
 
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Keep how the tests ended for `pytest_unconfigure`."""
-    session.config.stash[_status] = int(exitstatus)
+def pytest_sessionfinish() -> None:
+    """Empty the clipboard.
 
-
-@pytest.hookimpl(trylast=True)
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Leave with the status of the tests, at once.
-
-    Qt, PortAudio and torch in one process are unloaded in an order that nobody chose, and at times one crashes there:
-    a process without a word and with another status, after every test has passed.
+    Qt's offscreen clipboard deletes what it holds when the process ends. If Python made that, PySide 6.10 then asks the
+    interpreter for its state, which is gone, and crashes (`Shiboken::Object::destroy` below `exit`).
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if _status in config.stash:
-        os._exit(config.stash[_status])
+    widgets = sys.modules.get("PySide6.QtWidgets")
+    if widgets and widgets.QApplication.instance():
+        widgets.QApplication.clipboard().clear()
 
 
 @pytest.fixture(scope="session")

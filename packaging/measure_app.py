@@ -60,10 +60,10 @@ class Bench:
 
     def _loop(self) -> None:
         """The program's own event loop for a moment: asking it again and again would take a tenth of a core from it."""
-        from PySide6.QtCore import QEventLoop, Qt, QTimer
+        from PySide6.QtCore import QEventLoop, QTimer
 
         loop = QEventLoop()
-        QTimer.singleShot(LOOK_MS, Qt.TimerType.PreciseTimer, loop.quit)
+        QTimer.singleShot(LOOK_MS, loop.quit)
         loop.exec()
 
     def pause(self, seconds: float) -> None:

@@ -46,7 +46,7 @@ from mgeldm.requests import QUALITIES
 from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, QTimer, QtMsgType, qInstallMessageHandler
 from PySide6.QtGui import QDesktopServices, QKeySequence, QWheelEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QMenu, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QMenu, QMessageBox, QWidget
 from shiboken6 import isValid
 
 from mgeldm_app.app import App, build, qt_application
@@ -158,6 +158,8 @@ class Answers(QObject):
             self._answer_export(dialog)
         elif isinstance(dialog, SettingsDialog):
             self._answer_settings(dialog)
+        elif isinstance(dialog, QMessageBox) and dialog.buttons():
+            self.rng.choice(dialog.buttons()).click()
         elif isinstance(dialog, QDialog):
             dialog.reject()
 

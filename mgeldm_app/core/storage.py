@@ -91,7 +91,11 @@ class ProjectFolder:
             folder.mkdir(parents=True)
         except OSError as error:
             raise StorageError(f"{folder} cannot be made ({error.strerror}); choose another place.") from error
-        made = ProjectFolder(folder, Project(), _locked(folder))
+        lock = _locked(folder)
+        if lock is None:  # nobody else can have it yet: a disk that knows no locks, or too many open files
+            shutil.rmtree(folder, ignore_errors=True)
+            raise StorageError(f"{folder} cannot be kept from other programs while it is open; choose a local disk.")
+        made = ProjectFolder(folder, Project(), lock)
         try:
             made.save(made.project)
         except StorageError:
@@ -314,7 +318,7 @@ def _locked(folder: Path) -> filelock.BaseFileLock | None:
     lock = filelock.FileLock(folder / _LOCK, timeout=0, thread_local=False)
     try:
         lock.acquire()
-    except (filelock.Timeout, OSError):
+    except (filelock.Timeout, OSError, NotImplementedError):  # the last: of a disk that knows no locks
         return None
     return lock
 

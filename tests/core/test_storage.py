@@ -62,6 +62,19 @@ def test_everything_comes_back_with_its_samples(folder):
     again.close()
 
 
+@pytest.mark.parametrize("error", [OSError(24, "Too many open files"), NotImplementedError("no flock")])
+def test_a_project_that_cannot_be_locked_is_not_made(tmp_path, monkeypatch, error):
+    """It would be read-only from the first moment on, and nothing of it would be kept."""
+
+    def fails(self, *_, **__):
+        raise error
+
+    monkeypatch.setattr("filelock.FileLock.acquire", fails)
+    with pytest.raises(StorageError, match="choose a local disk"):
+        ProjectFolder.create(tmp_path / "Song.mgeldm")
+    assert not (tmp_path / "Song.mgeldm").exists()
+
+
 def test_create_and_open_say_what_is_wrong(tmp_path, folder):
     with pytest.raises(StorageError, match="choose another name"):
         ProjectFolder.create(folder.folder)

@@ -24,7 +24,7 @@ class OobleckConfig:
 
 @dataclass(frozen=True)
 class SpectralConfig:
-    """The embedded autoencoder: mel patches projected by PCA; a ConvNeXt decoder with an ISTFT head."""
+    """The embedded autoencoder: mel patches projected by PCA; `decoder_depth` layers of a decoder network, or none."""
 
     latent_channels: int = 64
     mel_bands: int = 128
@@ -36,7 +36,7 @@ class SpectralConfig:
     mels_per_latent: int = 4
     power: float = 0.3
     decoder_width: int = 192
-    decoder_depth: int = 4
+    decoder_depth: int = 0
 
 
 @dataclass(frozen=True)

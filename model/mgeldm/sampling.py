@@ -9,6 +9,7 @@ with `hops` forward-backward hops (RePaint, algorithm 1).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -49,14 +50,41 @@ class Sampler(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Heed:
+    """How much wholly known tracks count in guidance.
+
+    Attributes:
+        scale: 1 is as much as without.
+        known: What is given.
+        noise: Standard normal, [batch, tracks, channels, frames]: the sampler's, whose share for known tracks is free.
+    """
+
+    scale: float
+    known: Known
+    noise: Tensor
+
+    def forget(self, z: Tensor, timesteps: Tensor, tau: float) -> tuple[Tensor, Tensor]:
+        """z and timesteps as if the known tracks were as uncertain as the others."""
+        whole = self.known.whole_tracks  # [batch, tracks]
+        noised = add_noise(self.known.latents, self.noise, torch.tensor(tau, device=z.device))
+        frames = whole[:, :, None] if timesteps.ndim == 3 else whole
+        return torch.where(whole[:, :, None, None], noised, z), torch.where(frames, tau, timesteps)
+
+
 def guided(
     denoiser: Callable[[Tensor, Tensor, Tensor], Tensor],
     conditions: Tensor,
     scale: float = 1.0,
     negative: Tensor | None = None,
     interval: tuple[float, float] = (0.0, 1.0),
+    heed: Heed | None = None,
 ) -> Denoise:
-    """Classifier-free guidance: negative + scale (conditional - negative), both in one forward.
+    """Classifier-free guidance: negative + scale (conditional - negative), all evaluations in one forward.
+
+    With `heed`, guidance acts on the known tracks too: a third evaluation hears them under as much noise as the rest
+    has, and what they change counts `heed.scale` times, so that a new part follows what it plays with (guidance by
+    several sources: StemGen, arXiv 2312.08723).
 
     Args:
         denoiser: The network, on [batch, tracks * channels, frames].
@@ -64,17 +92,24 @@ def guided(
         scale: 1 evaluates the condition alone.
         negative: What to move away from, the same shape; None is the null condition, zeros.
         interval: Range of tau within which guidance acts (Kynkaanniemi et al. 2024, arXiv 2404.07724).
+        heed: How much the known tracks count; None is once.
     """
     away = torch.zeros_like(conditions) if negative is None else negative
 
     def denoise(z: Tensor, timesteps: Tensor) -> Tensor:
         flat = z.flatten(1, 2)  # [batch, tracks * channels, frames]
         tau = float(timesteps.max())
-        if (scale == 1.0 and negative is None) or not interval[0] <= tau <= interval[1]:
+        plain = scale == 1.0 and negative is None and heed is None
+        if plain or not interval[0] <= tau <= interval[1]:
             return denoiser(flat, timesteps, conditions).unflatten(1, z.shape[1:3])
-        both = denoiser(flat.repeat(2, 1, 1), torch.cat((timesteps, timesteps)), torch.cat((conditions, away)))
-        towards, other = both.unflatten(1, z.shape[1:3]).chunk(2)  # each [batch, tracks, channels, frames]
-        return other + scale * (towards - other)
+        inputs, levels, wishes = [flat, flat], [timesteps, timesteps], [conditions, away]
+        if heed is not None:
+            unheard, unsure = heed.forget(z, timesteps, tau)
+            inputs, levels, wishes = [*inputs, unheard.flatten(1, 2)], [*levels, unsure], [*wishes, away]
+        found = denoiser(torch.cat(inputs), torch.cat(levels), torch.cat(wishes))
+        towards, other, *alone = found.unflatten(1, z.shape[1:3]).chunk(len(inputs))  # [batch, tracks, channels, f]
+        base = other if heed is None else alone[0] + heed.scale * (other - alone[0])
+        return base + scale * (towards - other)
 
     return denoise
 

@@ -55,7 +55,30 @@ def test_decoded_sound_has_the_magnitudes_asked_for(spectral, clip):
     audio = torch.from_numpy(clip.samples.mean(0)[None, 4096 * 20 : 4096 * 40])
     audio = audio * (0.1 / audio.square().mean().sqrt())
     mel = spectral.mel(audio)
-    again = spectral.mel(spectral.decoder(mel))
-    assert spectral.decoder(mel).shape == audio.shape
+    made = spectral.sound(mel)
+    assert made.shape == audio.shape
+    again = spectral.mel(made)
     correlation = np.corrcoef(mel.flatten().numpy(), again.flatten().numpy())[0, 1]
-    assert correlation > 0.9
+    assert correlation > 0.97
+    assert float((again.mean() / mel.mean()).log().abs()) < 0.05
+    assert torch.equal(made, spectral.sound(mel))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("hz", [110.0, 261.63, 440.0, 1318.5])
+def test_decoded_notes_are_in_tune(spectral, hz):
+    """Within a third of a semitone, as a note with harmonics."""
+    time_s = torch.arange(4096 * 20) / 44100
+    audio = sum(torch.sin(2 * torch.pi * k * hz * time_s) / k for k in range(1, 7))[None] * 0.1
+    made = spectral.decode(spectral.encode(audio[:, None]))[0, 0]
+    spectrum = torch.fft.rfft(made * torch.hann_window(len(made))).abs()
+    near = range(round(hz * 2**-0.5 * len(made) / 44100), round(hz * 2**0.5 * len(made) / 44100))
+    found_hz = near[int(spectrum[near].argmax())] * 44100 / len(made)
+    assert abs(12 * np.log2(found_hz / hz)) < 1 / 3
+
+
+def test_a_decoder_network_takes_the_place_of_the_search_for_phases():
+    spectral = SpectralAutoencoder(SpectralConfig(decoder_width=8, decoder_depth=1))
+    mel = spectral.mel(torch.randn(1, 4096 * 4) * 0.1)
+    assert torch.equal(spectral.sound(mel), spectral.decoder(mel))
+    assert SpectralAutoencoder(SpectralConfig()).decoder is None

@@ -3,9 +3,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mgeldm.diffusion import alpha_sigma
+from mgeldm.diffusion import add_noise, alpha_sigma
 from mgeldm.errors import Cancelled
-from mgeldm.sampling import ddim, dpmpp_2m, guided, posterior_mean, window_noise
+from mgeldm.sampling import Heed, ddim, dpmpp_2m, guided, posterior_mean, window_noise
 from mgeldm.tracks import Known, Track
 
 MEAN, DEVIATION = 1.5, 0.5
@@ -112,9 +112,7 @@ def test_a_callback_counts_steps_and_can_stop():
         dpmpp_2m(gaussian, torch.randn(1, 3, 4, 5), Known.nothing(1, 4, 5), 4, on_step=stop)
 
 
-@given(
-    seed=st.integers(0, 2**40), first=st.integers(0, 10**6), frames=st.integers(1, 40), skip=st.integers(0, 39)
-)
+@given(seed=st.integers(0, 2**40), first=st.integers(0, 10**6), frames=st.integers(1, 40), skip=st.integers(0, 39))
 @settings(max_examples=30, deadline=None)
 def test_noise_belongs_to_the_absolute_frame(seed, first, frames, skip):
     whole = window_noise(seed, first, frames + skip, 3, 5)
@@ -127,3 +125,40 @@ def test_noise_is_standard_normal_and_differs_by_seed():
     assert abs(noise.std() - 1) < 0.01
     assert abs(np.mean(noise**4) - 3) < 0.1
     assert not np.allclose(noise, window_noise(8, 0, 4000, 3, 16).numpy())
+
+
+def test_heed_counts_what_a_known_track_changes():
+    """A network whose answer is how certain the submixture is: what hearing it clean adds counts `scale` times."""
+    given = torch.randn(1, 4, 8)
+    known = Known.nothing(1, 4, 8).with_track(Track.SUBMIXTURE, given)
+    noise, seen = torch.randn(1, 3, 4, 8), []
+
+    def network(flat, timesteps, conditions):
+        seen.append((flat.unflatten(1, (3, 4)), timesteps))
+        certain = 1 - timesteps[:, Track.SUBMIXTURE].mean(-1) + conditions.sum((1, 2))
+        return certain[:, None, None].expand_as(flat)
+
+    z, timesteps = known.clamp(noise, True), known.timesteps(0.6, True)
+    found = guided(network, torch.ones(1, 3, 1), 2.0, heed=Heed(3.0, known, noise))(z, timesteps)
+    alone, heard, asked = 0.4, 1.0, 4.0
+    assert float(found.mean()) == pytest.approx(alone + 3 * (heard - alone) + 2 * (asked - heard))
+    (tracks, levels) = seen[0]
+    assert torch.equal(tracks[0, Track.SUBMIXTURE], given[0])  # clean where it is heard
+    noised = add_noise(given, noise[:, Track.SUBMIXTURE], torch.tensor(0.6))
+    assert torch.allclose(tracks[2, Track.SUBMIXTURE], noised[0])
+    assert bool((levels[2] == 0.6).all())
+
+
+@pytest.mark.parametrize("per_frame", [False, True])
+@torch.no_grad()
+def test_heeding_once_changes_nothing(published, vectors, per_frame):
+    if per_frame:
+        denoiser = lambda flat, timesteps, conditions: published.denoiser(flat, timesteps.mean(-1), conditions)  # noqa: E731
+    else:
+        denoiser = published.denoiser
+    known = Known.nothing(2, 8, 12).with_track(Track.SUBMIXTURE, vectors["given_z"])
+    noise = vectors["noise"].unflatten(1, (3, 8))
+    z, timesteps = known.clamp(noise, per_frame), known.timesteps(0.5, per_frame)
+    plain = guided(denoiser, vectors["dit_cond"], 2.0)(z, timesteps)
+    heeding = guided(denoiser, vectors["dit_cond"], 2.0, heed=Heed(1.0, known, noise))(z, timesteps)
+    assert torch.allclose(plain, heeding, atol=1e-5)

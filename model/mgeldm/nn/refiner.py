@@ -55,9 +55,7 @@ class Refiner(nn.Module):
         self.down = nn.ModuleList(_Block(w, b, 128) for w, b in zip(widths, sizes, strict=True))
         self.coarser = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
         self.middle = _Block(widths[-1], sizes[-1], 128)
-        self.finer = nn.ModuleList(
-            nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in pairwise(widths)
-        )
+        self.finer = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in pairwise(widths))
         self.up = nn.ModuleList(_Block(w, b, 128) for w, b in zip(widths[:-1], sizes[:-1], strict=True))
         self.leave = nn.Conv2d(widths[0], 16, 3, padding=1)
         self.out = nn.Conv2d(16 // 4 + 4, 1, 3, padding=1)

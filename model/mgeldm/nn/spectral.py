@@ -2,8 +2,10 @@
 
 Encoding: mel bands of the STFT, RMS over a few frames, compressed by a power, patches of a few mel frames projected by
 PCA and half-whitened (each channel divided by the square root of its deviation). FINDINGS: masks made from this latent
-lose 1.2 dB against the ideal mask. Decoding to magnitudes is the transposed projection; decoding to sound is a ConvNeXt
-at mel-frame rate with an ISTFT head (the form of Vocos, arXiv 2306.00814), needed for generated parts only.
+lose 1.2 dB against the ideal mask. Decoding to magnitudes is the transposed projection. Decoding to sound, needed for
+generated parts only, finds bins that the bands can stand for and phases that agree (`nn/phases.py`); or a network does
+both, where the configuration gives it layers: a ConvNeXt at mel-frame rate with an ISTFT head (the form of Vocos, arXiv
+2306.00814).
 """
 
 from __future__ import annotations
@@ -15,9 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import SpectralConfig
+from .phases import Phases
 
 MIXTURE_RMS = 0.1  # the level that songs are brought to before they are encoded, in training and in use
 FLOOR = 1e-5  # magnitude; keeps the gradient of x ** 0.3 finite in silence
+_UPDATES = 60  # from bands to bins; 20 leave chords unclear, 150 are no better
 
 
 def mel_of_hz(hz: Tensor) -> Tensor:
@@ -55,7 +59,6 @@ class SpectralAutoencoder(nn.Module):
 
     filters: Tensor
     centres_hz: Tensor
-    window: Tensor
     mean: Tensor
     basis: Tensor
     scale: Tensor
@@ -67,11 +70,11 @@ class SpectralAutoencoder(nn.Module):
         patch = config.mel_bands * config.mels_per_latent
         self.register_buffer("filters", filters, persistent=False)
         self.register_buffer("centres_hz", centres_hz, persistent=False)
-        self.register_buffer("window", torch.hann_window(config.fft_samples), persistent=False)
         self.register_buffer("mean", torch.zeros(patch))
         self.register_buffer("basis", torch.eye(config.latent_channels, patch))
         self.register_buffer("scale", torch.ones(config.latent_channels))
-        self.decoder = SpectralDecoder(config)
+        self.phases = Phases(config.fft_samples, config.hop_samples)
+        self.decoder = SpectralDecoder(config) if config.decoder_depth else None
 
     @property
     def mel_hop_s(self) -> float:
@@ -80,13 +83,7 @@ class SpectralAutoencoder(nn.Module):
 
     def stft(self, audio: Tensor) -> Tensor:
         """STFT [batch, bins, samples / hop] of audio [batch, samples]; frame j is centred on (j + 1/2) hops."""
-        c = self.config
-        pad = (c.fft_samples - c.hop_samples) // 2
-        padded = F.pad(audio, (pad, pad))
-        scale = 2 / c.fft_samples  # a full-scale sine reads about 1
-        return torch.stft(
-            padded, c.fft_samples, c.hop_samples, window=self.window * scale, center=False, return_complex=True
-        )
+        return self.phases.stft(audio)
 
     def mel_of_stft(self, stft: Tensor) -> Tensor:
         """Compressed mel magnitudes [batch, bands, mel frames] of an STFT [batch, bins, frames]."""
@@ -122,9 +119,26 @@ class SpectralAutoencoder(nn.Module):
         """Latents [batch, channels, frames] of audio [batch, 1, samples]; samples a multiple of the ratio."""
         return self.encode_mel(self.mel(audio[:, 0]))
 
+    def magnitudes(self, mel: Tensor) -> Tensor:
+        """STFT magnitudes [batch, bins, frames] that compressed mel magnitudes [batch, bands, mel frames] stand for.
+
+        The non-negative powers of bins whose bands come closest, by multiplicative updates (Lee and Seung 1999): what
+        several bands share gathers in peaks between their centres, which is where notes are.
+        """
+        bands = self.expand(mel).square()
+        spread = self.filters.T @ bands  # [batch, bins, mel frames]
+        power = spread
+        for _ in range(_UPDATES):
+            power = (power * spread / (self.filters.T @ (self.filters @ power) + 1e-16)).clamp(min=1e-14)
+        return power.sqrt().repeat_interleave(self.config.frames_per_mel, 2)
+
+    def sound(self, mel: Tensor) -> Tensor:
+        """Audio [batch, samples] of compressed mel magnitudes [batch, bands, mel frames]."""
+        return self.phases.sound(self.magnitudes(mel)) if self.decoder is None else self.decoder(mel)
+
     def decode(self, latents: Tensor) -> Tensor:
         """Audio [batch, 1, samples] of latents [batch, channels, frames]."""
-        return self.decoder(self.decode_mel(latents))[:, None]
+        return self.sound(self.decode_mel(latents))[:, None]
 
     @torch.no_grad()
     def fit(self, mel: Tensor) -> Tensor:
@@ -163,8 +177,6 @@ class SpectralDecoder(nn.Module):
     Each mel frame stands for `frames_per_mel` STFT frames, which leave the network together.
     """
 
-    window: Tensor
-
     def __init__(self, config: SpectralConfig):
         super().__init__()
         self.config = config
@@ -173,7 +185,7 @@ class SpectralDecoder(nn.Module):
         self.blocks = nn.ModuleList(_ConvNeXt(width) for _ in range(config.decoder_depth))
         self.norm = nn.LayerNorm(width)
         self.leave = nn.Linear(width, 2 * bins)
-        self.register_buffer("window", torch.hann_window(config.fft_samples), persistent=False)
+        self.phases = Phases(config.fft_samples, config.hop_samples)
 
     def forward(self, mel: Tensor) -> Tensor:
         c = self.config
@@ -182,16 +194,5 @@ class SpectralDecoder(nn.Module):
         for block in self.blocks:
             x = block(x)
         log_magnitude, phase = self.leave(self.norm(x.transpose(1, 2))).transpose(1, 2).chunk(2, 1)
-        spectrum = torch.polar(log_magnitude.clamp(max=6).exp(), phase)  # [batch, bins, frames]
-        return self._overlap_add(spectrum)
-
-    def _overlap_add(self, spectrum: Tensor) -> Tensor:
-        c = self.config
-        frames = torch.fft.irfft(spectrum, c.fft_samples, dim=1) * self.window[:, None]
-        samples = c.fft_samples + (spectrum.shape[2] - 1) * c.hop_samples
-        fold = {"output_size": (1, samples), "kernel_size": (1, c.fft_samples), "stride": (1, c.hop_samples)}
-        audio = F.fold(frames, **fold)[:, 0, 0]
-        weights = self.window.square()[None, :, None].expand(1, -1, spectrum.shape[2])
-        audio = audio / F.fold(weights, **fold)[:, 0, 0].clamp(min=0.1)
-        pad = (c.fft_samples - c.hop_samples) // 2
-        return audio[:, pad : samples - pad]
+        magnitude = log_magnitude.clamp(max=6).exp() * (2 / c.fft_samples)
+        return self.phases.overlap_add(torch.polar(magnitude, phase))

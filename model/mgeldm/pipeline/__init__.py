@@ -53,6 +53,7 @@ HOPS = {"draft": 7 / 8, "standard": 3 / 4, "best": 1 / 4}
 EXTRACTION_STEPS = {"draft": 10, "standard": 25, "best": 100}  # published; the embedded model takes one
 GENERATION_STEPS = {"draft": 12, "standard": 24, "best": 60}
 EXTRACTION_GUIDANCE, GENERATION_GUIDANCE = 1.5, 2.0
+PART_GUIDANCE, HEED = 3.0, 2.0  # of the embedded model's new parts: the words', and that of what plays (model/README)
 SILENT = Reporter()
 # All but `draft` let these compete for the masks, unless a prompt means the same (cosine of their conditions): half as
 # many stems come out worse than silence, for 3.6 times the work.
@@ -253,7 +254,8 @@ class Pipeline:
         frames = -(-round(request.duration_s * rate_hz) // per)
         condition = self._text(request.prompt) if request.prompt else torch.zeros(self.config.denoiser.condition_dim)
         wish = Wish(TASKS["generate"], condition, self._negative(request.sampling), 0, frames, frames)
-        audio = self._maker(request.sampling, reporter).make(wish)[: round(request.duration_s * rate_hz)]
+        how = self._how(request.sampling, extraction=False)
+        audio = Maker(self.model, self.compute, how, reporter).make(wish)[: round(request.duration_s * rate_hz)]
         return AudioClip(np.ascontiguousarray(audio[None]), rate_hz)
 
     def inpaint(self, song: Song, request: Inpaint, reporter: Reporter = SILENT) -> tuple[AudioClip, AudioClip]:
@@ -301,14 +303,11 @@ class Pipeline:
         condition, negative = self._text(prompt), self._negative(sampling)
         total, given = max(listener.frames, stop), self._hearing(song, context)
         wish = Wish(TASKS[task], condition, negative, start, stop, total, given, around)
-        mono = self._maker(sampling, reporter).make(wish)
+        mono = Maker(self.model, self.compute, self._part_how(sampling), reporter).make(wish)
         skip = round((start_s - start * listener.frame_s) * self.config.rate_hz)
         part = self._at_song_rate(song, mono[None, skip:], start_s, end_s)
         heard = AudioClip(context.read(*_samples(song, start_s, end_s)), song.info.rate_hz)
         return _faded(_quieter(loudness_match(part, heard), heard), song, _samples(song, start_s, end_s)[0])
-
-    def _maker(self, sampling: Sampling, reporter: Reporter) -> Maker:
-        return Maker(self.model, self.compute, self._how(sampling, extraction=False), reporter)
 
     def _hearing(self, song: Song, part: Song) -> LatentsAt:
         """Latents of a part of a song, heard at the song's level."""
@@ -362,6 +361,14 @@ class Pipeline:
         steps = sampling.steps or (1 if one_step else table[sampling.quality])
         default = 1.0 if one_step else EXTRACTION_GUIDANCE if extraction else GENERATION_GUIDANCE
         return How(steps, default if sampling.guidance is None else sampling.guidance, sampling.seed)
+
+    def _part_how(self, sampling: Sampling) -> How:
+        """The same of a part that is to fit what it plays with; the published model's is the paper's."""
+        how = self._how(sampling, extraction=False)
+        if not self.is_embedded:
+            return how
+        guidance = PART_GUIDANCE if sampling.guidance is None else sampling.guidance
+        return replace(how, guidance=guidance, heed=HEED)
 
     def _at_song_rate(self, song: Song, mono: Samples, start_s: float, end_s: float) -> AudioClip:
         """Mono [1, samples] at the model's rate as a clip of the song's rate, channels and exact region."""

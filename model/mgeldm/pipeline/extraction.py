@@ -29,11 +29,12 @@ _ON_DISK_BYTES = 2**27  # what is kept beyond this lies in a temporary file
 
 @dataclass(frozen=True)
 class How:
-    """How latents are found: evaluations of the network (1 is the posterior mean), guidance, seed."""
+    """How latents are found: evaluations of the network (1 is the posterior mean), guidance, seed, `Heed.scale`."""
 
     steps: int
     guidance: float
     seed: int
+    heed: float = 1.0
 
 
 class Latents:

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..audio import Samples
 from ..checkpoint import Model
 from ..progress import Reporter
-from ..sampling import dpmpp_2m, guided, window_noise
+from ..sampling import Heed, dpmpp_2m, guided, window_noise
 from ..tracks import Known, Task, Track
 from .compute import Compute
 from .extraction import How
@@ -20,7 +20,7 @@ from .windows import Joiner, plan
 
 REPAINT_HOPS = 4
 _OVERLAP = 0.25  # of a window, known from the one before
-
+_DECODED_WINDOWS = 4  # of the embedded model, decoded at once
 
 LatentsAt = Callable[[int, int], Tensor]
 """Latents [channels, frames] of a track from a frame on."""
@@ -68,19 +68,34 @@ class Maker:
 
     def make(self, wish: Wish) -> Samples:
         """Mono audio [samples] at the model's rate of the wished track, from `wish.start` to `wish.stop`."""
-        per = self.model.config.samples_per_frame
         hop = self.window - max(1, round(self.window * _OVERLAP))
         firsts = plan(wish.start, wish.stop, max(wish.total, self.window), self.window, hop)
-        joiner = Joiner(wish.start * per, wish.stop * per, per)
-        pieces: list[Samples] = []
+        pieces: list[Tensor] = []  # [channels, frames]; where windows overlap, the later one was given the earlier one
         latents: Tensor | None = None  # [tracks, channels, frames] of the window before
         for i, first in enumerate(firsts):
             known = self._known(wish, first, latents, firsts[i - 1])
             latents = self._sample(wish, first, known, (i, len(firsts)))
-            audio = self.compute.map(self.model.autoencoder.decode, latents[wish.task.result][None])[0]  # [1, samples]
+            frames = firsts[i + 1] - first if i + 1 < len(firsts) else self.window
+            pieces.append(latents[wish.task.result, :, :frames])
+        return self._decode(torch.cat(pieces, 1), firsts[0], wish)
+
+    def _decode(self, latents: Tensor, first: int, wish: Wish) -> Samples:
+        """Mono audio [samples] of the frames wished, of latents [channels, frames] from frame `first` on.
+
+        In stretches as long as memory allows: a stretch begins with phases of its own, and each seam is a cross-fade.
+        """
+        per, last = self.model.config.samples_per_frame, first + latents.shape[1]
+        stretch = self.window * _DECODED_WINDOWS if self.model.refiner is not None else self.window
+        stretch = min(stretch, latents.shape[1])
+        firsts = plan(first, last, last, stretch, max(stretch - 1, 1))
+        joiner = Joiner(wish.start * per, wish.stop * per, per)
+        sounds: list[Samples] = []
+        for i, begin in enumerate(firsts):
+            part = latents[None, :, begin - first : begin - first + stretch]
+            audio = self.compute.map(self.model.autoencoder.decode, part)[0]  # [1, samples]
             following = firsts[i + 1] * per if i + 1 < len(firsts) else None
-            pieces += [piece.values[0] for piece in joiner.add(first * per, audio.numpy(), following)]
-        return np.concatenate(pieces)
+            sounds += [piece.values[0] for piece in joiner.add(begin * per, audio.numpy(), following)]
+        return np.concatenate(sounds)
 
     def _known(self, wish: Wish, first: int, before: Tensor | None, first_before: int) -> Known:
         """What the window that begins at frame `first` is given: a track, the overlap, and what lies around."""
@@ -117,9 +132,11 @@ class Maker:
             self.reporter.report("steps", done * steps + step, windows * steps)
 
         def run(noise: Tensor, latents: Tensor, mask: Tensor, conditions: Tensor) -> Tensor:
-            away = None if negative is None else negative.to(noise)
-            denoise = guided(self.model.denoiser, conditions, self.how.guidance, away)
+            away, known = None if negative is None else negative.to(noise), Known(latents, mask)
+            hears = self.how.heed != 1.0 and bool(known.whole_tracks.any())
+            heed = Heed(self.how.heed, known, noise) if hears else None
+            denoise = guided(self.model.denoiser, conditions, self.how.guidance, away, heed=heed)
             per_frame = self.model.config.denoiser.frame_timesteps
-            return dpmpp_2m(denoise, noise, Known(latents, mask), self.how.steps, per_frame, REPAINT_HOPS, on_step)
+            return dpmpp_2m(denoise, noise, known, self.how.steps, per_frame, REPAINT_HOPS, on_step)
 
         return self.compute.map(run, noise, known.latents, known.mask, conditions)[0]

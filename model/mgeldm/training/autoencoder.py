@@ -1,8 +1,8 @@
 """The autoencoder recipes: the embedded model's decoder, and Oobleck at any size; adversarial where a critic is given.
 
-The embedded encoder is a projection that `SpectralAutoencoder.fit` finds at once; only its ISTFT decoder is trained, on
-what the projection leaves. Oobleck is trained whole, with weight norm, which is folded away for use. Losses: multi-
-resolution STFT and mel, discriminators' marks and features, KL (PAPER: training).
+The embedded encoder is a projection that `SpectralAutoencoder.fit` finds at once; only its ISTFT decoder, where it has
+one, is trained, on what the projection leaves. Oobleck is trained whole, with weight norm, which is folded away after.
+Losses: multi-resolution STFT and mel, discriminators' marks and features, KL (PAPER: training).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from ..errors import InputError
 from ..nn.bottleneck import kl
 from ..nn.oobleck import OobleckAutoencoder
 from ..nn.spectral import SpectralAutoencoder
@@ -126,7 +127,7 @@ def _still(critic: nn.Module) -> Iterator[None]:
 
 
 class DecoderRecipe(AutoencoderRecipe):
-    """The embedded model's decoder.
+    """The embedded form's decoder network.
 
     Args:
         spectral: The fitted autoencoder, whose decoder is trained.
@@ -135,6 +136,9 @@ class DecoderRecipe(AutoencoderRecipe):
         crop_frames: Latent frames a crop.
         weights: What the losses count.
         critic: Discriminators, if the losses need them.
+
+    Raises:
+        InputError: The model has no decoder network.
     """
 
     def __init__(
@@ -147,6 +151,10 @@ class DecoderRecipe(AutoencoderRecipe):
         critic: Discriminators | None = None,
     ):
         config = spectral.config
+        if spectral.decoder is None:
+            raise InputError(
+                "This model finds its phases without a network; give decoder_depth in [model.autoencoder]."
+            )
         samples = crop_frames * config.hop_samples * config.frames_per_mel * config.mels_per_latent
         super().__init__(spectral.decoder, sounds, batch, samples, weights, critic)
         self.spectral = spectral.to(self.device)

@@ -213,7 +213,7 @@ class DenoiserRecipe:
             for name, magnitudes in sounds.items():
                 mel = self.spectral.compress(magnitudes)  # [1, bands, mel frames]
                 where = f"{number} {shown.pool.labels[row]}/{name}"
-                parts[f"{where} spectrogram"], parts[where] = mel[0], self.spectral.decoder(mel)[0]
+                parts[f"{where} spectrogram"], parts[where] = mel[0], self.spectral.sound(mel)[0]
         return parts
 
 

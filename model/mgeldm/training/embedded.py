@@ -24,7 +24,7 @@ from .denoiser import DenoiserRecipe, ExtractionModel
 
 
 def projection(run: Path, pool: Path, config: ModelConfig = EMBEDDED) -> SpectralAutoencoder:
-    """The autoencoder with its projection fitted on `pool` (once; kept in `run`) and its trained decoder, if any."""
+    """The autoencoder with its projection fitted on `pool` (once; kept in `run`) and its decoder network, if any."""
     assert isinstance(config.autoencoder, SpectralConfig)
     spectral, path = SpectralAutoencoder(config.autoencoder, config.rate_hz), run / "projection.safetensors"
     if not path.exists():
@@ -32,7 +32,7 @@ def projection(run: Path, pool: Path, config: ModelConfig = EMBEDDED) -> Spectra
         spectral.fit(_sample(load(pool)))
         _save_projection(spectral, path)
     spectral.load_state_dict(load_file(path), strict=False)
-    if (weights := averaged(run, "autoencoder")) is not None:
+    if spectral.decoder is not None and (weights := averaged(run, "autoencoder")) is not None:
         spectral.decoder.load_state_dict(weights)
     return spectral
 
@@ -116,8 +116,9 @@ def unpack(path: Path, run: Path) -> None:
         run.mkdir(parents=True, exist_ok=True)
         _save_projection(model.autoencoder, projected)
     parts = {"denoiser.": model.denoiser, "refiner.": model.refiner}
+    decoder = model.autoencoder.decoder
     weights = {
-        "autoencoder": model.autoencoder.decoder.state_dict(),
+        **({} if decoder is None else {"autoencoder": decoder.state_dict()}),
         "text-audio": model.conditioner_state,
         "denoiser": {prefix + name: x for prefix, part in parts.items() for name, x in part.state_dict().items()},
     }

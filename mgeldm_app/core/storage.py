@@ -318,7 +318,7 @@ def _locked(folder: Path) -> filelock.BaseFileLock | None:
     lock = filelock.FileLock(folder / _LOCK, timeout=0, thread_local=False)
     try:
         lock.acquire()
-    except (filelock.Timeout, OSError, NotImplementedError):  # the last: of a disk that knows no locks
+    except (filelock.Timeout, OSError, RuntimeError):  # the last, of a kind below it: a disk that knows no locks
         return None
     return lock
 

@@ -62,7 +62,7 @@ def test_everything_comes_back_with_its_samples(folder):
     again.close()
 
 
-@pytest.mark.parametrize("error", [OSError(24, "Too many open files"), NotImplementedError("no flock")])
+@pytest.mark.parametrize("error", [OSError(24, "Too many open files"), RuntimeError("no flock")])
 def test_a_project_that_cannot_be_locked_is_not_made(tmp_path, monkeypatch, error):
     """It would be read-only from the first moment on, and nothing of it would be kept."""
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from mgeldm.audio import AudioClip, AudioReader, write
 from mgeldm.checkpoint import load_model, save_model
+from mgeldm.data import corpus
 from mgeldm.errors import Cancelled, CheckpointError, InputError
 from mgeldm.evaluation.metrics import sdr_db
 from mgeldm.nn.dit import Denoiser
@@ -29,11 +30,17 @@ def test_all_stems_and_the_rest_are_the_song(pipeline, clip):
     assert float(np.abs(stems.sum(0, dtype=np.float64) + rest - clip.samples).max()) < 1e-6
 
 
-def test_the_prompted_source_comes_out(pipeline, song, clip):
-    for stem in song.stems:
-        if stem.label in ("drums", "bass"):
-            ours = sdr_db(stem.audio, stems_of(pipeline, clip, stem.label)[0][0])
-            assert ours > max(sdr_db(stem.audio, clip.samples), 0.0) + 1.0
+def test_the_prompted_source_comes_out(pipeline):
+    """Drums and basses of six songs of the test split: on average 2 dB better than the better of song and silence."""
+    gains = []
+    for seed in (5, 7, 11, 900001, 900002, 900003):
+        song = corpus.render_song(seed, [], 8.0, "test")
+        clip = AudioClip(song.mixture.astype(np.float32), song.rate_hz)
+        for stem in song.stems:
+            if stem.label in ("drums", "bass"):
+                ours = sdr_db(stem.audio, stems_of(pipeline, clip, stem.label)[0][0])
+                gains.append(ours - max(sdr_db(stem.audio, clip.samples), 0.0))
+    assert float(np.mean(gains)) > 2.0
 
 
 def test_everything_but_is_the_rest(pipeline, clip):

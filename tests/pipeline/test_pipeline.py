@@ -280,3 +280,17 @@ def test_an_hours_long_file_is_read_in_pieces(pipeline, tmp_path):
         found = pipeline.extract(song, Extract(("drums",), Region(300.0, 310.0)))
         refine(song, found.estimates, start_s=300.0, end_s=310.0)
     assert longest < 8000 * 30
+
+
+def test_a_long_part_is_as_loud_where_stretches_meet(pipeline, monkeypatch):
+    """A held chord of 30 s: were phases of two stretches heard together for long, it would be quieter there."""
+    time_s = torch.arange(64 * 4096) / 44100
+    chord = sum(torch.sin(2 * torch.pi * hz * time_s) for hz in (220.0, 277.2, 329.6, 659.3)) * 0.1
+    with torch.inference_mode():
+        frame = pipeline.model.autoencoder.encode(chord[None, None])[0, :, 32]
+    held = frame[None, :, None].expand(3, -1, 64)
+    monkeypatch.setattr("mgeldm.pipeline.generation.Maker._sample", lambda *_: held)
+    made = pipeline.generate(Generate(30.0, "organ")).samples[0]
+    assert len(made) == 30 * 44100
+    levels_db = 10 * np.log10(np.square(made[: 29 * 44100]).reshape(-1, 44100 // 2).mean(1))
+    assert float(np.ptp(levels_db[1:])) < 2.5

@@ -21,6 +21,7 @@ from .windows import Joiner, plan
 REPAINT_HOPS = 4
 _OVERLAP = 0.25  # of a window, known from the one before
 _DECODED_WINDOWS = 4  # of the embedded model, decoded at once
+_MARGIN = 8  # latent frames decoded beyond a stretch, where a decoder hears nothing beside it
 
 LatentsAt = Callable[[int, int], Tensor]
 """Latents [channels, frames] of a track from a frame on."""
@@ -82,19 +83,21 @@ class Maker:
     def _decode(self, latents: Tensor, first: int, wish: Wish) -> Samples:
         """Mono audio [samples] of the frames wished, of latents [channels, frames] from frame `first` on.
 
-        In stretches as long as memory allows: a stretch begins with phases of its own, and each seam is a cross-fade.
+        In stretches that hear a little of their neighbours. Each has phases of its own, so two of them sound together
+        in a cross-fade of one frame and no longer.
         """
         per, last = self.model.config.samples_per_frame, first + latents.shape[1]
-        stretch = self.window * _DECODED_WINDOWS if self.model.refiner is not None else self.window
-        stretch = min(stretch, latents.shape[1])
-        firsts = plan(first, last, last, stretch, max(stretch - 1, 1))
+        stretch = self.window * (_DECODED_WINDOWS if self.model.refiner is not None else 1)
+        begins = range(first, max(last - 1, first + 1), stretch - 1)
         joiner = Joiner(wish.start * per, wish.stop * per, per)
         sounds: list[Samples] = []
-        for i, begin in enumerate(firsts):
-            part = latents[None, :, begin - first : begin - first + stretch]
+        for begin in begins:
+            heard, end = max(begin - _MARGIN, first), min(begin + stretch, last)
+            part = latents[None, :, heard - first : end + _MARGIN - first]
             audio = self.compute.map(self.model.autoencoder.decode, part)[0]  # [1, samples]
-            following = firsts[i + 1] * per if i + 1 < len(firsts) else None
-            sounds += [piece.values[0] for piece in joiner.add(begin * per, audio.numpy(), following)]
+            own = audio[:, (begin - heard) * per : (end - heard) * per].numpy()
+            following = None if begin == begins[-1] else (begin + stretch - 1) * per
+            sounds += [piece.values[0] for piece in joiner.add(begin * per, own, following)]
         return np.concatenate(sounds)
 
     def _known(self, wish: Wish, first: int, before: Tensor | None, first_before: int) -> Known:

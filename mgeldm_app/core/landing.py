@@ -148,14 +148,17 @@ def quality_of(work: Work) -> Quality:
 
 def _gone_already(project: Project, target: Target, start: int) -> bool:
     """Whether an earlier take has taken the replaced source away: once is enough."""
-    parts = project.lane(target.lane.id).parts if project.has_lane(target.lane.id) else ()
-    return target.muted and any(part.start == start for part in parts)
+    return target.muted and any(part.start == start for part in _parts(project, target.lane.id))
 
 
 def _has_part(project: Project, lane_id: str, start: int, audio: Audio) -> bool:
-    parts = project.lane(lane_id).parts if project.has_lane(lane_id) else ()
-    return (
-        project.has_lane(lane_id)
-        and project.lane(lane_id).kind == "added"
-        and any(part.start == start and part.take.audio.samples == audio.samples for part in parts)
+    return any(
+        part.start == start and part.take.audio.samples == audio.samples
+        for part in _parts(project, lane_id)
+        if project.lane(lane_id).kind == "added"
     )
+
+
+def _parts(project: Project, lane_id: str) -> tuple[Part, ...]:
+    """The parts of a lane; none where there is no such lane."""
+    return project.lane(lane_id).parts if project.has_lane(lane_id) else ()

@@ -136,8 +136,7 @@ class Maker:
 
         def run(noise: Tensor, latents: Tensor, mask: Tensor, conditions: Tensor) -> Tensor:
             away, known = None if negative is None else negative.to(noise), Known(latents, mask)
-            hears = self.how.heed != 1.0 and bool(known.whole_tracks.any())
-            heed = Heed(self.how.heed, known, noise) if hears else None
+            heed = None if self.how.heed == 1.0 else Heed(self.how.heed, known, noise)
             denoise = guided(self.model.denoiser, conditions, self.how.guidance, away, heed=heed)
             per_frame = self.model.config.denoiser.frame_timesteps
             return dpmpp_2m(denoise, noise, known, self.how.steps, per_frame, REPAINT_HOPS, on_step)

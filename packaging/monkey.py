@@ -662,7 +662,7 @@ def run(seconds: float, seed: int, real: bool = False, log: Callable[[str], None
         Broken: Something does not hold; names the last actions.
     """
     rng, last = random.Random(seed), deque[str](maxlen=30)
-    threads, began_s = set(threading.enumerate()), time.monotonic()
+    threads, children, began_s = set(threading.enumerate()), _children(), time.monotonic()
     censuses: list[Census] = []
     done = 0
     with tempfile.TemporaryDirectory(prefix="mgeldm-monkey-", ignore_cleanup_errors=True) as name:
@@ -685,7 +685,7 @@ def run(seconds: float, seed: int, real: bool = False, log: Callable[[str], None
                         log(f"after {now_s - began_s:.0f} s and {done} actions: {censuses[-1]}")
                 watch.look()
                 censuses.append(watch.census())
-            _nothing_left(threads)
+            _nothing_left(threads, children)
             if watch.faults:
                 raise Broken("\n".join(watch.faults))
         except Broken as error:
@@ -698,16 +698,20 @@ def run(seconds: float, seed: int, real: bool = False, log: Callable[[str], None
     }  # fmt: skip
 
 
-def _nothing_left(threads: set[threading.Thread]) -> None:
-    """After the window was closed."""
+def _nothing_left(threads: set[threading.Thread], others: set[psutil.Process]) -> None:
+    """After the window was closed, but for threads and processes that were there before."""
     gc.collect()
     new = set(threading.enumerate()) - threads
     alive = [thread.name for thread in new if not isinstance(thread, threading._DummyThread)]
-    children = [" ".join(child.cmdline()) for child in psutil.Process().children(recursive=True)]
+    children = [" ".join(child.cmdline()) for child in _children() - others]
     children = [command for command in children if "resource_tracker" not in command]  # Python's own, until it ends
     shown = [widget for widget in QApplication.topLevelWidgets() if widget.isVisible()]
     if alive or children or shown:
         raise Broken(f"left: threads {alive}, processes {children}, windows {shown}")
+
+
+def _children() -> set[psutil.Process]:
+    return set(psutil.Process().children(recursive=True))
 
 
 def _compare(censuses: list[Census], memory: bool) -> float:

@@ -192,11 +192,18 @@ def test_an_interrupted_run_leaves_no_partial_file(tmp_path):
     noise = np.random.default_rng(0).normal(0, 0.1, (1, 8000 * 1800)).astype(np.float32)
     write(song, AudioClip(noise, 8000))
     command = [sys.executable, "-m", "mgeldm.cli", "extract", song, "--prompt", "bass", "--quality", "best"]
-    process = subprocess.Popen([*map(str, command), "--out", str(out)], stderr=subprocess.PIPE, text=True)
-    while process.poll() is None and not list(out.glob(".*.part")):
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell inherit "ignored"
+    try:
+        process = subprocess.Popen([*map(str, command), "--out", str(out)], stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    try:
+        while process.poll() is None and not list(out.glob(".*.part")):
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    finally:
+        process.kill()  # nothing, unless it failed
     assert process.returncode == 130
     assert "Traceback" not in told
     assert not list(out.iterdir())

@@ -26,6 +26,7 @@ class Work:
         store: Where its files lie; results of a project that was closed are dropped.
         group: Jobs of one wish: a draft and its better version, the takes of a part.
         replaces: By output, the audio whose place the result takes, with what has taken that place meanwhile.
+        gives_way: Of a draft: its better version's `replaces`, which gets to know the draft once it has landed.
         refines: It only changes the sensitivity.
         filled: Samples from the start of its outputs that are final.
         failed: It waits to be tried again or put away.
@@ -37,6 +38,7 @@ class Work:
     store: ClipStore
     group: Group
     replaces: dict[int, set[Audio]] = field(default_factory=dict)
+    gives_way: dict[int, set[Audio]] | None = None
     refines: bool = False
     filled: int = 0
     failed: bool = False
@@ -44,18 +46,17 @@ class Work:
 
     def follow(self, old: set[Audio], new: Audio) -> None:
         """Another job's result took the place of `old`: what would have replaced that now replaces this."""
-        for audios in (*self.replaces.values(), *(self.group.drafts or {}).values()):
+        for audios in self.replaces.values():
             if audios & old:
                 audios.add(new)
 
 
 @dataclass
 class Group:
-    """What jobs of one wish share: lanes still to come, and landed drafts by output (None: without drafts)."""
+    """What jobs of one wish share: lanes still to come, and whether the first result is there."""
 
     lanes: dict[str, Lane]
     title: str
-    drafts: dict[int, set[Audio]] | None = None
     landed: bool = False
 
 
@@ -73,7 +74,7 @@ class Landing:
         """Let finished audio take the place of what it is better than, in the past too; returns (old, new) of each."""
         replaced = []
         for number, (target, audio) in enumerate(zip(work.ask.targets, audios, strict=True)):
-            old = set(work.replaces.get(number) or (work.group.drafts or {}).get(number) or ())
+            old = set(work.replaces.get(number, ()))
             if target and audio and old:
                 only = target.made.sensitivity if work.refines else None
                 self.session.amend(commands.replace_take(target.lane.id, old, self._take(target, audio), only))
@@ -91,8 +92,8 @@ class Landing:
             if target is None or audio is None or _gone_already(project, target, span.start):
                 continue
             take = self._take(target, audio)
-            if group.drafts is not None:
-                group.drafts[number] = {audio}
+            if work.gives_way is not None:
+                work.gives_way[number] = {audio}
             if _has_part(project, target.lane.id, span.start, audio):
                 if group.landed:
                     self.session.amend(commands.add_take(target.lane.id, span.start, take))

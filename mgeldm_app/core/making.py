@@ -65,16 +65,8 @@ class Making:
         takes = 1 if prompt.task == "extract" or session.project.song is None else prompt.takes
         seeds = [first + number for number in range(takes)]
         wanted = asks(session.project, prompt, session.store, session.selected, seeds, session.new_id)
-        if prompt.task == "extract" and session.project.looping and prompt.quality != "draft":
-            group = _group_of(wanted[0])
-            group.drafts = {}
-            self._submit(_in_quality(wanted[0], "draft"), group, urgent=True)
-            self._submit(wanted[0], group, urgent=False, shown=False)
-            return
         for same_lane in _by_lane(wanted):
-            group = _group_of(same_lane[0])
-            for ask in same_lane:
-                self._submit(ask, group, urgent=session.project.looping)
+            self._submit_takes(same_lane, prompt.quality)
 
     def make_again(self, lane_id: str, part: int, vary: bool) -> None:
         """Make a part once more, as another take: with the same seed, or with a new one.
@@ -131,7 +123,8 @@ class Making:
         """Try a job again that failed or was stopped, with new files."""
         work = self._works.get(job_id)
         if work is not None and work.failed:
-            self._submit(work.ask, work.group, work.job.urgent, replaces=work.replaces, refines=work.refines)
+            ask, group, old = work.ask, work.group, work.replaces
+            self._submit(ask, group, work.job.urgent, True, old, work.gives_way, work.refines)
             self._forget(job_id)
 
     def unfinished(self) -> tuple[Unfinished, ...]:
@@ -151,6 +144,17 @@ class Making:
 
     # -------------------------------------------------------------------------------------------------- submitting
 
+    def _submit_takes(self, takes: list[Ask], quality: Quality) -> None:
+        """Begin the work of one wish. Where somebody listens, a draft of the first take goes before all else."""
+        group, listens = _group_of(takes[0]), self.session.project.looping
+        with_draft, better = listens and quality != "draft", dict[int, set[Audio]]()
+        urgent = listens and not with_draft
+        if with_draft:
+            self._submit(_in_quality(takes[0], "draft"), group, urgent=True, gives_way=better)
+        self._submit(takes[0], group, urgent, shown=not with_draft, replaces=better)
+        for ask in takes[1:]:
+            self._submit(ask, group, urgent)
+
     def _make_in_place(self, lane: Lane, part: int, refines: bool = False, **changes: object) -> None:
         """Make a part of an extracted lane once more, to take the place of what is there."""
         assert self.session.store is not None
@@ -166,6 +170,7 @@ class Making:
         urgent: bool,
         shown: bool = True,
         replaces: dict[int, set[Audio]] | None = None,
+        gives_way: dict[int, set[Audio]] | None = None,
         refines: bool = False,
     ) -> None:
         store, project = self.session.store, self.session.project
@@ -175,7 +180,8 @@ class Making:
         channels = project.song.audio.channels if project.song else 2
         paths = _begun(store, project.rate_hz, channels, ask)
         job = Job(uuid.uuid4().hex, ask.title, ask.request, ask.heard, paths, ask.span.start, urgent)
-        self._works[job.id] = Work(job, ask, store, group, replaces or {}, refines)
+        replaces = {} if replaces is None else replaces  # an empty one may be filled by a draft
+        self._works[job.id] = Work(job, ask, store, group, replaces, gives_way, refines)
         if shown and not replaces:
             self.session.coming.update({x.id: x for x in group.lanes.values() if not project.has_lane(x.id)})
             growing = [_growing(target, path, ask) for target, path in zip(ask.targets, paths, strict=True) if target]
@@ -220,7 +226,7 @@ class Making:
 
     def _finish(self, work: Work, event: Finished) -> None:
         made = next((target.made for target in work.ask.targets if target), None)
-        if made is not None and event.seconds > 0 and not work.replaces:
+        if made is not None and event.seconds > 0 and not work.refines:
             self.learned(made.task, quality_of(work), event.audio_s / event.seconds)
         store = work.store
 
@@ -241,7 +247,8 @@ class Making:
         """A job ends unfinished and waits to be tried again."""
         filled, work.filled, work.failed = work.filled, 0, True
         self.session.growing.pop(work.job.id, None)
-        if filled >= LEAST_KEPT_S * self.session.project.rate_hz and not self._landing.has_all(work, filled):
+        worth_it = filled >= LEAST_KEPT_S * self.session.project.rate_hz and work.gives_way is None
+        if worth_it and not self._landing.has_all(work, filled):
             self._keep(work, filled)
         else:
             self._drop_coming(work)
@@ -286,8 +293,11 @@ class Making:
         """Put finished audio into the project it was made for."""
         self._works.pop(work.job.id, None)
         self.session.growing.pop(work.job.id, None)  # what is put into the project takes its place in one step
-        if work.store is self.session.store:
-            if work.replaces or work.group.drafts:
+        overtaken = work.gives_way is not None and work.cancelled
+        if work.store is self.session.store and not overtaken:
+            for draft in [each for each in self._works.values() if each.gives_way is work.replaces]:
+                self.cancel(draft.job.id)  # it failed or comes too late: what is better is there
+            if work.replaces:
                 for old, new in self._landing.replace(work, audios):
                     for other in self._works.values():
                         other.follow(old, new)

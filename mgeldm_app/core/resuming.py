@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from .asks import Unfinished, taken_up
 from .clips import ClipStore
 from .jobs import Job
-from .landing import Group, Work, quality_of
+from .landing import Group, Work
 from .project import Project
 
 NOT_FINISHED = "It was not finished when the project was closed. What was done is kept; try again to have it whole."
@@ -16,10 +16,9 @@ NOT_FINISHED = "It was not finished when the project was closed. What was done i
 
 def kept(work: Work) -> Unfinished | None:
     """What to keep of a job; nothing of a draft, since its better version is kept."""
-    if work.group.drafts is not None and quality_of(work) == "draft":
+    if work.gives_way is not None:
         return None
-    old = work.replaces or work.group.drafts or {}
-    places = range(len(work.ask.targets) if old else 0)
+    places = range(len(work.ask.targets) if work.replaces else 0)
     return Unfinished(
         work.ask.title,
         work.group.title,
@@ -27,7 +26,7 @@ def kept(work: Work) -> Unfinished | None:
         work.ask.targets,
         tuple(path.name for path in work.job.outputs) if work.filled else (),
         work.filled,
-        tuple(tuple(sorted(old.get(place, ()), key=lambda audio: audio.id)) for place in places),
+        tuple(tuple(sorted(work.replaces.get(place, ()), key=lambda audio: audio.id)) for place in places),
         work.refines,
     )
 
@@ -51,6 +50,7 @@ def resumed(project: Project, store: ClipStore, jobs: Sequence[Unfinished]) -> l
         group.landed = any(project.has_lane(lane_id) for lane_id in lanes)
         paths = tuple(store.folder / name for name in job.files)
         whole = all(store.unfinished(path) and path.parent == store.folder and path.is_file() for path in paths)
+        filled = job.filled if whole else 0
         again = Job(uuid.uuid4().hex, ask.title, ask.request, ask.heard, paths if whole else (), ask.span.start)
-        found.append(Work(again, ask, store, group, replaces, job.refines, job.filled if whole else 0, failed=True))
+        found.append(Work(again, ask, store, group, replaces, refines=job.refines, filled=filled, failed=True))
     return found

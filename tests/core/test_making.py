@@ -82,6 +82,59 @@ def test_in_a_loop_a_draft_comes_first_and_gives_way(opened):
     assert opened.lane("bass").parts[0].take == better
 
 
+@pytest.mark.parametrize("task", ["impute", "inpaint", "accompany", "generate"])
+def test_a_new_part_in_a_loop_has_a_draft_too(opened, task):
+    opened.c.set_region(REGION)
+    opened.c.set_looping(True)
+    opened.session.select((opened.project.lanes[0].id,))
+    opened.ask("strings, bass", task=task, takes=3, seed=5, quality="standard")
+    asked = [(job.request.sampling.quality, job.request.sampling.seed) for job in opened.engine.jobs]
+    takes = [("standard", 5), ("standard", 6), ("standard", 7)]
+    assert sorted(asked) == sorted([("draft", 5), *takes] * 2)
+    assert [job.request.sampling.quality for job in opened.engine.jobs if job.urgent] == ["draft"] * 2
+    first = [opened.engine.finish().request.sampling.quality for _ in range(2)]
+    assert first == ["draft"] * 2  # of both parts, before any better version
+    drafts = [opened.lane(name).parts[0].take for name in ("strings", "bass")]
+    opened.engine.finish_all()
+    for lane, draft in zip((opened.lane("strings"), opened.lane("bass")), drafts, strict=True):
+        (part,) = lane.parts
+        assert [(take.made.quality, take.made.seed) for take in part.takes] == takes
+        assert part.takes[0].audio != draft.audio
+        assert part.chosen == 0
+    opened.session.undo()
+    opened.session.undo()
+    assert not opened.project.of_kind("added")
+    opened.session.redo()
+    assert [take.made.quality for take in opened.project.of_kind("added")[0].parts[0].takes] == ["standard"] * 3
+
+
+def test_a_draft_that_fails_leaves_the_place_to_the_better_version(opened):
+    opened.c.set_region(REGION)
+    opened.c.set_looping(True)
+    opened.ask("strings", task="impute", takes=2)
+    draft = opened.engine.jobs[0].id
+    opened.engine.fail()
+    assert opened.session.jobs[draft].state == "failed"
+    opened.engine.finish_all()
+    (part,) = opened.lane("strings").parts
+    assert [take.made.quality for take in part.takes] == ["standard"] * 2
+    assert not opened.session.jobs  # nothing to try again: what is better is there
+
+
+def test_a_draft_tried_again_gives_way_too(opened):
+    opened.c.set_region(REGION)
+    opened.c.set_looping(True)
+    opened.ask("strings", task="impute", takes=1)
+    draft = opened.engine.jobs[0].id
+    opened.engine.fail()
+    opened.c.making.retry(draft)
+    assert not opened.project.of_kind("added")  # half a draft is of no use
+    assert opened.engine.finish().request.sampling.quality == "draft"
+    assert opened.lane("strings").parts[0].take.made.quality == "draft"
+    opened.engine.finish()
+    assert [take.made.quality for take in opened.lane("strings").parts[0].takes] == ["standard"]
+
+
 def test_undoing_a_draft_ends_the_better_version(opened):
     opened.c.set_region(REGION)
     opened.c.set_looping(True)

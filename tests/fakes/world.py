@@ -59,7 +59,10 @@ class FakeWorkers:
 
 
 class FakeEngine:
-    """Keeps jobs until the test works on them: a stem is the song times 0.25 (0.5 above draft), a part a tone."""
+    """Keeps jobs until the test works on them: a stem is the song times 0.25 (0.5 above draft), a part a tone.
+
+    Drafts of parts are quieter.
+    """
 
     def __init__(self):
         self.events, self.status = Event(), EngineStatus("off")
@@ -126,7 +129,7 @@ class FakeEngine:
                 out[first:stop] = heard[job.start + first : job.start + stop] * np.float32(share)
             else:
                 time = np.arange(first, stop) / RATE_HZ
-                tone = 0.1 * np.sin(2 * np.pi * (220 + job.request.sampling.seed % 9973 / 100) * time)
+                tone = (0.05 if quality == "draft" else 0.1) * np.sin(2 * np.pi * (220 + job.request.sampling.seed % 9973 / 100) * time)
                 out[first:stop] = tone[:, None]
             del out
         return stop

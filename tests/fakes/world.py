@@ -129,7 +129,8 @@ class FakeEngine:
                 out[first:stop] = heard[job.start + first : job.start + stop] * np.float32(share)
             else:
                 time = np.arange(first, stop) / RATE_HZ
-                tone = (0.05 if quality == "draft" else 0.1) * np.sin(2 * np.pi * (220 + job.request.sampling.seed % 9973 / 100) * time)
+                pitch_hz, level = 220 + job.request.sampling.seed % 9973 / 100, 0.05 if quality == "draft" else 0.1
+                tone = level * np.sin(2 * np.pi * pitch_hz * time)
                 out[first:stop] = tone[:, None]
             del out
         return stop

@@ -28,6 +28,7 @@ from .services.engine import Engine
 from .services.playback import SoundPlayer
 from .services.workers import Workers
 from .ui.bridge import Bridge
+from .ui.language import take_language
 from .ui.main_window import MainWindow
 
 SAVE_MS = 300  # of what somebody types or drags
@@ -80,6 +81,7 @@ def qt_application() -> QApplication:
     application.setDesktopFileName("mgeldm-desktop")
     application.setWindowIcon(QIcon(str(APP_ICON)))
     application.setFont(QFont(application.font().family(), 10))
+    take_language(application)
     return application
 
 

@@ -55,7 +55,9 @@ class ClipStore:
         if audio.id not in self._views:
             frames, rate_hz = map_wav(self.path(audio))
             if frames.shape != (audio.samples, audio.channels) or rate_hz != audio.rate_hz:
-                raise AudioError(f"{self.path(audio).name} is cut off; bring the project's folder back from a backup.")
+                raise AudioError(
+                    "{file} is cut off; bring the project's folder back from a backup.", file=self.path(audio).name
+                )
             self._views[audio.id] = frames
         return self._views[audio.id]
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Set
 from dataclasses import replace
 from typing import Any
 
+from mgeldm.language import later, say
+
 from .history import Command
 from .project import (
     GAIN_DB,
@@ -26,20 +28,22 @@ from .timeline import BPM
 
 _LIMITS: dict[str, tuple[float, float]] = {"gain_db": GAIN_DB, "pan": (-1.0, 1.0), "sensitivity": (-1.0, 1.0)}
 _TITLES = {
-    "name": "rename {}",
-    "gain_db": "gain of {}",
-    "pan": "pan of {}",
-    "muted": "mute {}",
-    "soloed": "solo {}",
-    "sensitivity": "sensitivity of {}",
-    "view": "view of {}",
-    "colour": "colour of {}",
+    "name": later("rename {lane}"),
+    "gain_db": later("gain of {lane}"),
+    "pan": later("pan of {lane}"),
+    "muted": later("mute {lane}"),
+    "soloed": later("solo {lane}"),
+    "sensitivity": later("sensitivity of {lane}"),
+    "view": later("view of {lane}"),
+    "colour": later("colour of {lane}"),
 }
 
 
 def open_song(song: SongFile) -> Command:
     """Begin with a song; lanes of an earlier one go."""
-    return Command(f"open {song.name}", lambda project: replace(Project(), song=song, prompt=project.prompt))
+    return Command(
+        say("open {song}", song=song.name), lambda project: replace(Project(), song=song, prompt=project.prompt)
+    )
 
 
 def set_lane(lane: Lane, field: str, value: Any) -> Command:
@@ -59,7 +63,7 @@ def set_lane(lane: Lane, field: str, value: Any) -> Command:
             return project
         return project.with_lane(replace(project.lane(lane.id), **{field: value}))
 
-    return Command(_TITLES[field].format(lane.name), apply, f"{lane.id} {field}")
+    return Command(say(_TITLES[field], lane=lane.name), apply, f"{lane.id} {field}")
 
 
 def add_part(lane: Lane, part: Part, title: str) -> Command:
@@ -88,7 +92,7 @@ def together(title: str, commands: list[Command]) -> Command:
 def remove_lanes(lane_ids: tuple[str, ...]) -> Command:
     """Remove stems and parts; song and rest stay."""
     gone = set(lane_ids) - {SONG_ID, REST_ID}
-    title = "remove a lane" if len(gone) == 1 else f"remove {len(gone)} lanes"
+    title = say("remove a lane") if len(gone) == 1 else say("remove {number} lanes", number=len(gone))
     return Command(title, lambda p: replace(p, lanes=tuple(lane for lane in p.lanes if lane.id not in gone)))
 
 
@@ -104,12 +108,13 @@ def move_lane(lane_id: str, steps: int) -> Command:
         middle.insert(min(max(place + steps, 0), len(middle)), lane)
         return replace(project, lanes=(project.lanes[0], *middle, project.lanes[-1]))
 
-    return Command("move a lane", apply)
+    return Command(say("move a lane"), apply)
 
 
 def choose_take(lane_id: str, part: int, take: int) -> Command:
     """Let another take of a part sound."""
-    return Command(f"take {take + 1}", _on_part(lane_id, part, lambda p: _chosen(p, take)), f"{lane_id} {part} take")
+    change = _on_part(lane_id, part, lambda p: _chosen(p, take))
+    return Command(say("take {number}", number=take + 1), change, f"{lane_id} {part} take")
 
 
 def keep_takes(lane_id: str, part: int, kept: tuple[int, ...]) -> Command:
@@ -122,7 +127,7 @@ def keep_takes(lane_id: str, part: int, kept: tuple[int, ...]) -> Command:
         chosen = takes.index(old.take) if old.take in takes else 0
         return replace(old, takes=takes, chosen=chosen)
 
-    return Command("keep takes", _on_part(lane_id, part, apply))
+    return Command(say("keep takes"), _on_part(lane_id, part, apply))
 
 
 def set_region(region: Span | None) -> Command:
@@ -136,12 +141,12 @@ def set_region(region: Span | None) -> Command:
             return replace(project, region=None, looping=False)
         return replace(project, region=inside)
 
-    return Command("region", apply, "region")
+    return Command(say("region"), apply, "region")
 
 
 def set_looping(on: bool) -> Command:
     """Play the region round and round, or not."""
-    return Command("loop", lambda p: replace(p, looping=on and p.region is not None))
+    return Command(say("loop"), lambda p: replace(p, looping=on and p.region is not None))
 
 
 def set_tempo(tempo: Tempo) -> Command:
@@ -156,13 +161,13 @@ def set_tempo(tempo: Tempo) -> Command:
             return replace(project, tempo=new_key)  # which says nothing of the grid: it may still be found
         return replace(project, tempo=fitting)
 
-    return Command("tempo", apply, "tempo")
+    return Command(say("tempo"), apply, "tempo")
 
 
 def set_prompt(prompt: Prompt) -> Command:
     """Type into the prompt bar."""
     fitting = replace(prompt, takes=min(max(prompt.takes, 1), MOST_TAKES))
-    return Command("prompt", lambda p: replace(p, prompt=fitting), "prompt")
+    return Command(say("prompt"), lambda p: replace(p, prompt=fitting), "prompt")
 
 
 def new_take(title: str, lane_id: str, start: int, take: Take) -> Command:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mgeldm.errors import InputError, MgeldmError
+from mgeldm.language import say
 from mgeldm.progress import Reporter
 from mgeldm.requests import Quality
 
@@ -277,7 +278,8 @@ class Controller:
         except MgeldmError as error:
             self.session.tell(str(error), error=True)
         except OSError as error:
-            message = f"That did not work: {error.strerror or error}; check the disk and its rights."
+            why = error.strerror or error
+            message = say("That did not work: {why}; check the disk and its rights.", why=why)
             self.session.tell(message, error=True)
 
     def _learn(self, task: Task, quality: Quality, times_real_time: float) -> None:

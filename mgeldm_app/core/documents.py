@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mgeldm.errors import Cancelled, MgeldmError
+from mgeldm.language import say
 from mgeldm.progress import Reporter
 
 from . import commands, drop
@@ -112,7 +113,7 @@ class Documents:
         """Open a project as it was left."""
         here = self.session.folder
         if here is not None and here.folder.resolve() == folder.resolve():
-            self.session.tell(f"{folder.stem} is open already.")
+            self.session.tell(say("{project} is open already.", project=folder.stem))
             return
 
         def show(opened: ProjectFolder) -> None:
@@ -139,7 +140,9 @@ class Documents:
         if here is None:
             return
         if self.session.busy:  # what is being made would stay behind
-            self.session.tell("Stems are still being made; save under another name when they are done, or cancel them.")
+            self.session.tell(
+                say("Stems are still being made; save under another name when they are done, or cancel them.")
+            )
             return
 
         def copy() -> ProjectFolder:
@@ -147,12 +150,16 @@ class Documents:
             return here.copy_to(folder)
 
         def show(copied: ProjectFolder) -> None:
+            copied_name = copied.folder.name
             if self.session.folder is not here:
                 copied.close()
                 return
             if self.session.busy:  # asked for while it was copied
                 copied.close()
-                self.session.tell(f"{copied.folder.name} lacks the stems now being made, so this project stays open.")
+                lacks = say(
+                    "{project} lacks the stems now being made, so this project stays open.", project=copied_name
+                )
+                self.session.tell(lacks)
                 return
             self.save_now()
             try:
@@ -161,12 +168,12 @@ class Documents:
                         link_or_copy(here.store.path(audio), copied.store.path(audio))
             except OSError as error:
                 copied.close()
-                self._tell(f"{copied.folder.name} has not got all audio; this project stays open.", error)
+                self._tell(say("{project} has not got all audio; this project stays open.", project=copied_name), error)
                 return
             self._saved = project
             self.session.move_to(copied)
             self.opened(copied.folder)
-            self.session.tell(f"Saved as {copied.folder.name}; the project goes on there.")
+            self.session.tell(say("Saved as {project}; the project goes on there.", project=copied_name))
 
         self._open(Opening(folder.stem), copy, show)
 
@@ -205,14 +212,14 @@ class Documents:
             folder.save(project)
             self._saved = project
         except (MgeldmError, OSError) as error:
-            self._tell("The project could not be saved.", error)
+            self._tell(say("The project could not be saved."), error)
 
     # -------------------------------------------------------------------------------------------------------- pieces
 
     def _open(self, opening: Opening, read: Callable[[], object], show: Callable[..., None]) -> bool:
         """Run `read` on a worker, then `show` what it gives; one at a time, and if the project may be left."""
         if self.opening is not None:
-            self.session.tell(f"{self.opening.name} is still being opened; wait a moment.")
+            self.session.tell(say("{name} is still being opened; wait a moment.", name=self.opening.name))
             return False
         if not self.may_leave():
             return False
@@ -227,7 +234,7 @@ class Documents:
             self.opening = None
             self.session.changed.emit("folder")
             if not isinstance(error, Cancelled):
-                self._tell(f"{opening.name} could not be opened; try another file.", error)
+                self._tell(say("{name} could not be opened; try another file.", name=opening.name), error)
 
         self.workers.run(read, done, failed)
         return self.opening is opening
@@ -257,7 +264,7 @@ class Documents:
 
         def failed(error: BaseException) -> None:
             if not heard.cancelled:
-                self.session.tell("The tempo could not be found; tap or type it.", details=_details(error))
+                self.session.tell(say("The tempo could not be found; tap or type it."), details=_details(error))
 
         self.workers.run(lambda: self.analyse(path, heard.reporter()), found, failed)
 
@@ -295,7 +302,7 @@ class Documents:
         def failed(error: BaseException) -> None:
             self._saving = False
             if not self._failed:  # once is enough to say
-                self._tell("The project could not be saved; it is tried again every few seconds.", error)
+                self._tell(say("The project could not be saved; it is tried again every few seconds."), error)
             self._failed = True
 
         self.workers.run(write, done, failed)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mgeldm.language import say
+
 PROJECT_SUFFIX = ".mgeldm"
 AUDIO_SUFFIXES = (
     ".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".aif", ".aiff", ".wma", ".mp4", ".mov", ".mkv", ".webm",
@@ -39,17 +41,17 @@ def plan(paths: Sequence[Path]) -> Plan:
             if project is None:
                 project = folder
             else:
-                refused.append((folder.name, "one project at a time can be open"))
+                refused.append((folder.name, say("one project at a time can be open")))
         elif path.is_dir():
-            refused.append((path.name, "it is a folder; drop a song or a project"))
+            refused.append((path.name, say("it is a folder; drop a song or a project")))
         elif not path.exists():
-            refused.append((path.name, "it is no longer there"))
+            refused.append((path.name, say("it is no longer there")))
         elif song is None and project is None:
             song = path
         else:
-            refused.append((path.name, "one song at a time can be open"))
+            refused.append((path.name, say("one song at a time can be open")))
     if project is not None and song is not None:
-        refused.append((song.name, "a project was opened instead"))
+        refused.append((song.name, say("a project was opened instead")))
         song = None
     return Plan(project, song, tuple(refused))
 
@@ -59,5 +61,6 @@ def refusals(plan: Plan) -> str:
     if not plan.refused:
         return ""
     (name, why), more = plan.refused[0], len(plan.refused) - 1
-    others = f", and {more} more" if more else ""
-    return f"{name} was not opened: {why}{others}."
+    if more:
+        return say("{name} was not opened: {why}, and {more} more.", name=name, why=why, more=more)
+    return say("{name} was not opened: {why}.", name=name, why=why)

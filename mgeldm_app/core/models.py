@@ -20,6 +20,7 @@ from typing import Any
 from mgeldm.audio import safe_name
 from mgeldm.bundled import EMBEDDED_PATH
 from mgeldm.errors import Cancelled, CheckpointError, OutputError
+from mgeldm.language import say
 from mgeldm.progress import Progress, Reporter
 
 from .settings import home
@@ -122,13 +123,13 @@ class Models:
 
     def installed(self) -> list[Installed]:
         """The embedded model first, then the others by name."""
-        found = [Installed(EMBEDDED, "Embedded", EMBEDDED_PATH, _size(EMBEDDED_PATH), _known_hash(EMBEDDED_PATH))]
+        found = [Installed(EMBEDDED, say("Embedded"), EMBEDDED_PATH, _size(EMBEDDED_PATH), _known_hash(EMBEDDED_PATH))]
         for path in sorted(self.folder.glob("*")) if self.folder.is_dir() else []:
             if path.suffix in SUFFIXES and path.is_file():
                 found.append(Installed(str(path), path.stem, path, _size(path), _known_hash(path)))
         clap = self.clap_folder
         if all((clap / remote.name).is_file() for remote in _known("clap").files):
-            found.append(Installed(str(clap), _known("clap").name, clap, _size(clap), can_use=False))
+            found.append(Installed(str(clap), say(_known("clap").name), clap, _size(clap), can_use=False))
         return found
 
     @property
@@ -159,7 +160,12 @@ class Models:
             os.replace(part, target)
         except OSError as error:
             part.unlink(missing_ok=True)
-            raise OutputError(f"{source.name} could not be copied to {self.folder} ({error.strerror}).") from error
+            raise OutputError(
+                "{file} could not be copied to {folder} ({why}).",
+                file=source.name,
+                folder=self.folder,
+                why=error.strerror,
+            ) from error
         except Cancelled:
             part.unlink(missing_ok=True)
             raise
@@ -195,16 +201,24 @@ class Models:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
             _hash_file(path).unlink(missing_ok=True)
         except OSError as error:
-            raise OutputError(f"{path.name} could not be deleted ({error.strerror}); close what uses it.") from error
+            raise OutputError(
+                "{file} could not be deleted ({why}); close what uses it.", file=path.name, why=error.strerror
+            ) from error
 
     def _make_room(self, folder: Path, size_bytes: int) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             free = shutil.disk_usage(folder).free
         except OSError as error:
-            raise OutputError(f"{folder} cannot be made ({error.strerror}); check its rights.") from error
+            raise OutputError(
+                "{folder} cannot be made ({why}); check its rights.", folder=folder, why=error.strerror
+            ) from error
         if free < size_bytes + (64 << 20):
-            raise OutputError(f"There is no room in {folder}: {size_bytes / 1e9:.1f} GB are needed; free some disk.")
+            raise OutputError(
+                "There is no room in {folder}: {needed:.1f} GB are needed; free some disk.",
+                folder=folder,
+                needed=size_bytes / 1e9,
+            )
 
 
 def check_kind(path: Path) -> None:
@@ -213,11 +227,15 @@ def check_kind(path: Path) -> None:
         with path.open("rb") as file:
             head = file.read(9)
     except OSError as error:
-        raise CheckpointError(f"{path.name} cannot be opened ({error.strerror}); check its rights.") from error
+        raise CheckpointError(
+            "{file} cannot be opened ({why}); check its rights.", file=path.name, why=error.strerror
+        ) from error
     length = int.from_bytes(head[:8], "little")
     safetensors = path.suffix == ".safetensors" and head[8:9] == b"{" and length < path.stat().st_size
     if not safetensors and not (path.suffix in (".ckpt", ".pt") and zipfile.is_zipfile(path)):
-        raise CheckpointError(f"{path.name} is not a model; choose a .safetensors, .ckpt or .pt file of MGE-LDM.")
+        raise CheckpointError(
+            "{file} is not a model; choose a .safetensors, .ckpt or .pt file of MGE-LDM.", file=path.name
+        )
 
 
 def fetch(remote: Remote, folder: Path, reporter: Reporter) -> Path:
@@ -241,20 +259,31 @@ def fetch(remote: Remote, folder: Path, reporter: Reporter) -> Path:
             with part.open("ab" if have else "wb") as out:
                 _copy(reply.read, out.write, remote.name, total, have, reporter)
             if total > _size(part):
-                raise CheckpointError(f"The connection ended early; download {remote.name} again, it goes on there.")
+                raise CheckpointError(
+                    "The connection ended early; download {file} again, it goes on there.", file=remote.name
+                )
     except urllib.error.HTTPError as error:
-        raise CheckpointError(f"{remote.url} answers {error.code} ({error.reason}); try later.") from error
+        raise CheckpointError(
+            "{url} answers {code} ({why}); try later.", url=remote.url, code=error.code, why=error.reason
+        ) from error
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
         raise CheckpointError(
-            f"{remote.name} could not be downloaded ({reason}); check the connection and try again, it goes on there."
+            "{file} could not be downloaded ({why}); check the connection and try again, it goes on there.",
+            file=remote.name,
+            why=reason,
         ) from error
     except OSError as error:
-        raise OutputError(f"{remote.name} could not be written to {folder} ({error.strerror}).") from error
+        raise OutputError(
+            "{file} could not be written to {folder} ({why}).", file=remote.name, folder=folder, why=error.strerror
+        ) from error
     if remote.sha256 and (found := sha256_of(part, keep=False)) != remote.sha256:
         part.unlink()
         raise CheckpointError(
-            f"{remote.name} is damaged: its SHA-256 is {found[:12]}…, not {remote.sha256[:12]}…; download it again."
+            "{file} is damaged: its SHA-256 is {found}…, not {wanted}…; download it again.",
+            file=remote.name,
+            found=found[:12],
+            wanted=remote.sha256[:12],
         )
     os.replace(part, target)
     return target

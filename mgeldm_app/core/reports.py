@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
+from mgeldm.language import say
+
 from .settings import settings_path
 
 MOST_BYTES = 1 << 20
@@ -49,11 +51,11 @@ def install(tell: Callable[[str, str], None]) -> Callable[[], None]:
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         before(kind, error, trace)
         if issubclass(kind, Exception):
-            tell(
+            message = say(
                 "Something unforeseen happened; your project is saved. If it happens again, copy the diagnostics and "
-                "send them to us.",
-                report(kind, error, trace),
+                "send them to us."
             )
+            tell(message, report(kind, error, trace))
 
     sys.excepthook = hook
 

@@ -149,7 +149,9 @@ def save_settings(settings: Settings, path: Path | None = None) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"Settings cannot be kept in {path.parent} ({error.strerror}); check its rights.") from error
+        raise OutputError(
+            "Settings cannot be kept in {folder} ({why}); check its rights.", folder=path.parent, why=error.strerror
+        ) from error
     write_whole(path, msgspec.json.format(msgspec.json.encode(settings), indent=1), flush=False)  # the window waits
 
 

@@ -22,6 +22,7 @@ import filelock
 import msgspec
 from mgeldm.audio import safe_name
 from mgeldm.errors import AudioError, OutputError
+from mgeldm.language import Sentence, later, say
 
 from .asks import Unfinished
 from .clips import ClipStore
@@ -39,6 +40,9 @@ MIGRATIONS: dict[int, Callable[[Document], Document]] = {}
 """From a project of the schema named by the key, as plain values, to one of the next schema."""
 
 _STATE, _JOBS, _LOCK = "project.json", "jobs.json", ".lock"
+
+_OPEN_ELSEWHERE = later("{project} is open in another window; changes are not saved. Use Save as to go on with a copy.")
+_NOT_WRITABLE = later("{project} cannot be written to; changes are not saved. Use Save as to go on with a copy.")
 
 
 class ProjectFolder:
@@ -59,7 +63,9 @@ class ProjectFolder:
         try:
             self.store = ClipStore(folder / "audio")
         except OSError as error:
-            raise StorageError(f"{folder} has no folder for audio ({error.strerror}); check its rights.") from error
+            raise StorageError(
+                "{folder} has no folder for audio ({why}); check its rights.", folder=folder, why=error.strerror
+            ) from error
         self.folder, self.project, self.notice = folder, project, notice
         self._lock, self._saving = lock, threading.Lock()
         self._saved = b""
@@ -86,15 +92,19 @@ class ProjectFolder:
             StorageError: There is something already, or the folder cannot be made.
         """
         if folder.exists():
-            raise StorageError(f"There already is something at {folder}; choose another name.")
+            raise StorageError("There already is something at {folder}; choose another name.", folder=folder)
         try:
             folder.mkdir(parents=True)
         except OSError as error:
-            raise StorageError(f"{folder} cannot be made ({error.strerror}); choose another place.") from error
+            raise StorageError(
+                "{folder} cannot be made ({why}); choose another place.", folder=folder, why=error.strerror
+            ) from error
         lock = _locked(folder)
         if lock is None:  # nobody else can have it yet: a disk that knows no locks, or too many open files
             shutil.rmtree(folder, ignore_errors=True)
-            raise StorageError(f"{folder} cannot be kept from other programs while it is open; choose a local disk.")
+            raise StorageError(
+                "{folder} cannot be kept from other programs while it is open; choose a local disk.", folder=folder
+            )
         made = ProjectFolder(folder, Project(), lock)
         try:
             made.save(made.project)
@@ -113,9 +123,16 @@ class ProjectFolder:
         """
         folder = folder.parent if folder.name == _STATE else folder
         if not folder.is_dir():
-            raise StorageError(f"{folder} is not there any more; find where it was moved to and open it from there.")
+            raise StorageError(
+                "{folder} is not there any more; find where it was moved to and open it from there.", folder=folder
+            )
         if not any(path.is_file() for path in _states(folder)):
-            raise StorageError(f"{folder.name} is not a project of {PROGRAM}; choose a folder that ends in {SUFFIX}.")
+            raise StorageError(
+                "{project} is not a project of {program}; choose a folder that ends in {suffix}.",
+                project=folder.name,
+                program=PROGRAM,
+                suffix=SUFFIX,
+            )
         lock = _locked(folder)
         try:
             project, damage = _load(folder)
@@ -130,16 +147,17 @@ class ProjectFolder:
 
     def _set_in_order(self, damage: str) -> None:
         """Clear away after a run that was ended, put a damaged state aside, and say what the user should know."""
-        notices = []
+        notices: list[str] = []
         if self.read_only:
-            why = "is open in another window" if os.access(self.folder, os.W_OK) else "cannot be written to"
-            notices.append(f"{self.folder.name} {why}; changes are not saved. Use Save as to go on with a copy.")
+            elsewhere = os.access(self.folder, os.W_OK)
+            notices.append(say(_OPEN_ELSEWHERE if elsewhere else _NOT_WRITABLE, project=self.folder.name))
         else:
             self.store.sweep({name for job in self.unfinished for name in job.files})
             for folder in (self.folder, self.folder / "exports"):
                 sweep_parts(folder)
         if damage:
-            notices.append(f"The last saved state was damaged ({damage}), so the one before it was opened.")
+            opened = say("The last saved state was damaged ({why}), so the one before it was opened.", why=damage)
+            notices.append(opened)
             self._put_damage_aside()
         notices += self._missing()
         self.notice = " ".join(notices)
@@ -166,11 +184,14 @@ class ProjectFolder:
             if any(take.audio.id in lost for part in lane.parts for take in part.takes)
         ]
         if self.project.song and self.project.song.audio.id in lost:
-            names.insert(0, f"the song {self.project.song.name}")
-        return [
-            f"Audio is missing or damaged and silent here: {', '.join(names)}. Bring the files back to "
-            f"{self.store.folder} from a backup and open the project again, or make these parts anew."
-        ]
+            names.insert(0, say("the song {song}", song=self.project.song.name))
+        missing = say(
+            "Audio is missing or damaged and silent here: {names}. Bring the files back to {folder} from a backup and "
+            "open the project again, or make these parts anew.",
+            names=", ".join(names),
+            folder=self.store.folder,
+        )
+        return [missing]
 
     def _found(self, audio: Audio) -> bool:
         song = self.project.song
@@ -207,7 +228,7 @@ class ProjectFolder:
                 write_whole(self.folder / _STATE, data)
             except OutputError as error:
                 raise StorageError(
-                    f"The project was not saved. {error} Until then your last changes are only in this window."
+                    "The project was not saved. {why} Until then your last changes are only in this window.", why=error
                 ) from error
             self._saved = data
 
@@ -219,7 +240,7 @@ class ProjectFolder:
             self.unfinished = jobs
             with contextlib.suppress(OutputError, OSError):
                 if jobs:
-                    data = msgspec.json.encode({"schema": SCHEMA, "jobs": jobs})
+                    data = _json({"schema": SCHEMA, "jobs": jobs})
                     write_whole(self.folder / _JOBS, data, flush=False)  # nor is the audio that goes with it
                 else:
                     (self.folder / _JOBS).unlink(missing_ok=True)
@@ -235,7 +256,9 @@ class ProjectFolder:
                     os.replace(newer, older)
             link_or_copy(current, previous[0])
         except OSError as error:
-            raise OutputError(f"{self.folder} cannot be written to ({error.strerror}); free some disk.") from error
+            raise OutputError(
+                "{folder} cannot be written to ({why}); free some disk.", folder=self.folder, why=error.strerror
+            ) from error
 
     def copy_to(self, new_folder: Path) -> ProjectFolder:
         """Open a copy of what is saved, with all audio (but not the files handed to a DAW); this one stays open.
@@ -244,7 +267,7 @@ class ProjectFolder:
             StorageError: There is something already, or no room.
         """
         if new_folder.exists():
-            raise StorageError(f"There already is something at {new_folder}; choose another name.")
+            raise StorageError("There already is something at {folder}; choose another name.", folder=new_folder)
         aside = aside_of(new_folder)
         try:
             (aside / "audio").mkdir(parents=True)
@@ -257,7 +280,9 @@ class ProjectFolder:
         except OSError as error:
             shutil.rmtree(aside, ignore_errors=True)
             raise StorageError(
-                f"The project could not be copied to {new_folder} ({error.strerror}); choose another place."
+                "The project could not be copied to {folder} ({why}); choose another place.",
+                folder=new_folder,
+                why=error.strerror,
             ) from error
         return ProjectFolder.open(new_folder)
 
@@ -344,24 +369,40 @@ def _load(folder: Path) -> tuple[Project, str]:
     damage = ""
     for path in _states(folder):
         if not path.is_file():
-            damage = damage or f"{path.name} is missing"
+            damage = damage or say("{file} is missing", file=path.name)
             continue
         try:
             return _decode(path.read_bytes()), damage
         except (ValueError, OSError) as error:  # msgspec's errors are ValueErrors
             damage = damage or f"{path.name}: {error}"
     raise StorageError(
-        f"{folder.name} cannot be read ({damage}), and no earlier state can either; bring project.json back from a "
-        f"backup. The audio in {folder / 'audio'} is untouched."
+        "{project} cannot be read ({why}), and no earlier state can either; bring project.json back from a backup. The "
+        "audio in {audio} is untouched.",
+        project=folder.name,
+        why=damage,
+        audio=folder / "audio",
     )
 
 
+def _json(document: Document) -> bytes:
+    """Plain JSON; of a sentence the text in the language it was said in."""
+
+    def text(value: object) -> str:
+        if isinstance(value, Sentence):
+            return value[:]
+        raise TypeError(f"{type(value).__name__} is nothing to be stored")
+
+    return msgspec.json.encode(document, enc_hook=text)
+
+
 def _encode(project: Project) -> bytes:
-    data = msgspec.json.encode({"schema": SCHEMA, "program": PROGRAM, "project": project})
+    data = _json({"schema": SCHEMA, "program": PROGRAM, "project": project})
     try:
         _decode(data)  # what could not be read again is never written over what can
     except ValueError as error:
-        raise StorageError(f"The project was not saved, since it holds an impossible value ({error}).") from error
+        raise StorageError(
+            "The project was not saved, since it holds an impossible value ({why}).", why=error
+        ) from error
     return msgspec.json.format(data, indent=1)
 
 
@@ -374,16 +415,23 @@ def _decode(data: bytes) -> Project:
     """
     document = msgspec.json.decode(data)
     if not isinstance(document, dict) or not isinstance(document.get("schema"), int):
-        raise ValueError("it is not a state of a project")
+        raise ValueError(say("it is not a state of a project"))
     schema, state = document["schema"], document.get("project")
     if schema > SCHEMA:
         raise StorageError(
-            f"This project was saved by a newer version of {PROGRAM} (schema {schema}, this one knows {SCHEMA}); "
-            "update the program to open it."
+            "This project was saved by a newer version of {program} (schema {schema}, this one knows {known}); update "
+            "the program to open it.",
+            program=PROGRAM,
+            schema=schema,
+            known=SCHEMA,
         )
     while schema < SCHEMA:
         if schema not in MIGRATIONS or not isinstance(state, dict):
-            raise StorageError(f"This project was saved in a form (schema {schema}) that {PROGRAM} cannot read.")
+            raise StorageError(
+                "This project was saved in a form (schema {schema}) that {program} cannot read.",
+                schema=schema,
+                program=PROGRAM,
+            )
         state, schema = MIGRATIONS[schema](state), schema + 1
     project = msgspec.convert(state, Project)
     for fault in _faults(project):
@@ -395,13 +443,13 @@ def _faults(project: Project) -> Iterator[str]:
     """What the types alone do not rule out, and the program relies on."""
     ids = [lane.id for lane in project.lanes]
     if len(set(ids)) < len(ids):
-        yield "two lanes of one id"
+        yield say("two lanes of one id")
     if not ids or (ids[0], ids[-1]) != (SONG_ID, REST_ID):
-        yield "lanes that do not go from the song to the rest"
+        yield say("lanes that do not go from the song to the rest")
     if not all(0 <= part.chosen < len(part.takes) for lane in project.lanes for part in lane.parts):
-        yield "a part without its chosen take"
+        yield say("a part without its chosen take")
     if not (project.tempo.bpm > 0 and project.tempo.beats_per_bar > 0):
-        yield "an impossible tempo"
+        yield say("an impossible tempo")
     for audio in project.audios():
         if not audio.id.isalnum() or min(audio.rate_hz, audio.channels) <= 0 or audio.samples < 0:
-            yield "an impossible clip"
+            yield say("an impossible clip")

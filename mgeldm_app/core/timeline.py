@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from mgeldm.language import say
+
 from .project import Project, Span, Tempo
 
 Unit = Literal["bar", "beat", "none"]
@@ -112,8 +114,8 @@ def span_text(project: Project, span: Span) -> str:
     """ "8 bars" where the span is whole bars of a known tempo, else "12.3 s"."""
     bars = Grid.of(project).bars_in(span)
     if project.tempo.source != "none" and round(bars) >= 1 and abs(bars - round(bars)) < 0.02:
-        return "1 bar" if round(bars) == 1 else f"{round(bars)} bars"
-    return f"{span.samples / project.rate_hz:.1f} s"
+        return say("1 bar") if round(bars) == 1 else say("{bars} bars", bars=round(bars))
+    return say("{seconds:.1f} s", seconds=span.samples / project.rate_hz)
 
 
 def tapped(taps_s: list[float], tempo: Tempo) -> Tempo | None:

@@ -18,6 +18,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 from mgeldm.errors import MgeldmError
+from mgeldm.language import say
 
 from .clips import Frames
 from .ports import Growing
@@ -276,7 +277,7 @@ class _Sources:
         audio = self.project.song.audio
         nothing = np.zeros(0, np.float32)
         key = (SONG_ID, audio.id)
-        return self._source(key, "The song", lambda: Clips([Clip(0, self._frames(audio), nothing, nothing)]))
+        return self._source(key, say("The song"), lambda: Clips([Clip(0, self._frames(audio), nothing, nothing)]))
 
     def of_lane(self, lane: Lane, growing: Sequence[tuple[Growing, Frames]]) -> tuple[Hashable, Source] | None:
         """None where the lane is empty or cannot be read."""
@@ -287,7 +288,7 @@ class _Sources:
         grown_frames = being_made(lane, growing)
         rate_hz, samples = self.project.rate_hz, self.project.samples or None
         key = (lane.id, lane.kind, rate_hz, samples, parts, grown)
-        name = f"“{lane.name}”" if lane.name else "A new part"
+        name = say("“{lane}”", lane=lane.name) if lane.name else say("A new part")
         return self._source(key, name, lambda: Clips(lane_clips(lane, self._frames, rate_hz, samples, grown_frames)))
 
     def of_click(self) -> tuple[Hashable, Source]:
@@ -302,5 +303,5 @@ class _Sources:
         try:
             return key, self._old.get(key) or make()
         except (MgeldmError, OSError) as error:
-            self.problems.append(f"{name} cannot be heard: {error}")
+            self.problems.append(say("{name} cannot be heard: {why}", name=name, why=error))
             return None

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 from mgeldm.errors import MgeldmError
+from mgeldm.language import say
 
 Fill = Callable[[npt.NDArray[np.float32], float | None, bool], None]
 """Called by the device's thread: buffer [frames, channels] to fill; seconds until its first frame is heard, None where
@@ -124,7 +125,7 @@ class PortAudioDevices:
     def open(self, name: str, rate_hz: int, latency_s: float, fill: Fill) -> OpenDevice:
         """See `Devices`."""
         if self._sounddevice is None:
-            raise DeviceError(self.missing or "no sound device was found")
+            raise DeviceError(self.missing or say("no sound device was found"))
         if name and name not in self._index:
             raise DeviceError("it is not connected")
         sd = self._sounddevice
@@ -146,9 +147,9 @@ class PortAudioDevices:
 
 def _why_missing(error: Exception) -> str:
     if not isinstance(error, OSError):
-        return f"The sound system does not start ({error}); start the computer again."
-    what = "the package libportaudio2" if sys.platform == "linux" else "MGE-LDM again"
-    return f"Sound needs the PortAudio library, which is missing; install {what} and restart."
+        return say("The sound system does not start ({why}); start the computer again.", why=error)
+    what = say("the package libportaudio2") if sys.platform == "linux" else say("MGE-LDM again")
+    return say("Sound needs the PortAudio library, which is missing; install {what} and restart.", what=what)
 
 
 def _reason(error: Exception) -> str:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from mgeldm.language import say
 from PySide6.QtCore import QObject, QProcess, Qt, QThread, QTimer, Signal, Slot
 
 from ..core.events import Event
@@ -116,15 +117,16 @@ class _Child(QObject):
     def why(self) -> str:
         """In which way it ended, in words."""
         if self._process.error() == QProcess.ProcessError.FailedToStart:
-            return f"{self._process.program()} cannot be run: {self._process.errorString()}"
+            program = self._process.program()
+            return say("{program} cannot be run: {why}", program=program, why=self._process.errorString())
         code = self._process.exitCode()
         if self._process.exitStatus() == QProcess.ExitStatus.NormalExit:
-            return f"exit status {code}"
+            return say("exit status {code}", code=code)
         if code == getattr(signal, "SIGKILL", None):
-            return "stopped by the system or another program, often for want of memory"
+            return say("stopped by the system or another program, often for want of memory")
         if code == getattr(signal, "SIGBUS", None):
-            return "a file it worked on could not be written or read; perhaps the disk is full"
-        return f"crash, code {code}"
+            return say("a file it worked on could not be written or read; perhaps the disk is full")
+        return say("crash, code {code}", code=code)
 
     def details(self) -> str:
         """For a report."""
@@ -293,9 +295,10 @@ class _Driver(QObject):
         if not child.is_ready:
             self._give_up(child)
             return
-        message = (
-            f"The model's process ended ({child.why()}). What was finished is kept, and the process is started again; "
-            "try once more."
+        message = say(
+            "The model's process ended ({why}). What was finished is kept, and the process is started again; try once "
+            "more.",
+            why=child.why(),
         )
         for job in lost:
             stopped = job.id in self._cancelled
@@ -305,14 +308,14 @@ class _Driver(QObject):
             self._start()
             self._go_on()
         else:  # idle: it may rest until it is needed
-            self._known = EngineStatus("off", message="The model's process ended; the next job starts it again.")
+            message = say("The model's process ended; the next job starts it again.")
+            self._known = EngineStatus("off", message=message)
             self._be("off")
 
     def _give_up(self, child: _Child) -> None:
         """The child did not get as far as being ready, and another would not either."""
-        said = child.stillborn or DidNotStart(
-            f"The model's process did not start ({child.why()}); install the program again.", child.details()
-        )
+        message = say("The model's process did not start ({why}); install the program again.", why=child.why())
+        said = child.stillborn or DidNotStart(message, child.details())
         self._known = EngineStatus("failed", message=said.message)
         self._be("failed")
         failed, self._queue = self._queue, []

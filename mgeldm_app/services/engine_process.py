@@ -29,6 +29,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from mgeldm.audio import AudioClip, AudioInfo, Samples, map_wav, resample
 from mgeldm.errors import AudioError, Cancelled, InputError, MgeldmError, OutputError
+from mgeldm.language import say
 from mgeldm.progress import Progress, Reporter
 from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint, Sampling
 
@@ -131,7 +132,9 @@ class Heard:
         lanes: dict[tuple[str, float], list[tuple[int, Frames]]] = {}
         for number, (layer, (frames, layer_hz)) in enumerate(zip(layers, maps, strict=True)):
             if layer_hz != rate_hz or frames.shape[1] not in (1, self.info.channels):
-                raise AudioError(f"{layer.path.name} differs in rate or channels from the song; import it again.")
+                raise AudioError(
+                    "{file} differs in rate or channels from the song; import it again.", file=layer.path.name
+                )
             if layer.gain:
                 lanes.setdefault((layer.lane or str(number), layer.gain), []).append((layer.start, frames))
         flat = {key: flatten(parts, rate_hz, self.info.samples) for key, parts in lanes.items()}
@@ -197,7 +200,9 @@ class Outputs:
             os.posix_fallocate(file.fileno(), frames.offset + first * row, (last - first) * row)  # type: ignore[attr-defined]
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise OutputError(f"No room for audio in {path.parent}; free some disk, then try again.") from error
+                raise OutputError(
+                    "No room for audio in {folder}; free some disk, then try again.", folder=path.parent
+                ) from error
 
 
 def _fitted(clip: AudioClip, outputs: Outputs) -> Samples:
@@ -374,13 +379,15 @@ class Runner:
             can_retry = isinstance(error, AudioError) or not isinstance(error, InputError)
             message = str(error)
         elif isinstance(error, MemoryError | torch.OutOfMemoryError):
-            can_retry, message = True, (
+            can_retry, message = True, say(
                 "The computer ran out of memory. Close other programs or choose a shorter region, then try again."
             )
         else:
-            can_retry, message = True, (
-                f"The model stopped at an error nobody foresaw ({type(error).__name__}: {error}). Try again; if it "
-                "comes back, copy the diagnostics and send them to the makers of this program."
+            can_retry, message = True, say(
+                "The model stopped at an error nobody foresaw ({kind}: {why}). Try again; if it comes back, copy the "
+                "diagnostics and send them to the makers of this program.",
+                kind=type(error).__name__,
+                why=error,
             )
         return Failed(job.id, message, diagnostics(error, f"{job.request}\ndevice {self.status.device}"), can_retry)
 
@@ -481,7 +488,11 @@ def main() -> None:
         tell(DidNotStart(str(error), diagnostics(error)))
         os._exit(1)
     except Exception as error:
-        message = f"The model cannot be started ({type(error).__name__}: {error}); install the program again."
+        message = say(
+            "The model cannot be started ({kind}: {why}); install the program again.",
+            kind=type(error).__name__,
+            why=error,
+        )
         tell(DidNotStart(message, diagnostics(error)))
         os._exit(1)
     tell(runner.status)

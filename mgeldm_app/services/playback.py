@@ -18,6 +18,7 @@ from typing import Literal
 
 from mgeldm.audio import map_wav
 from mgeldm.errors import MgeldmError
+from mgeldm.language import say
 
 from mgeldm_app.core.clips import Frames
 from mgeldm_app.core.events import Event
@@ -276,7 +277,8 @@ class _Keeper:
                 self._tend()
             except Exception as error:  # were this thread to die, the player would stay mute
                 self._stop()
-                self._play_silently(f"Sound failed ({error!r}); playing silently. Please report this.")
+                why = repr(error)
+                self._play_silently(say("Sound failed ({why}); playing silently. Please report this.", why=why))
         self._stop()
         if self._closing is not None:
             self._closing.join(1.0)
@@ -293,7 +295,7 @@ class _Keeper:
         elif self._device is not None and self._is_gone():
             name = self._device.name
             self._stop()
-            self._play_silently(f"“{name}” is gone; playing silently until it is back.")
+            self._play_silently(say("“{device}” is gone; playing silently until it is back.", device=name))
         elif self._device is not None and wish.latency == "low" and not self._careful and self._keeps_running_dry():
             self._careful = True
             self._stop()
@@ -335,8 +337,8 @@ class _Keeper:
             self._stop()
             self._play_silently(self._reason(wish.device, error))
             return
-        notice = f"“{device.name}” ran dry at low latency and plays at safe latency now." if self._careful else ""
-        self.status = OutputStatus(device.name, device.rate_hz, device.latency_s, notice)
+        ran_dry = say("“{device}” ran dry at low latency and plays at safe latency now.", device=device.name)
+        self.status = OutputStatus(device.name, device.rate_hz, device.latency_s, ran_dry if self._careful else "")
 
     def _open(self, wish: _Wish, mixer: Mixer) -> tuple[OpenDevice, Pump]:
         pumps: list[Pump] = []
@@ -356,11 +358,14 @@ class _Keeper:
 
     def _reason(self, name: str, error: DeviceError) -> str:
         if self._devices.missing:
-            return f"{self._devices.missing} Until then playing is silent."
+            return say("{missing} Until then playing is silent.", missing=self._devices.missing)
         if not self.names:
-            return "No sound device was found; playing silently until there is one."
-        shown = f"“{name}”" if name else "The sound device"
-        return f"{shown} cannot be used ({error}); playing silently until it can. The settings list others."
+            return say("No sound device was found; playing silently until there is one.")
+        return say(
+            "{device} cannot be used ({why}); playing silently until it can. The settings list others.",
+            device=say("“{name}”", name=name) if name else say("The sound device"),
+            why=error,
+        )
 
     def _play_silently(self, message: str) -> None:
         mixer = self._done.mixer
@@ -404,7 +409,8 @@ class _Keeper:
         mixer = wish.mixer
         fault = self._pump.fault if self._pump is not None else None
         if fault is not None:
-            self.status = replace(self.status, message=f"Mixing failed ({fault!r}); please report this.")
+            failed = say("Mixing failed ({why}); please report this.", why=repr(fault))
+            self.status = replace(self.status, message=failed)
         seen = (self.status, self.names, mixer and mixer.ended, mixer and mixer.jumps)
         if seen != self._seen:
             self._seen = seen

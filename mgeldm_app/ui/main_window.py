@@ -260,7 +260,8 @@ class MainWindow(QMainWindow):
 
     def _show_engine(self, status: EngineStatus) -> None:
         device = {"cpu": "CPU", "cuda": "GPU", "mps": "GPU"}.get(status.device, "")
-        speed = f" · {status.speed:.{1 if status.speed < 10 else 0}f}× live" if status.speed else ""
+        times = f"{status.speed:.{1 if status.speed < 10 else 0}f}" if status.speed else ""
+        speed = " · " + self.tr("{0}× live").format(times) if times else ""
         moods: dict[str, tuple[str, Mood]] = {
             "off": (self.tr("Model asleep"), "off"),
             "starting": (self.tr("Loading the model"), "off"),

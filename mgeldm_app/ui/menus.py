@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QTimer
+from mgeldm.language import say
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QMainWindow, QSlider
 
@@ -13,10 +14,6 @@ from .palette import Entry
 _NO_MATTER = ("progress", "growing")  # nothing can be done that could not be done before
 HOLD_KEY = Qt.Key.Key_A
 _ARROWS = (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End)
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("Action", text)
 
 
 class Menus(QObject):
@@ -35,7 +32,7 @@ class Menus(QObject):
         self._refreshing.setSingleShot(True)
         self._refreshing.timeout.connect(self.refresh)
         for menu_name in MENUS:
-            menu = window.menuBar().addMenu(_tr(menu_name))
+            menu = window.menuBar().addMenu(say(menu_name))
             for action in (each for each in ACTIONS if each.menu == menu_name):
                 menu.addAction(self._made(action))
         controller.session.changed.connect(lambda what: self.refresh_soon() if what not in _NO_MATTER else None)
@@ -43,7 +40,7 @@ class Menus(QObject):
         self.refresh()
 
     def _made(self, action: Action) -> QAction:
-        made = QAction(_tr(action.title) + ("…" if action.dialog else ""), self.window)
+        made = QAction(say(action.title) + ("…" if action.dialog else ""), self.window)
         made.setShortcut(QKeySequence(action.shortcut))
         made.setCheckable(action.checked is not None)
         made.triggered.connect(lambda: self.run(action.id))
@@ -70,7 +67,7 @@ class Menus(QObject):
                 made.setChecked(action.checked(self.controller))
         history = self.controller.session.history
         for action_id, title in (("undo", history.undo_title), ("redo", history.redo_title)):
-            name = _tr("Undo") if action_id == "undo" else _tr("Redo")
+            name = say("Undo") if action_id == "undo" else say("Redo")
             self.actions[action_id].setText(f"{name}: {title}" if title else name)
 
     def entries(self) -> list[Entry]:
@@ -79,7 +76,7 @@ class Menus(QObject):
         for action in ACTIONS:
             made = self.actions[action.id]
             shortcut = made.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-            found.append(Entry(action.id, made.text().rstrip("…"), shortcut, made.isEnabled(), _tr(action.menu)))
+            found.append(Entry(action.id, made.text().rstrip("…"), shortcut, made.isEnabled(), say(action.menu)))
         return found
 
 

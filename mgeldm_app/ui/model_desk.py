@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from mgeldm.errors import Cancelled
+from mgeldm.language import say
 from mgeldm.progress import Progress, Reporter
 from PySide6.QtCore import QObject, QTimer
 
@@ -107,11 +108,11 @@ class ModelDesk(QObject):
         )
 
     def _known_row(self, known: Known) -> ModelRow:
-        message = self._messages.get(known.id, "")
+        name, about, message = say(known.name), say(known.about), self._messages.get(known.id, "")
         if known.id not in self._coming:
-            return ModelRow(known.id, known.name, known.about, "available", can_use=bool(known.files), message=message)
+            return ModelRow(known.id, name, about, "available", can_use=bool(known.files), message=message)
         at = self._coming[known.id]
         share = at.done / at.total if at and at.total else None
         left = f" · {duration_text(at.left_s)}" if at and at.left_s is not None else ""
         progress = f"{size_text(at.done)} / {size_text(at.total)}{left}" if at else ""
-        return ModelRow(known.id, known.name, known.about, "downloading", share=share, progress=progress)
+        return ModelRow(known.id, name, about, "downloading", share=share, progress=progress)

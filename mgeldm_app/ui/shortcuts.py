@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mgeldm.language import say
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
@@ -73,7 +74,8 @@ class ShortcutSheet(QDialog):
         grid.setColumnStretch(0, 1)
         grid.addWidget(label(name, "heading"), 0, 0, 1, 2)
         for row, entry in enumerate(entries, 1):
-            title = label(BY_ID[entry.id].title if entry.id in BY_ID else entry.title, "second")  # not "Undo: rename"
+            plain = say(BY_ID[entry.id].title) if entry.id in BY_ID else entry.title  # not "Undo: rename"
+            title = label(plain, "second")
             title.setWordWrap(True)
             keys = label(entry.shortcut)
             set_role(keys, "key")

@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import AudioError, OutputError
+from .language import say
 
 Samples = npt.NDArray[np.float32]
 
@@ -173,7 +174,7 @@ def _decode(path: Path, out: IO[bytes]) -> AudioInfo:
     # A file object and this whitelist keep a playlist that pretends to be music from opening anything else.
     with open(path, "rb") as raw, av.open(raw, "r", options={"protocol_whitelist": "file"}) as container:
         if not container.streams.audio:
-            raise AudioError(f"{path.name} holds no sound; choose a file with an audio track.")
+            raise AudioError("{file} holds no sound; choose a file with an audio track.", file=path.name)
         stream = container.streams.audio[0]
         # Bare AAC has no field for the delay; its first frame lacks the overlap that would make it whole.
         skip_frames = 1 if container.format.name == "aac" else 0
@@ -242,14 +243,20 @@ class AudioReader:
         try:
             samples = self._source.get(first, last)
         except (OSError, RuntimeError) as error:
-            raise AudioError(f"{name} is damaged after {first / rate_hz:.2f} s ({error}); export it again.") from error
+            raise AudioError(
+                "{file} is damaged after {at:.2f} s ({why}); export it again.", file=name, at=first / rate_hz, why=error
+            ) from error
         if len(samples) < last - first:
             end_s = (first + len(samples)) / rate_hz
-            raise AudioError(f"{name} is cut off or damaged at {end_s:.2f} s; copy or export it again.")
+            raise AudioError(
+                "{file} is cut off or damaged at {at:.2f} s; copy or export it again.", file=name, at=end_s
+            )
         finite = np.isfinite(samples).all(1)  # [samples]
         if not finite.all():
             bad_s = (first + int(np.argmin(finite))) / rate_hz
-            raise AudioError(f"{name} holds values that are not numbers from {bad_s:.3f} s on; export it again.")
+            raise AudioError(
+                "{file} holds values that are not numbers from {at:.3f} s on; export it again.", file=name, at=bad_s
+            )
         return samples
 
     def blocks(self, block_samples: int, start: int = 0, stop: int | None = None) -> Iterator[Samples]:
@@ -275,37 +282,55 @@ def _open_source(path: Path) -> _Source:
 
     try:
         if path.stat().st_size == 0:
-            raise AudioError(f"{path.name} is empty; copy or export it again.")
+            raise AudioError("{file} is empty; copy or export it again.", file=path.name)
         with open(path, "rb"):
             pass
     except OSError as error:
-        raise AudioError(f"{path.name} cannot be opened ({error.strerror}); check the path and its rights.") from error
+        raise AudioError(
+            "{file} cannot be opened ({why}); check the path and its rights.", file=path.name, why=error.strerror
+        ) from error
     try:
         return _SoundFileSource(path)
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a suffix of .raw
         reason = str(error)
     if "channel" in reason.lower():
-        raise AudioError(f"{path.name} states an impossible number of channels; export it again.")
+        raise AudioError("{file} states an impossible number of channels; export it again.", file=path.name)
     try:
         return _DecodedSource(path)
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise AudioError(f"No room to decode {path.name} in {tempfile.gettempdir()}; free some disk.") from error
-        raise AudioError(f"{path.name} is not audio, or is damaged; convert it to wav or flac.") from error
+            raise AudioError(
+                "No room to decode {file} in {folder}; free some disk.", file=path.name, folder=tempfile.gettempdir()
+            ) from error
+        raise AudioError("{file} is not audio, or is damaged; convert it to wav or flac.", file=path.name) from error
     except (av.error.FFmpegError, ValueError) as error:
-        raise AudioError(f"{path.name} is not audio, or is damaged; convert it to wav or flac.") from error
+        raise AudioError("{file} is not audio, or is damaged; convert it to wav or flac.", file=path.name) from error
 
 
 def _check(path: Path, info: AudioInfo) -> None:
     if not 1 <= info.channels <= MOST_CHANNELS:
-        raise AudioError(f"{path.name} has {info.channels} channels; 1 to {MOST_CHANNELS} can be used.")
+        raise AudioError(
+            "{file} has {channels} channels; 1 to {most} can be used.",
+            file=path.name,
+            channels=info.channels,
+            most=MOST_CHANNELS,
+        )
     lowest_hz, highest_hz = RATES_HZ
     if not lowest_hz <= info.rate_hz <= highest_hz:
-        raise AudioError(f"{path.name} is at {info.rate_hz} Hz; rates of {lowest_hz} to {highest_hz} Hz can be used.")
+        raise AudioError(
+            "{file} is at {rate} Hz; rates of {lowest} to {highest} Hz can be used.",
+            file=path.name,
+            rate=info.rate_hz,
+            lowest=lowest_hz,
+            highest=highest_hz,
+        )
     if info.samples < SHORTEST_S * info.rate_hz:
         raise AudioError(
-            f"{path.name} lasts only {1000 * info.duration_s:.1f} ms ({info.samples} samples); "
-            f"at least {1000 * SHORTEST_S:.0f} ms are needed."
+            "{file} lasts only {lasts:.1f} ms ({samples} samples); at least {least:.0f} ms are needed.",
+            file=path.name,
+            lasts=1000 * info.duration_s,
+            samples=info.samples,
+            least=1000 * SHORTEST_S,
         )
 
 
@@ -335,9 +360,11 @@ def read(path: str | Path, start_s: float = 0.0, end_s: float | None = None) -> 
         start = round(start_s * info.rate_hz)
         stop = info.samples if end_s is None else round(end_s * info.rate_hz)
         if not 0 <= start < stop <= info.samples:
-            end_text = "its end" if end_s is None else f"{end_s:g} s"
+            facts = {"file": Path(path).name, "start": start_s, "lasts": info.duration_s}
+            if end_s is None:
+                raise AudioError("{file} has no part from {start:g} s to its end; it lasts {lasts:.3f} s.", **facts)
             raise AudioError(
-                f"{Path(path).name} has no part from {start_s:g} s to {end_text}; it lasts {info.duration_s:.3f} s."
+                "{file} has no part from {start:g} s to {end:g} s; it lasts {lasts:.3f} s.", end=end_s, **facts
             )
         return AudioClip(reader.read(start, stop), info.rate_hz)
 
@@ -377,7 +404,11 @@ class Writer:
         self, path: str | Path, rate_hz: int, channels: int, format: str = "wav32", chunk: bytes = b""
     ) -> None:
         if format not in FORMATS | LOSSY:
-            raise OutputError(f"The format {format!r} cannot be written; choose one of {', '.join(FORMATS | LOSSY)}.")
+            raise OutputError(
+                "The format {format!r} cannot be written; choose one of {formats}.",
+                format=format,
+                formats=", ".join(FORMATS | LOSSY),
+            )
         self.path, self.format, self.channels = Path(path), format, channels
         self._aside = self.path.with_name(f".{secrets.token_hex(6)}.part")
         with writing(self.path, self._aside):
@@ -448,16 +479,18 @@ def _failure(path: Path, error: OSError | RuntimeError) -> str:
     code = error.errno if isinstance(error, OSError) else None
     full = code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     if full or (code is None and folder.is_dir() and shutil.disk_usage(folder).free < 2**20):
-        return f"No room for {name} in {folder}; free some disk or choose another folder."
+        return say("No room for {file} in {folder}; free some disk or choose another folder.", file=name, folder=folder)
     if code == errno.ENAMETOOLONG:
-        return f"The name {name[:40]}... or its folder's path is too long; choose a shorter one."
+        return say("The name {start}... or its folder's path is too long; choose a shorter one.", start=name[:40])
     if code in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{folder} cannot be written to; choose another folder or change its rights."
+        return say("{folder} cannot be written to; choose another folder or change its rights.", folder=folder)
     if code in (errno.ENOENT, errno.ENOTDIR):
-        return f"{folder} is not a folder; create it or choose another."
+        return say("{folder} is not a folder; create it or choose another.", folder=folder)
     if code == errno.EISDIR:
-        return f"{path} is a folder; choose another name for the file."
-    return f"{name} could not be written to {folder} ({error}); try another folder."
+        return say("{path} is a folder; choose another name for the file.", path=path)
+    return say(
+        "{file} could not be written to {folder} ({why}); try another folder.", file=name, folder=folder, why=error
+    )
 
 
 class _WavSink:
@@ -538,7 +571,10 @@ class _EncodedSink:
         except soundfile.LibsndfileError as error:
             path.unlink()
             raise OutputError(
-                f"{format} cannot hold {channels} channels at {rate_hz} Hz; choose flac or wav instead."
+                "{format} cannot hold {channels} channels at {rate} Hz; choose flac or wav instead.",
+                format=format,
+                channels=channels,
+                rate=rate_hz,
             ) from error
         self._bits = BITS.get(format)
 
@@ -632,10 +668,12 @@ def map_wav(path: str | Path, writable: bool = False) -> tuple[npt.NDArray[np.fl
         channels, rate_hz = struct.unpack_from("<HI", header, 58)
         bits, tag = struct.unpack_from("<H", header, 70)[0], struct.unpack_from("<H", header, 80)[0]
         if header[48:52] != b"fmt " or header[108:112] != b"data" or (bits, tag) != (32, 3) or not channels:
-            raise AudioError(f"{path.name} is not a 32-bit float wav file of this program; export the stem again.")
+            raise AudioError(
+                "{file} is not a 32-bit float wav file of this program; export the stem again.", file=path.name
+            )
     except (OSError, struct.error) as error:
         raise AudioError(
-            f"{path.name} cannot be opened ({error}); check that the project's folder is whole."
+            "{file} cannot be opened ({why}); check that the project's folder is whole.", file=path.name, why=error
         ) from error
     samples = (size - _HEADER_BYTES) // (4 * channels)
     if samples == 0:

@@ -10,4 +10,5 @@ RESOURCES = _INSTALLED if _INSTALLED.is_dir() else _HERE.parents[1] / "resources
 EMBEDDED_PATH = RESOURCES / "embedded" / "model.safetensors"
 DEMO_SONG = RESOURCES / "demo" / "demo.flac"
 ICONS = RESOURCES / "icons"
+TRANSLATIONS = RESOURCES / "translations"
 APP_ICON = RESOURCES / "app.svg"

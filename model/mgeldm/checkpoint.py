@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from .config import PUBLISHED, DenoiserConfig, ModelConfig, OobleckConfig, SpectralConfig, from_dict, to_dict
 from .errors import CheckpointError
+from .language import later, say
 from .nn.dit import Denoiser
 from .nn.oobleck import OobleckAutoencoder
 from .nn.refiner import Refiner
@@ -78,9 +79,9 @@ def load_model(path: str | Path, config: ModelConfig | None = None, device: str 
     """
     path = Path(path)
     if not path.is_file():
-        raise CheckpointError(f"There is no model file {path}; check the path, or install the program again.")
+        raise CheckpointError("There is no model file {path}; check the path, or install the program again.", path=path)
     if path.stat().st_size == 0:
-        raise CheckpointError(f"The model file {path.name} is empty; fetch it again.")
+        raise CheckpointError("The model file {file} is empty; fetch it again.", file=path.name)
     try:
         tensors, found = _read_safetensors(path) if _is_safetensors(path) else (_read_torch(path), None)
         config = config or found or _config_of(tensors, path)
@@ -128,17 +129,25 @@ def save_model(
 
 def _fault(path: Path, error: BaseException) -> CheckpointError:
     if isinstance(error, PermissionError):
-        return CheckpointError(f"The model file {path} may not be read; change its permissions.")
+        return CheckpointError("The model file {path} may not be read; change its permissions.", path=path)
     if isinstance(error, MemoryError) or "can't allocate" in str(error):
-        return CheckpointError(f"There is not enough memory for {path.name}; close other programs and try again.")
-    return CheckpointError(f"{path.name} is truncated or damaged ({str(error)[:200]}); fetch it again.")
+        return CheckpointError(
+            "There is not enough memory for {file}; close other programs and try again.", file=path.name
+        )
+    return CheckpointError(
+        "{file} is truncated or damaged ({why}); fetch it again.", file=path.name, why=str(error)[:200]
+    )
 
 
 def _build(config: ModelConfig) -> tuple[Any, Denoiser, Refiner | None]:
     """Autoencoder, denoiser and refiner; the large ones without memory of their own, which the file's tensors bring."""
     sizes = config.denoiser
     if sizes.heads < 1 or sizes.width % (2 * sizes.heads):
-        raise CheckpointError(f"A width of {sizes.width} is no even share for each of {sizes.heads} attention heads.")
+        raise CheckpointError(
+            "A width of {width} is no even share for each of {heads} attention heads.",
+            width=sizes.width,
+            heads=sizes.heads,
+        )
     if sizes.latent_channels != config.autoencoder.latent_channels:
         raise CheckpointError("The model's autoencoder and denoiser do not have the same latent channels.")
     if config.refiner and config.refiner.condition_dim != sizes.condition_dim:
@@ -158,9 +167,11 @@ def _fill(module: nn.Module, tensors: dict[str, Tensor], prefix: str, path: Path
     missing, extra = sorted(set(wanted) - set(state)), sorted(set(state) - set(wanted))
     wrong = sorted(name for name in set(wanted) & set(state) if not _alike(state[name], wanted[name]))
     if missing or extra or wrong:
-        fault = "missing" if missing else "unknown" if extra else "misshapen"
-        what = f"{prefix}{(missing or extra or wrong)[0]} is {fault}"
-        raise CheckpointError(f"{path.name} does not fit its configuration ({what}); fetch another copy.")
+        faults = later("{tensor} is missing"), later("{tensor} is unknown"), later("{tensor} is misshapen")
+        what = say(faults[0 if missing else 1 if extra else 2], tensor=f"{prefix}{(missing or extra or wrong)[0]}")
+        raise CheckpointError(
+            "{file} does not fit its configuration ({fault}); fetch another copy.", file=path.name, fault=what
+        )
     state = {name: value.to(wanted[name].dtype) for name, value in state.items()}
     module.load_state_dict(state, assign=True)
     for parameter in module.parameters():
@@ -190,7 +201,9 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], ModelConfig]:
     with safe_open(path, "pt") as file:
         metadata = file.metadata() or {}
         if "config" not in metadata:
-            raise CheckpointError(f"{path.name} holds no MGE-LDM configuration; it is another program's model.")
+            raise CheckpointError(
+                "{file} holds no MGE-LDM configuration; it is another program's model.", file=path.name
+            )
         sizes = json.loads(metadata["config"])
         sizes.pop("timestep_end", None)  # of older files, in which it is always what `diffusion` has
         config = from_dict(sizes)
@@ -198,7 +211,9 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], ModelConfig]:
         whole = {name for name in names if file.get_slice(name).get_dtype() == "F32"}
         tensors = {name: file.get_tensor(name) for name in names if name in whole}
     if not isinstance(config, ModelConfig):
-        raise CheckpointError(f"{path.name} holds the configuration of a part, not of a model; fetch another copy.")
+        raise CheckpointError(
+            "{file} holds the configuration of a part, not of a model; fetch another copy.", file=path.name
+        )
     others = [name for name in names if name not in whole]
     for first in range(0, len(others), _LOT):
         with safe_open(path, "pt") as file:
@@ -216,19 +231,20 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], ModelConfig]:
 def _read_torch(path: Path) -> dict[str, Tensor]:
     """Tensors of the published form under our names."""
     if not zipfile.is_zipfile(path):
-        raise CheckpointError(f"{path.name} is truncated, or no model file at all; fetch it again.")
+        raise CheckpointError("{file} is truncated, or no model file at all; fetch it again.", file=path.name)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"{path.name} holds more than tensors and was not opened: it could run code. Use the published file."
+            "{file} holds more than tensors and was not opened: it could run code. Use the published file.",
+            file=path.name,
         ) from error
     state = content.get("state_dict") if isinstance(content, dict) else None
     if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
-        raise CheckpointError(f"{path.name} holds no state_dict of tensors; it is another program's file.")
+        raise CheckpointError("{file} holds no state_dict of tensors; it is another program's file.", file=path.name)
     tensors = _renamed(state)
     if not any(name.startswith("denoiser.") for name in tensors):
-        raise CheckpointError(f"{path.name} holds no tensors of MGE-LDM; it is another program's file.")
+        raise CheckpointError("{file} holds no tensors of MGE-LDM; it is another program's file.", file=path.name)
     return tensors
 
 
@@ -264,7 +280,9 @@ def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
             if name.endswith(".weight_v"):
                 gain = state.get(name.removesuffix("v") + "g")
                 if gain is None:
-                    raise CheckpointError(f"The tensor {name} lacks its gain; the file is damaged, fetch it again.")
+                    raise CheckpointError(
+                        "The tensor {tensor} lacks its gain; the file is damaged, fetch it again.", tensor=name
+                    )
                 value = gain * value / value.norm(dim=(1, 2), keepdim=True)
             tensors["autoencoder." + ours_name] = value
     return tensors
@@ -297,7 +315,9 @@ def _config_of(tensors: dict[str, Tensor], path: Path) -> ModelConfig:
         )
         return replace(PUBLISHED, autoencoder=_oobleck_of(tensors), denoiser=denoiser)
     except (KeyError, IndexError, ZeroDivisionError) as error:
-        raise CheckpointError(f"{path.name} lacks the tensor {error}; it is another program's file.") from error
+        raise CheckpointError(
+            "{file} lacks the tensor {tensor}; it is another program's file.", file=path.name, tensor=error
+        ) from error
 
 
 def _oobleck_of(tensors: dict[str, Tensor]) -> OobleckConfig:

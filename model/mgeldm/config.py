@@ -142,7 +142,7 @@ def from_dict(data: dict[str, Any]) -> Any:
     hints = typing.get_type_hints(kind)
     unknown = set(data) - set(hints)
     if unknown:
-        raise CheckpointError(f"The model's configuration has unknown keys ({', '.join(sorted(unknown))}).")
+        raise CheckpointError("The model's configuration has unknown keys ({keys}).", keys=", ".join(sorted(unknown)))
     values = {key: _checked(kind.__name__, key, value, hints[key]) for key, value in data.items()}
     return kind(**values)
 
@@ -156,5 +156,10 @@ def _checked(kind: str, key: str, value: Any, hint: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool) and float in allowed:
         value = float(value)
     if not isinstance(value, tuple(allowed)) or (isinstance(value, bool) and bool not in allowed):
-        raise CheckpointError(f"The model's configuration gives {kind}.{key} as {value!r}, which has the wrong type.")
+        raise CheckpointError(
+            "The model's configuration gives {kind}.{key} as {value}, which has the wrong type.",
+            kind=kind,
+            key=key,
+            value=repr(value),
+        )
     return value

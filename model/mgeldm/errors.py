@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from .language import say
+
 
 class MgeldmError(Exception):
-    """Base of every error this library raises on purpose; its text is written for the user."""
+    """Base of every error this library raises on purpose; its text is written for the user.
+
+    Args:
+        template: The text, in English; `str` of the error is a `language.Sentence`.
+        values: What its `{names}` stand for.
+    """
+
+    def __init__(self, template: str, /, **values: object) -> None:
+        super().__init__(say(template, **values))
 
 
 class InputError(MgeldmError):

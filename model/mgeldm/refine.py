@@ -431,7 +431,10 @@ def _region(info: AudioInfo, start_s: float, end_s: float | None) -> tuple[int, 
     last = info.samples if end_s is None else round(end_s * info.rate_hz)
     if not 0 <= first < last <= info.samples:
         raise InputError(
-            f"The song has no region from {start_s:g} s to {last / info.rate_hz:g} s; it lasts {info.duration_s:.3f} s."
+            "The song has no region from {start:g} s to {end:g} s; it lasts {lasts:.3f} s.",
+            start=start_s,
+            end=last / info.rate_hz,
+            lasts=info.duration_s,
         )
     return first, last
 
@@ -451,7 +454,9 @@ def refine_region(
     """
     first, last = _region(song.info, start_s, end_s)
     if not np.all(np.abs(sensitivity) <= 1):
-        raise InputError(f"A sensitivity of {sensitivity} is out of range; choose from -1 to 1.")
+        raise InputError(
+            "A sensitivity of {sensitivity} is out of range; choose from -1 to 1.", sensitivity=sensitivity
+        )
     estimates_at = estimates if callable(estimates) else lambda _start_s, _end_s: estimates
     return _blocks(song, estimates_at, first, last, sensitivity)
 

@@ -110,7 +110,11 @@ def export(
     """
     form = next((form for form in _FORMATS if form.key == options.format), None)
     if form is None:
-        raise InputError(f"There is no format {options.format!r}; choose one of {', '.join(f.key for f in _FORMATS)}.")
+        raise InputError(
+            "There is no format {format!r}; choose one of {formats}.",
+            format=options.format,
+            formats=", ".join(f.key for f in _FORMATS),
+        )
     if form.kind == "audio":
         return export_lanes(project, view, lanes, folder, options, reporter)
     if not lanes:

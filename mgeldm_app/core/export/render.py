@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from mgeldm.audio import BITS, FORMATS, LOSSY, Writer, fitting_gain, reach_of, rounded, unique_names
 from mgeldm.errors import InputError
+from mgeldm.language import say
 from mgeldm.progress import Reporter
 
 from ..clips import Frames
@@ -59,9 +60,15 @@ class ExportReport:
     def text(self) -> str:
         """For the user."""
         folder = self.files[0].path.parent
-        what = self.files[0].path.name if len(self.files) == 1 else f"{len(self.files)} files"
-        turned = f"; all turned down by {-self.gain_db:.2f} dB, so that nothing clips"
-        return f"Exported {what} to {folder}{turned if self.gain < 1 else ''}."
+        what = self.files[0].path.name if len(self.files) == 1 else say("{number} files", number=len(self.files))
+        if self.gain < 1:
+            return say(
+                "Exported {what} to {folder}; all turned down by {turned:.2f} dB, so that nothing clips.",
+                what=what,
+                folder=folder,
+                turned=-self.gain_db,
+            )
+        return say("Exported {what} to {folder}.", what=what, folder=folder)
 
 
 @dataclass(frozen=True)
@@ -141,7 +148,9 @@ def file_names(
     unknown = [name for name in re.findall(r"\{(.*?)\}", options.pattern) if name not in FIELDS]
     if unknown:
         known = ", ".join(f"{{{name}}}" for name in FIELDS)
-        raise InputError(f"The pattern of names has {{{unknown[0]}}}; it may have {known}.")
+        raise InputError(
+            "The pattern of names has {field}; it may have {known}.", field=f"{{{unknown[0]}}}", known=known
+        )
     tempo, song = project.tempo, Path(project.song.name).stem if project.song else ""
     texts = []
     for number, lane in enumerate(lanes[:1] if options.as_mix else lanes, 1):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from mgeldm.errors import InputError
+from mgeldm.language import say
 from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import (
@@ -130,7 +131,7 @@ class ExportDialog(Sheet):
         for before, form in zip((None, *formats), formats, strict=False):
             if before is not None and before.kind != form.kind:
                 self.format.insertSeparator(self.format.count())
-            self.format.addItem(form.title, form.key)
+            self.format.addItem(say(form.title), form.key)
         self.format.setCurrentIndex(max(0, self.format.findData(options.format)))
         self.format.currentIndexChanged.connect(self._refresh)
 
@@ -205,7 +206,7 @@ class ExportDialog(Sheet):
         choice = self.choice()
         form = self._formats[choice.options.format]
         audio = form.kind == "audio"
-        self._purpose.setText(form.purpose)
+        self._purpose.setText(say(form.purpose))
         for widget in (self.whole, self.each, self.mix, self.pattern):
             widget.setEnabled(audio)
         self.region.setEnabled(audio and self._has_region)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from mgeldm.language import say
 from mgeldm.requests import QUALITIES, Quality
 from PySide6.QtCore import QCoreApplication, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QWidget
@@ -13,6 +14,8 @@ from ...core.settings import Settings
 from ...core.text import QUALITY_NAMES
 from ..parts import button, label, line
 from .form import FolderField, Form, Sheet
+
+translate = QCoreApplication.translate
 
 
 @dataclass(frozen=True)
@@ -23,16 +26,12 @@ class Choice:
     text: str
 
 
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("SettingsDialog", text)
-
-
 def quality_hints() -> dict[Quality, str]:
     """What each quality means, in a sentence."""
     return {
-        "draft": _tr("Fastest: for trying out."),
-        "standard": _tr("Good stems in a few seconds."),
-        "best": _tr("Windows overlap four times, other sources compete: slower, less bleed."),
+        "draft": translate("SettingsDialog", "Fastest: for trying out."),
+        "standard": translate("SettingsDialog", "Good stems in a few seconds."),
+        "best": translate("SettingsDialog", "Windows overlap four times, other sources compete: slower, less bleed."),
     }
 
 
@@ -64,7 +63,7 @@ class SettingsDialog(Sheet):
         latency_note: str = "",
         parent: QWidget | None = None,
     ) -> None:
-        super().__init__(QCoreApplication.translate("SettingsDialog", "Settings"), _tr("Save"), parent)
+        super().__init__(translate("SettingsDialog", "Settings"), translate("SettingsDialog", "Save"), parent)
         self._settings = settings
         devices = [Choice("", self.tr("The system's own choice")), *(Choice(name, name) for name in outputs)]
         self.device = _combo(devices, settings.device, self.tr("{0} (not connected)"))
@@ -72,7 +71,7 @@ class SettingsDialog(Sheet):
             [Choice("safe", self.tr("Safe: larger buffers")), Choice("low", self.tr("Low: quicker to react"))],
             settings.latency,
         )
-        self.quality = _combo([Choice(q, _tr(QUALITY_NAMES[q])) for q in QUALITIES], settings.quality)
+        self.quality = _combo([Choice(q, say(QUALITY_NAMES[q])) for q in QUALITIES], settings.quality)
         self.compute = _combo(computes, settings.compute, self.tr("{0} (not found)"))
         self.model = _combo(models, settings.model, self.tr("{0} (not found)"))
         self.theme = _combo(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mgeldm.language import say
 from PySide6.QtCore import QCoreApplication, QPoint, Qt, Signal
 from PySide6.QtGui import (
     QColor,
@@ -16,6 +17,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QLabel, QWidget
 
 from ...core.project import GAIN_DB, Lane
+from ...core.text import QUALITY_NAMES
 from .controls import Dial, Edge, Fader, Grip, Letter, Name
 from .state import State, font
 
@@ -56,7 +58,7 @@ def describe(lane: Lane) -> str:
         else:
             words.append(translate("Lanes", "seed {}").format(made.seed))
         return " · ".join(words)
-    words = [translate("Lanes", "extracted"), translate("Lanes", made.quality)]
+    words = [translate("Lanes", "extracted"), say(QUALITY_NAMES[made.quality]).lower()]
     return " · ".join([*words, translate("Lanes", "seed {}").format(made.seed)] if made.seed else words)
 
 

@@ -87,9 +87,15 @@ class ClapConditioner:
         checkpoints = sorted(folder.glob("*.pt")) if folder.is_dir() else []
         if missing or not checkpoints:
             wanted = missing[0] if missing else CHECKPOINT
+            first, second = TOKENIZER_FILES
             raise CheckpointError(
-                f"{folder} lacks {wanted}; CLAP needs LAION's {CHECKPOINT} and the {' and '.join(TOKENIZER_FILES)} of "
-                "RoBERTa-base in one folder."
+                "{folder} lacks {wanted}; CLAP needs LAION's {checkpoint} and the {first} and {second} of RoBERTa-base "
+                "in one folder.",
+                folder=folder,
+                wanted=wanted,
+                checkpoint=CHECKPOINT,
+                first=first,
+                second=second,
             )
         try:
             from transformers import RobertaTokenizerFast
@@ -98,7 +104,12 @@ class ClapConditioner:
         files = {f"{name.split('.')[0]}_file": str(folder / name) for name in TOKENIZER_FILES}
         tokenizer = RobertaTokenizerFast(**files)
         if len(tokenizer) != VOCABULARY:
-            raise CheckpointError(f"{folder} holds a vocabulary of {len(tokenizer)} pieces; RoBERTa has {VOCABULARY}.")
+            raise CheckpointError(
+                "{folder} holds a vocabulary of {pieces} pieces; RoBERTa has {vocabulary}.",
+                folder=folder,
+                pieces=len(tokenizer),
+                vocabulary=VOCABULARY,
+            )
         return cls(read_network(checkpoints[0]), tokenizer)
 
     @torch.inference_mode()
@@ -129,9 +140,13 @@ def read_network(path: Path) -> Any:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise CheckpointError(f"{path.name} holds more than tensors and was not opened; use {CHECKPOINT}.") from error
+        raise CheckpointError(
+            "{file} holds more than tensors and was not opened; use {checkpoint}.",
+            file=path.name,
+            checkpoint=CHECKPOINT,
+        ) from error
     except (RuntimeError, OSError, ValueError, EOFError) as error:
-        raise CheckpointError(f"{path.name} is damaged ({error}); fetch it again.") from error
+        raise CheckpointError("{file} is damaged ({why}); fetch it again.", file=path.name, why=error) from error
     state = content.get("state_dict", content) if isinstance(content, dict) else {}
     network = build_network()
     tensors = renamed({name.removeprefix("module."): value for name, value in state.items()})
@@ -139,7 +154,12 @@ def read_network(path: Path) -> Any:
     lacking = [name for name in lacking if not _COMPUTED.search(name)]
     if lacking or extra:
         wrong = (lacking or extra)[0]
-        raise CheckpointError(f"{path.name} is no CLAP of LAION's music kind ({wrong}); use {CHECKPOINT}.")
+        raise CheckpointError(
+            "{file} is no CLAP of LAION's music kind ({why}); use {checkpoint}.",
+            file=path.name,
+            why=wrong,
+            checkpoint=CHECKPOINT,
+        )
     return network
 
 

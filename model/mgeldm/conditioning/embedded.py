@@ -133,7 +133,7 @@ class WordTable(nn.Module):
             return cls(load_file(path))
         except (OSError, SafetensorError) as error:
             raise CheckpointError(
-                f"The word table {path} cannot be read ({error}); install the program again."
+                "The word table {path} cannot be read ({why}); install the program again.", path=path, why=error
             ) from error
 
     @property

@@ -22,6 +22,7 @@ from mgeldm.bundled import RESOURCES
 from mgeldm_app.core.actions import ACTIONS, MENUS
 from mgeldm_app.core.export import formats
 from mgeldm_app.core.models import KNOWN
+from mgeldm_app.core.text import CHIPS
 from mgeldm_app.ui.language import CONTEXT
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def sentences() -> list[str]:
     """Every text that `mgeldm.language.say` may be given, each once."""
-    tables = [*MENUS, *(action.title for action in ACTIONS)]
+    tables = [*CHIPS, *MENUS, *(action.title for action in ACTIONS)]
     tables += [text for form in formats() for text in (form.title, form.purpose)]
     tables += [text for known in KNOWN for text in (known.name, known.about)]
     sources = [path for folder in (LIBRARY, APP) for path in sorted(folder.rglob("*.py"))]

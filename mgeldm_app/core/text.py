@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+from mgeldm.language import later, say
 from mgeldm.requests import Quality, parse_prompt
 
 from .project import Task
@@ -203,35 +204,46 @@ def sentence(
 
 def listed(names: Sequence[str]) -> str:
     """"drums", "drums and bass", "drums, bass and piano"; of more than three the first two and how many others."""
+    if len(names) < 2:
+        return "".join(names)
+    first, second = names[:2]
     if len(names) > 3:
-        return f"{names[0]}, {names[1]} and {len(names) - 2} others"
-    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
+        return say("{first}, {second} and {number} others", first=first, second=second, number=len(names) - 2)
+    if len(names) == 3:
+        return say("{first}, {second} and {third}", first=first, second=second, third=names[2])
+    return say("{first} and {second}", first=first, second=second)
 
 
 def duration_text(seconds: float) -> str:
     """About how long, at least a second: "6 s", "1 min 20 s", "2 h 5 min"."""
     if not math.isfinite(seconds):
-        return "unknown"
+        return say("unknown")
     if seconds < 1:
-        return "1 s"
+        return say("{seconds} s", seconds=1)
     whole = round(seconds) if seconds < 60 else round(seconds / 5) * 5
     if whole < 60:
-        return f"{whole} s"
+        return say("{seconds} s", seconds=whole)
+    if whole < 600 and whole % 60:
+        return say("{minutes} min {seconds} s", minutes=whole // 60, seconds=whole % 60)
     if whole < 3600:
-        return f"{whole // 60} min" + (f" {whole % 60} s" if whole % 60 and whole < 600 else "")
-    return f"{whole // 3600} h" + (f" {whole % 3600 // 60} min" if whole % 3600 >= 60 else "")
+        return say("{minutes} min", minutes=whole // 60)
+    if whole % 3600 >= 60:
+        return say("{hours} h {minutes} min", hours=whole // 3600, minutes=whole % 3600 // 60)
+    return say("{hours} h", hours=whole // 3600)
 
 
 def progress_text(
     windows: tuple[int, int] | None = None, steps: tuple[int, int] | None = None, left_s: float | None = None
 ) -> str:
     """"window 2 of 3, step 15 of 24 · 3 s left"; each pair is (done, total), and what is being done counts from one."""
+    window, step = later("window {number} of {total}"), later("step {number} of {total}")
     parts = [
-        f"{name} {min(pair[0] + 1, pair[1])} of {pair[1]}"
-        for name, pair in (("window", windows), ("step", steps))
+        say(template, number=min(pair[0] + 1, pair[1]), total=pair[1])
+        for template, pair in ((window, windows), (step, steps))
         if pair and pair[1] > 0
     ]
-    left = [] if left_s is None or not math.isfinite(left_s) else [f"{duration_text(max(left_s, 0))} left"]
+    known = left_s is not None and math.isfinite(left_s)
+    left = [say("{duration} left", duration=duration_text(max(left_s or 0, 0)))] if known else []
     return " · ".join([*([", ".join(parts)] if parts else []), *left])
 
 
@@ -245,11 +257,11 @@ def level_text(level_db: float) -> str:
 def size_text(size_bytes: int) -> str:
     """"23.1 MB", as file managers count."""
     value = float(size_bytes)
-    for unit in ("B", "kB", "MB"):
+    for unit in (later("{size} B"), later("{size} kB"), later("{size} MB")):
         if value < 999.5:
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+            return say(unit, size=f"{value:.0f}" if size_bytes < 1000 or value >= 100 else f"{value:.1f}")
         value /= 1000
-    return f"{value:.2f} GB"
+    return say("{size} GB", size=f"{value:.2f}")
 
 
 def facts_text(rate_hz: int, channels: int, samples: int) -> str:
@@ -257,8 +269,9 @@ def facts_text(rate_hz: int, channels: int, samples: int) -> str:
     seconds = round(samples / rate_hz)
     minutes, hours = seconds // 60 % 60, seconds // 3600
     length = f"{hours}:{minutes:02d}:{seconds % 60:02d}" if hours else f"{minutes}:{seconds % 60:02d}"
-    width = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
-    return f"{rate_hz / 1000:g} kHz {width} · {length}"
+    named = say("mono") if channels == 1 else say("stereo") if channels == 2 else None
+    width = named or say("{channels} channels", channels=channels)
+    return say("{rate:g} kHz {width} · {length}", rate=rate_hz / 1000, width=width, length=length)
 
 
 # ------------------------------------------------------------------------------------------------------------ settings
@@ -267,7 +280,11 @@ _NOTES: Final = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"
 KEYS: Final = tuple(f"{note} {mode}" for mode in ("major", "minor") for note in _NOTES)
 _SAME: Final = {"Db": "C#", "D#": "Eb", "Gb": "F#", "G#": "Ab", "A#": "Bb", "Cb": "B", "B#": "C", "E#": "F", "Fb": "E"}
 _MODES: Final = {"": "major", "maj": "major", "major": "major", "m": "minor", "min": "minor", "minor": "minor"}
-QUALITY_NAMES: Final[dict[Quality, str]] = {"draft": "Draft", "standard": "Standard", "best": "Best"}
+QUALITY_NAMES: Final[dict[Quality, str]] = {
+    "draft": later("Draft"),
+    "standard": later("Standard"),
+    "best": later("Best"),
+}
 MAX_SEED: Final = 2**31 - 1
 
 

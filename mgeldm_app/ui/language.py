@@ -31,7 +31,8 @@ def take_language(
         if language.split("-")[0] == "en":
             return False
         locale = language.replace("-", "_")
-        if own.load(f"mgeldm_{locale}", str(folder)) and not own.isEmpty():
+        path = folder / f"mgeldm_{locale}.qm"
+        if path.is_file() and own.load(str(path)) and not own.isEmpty():
             buttons = QTranslator(application)  # "Cancel", "Discard": the dialogs of Qt itself
             if buttons.load(f"qtbase_{locale}", QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)):
                 QCoreApplication.installTranslator(buttons)

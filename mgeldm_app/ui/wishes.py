@@ -189,7 +189,7 @@ class Wishes(QObject):
         speed = self.controller.settings.speed("extract", "best", self.controller.session.engine.device)
         music_s = sum(part.span.samples for lane in stems for part in lane.parts) / project.rate_hz
         count = self.tr("{0} stems").format(len(stems)) if len(stems) > 1 else self.tr("one stem")
-        return f"{count}, {self.tr('about')} {duration_text(music_s / speed)}" if speed else count
+        return self.tr("{0}, about {1}").format(count, duration_text(music_s / speed)) if speed else count
 
     def _write(self, choice: ExportChoice) -> None:
         c, theme = self.controller, self.window.theme

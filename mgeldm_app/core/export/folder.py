@@ -7,6 +7,8 @@ import struct
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mgeldm.language import say
+
 from ..project import Project
 from ..timeline import Grid, time_text
 from .arrange import Colours, HandOff, Row, folder_aside, region_of
@@ -98,22 +100,31 @@ def _variable(value: int) -> bytes:
 def _read_me(project: Project, rows: Sequence[Row], colours: Colours, gain: float) -> str:
     tempo, rate_hz = project.tempo, project.rate_hz
     lines = [
-        f"{project.song.name if project.song else ''}, by MGE-LDM Desktop",
+        say("{song}, by MGE-LDM Desktop", song=project.song.name if project.song else ""),
         "",
-        "Put all files at the very beginning, bar 1: they are equally long. Import Tempo.mid first for tempo, bars and "
-        "markers. Together the extracted stems and the rest are the song, so keep the song itself muted.",
+        say(
+            "Put all files at the very beginning, bar 1: they are equally long. Import Tempo.mid first for tempo, bars "
+            "and markers. Together the extracted stems and the rest are the song, so keep the song itself muted."
+        ),
         "",
-        f"Tempo: {tempo.bpm:g} bpm, {tempo.beats_per_bar}/4, first downbeat at "
-        f"{time_text(Grid.of(project).first_bar, rate_hz)}" + (f", key: {tempo.key}" if tempo.key else ""),
+        say(
+            "Tempo: {bpm:g} bpm, {beats}/4, first downbeat at {time}",
+            bpm=tempo.bpm,
+            beats=tempo.beats_per_bar,
+            time=time_text(Grid.of(project).first_bar, rate_hz),
+        )
+        + (say(", key: {key}", key=tempo.key) if tempo.key else ""),
     ]
     if region := region_of(project):
-        lines.append(f"Region: {time_text(region.start, rate_hz)} to {time_text(region.stop, rate_hz)}")
+        start, stop = time_text(region.start, rate_hz), time_text(region.stop, rate_hz)
+        lines.append(say("Region: {start} to {stop}", start=start, stop=stop))
     if gain < 1:
-        lines.append(f"All files share a gain of {gain:.6f}, so that none clips.")
-    lines += ["", "The mixer as it was:"]
+        lines.append(say("All files share a gain of {gain:.6f}, so that none clips.", gain=gain))
+    lines += ["", say("The mixer as it was:")]
     for row in rows:
         lane = row.lane
-        states = [name for name, on in (("muted", row.muted), ("solo", lane.soloed)) if on]
-        mix = ", ".join([f"{lane.gain_db:+.1f} dB", f"pan {lane.pan:+.2f}", f"colour {colours.of(lane)}", *states])
+        states = [name for name, on in ((say("muted"), row.muted), (say("solo"), lane.soloed)) if on]
+        colour = say("colour {colour}", colour=colours.of(lane))
+        mix = ", ".join([f"{lane.gain_db:+.1f} dB", say("pan {pan:+.2f}", pan=lane.pan), colour, *states])
         lines.append(f"  {row.pieces[0].name}: {mix}")
     return "\n".join(lines) + "\n"

@@ -162,7 +162,8 @@ class LaneHeader(QWidget):
     def _name_controls(self) -> None:
         """Names for assistive technology: what the control does, and to which lane."""
         name = self.lane.name
-        self.name.setToolTip(f"{name}\n{self.tr('Double-click or F2 to rename')}")
+        hint = self.tr("Double-click or F2 to rename")
+        self.name.setToolTip(f"{name}\n{hint}")
         self.setAccessibleName(self.tr("Lane {}").format(name))
         self.setAccessibleDescription(self.note.toolTip())
         for control, text, tip in (

@@ -1,8 +1,11 @@
 import plistlib
 import re
+import runpy
+import shutil
 import tomllib
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from types import SimpleNamespace
 
 import mgeldm
 import pytest
@@ -58,3 +61,28 @@ def test_icons_are_whole(name, largest):
         assert image.size == (largest, largest)
         corner, inside = image.getpixel((0, 0)), image.getpixel((largest // 2, largest // 8))
     assert (corner[3], inside[3]) == (0, 255)
+
+
+def test_a_bundle_speaks_the_languages_that_are_translated(tmp_path):
+    """The spec, run on a checkout with a German translation: it and Qt's German ship, Qt's other languages do not."""
+    spec, init = "packaging/mgeldm-desktop.spec", "model/mgeldm/__init__.py"
+    for name in (spec, init, "packaging/windows/version_info.py", "packaging/macos/Info.plist"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    german = tmp_path / "resources" / "translations" / "mgeldm_de.qm"
+    german.parent.mkdir(parents=True)
+    german.with_suffix(".ts").touch()
+    german.touch()
+    qt = [(f"PySide6/Qt/translations/qtbase_{language}.qm", "", "DATA") for language in ("de", "fr")]
+
+    class Analysis(SimpleNamespace):
+        def __init__(self, *_, datas, **__):
+            shipped = [(f"{folder}/{Path(path).name}", path, "DATA") for path, folder in datas]
+            super().__init__(datas=[*shipped, *qt], binaries=[], scripts=[], pure=[])
+
+    collected = []
+    tools = {"PYZ": lambda *_: None, "EXE": lambda *_, **__: None, "BUNDLE": lambda *_, **__: None}
+    tools["COLLECT"] = lambda *parts, **_: collected.extend(file[0] for part in parts if part for file in part)
+    runpy.run_path(str(tmp_path / spec), {**tools, "Analysis": Analysis, "SPECPATH": str(tmp_path / "packaging")})
+    spoken = [name for name in collected if "translations" in name]
+    assert spoken == ["mgeldm/resources/translations/mgeldm_de.qm", "PySide6/Qt/translations/qtbase_de.qm"]

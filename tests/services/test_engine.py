@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from mgeldm.audio import create_wav, map_wav, read
+from mgeldm.language import speak
 from mgeldm.requests import Extract, Region, Sampling
 
 from mgeldm_app.core.jobs import (
@@ -236,6 +237,18 @@ def test_a_model_that_is_not_there_is_said(real, qtbot, extract):
     assert real.status.state == "failed"
     assert "model.safetensors" in real.status.message == real.of(Failed)[0].message
     assert "CheckpointError" in real.of(Failed)[0].details
+
+
+def test_what_the_process_says_is_said_in_the_language_of_the_window(real, qtbot, extract):
+    speak(lambda template: f"⟦{template}⟧")
+    try:
+        real.configure(EngineConfig("/nowhere/model.safetensors"))
+        real.submit(extract("a"))
+        qtbot.waitUntil(lambda: real.ends() == [("Failed", "a")], timeout=LONG_MS)
+    finally:
+        speak(None)
+    said = real.of(Failed)[0].message
+    assert said.startswith("⟦There is no model file /nowhere/model.safetensors") and said.endswith("⟧")
 
 
 ALONE = """

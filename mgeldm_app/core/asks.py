@@ -42,6 +42,7 @@ class Ask:
         heard: What the model hears.
         span: Where in the song the outputs lie.
         targets: One an output; None for an output that nobody needs.
+        example: What the request's examples are regions of, if it is not what the model hears.
     """
 
     title: str
@@ -49,6 +50,7 @@ class Ask:
     heard: tuple[Layer, ...]
     span: Span
     targets: tuple[Target | None, ...]
+    example: tuple[Layer, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,10 @@ def check(project: Project, prompt: Prompt, selected: tuple[str, ...] = ()) -> N
     prompts = split_prompts(prompt.text)
     if project.song is None and prompt.task != "generate":
         raise InputError("There is no song; open one, or choose Generate.")
-    if not prompts and not (prompt.task == "extract" and prompt.like) and prompt.task != "generate":
+    if not prompts and not prompt.like and prompt.task != "generate":
         raise InputError('Say which instrument, for example "the bass".')
+    if prompt.like and prompt.like_lane and prompt.task != "generate":
+        _check_example(project, prompt.like, prompt.like_lane)
     if prompt.task == "inpaint" and project.region is None:
         raise InputError("Select the region to regenerate: drag over the song.")
     if prompt.task == "accompany" and not _accompanied(project, selected):
@@ -124,20 +128,23 @@ def asks(
         return [_extraction(project, prompt, store, span, seeds[0], new_id)]
     found = []
     beside = _accompanied(project, selected) if prompt.task == "accompany" else ""
-    lanes = [_new_lane(project, text, "added", new_id) for text in split_prompts(prompt.text) or ("music",)]
-    for lane, text in zip(lanes, split_prompts(prompt.text) or ("",), strict=True):
+    texts = split_prompts(prompt.text) or ("",)
+    names = [text or (_like(project, prompt) if prompt.task != "generate" else "music") for text in texts]
+    lanes = [_new_lane(project, name, "added", new_id) for name in names]
+    for lane, name, text in zip(lanes, names, texts, strict=True):
         single = replace(prompt, text=text)
-        replaced = _new_lane(project, f"{text} (replaced)", "extracted", new_id)
+        replaced = _new_lane(project, f"{name} (replaced)", "extracted", new_id)
         for number, seed in enumerate(seeds):
             request = _requests(project, single, span, seed)[0]
             made = replace(_made(single, text, seed), beside=beside)
             targets: tuple[Target | None, ...] = (Target(lane, made),)
             if prompt.task == "inpaint":
-                old = Target(replaced, _made(replace(single, task="extract"), text, seed), muted=True)
+                gone = replace(single, task="extract", like=None if text else single.like)
+                old = Target(replaced, _made(gone, text, seed), muted=True)
                 targets = (*targets, old)
-            title = _VERBS[prompt.task].format(text or "music") + (f", take {number + 1}" if len(seeds) > 1 else "")
+            title = _VERBS[prompt.task].format(name) + (f", take {number + 1}" if len(seeds) > 1 else "")
             heard = _heard(project, prompt, store, selected)
-            found.append(Ask(title, request, heard, span, targets))
+            found.append(Ask(title, request, heard, span, targets, _example(project, prompt, store)))
     return found
 
 
@@ -157,28 +164,30 @@ def again(project: Project, lane: Lane, part: int, store: ClipStore, **changes: 
     """The request that made a part, once more, with changes to how it was made (`seed`, `sensitivity`, `quality`).
 
     Raises:
-        InputError: It is silence over a source that was regenerated.
+        InputError: It is silence over a source that was regenerated, or a lane that it listened to is gone.
     """
     old = lane.parts[part]
     if not old.take.made.repeatable:
         raise InputError("This part is silent, since its source was regenerated here; undo that to have it back.")
+    if any(there and not project.has_lane(there) for there in (old.take.made.beside, old.take.made.like_lane)):
+        raise InputError("The lane that this part listened to is gone; undo its removal, or ask for a new part.")
     made = replace(old.take.made, **changes)  # type: ignore[arg-type]
     target = Target(lane, made)
     title = _VERBS[made.task].format(lane.name)
-    request, heard = _request_of(project, made, old.span, store, without=lane.id)
+    request, heard, example = _request_of(project, made, old.span, store, without=lane.id)
     targets: tuple[Target | None, ...] = (target, None) if made.task == "inpaint" else (target,)
     if isinstance(request, Extract):
         wanted = request.prompts.index(made.prompt) if made.prompt in request.prompts else len(request.prompts)
         outputs = len(request.prompts) + len(request.examples)
         targets = tuple(target if number == wanted else None for number in range(outputs))
-    return Ask(title, request, heard, old.span, targets)
+    return Ask(title, request, heard, old.span, targets, example)
 
 
 def taken_up(project: Project, job: Unfinished, store: ClipStore) -> Ask:
     """What an unfinished job was asked, for the project as it is now."""
     target = next(target for target in job.targets if target)
-    request, heard = _request_of(project, target.made, job.span, store, without=target.lane.id)
-    return Ask(job.title, request, heard, job.span, job.targets)
+    request, heard, example = _request_of(project, target.made, job.span, store, without=target.lane.id)
+    return Ask(job.title, request, heard, job.span, job.targets, example)
 
 
 # -------------------------------------------------------------------------------------------------------------- pieces
@@ -186,22 +195,24 @@ def taken_up(project: Project, job: Unfinished, store: ClipStore) -> Ask:
 
 def _request_of(
     project: Project, made: Made, span: Span, store: ClipStore, without: str
-) -> tuple[Request, tuple[Layer, ...]]:
-    """The request that `made` tells of, and what the model hears of the lanes, but for one."""
-    prompt = Prompt(made.prompt, made.task, made.negative, made.like, 1, made.quality, made.seed)
+) -> tuple[Request, tuple[Layer, ...], tuple[Layer, ...]]:
+    """The request that `made` tells of, what the model hears of the lanes, but for one, and the example's."""
+    prompt = Prompt(made.prompt, made.task, made.negative, made.like, 1, made.quality, made.seed, made.like_lane)
+    example = _example(project, prompt, store)
     if made.task != "extract":
-        return _requests(project, prompt, span, made.seed)[0], _heard(project, prompt, store, (made.beside,), without)
+        heard = _heard(project, prompt, store, (made.beside,), without)
+        return _requests(project, prompt, span, made.seed)[0], heard, example
     texts = made.together or ((made.prompt,) if made.prompt else ())
     sampling = Sampling(made.quality, negative=made.negative, seed=made.seed)
     examples = (region_of(project, made.like),) if made.like else ()
     request = Extract(texts, region_of(project, span), sampling, made.sensitivity, examples=examples)
-    return request, _song_layer(project, store)
+    return request, _song_layer(project, store), example
 
 
 def _extraction(project: Project, prompt: Prompt, store: ClipStore, span: Span, seed: int, new_id: NewId) -> Ask:
     texts = split_prompts(prompt.text)
     request = _requests(project, prompt, span, seed)[0]
-    names = [*texts, *([f"like {prompt.like.start / project.rate_hz:.1f} s"] if prompt.like else [])]
+    names = [*texts, *([_like(project, prompt)] if prompt.like else [])]
     targets: list[Target | None] = []
     for number, name in enumerate(names):
         made = _made(prompt, name if number < len(texts) else "", seed)
@@ -213,27 +224,29 @@ def _extraction(project: Project, prompt: Prompt, store: ClipStore, span: Span, 
         request = replace(request, sensitivity=sensitivity)
         targets = [replace(targets[0], made=replace(targets[0].made, sensitivity=sensitivity))]
     title = _VERBS["extract"].format(", ".join(names))
-    return Ask(title, request, _song_layer(project, store), span, tuple(targets))
+    return Ask(title, request, _song_layer(project, store), span, tuple(targets), _example(project, prompt, store))
 
 
 def _requests(project: Project, prompt: Prompt, span: Span, seed: int) -> list[Request]:
     """One request for all prompts of an extraction, else one a prompt."""
     texts, region = split_prompts(prompt.text), region_of(project, span)
     sampling = Sampling(prompt.quality, negative=prompt.negative, seed=seed)
+    like = region_of(project, prompt.like) if prompt.like else None
     if prompt.task == "extract":
-        examples = (region_of(project, prompt.like),) if prompt.like else ()
-        return [Extract(texts, region, sampling, examples=examples)]
+        return [Extract(texts, region, sampling, examples=(like,) if like else ())]
+    texts = texts or ("",)
     if prompt.task == "impute":
-        return [Impute((text,), region, sampling) for text in texts]
+        return [Impute((text,) if text else (), region, sampling, like) for text in texts]
     if prompt.task == "accompany":
-        return [Accompany(text, region, sampling) for text in texts]
+        return [Accompany(text, region, sampling, like) for text in texts]
     if prompt.task == "inpaint":
-        return [Inpaint(text, region, sampling) for text in texts]
-    return [Generate(span.samples / project.rate_hz, text, sampling) for text in texts or ("",)]
+        return [Inpaint(text, region, sampling, like) for text in texts]
+    return [Generate(span.samples / project.rate_hz, text, sampling) for text in texts]
 
 
 def _made(prompt: Prompt, text: str, seed: int) -> Made:
-    return Made(prompt.task, text, seed, prompt.quality, prompt.negative, prompt.like)
+    like_lane = prompt.like_lane if prompt.like else ""
+    return Made(prompt.task, text, seed, prompt.quality, prompt.negative, prompt.like, like_lane=like_lane)
 
 
 def _new_lane(project: Project, name: str, kind: Literal["extracted", "added"], new_id: NewId, more: int = 0) -> Lane:
@@ -271,6 +284,33 @@ def _heard(
         if lane.kind in ("extracted", "added") and lane.id != without and gain:
             layers += _layers(lane, store, gain)
     return tuple(layers)
+
+
+def _check_example(project: Project, like: Span, lane_id: str) -> None:
+    lane = project.lane(lane_id) if project.has_lane(lane_id) else None
+    if lane is None:
+        raise InputError("The lane of the selection to sound like is gone; switch that off, or select another.")
+    if not any(part.span.meets(like) for part in lane.parts):
+        raise InputError(f"{lane.name} has nothing in the selection to sound like; select where it plays.")
+
+
+def _example(project: Project, prompt: Prompt, store: ClipStore) -> tuple[Layer, ...]:
+    """What `like` is a stretch of: a lane alone, or the song."""
+    if not prompt.like or project.song is None or prompt.task == "generate":
+        return ()
+    song = _song_layer(project, store)[0]
+    if not project.has_lane(prompt.like_lane):
+        return (song,)
+    return (replace(song, gain=0.0), *_layers(project.lane(prompt.like_lane), store, 1.0))
+
+
+def _like(project: Project, prompt: Prompt) -> str:
+    """The name of what is like a selection: "like bass at 3.5 s"."""
+    assert prompt.like is not None
+    begin_s = prompt.like.start / project.rate_hz
+    if not project.has_lane(prompt.like_lane):
+        return f"like {begin_s:.1f} s"
+    return f"like {project.lane(prompt.like_lane).name} at {begin_s:.1f} s"
 
 
 def _layers(lane: Lane, store: ClipStore, gain: float) -> list[Layer]:

@@ -32,6 +32,7 @@ class Job:
         title: What the user reads: "Extracting the bass".
         request: What to do, its places in seconds of the song.
         heard: What the model hears, summed; the first layer gives rate, channels and length. Empty for `Generate`.
+        example: What the request's examples are regions of, given likewise; empty for what is heard.
         outputs: Float wav files that exist at full length (`ClipStore.begin`), silent, to be filled in place: one a
             prompt and example of an extraction; the new part; the new part and the old one for `Inpaint`.
         start: Sample of the song at which the outputs begin.
@@ -45,6 +46,7 @@ class Job:
     outputs: tuple[Path, ...]
     start: int = 0
     urgent: bool = False
+    example: tuple[Layer, ...] = ()
 
 
 @dataclass(frozen=True)

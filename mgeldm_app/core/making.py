@@ -179,7 +179,7 @@ class Making:
             raise InputError("This project is open elsewhere and cannot be changed here; save it under a new name.")
         channels = project.song.audio.channels if project.song else 2
         paths = _begun(store, project.rate_hz, channels, ask)
-        job = Job(uuid.uuid4().hex, ask.title, ask.request, ask.heard, paths, ask.span.start, urgent)
+        job = Job(uuid.uuid4().hex, ask.title, ask.request, ask.heard, paths, ask.span.start, urgent, ask.example)
         replaces = {} if replaces is None else replaces  # an empty one may be filled by a draft
         self._works[job.id] = Work(job, ask, store, group, replaces, gives_way, refines)
         if shown and not replaces:

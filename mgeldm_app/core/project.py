@@ -57,12 +57,13 @@ class Made:
         seed: The same seed and settings give the same audio.
         quality: As asked for.
         negative: What it should not sound like.
-        like: The stretch of the song given as an example, if any.
+        like: The stretch whose sound was given as an example, if any.
         together: Every prompt of an extraction that made several stems at once, since they share their masks.
         sensitivity: Of an extraction.
         beside: Id of the lane that an accompaniment goes with.
         model: Name of the model.
         model_sha256: Its weights.
+        like_lane: Id of the lane that `like` is a stretch of; "" is the song.
     """
 
     task: Task
@@ -76,6 +77,7 @@ class Made:
     beside: str = ""
     model: str = ""
     model_sha256: str = ""
+    like_lane: str = ""
 
     @property
     def repeatable(self) -> bool:
@@ -171,10 +173,11 @@ class Prompt:
         text: One instrument, or several with commas between.
         task: What to do with it.
         negative: What the result should not sound like.
-        like: A stretch of the song whose sound to look for.
+        like: A stretch whose sound to look for, or to give to a new part.
         takes: Versions to make of a new part, 1 to 9.
         quality: How much time to spend.
         seed: None draws a new one each time.
+        like_lane: Id of the lane that `like` is a stretch of; "" is the song.
     """
 
     text: str = ""
@@ -184,6 +187,7 @@ class Prompt:
     takes: int = 4
     quality: Quality = "standard"
     seed: int | None = None
+    like_lane: str = ""
 
 
 @dataclass(frozen=True)

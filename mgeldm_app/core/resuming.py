@@ -51,6 +51,7 @@ def resumed(project: Project, store: ClipStore, jobs: Sequence[Unfinished]) -> l
         paths = tuple(store.folder / name for name in job.files)
         whole = all(store.unfinished(path) and path.parent == store.folder and path.is_file() for path in paths)
         filled = job.filled if whole else 0
-        again = Job(uuid.uuid4().hex, ask.title, ask.request, ask.heard, paths if whole else (), ask.span.start)
+        left = paths if whole else ()
+        again = Job(uuid.uuid4().hex, ask.title, ask.request, ask.heard, left, ask.span.start, example=ask.example)
         found.append(Work(again, ask, store, group, replaces, refines=job.refines, filled=filled, failed=True))
     return found

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from mgeldm.language import later, say
 from mgeldm.requests import Quality, parse_prompt
 
-from .project import Task
+from .project import Prompt, Task
 
 INSTRUMENTS: Final = (
     "accordion", "acoustic guitar", "backing vocals", "bagpipes", "banjo", "bass", "bass guitar", "bassoon", "bells",
@@ -164,42 +164,69 @@ def colour_for(prompt: str, used: int = 0) -> int:
 # ----------------------------------------------------------------------------------------------------------- sentences
 
 
-class Sentence(NamedTuple):
+class Summary(NamedTuple):
     """What the action button says, and the line beside it that says it in full."""
 
     button: str
     note: str
 
 
-_DEVICES: Final = {"cpu": "this CPU", "cuda": "this GPU", "mps": "this GPU"}
+_BUTTONS: Final[dict[Task, str]] = {
+    "extract": later("Extract from {where}"),
+    "impute": later("Add to {where}"),
+    "accompany": later("Accompany {where}"),
+    "inpaint": later("Regenerate {where}"),
+    "generate": later("Generate {where}"),
+}
+_WHOLE: Final[dict[Task, str]] = {
+    "extract": later("Takes {what} out of {where}"),
+    "impute": later("Adds {what} to {where}"),
+    "accompany": later("Makes {what} for {where} of the selected lane"),
+    "inpaint": later("Makes {what} anew in {where}"),
+    "generate": later("Makes {where} of {what} from nothing"),
+}
+_UNNAMED: Final[dict[Task, str]] = {
+    "extract": later("whatever is like the selection"),
+    "impute": later("a part"),
+    "accompany": later("a part"),
+    "inpaint": later("the part"),
+    "generate": later("music"),
+}
+_DEVICES: Final = {"cpu": later("this CPU"), "cuda": later("this GPU"), "mps": later("this GPU")}
 
 
-def sentence(
-    task: Task, prompts: Sequence[str], span_text: str, seconds: float | None = None, device: str = "", takes: int = 1
-) -> Sentence:
+def summary(prompt: Prompt, span_text: str, seconds: float | None = None, device: str = "", takes: int = 1) -> Summary:
     """What a prompt will do and how long it takes: ("Extract from 8 bars ≈ 6 s", "Takes the bass out of 8 bars, ...").
 
     Args:
-        task: What to do.
-        prompts: To what; may be empty for an audio example and for music from nothing.
+        prompt: What is wanted; its text may be empty for an audio example and for music from nothing.
         span_text: "8 bars", "12.3 s" or "the whole song".
         seconds: Of work, if known.
         device: "cpu", "cuda", "mps", or "" while unknown.
         takes: Versions of each new part.
     """
-    what = listed(prompts)
-    verb, full = {
-        "extract": (f"Extract from {span_text}", f"Takes {what or 'whatever is like this'} out of {span_text}"),
-        "impute": (f"Add to {span_text}", f"Adds {what or 'a part'} to {span_text}"),
-        "accompany": (f"Accompany {span_text}", f"Makes {what or 'a part'} for {span_text} of the selected lane"),
-        "inpaint": (f"Regenerate {span_text}", f"Makes {what or 'the part'} anew in {span_text}"),
-        "generate": (f"Generate {span_text}", f"Makes {span_text} of {what or 'music'} from nothing"),
-    }[task]
-    versions = f" in {takes} takes" if takes > 1 and task != "extract" else ""
-    where = f" on {_DEVICES[device]}" if device in _DEVICES else ""
+    task = prompt.task
+    button = say(_BUTTONS[task], where=span_text)
+    note = say(_WHOLE[task], what=_wanted(prompt), where=span_text)
+    if takes > 1 and task != "extract":
+        note = say("{does} in {number} takes", does=note, number=takes)
     if seconds is None:
-        return Sentence(verb, f"{full}{versions}.")
-    return Sentence(f"{verb} ≈ {duration_text(seconds)}", f"{full}{versions}; about {duration_text(seconds)}{where}.")
+        return Summary(button, say("{does}.", does=note))
+    time = duration_text(seconds)
+    button = say("{does} ≈ {time}", does=button, time=time)
+    if device not in _DEVICES:
+        return Summary(button, say("{does}; about {time}.", does=note, time=time))
+    on = say(_DEVICES[device])
+    return Summary(button, say("{does}; about {time} on {device}.", does=note, time=time, device=on))
+
+
+def _wanted(prompt: Prompt) -> str:
+    """What a prompt names: "the bass", "drums and whatever is like the selection", "a part like the selection"."""
+    names, unnamed = split_prompts(prompt.text), say(_UNNAMED[prompt.task])
+    if prompt.task == "extract":
+        return listed([*names, unnamed] if prompt.like else names) or unnamed
+    what = listed(names) or unnamed
+    return say("{what} like the selection", what=what) if prompt.like and prompt.task != "generate" else what
 
 
 def listed(names: Sequence[str]) -> str:

@@ -305,10 +305,10 @@ class Runner:
     def _extract(self, job: Job, request: Extract, outputs: Outputs) -> None:
         from mgeldm.refine import refine_region
 
-        song, key = self._song(job.heard), (job.heard, replace(request, sensitivity=0.0))
+        song, key = self._song(job.heard), (job.heard, job.example, replace(request, sensitivity=0.0))
         found, is_new = self._extractions.get(key), key not in self._extractions
         if found is None:
-            found = self._extractions[key] = self.pipeline.extract(song, request, self._reporter)
+            found = self._extractions[key] = self.pipeline.extract(song, request, self._reporter, self._example(job))
         self._extractions.move_to_end(key)
         if len(self._extractions) > KEPT_EXTRACTIONS:
             self._extractions.popitem(last=False)
@@ -335,11 +335,14 @@ class Runner:
         if isinstance(request, Extract):
             return self.pipeline.extract_raw(song, request, reporter)[:-1]
         if isinstance(request, Impute):
-            return self.pipeline.impute(song, request, reporter)
+            return self.pipeline.impute(song, request, reporter, self._example(job))
         if isinstance(request, Accompany):
-            return [self.pipeline.accompany(song, request, reporter)]
+            return [self.pipeline.accompany(song, request, reporter, self._example(job))]
         assert isinstance(request, Inpaint)
-        return self.pipeline.inpaint(song, request, reporter)
+        return self.pipeline.inpaint(song, request, reporter, self._example(job))
+
+    def _example(self, job: Job) -> Heard | None:
+        return self._song(job.example) if job.example else None
 
     def _fill(self, job: Job, outputs: Outputs, start: int, parts: Sequence[Samples] | Samples) -> None:
         self._reporter.check()

@@ -17,7 +17,7 @@ from ..core.controller import Controller
 from ..core.jobs import EngineStatus
 from ..core.project import Span, Tempo
 from ..core.session import JobView
-from ..core.text import facts_text, progress_text, sentence, split_prompts
+from ..core.text import facts_text, progress_text, summary
 from ..core.timeline import Grid, span_text, time_text
 from . import theme as themes
 from .dialogs.messages import MessageBar, Notice
@@ -185,6 +185,7 @@ class MainWindow(QMainWindow):
                 self._progress.start()
         elif what == "selection":
             self.lanes.select_lanes(self.controller.session.selected)
+            self._show_example()
             self._show_summary()
         elif what == "engine":
             self._show_engine(self.controller.session.engine)
@@ -218,9 +219,15 @@ class MainWindow(QMainWindow):
         self.transport.set_tempo(project.tempo)
         self.transport.set_looping(project.looping)
         self.prompt.show_prompt(project.prompt)
-        self.prompt.set_region(project.region)
+        self._show_example()
         self.prompt.set_history(self.controller.settings.prompts)
         self._show_summary()
+
+    def _show_example(self) -> None:
+        """What "like this selection" would take: the region of the one selected lane, else of the song."""
+        project, lanes = self.controller.session.project, self.controller.selected_lanes()
+        lane = lanes[0] if len(lanes) == 1 and lanes[0].parts else None
+        self.prompt.set_example(project.region, lane, project.lanes)
 
     def _show_in_the_middle(self, widget: QWidget) -> None:
         """The keyboard comes along, unless somebody writes: Space then plays the song that has just come."""
@@ -255,7 +262,7 @@ class MainWindow(QMainWindow):
             whole = project.song is not None and span == Span(0, project.samples)
             text, seconds = self.tr("the whole song") if whole else span_text(project, span), c.seconds_for(prompt)
         takes = 1 if prompt.task == "extract" or project.song is None else prompt.takes
-        said = sentence(prompt.task, split_prompts(prompt.text), text, seconds, c.session.engine.device, takes)
+        said = summary(prompt, text, seconds, c.session.engine.device, takes)
         self.prompt.set_summary(said.button, said.note, not why_not, why_not)
 
     def _show_engine(self, status: EngineStatus) -> None:

@@ -32,7 +32,7 @@ from PySide6.QtWidgets import (
 )
 
 from ..core import text as words
-from ..core.project import MOST_TAKES, Prompt, Span, Task
+from ..core.project import MOST_TAKES, Lane, Prompt, Span, Task
 from .icons import icon
 from .parts import ElidedLabel, IconButton, TextLine, button, label
 from .theme import DARK, Theme, set_role
@@ -131,6 +131,8 @@ class PromptBar(QWidget):
         super().__init__(parent)
         self._shown = Prompt()
         self._region: Span | None = None
+        self._lane = ""
+        self._names: dict[str, str] = {}
         self._theme = DARK
         self._build_tasks()
         self._build_line()
@@ -174,9 +176,16 @@ class PromptBar(QWidget):
         del blockers
         self._refresh()
 
-    def set_region(self, region: Span | None) -> None:
-        """What "like this selection" would take."""
-        self._region = region
+    def set_example(self, region: Span | None, lane: Lane | None = None, lanes: Sequence[Lane] = ()) -> None:
+        """What "like this selection" would take: a region of a lane, or of the song.
+
+        Args:
+            region: The selected region.
+            lane: The selected lane, if there is one with a sound of its own.
+            lanes: All, so that one taken earlier can be named.
+        """
+        self._region, self._lane = region, lane.id if lane else ""
+        self._names = {each.id: each.name for each in lanes}
         self._refresh()
 
     def set_history(self, history: Sequence[str]) -> None:
@@ -302,7 +311,8 @@ class PromptBar(QWidget):
             self.changed.emit(prompt)
 
     def _like(self, on: bool) -> None:
-        prompt = replace(self.prompt(), like=self._region if on else None)
+        on = on and self._region is not None
+        prompt = replace(self.prompt(), like=self._region if on else None, like_lane=self._lane if on else "")
         if prompt != self._shown:
             self._shown = prompt
             self._refresh()
@@ -333,15 +343,29 @@ class PromptBar(QWidget):
         blocker = QSignalBlocker(self.like)
         self.like.setChecked(prompt.like is not None)
         del blocker
-        self.like.setEnabled(extracts and (prompt.like is not None or self._region is not None))
-        self.like.setToolTip(
-            self.tr("Look for what sounds like the selected region")
-            if self.like.isEnabled() or extracts is False
-            else self.tr("Select a region first: drag over the song")
-        )
+        self.like.setEnabled(prompt.task != "generate" and (prompt.like is not None or self._region is not None))
+        self.like.setToolTip(self._like_means(prompt))
         self.takes.setEnabled(not extracts)
         self.options.setText(" · ".join(self._options(prompt)))
         self.options.setAccessibleName(self.tr("Options: {0}").format(", ".join(self._options(prompt))))
+
+    def _like_means(self, prompt: Prompt) -> str:
+        """What "like this selection" does, or why it does nothing."""
+        if prompt.task == "generate":
+            return self.tr("Music from nothing listens to nothing")
+        if prompt.like is None and self._region is None:
+            return self.tr("Select a region first: drag over the song")
+        lane, extracts = self._names.get(prompt.like_lane if prompt.like else self._lane), prompt.task == "extract"
+        if lane is None:
+            return (
+                self.tr("Look for what sounds like the song in the selected region")
+                if extracts
+                else self.tr(
+                    "Make it sound like the song in the selected region; select a lane to take its sound alone"
+                )
+            )
+        found = self.tr("Look for what sounds like {0} in the selected region")
+        return (found if extracts else self.tr("Make it sound like {0} in the selected region")).format(lane)
 
     def _options(self, prompt: Prompt) -> list[str]:
         """The fold in a few words."""
@@ -349,8 +373,9 @@ class PromptBar(QWidget):
         if prompt.negative:
             short = prompt.negative if len(prompt.negative) < 24 else prompt.negative[:22] + "…"
             found.append(self.tr("not {0}").format(short))
-        if prompt.task == "extract" and prompt.like:
-            found.append(self.tr("like a selection"))
+        if prompt.task != "generate" and prompt.like:
+            lane = self._names.get(prompt.like_lane)
+            found.append(self.tr("like {0}").format(lane) if lane else self.tr("like a selection"))
         if prompt.task != "extract":
             found.append(self.tr("1 take") if prompt.takes == 1 else self.tr("{0} takes").format(prompt.takes))
         found.append(_tr(words.QUALITY_NAMES[prompt.quality]).lower())

@@ -55,9 +55,13 @@ def _parser() -> argparse.ArgumentParser:
     extract.add_argument("--sensitivity", type=float, default=0.0, help="-1 (less bleed) to 1 (fuller)")
     extract.add_argument("--raw", action="store_true", help="the decoder's own sound, as in the paper")
     extract.add_argument("--like", type=_range, action="append", default=[], metavar="START:END", help="audio example")
-    _command(commands, "impute", _impute, "add parts that fit, each hearing those before", "prompts", "region")
-    _command(commands, "accompany", _accompany, "make everything that goes with a part", "prompt", "region")
-    _command(commands, "inpaint", _inpaint, "replace one source inside a region", "prompt", "region")
+    new = [
+        _command(commands, "impute", _impute, "add parts that fit, each hearing those before", "prompts", "region"),
+        _command(commands, "accompany", _accompany, "make everything that goes with a part", "prompt", "region"),
+        _command(commands, "inpaint", _inpaint, "replace one source inside a region", "prompt", "region"),
+    ]
+    for command in new:
+        command.add_argument("--like", type=_range, metavar="START:END", help="sound like this stretch of the song")
     generate = _command(commands, "generate", _generate, "make music from nothing")
     generate.add_argument("--prompt", default="", help="what to make")
     generate.add_argument("--duration", type=float, required=True, metavar="S", help="its length in seconds")
@@ -92,7 +96,7 @@ def _command(commands: Any, name: str, run: Callable, about: str, *has: str) -> 
     if "prompts" in has:
         command.add_argument("--prompt", action="append", default=[], metavar="TEXT", help="may be given again")
     elif "prompt" in has:
-        command.add_argument("--prompt", required=True, metavar="TEXT")
+        command.add_argument("--prompt", default="", metavar="TEXT")
     if "region" in has:
         command.add_argument("--start", type=float, default=0.0, metavar="S")
         command.add_argument("--end", type=float, metavar="S")
@@ -159,7 +163,7 @@ def _extract(args: argparse.Namespace) -> dict[str, Any]:
     request = Extract(tuple(args.prompt), region, _sampling(args), args.sensitivity, args.raw, tuple(args.like))
     with _opened(args, request) as (song, reporter, pipeline):
         began_s = time.perf_counter()
-        names = [*args.prompt, *(f"like {r.start_s:g}-{r.end_s:g} s" for r in args.like), "rest"]
+        names = [*args.prompt, *map(_like, args.like), "rest"]
         paths, gain = _paths(args, names), 1.0
         if args.raw:
             _write_clips(dict(zip(paths, pipeline.extract_raw(song, request, reporter), strict=True)), args.format)
@@ -179,31 +183,35 @@ def _extract(args: argparse.Namespace) -> dict[str, Any]:
         return _report(pipeline, paths, began_s, found_s=_length_s(song, region), gain=gain)
 
 
+def _like(region: Region) -> str:
+    return f"like {region.start_s:g}-{region.end_s:g} s"
+
+
 def _impute(args: argparse.Namespace) -> dict[str, Any]:
-    request = Impute(tuple(args.prompt), Region(args.start, args.end), _sampling(args))
+    request = Impute(tuple(args.prompt), Region(args.start, args.end), _sampling(args), args.like)
     with _opened(args, request) as (song, reporter, pipeline):
         began_s = time.perf_counter()
-        paths = _paths(args, args.prompt)
+        paths = _paths(args, args.prompt or [_like(args.like)])
         parts = pipeline.impute(song, request, reporter)
         gain = _write_parts(song, dict(zip(paths, parts, strict=True)), args)
         return _report(pipeline, paths, began_s, _length_s(song, request.region), gain)
 
 
 def _accompany(args: argparse.Namespace) -> dict[str, Any]:
-    request = Accompany(args.prompt, Region(args.start, args.end), _sampling(args))
+    request = Accompany(args.prompt, Region(args.start, args.end), _sampling(args), args.like)
     with _opened(args, request) as (song, reporter, pipeline):
         began_s = time.perf_counter()
-        paths = _paths(args, [args.prompt])
+        paths = _paths(args, [args.prompt or _like(args.like)])
         gain = _write_parts(song, {paths[0]: pipeline.accompany(song, request, reporter)}, args)
         return _report(pipeline, paths, began_s, _length_s(song, request.region), gain)
 
 
 def _inpaint(args: argparse.Namespace) -> dict[str, Any]:
-    request = Inpaint(args.prompt, Region(args.start, args.end), _sampling(args))
+    request = Inpaint(args.prompt, Region(args.start, args.end), _sampling(args), args.like)
     with _opened(args, request) as (song, reporter, pipeline):
         began_s = time.perf_counter()
         new, old = pipeline.inpaint(song, request, reporter)
-        paths = _paths(args, [args.prompt, "rest", "inpainted"])
+        paths = _paths(args, [args.prompt or _like(args.like), "rest", "inpainted"])
         gain = _write_inpainted(song, paths, new, old, args)
         return _report(pipeline, paths, began_s, _length_s(song, request.region), gain)
 

@@ -86,7 +86,7 @@ class Extract:
         sampling: How.
         sensitivity: From -1 (less bleed) to 1 (fuller).
         raw: The decoder's own sound instead of masks on the song (the paper's way).
-        examples: Regions of the song whose sound to look for, used beside the prompts ("like this").
+        examples: Regions whose sound to look for, one a stem, beside the prompts ("like this").
     """
 
     prompts: tuple[str, ...]
@@ -111,41 +111,50 @@ class Extract:
 
 @dataclass(frozen=True)
 class Impute:
-    """Add missing parts to the song, one prompt after the other, each hearing the ones before."""
+    """Add missing parts to the song, one prompt after the other, each hearing the ones before.
+
+    `like` is a region whose sound they should have, beside their words or, without a prompt, in their place.
+    """
 
     prompts: tuple[str, ...]
     region: Region = Region()
     sampling: Sampling = Sampling()
+    like: Region | None = None
 
     def validate(self, duration_s: float | None = None) -> None:
         """Raise `InputError` with one sentence that says what is wrong."""
-        _validate_part(self.prompts, self.region, self.sampling, duration_s)
+        _validate_part(self.prompts, self, duration_s)
 
 
 @dataclass(frozen=True)
 class Accompany:
-    """Make everything that goes with a given source."""
+    """Make everything that goes with a given source; `like` as for `Impute`, the prompt then may be empty."""
 
     prompt: str
     region: Region = Region()
     sampling: Sampling = Sampling()
+    like: Region | None = None
 
     def validate(self, duration_s: float | None = None) -> None:
         """Raise `InputError` with one sentence that says what is wrong."""
-        _validate_part((self.prompt,), self.region, self.sampling, duration_s)
+        _validate_part((self.prompt,), self, duration_s)
 
 
 @dataclass(frozen=True)
 class Inpaint:
-    """Replace one source of the song inside a region; everything else stays the user's own audio."""
+    """Replace one source of the song inside a region; everything else stays the user's own audio.
+
+    `like` as for `Impute`. Where the prompt is empty, what sounds like it is replaced.
+    """
 
     prompt: str
     region: Region
     sampling: Sampling = Sampling()
+    like: Region | None = None
 
     def validate(self, duration_s: float | None = None) -> None:
         """Raise `InputError` with one sentence that says what is wrong."""
-        _validate_part((self.prompt,), self.region, self.sampling, duration_s)
+        _validate_part((self.prompt,), self, duration_s)
 
 
 @dataclass(frozen=True)
@@ -171,20 +180,22 @@ class Generate:
 Request = Extract | Impute | Accompany | Inpaint | Generate
 
 
-def _validate_part(prompts: tuple[str, ...], region: Region, sampling: Sampling, duration_s: float | None) -> None:
+def _validate_part(prompts: tuple[str, ...], request: Impute | Accompany | Inpaint, duration_s: float | None) -> None:
     """What the requests for new parts have in common."""
-    if not prompts:
+    if not prompts and request.like is None:
         raise InputError("There is no prompt; say which part to make.")
     for prompt in prompts:
-        check_prompt(prompt)
-    region.validate(duration_s)
-    sampling.validate()
+        if prompt or request.like is None:
+            check_prompt(prompt)
+    for region in (request.region, *([request.like] if request.like else [])):
+        region.validate(duration_s)
+    request.sampling.validate()
 
 
 def check_prompt(prompt: str) -> None:
     """Raise `InputError` if a prompt says nothing or too much."""
     if not any(character.isalnum() for character in prompt):
-        raise InputError("The prompt is empty; say which instrument you mean, for example \"the bass\".")
+        raise InputError('The prompt is empty; say which instrument you mean, for example "the bass".')
     if len(prompt) > MAX_PROMPT:
         raise InputError(f"The prompt has {len(prompt)} characters; say it in at most {MAX_PROMPT}.")
 

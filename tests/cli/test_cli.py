@@ -69,6 +69,7 @@ def test_every_other_task_writes_its_files(song_file, tmp_path, capsys):
     out, few = tmp_path / "out", ("--steps", 2, "--out", tmp_path / "out")
     assert run("impute", song_file, "--prompt", "rhodes", "--prompt", "bass", "--start", 1, "--end", 5, *few) == 0
     assert run("accompany", song_file, "--prompt", "drums", *few) == 0
+    assert run("accompany", song_file, "--like", "2:4", *few) == 0
     assert run("inpaint", song_file, "--prompt", "lead", "--start", 2, "--end", 4, *few, "--format", "wav16") == 0
     assert run("generate", "--prompt", "funk", "--duration", 3, *few) == 0
     assert run("extract", song_file, "--prompt", "vocals", "--raw", *few) == 0

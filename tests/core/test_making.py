@@ -552,3 +552,43 @@ def test_generating_beside_a_song_makes_a_lane_of_a_few_seconds_or_of_the_region
     opened.ask("wind", task="generate", takes=1)
     opened.engine.finish_all()
     assert opened.lane("wind").parts[0].span == REGION
+
+
+def test_a_part_is_like_a_lane_in_the_selection(opened):
+    opened.ask("bass", seed=3)
+    opened.engine.finish_all()
+    bass, like = opened.lane("bass"), Span(RATE_HZ, 3 * RATE_HZ)
+    wish = {"like": like, "like_lane": bass.id, "takes": 1, "seed": 9}
+    opened.c.set_region(REGION)
+    opened.ask("", task="impute", **wish)
+    job = opened.engine.finish()
+    assert (job.request.prompts, job.request.like.start_s, job.request.like.end_s) == ((), 1.0, 3.0)
+    path = opened.session.store.path(bass.parts[0].take.audio)
+    assert [(layer.gain, layer.path == path) for layer in job.example] == [(0.0, False), (1.0, True)]
+    lane = opened.lane("like bass at 1.0 s")
+    assert (lane.parts[0].take.made.like, lane.parts[0].take.made.like_lane) == (like, bass.id)
+    opened.c.making.make_again(lane.id, 0, vary=True)
+    again = opened.engine.finish()
+    assert (again.example, again.request.like) == (job.example, job.request.like)
+    opened.session.select((bass.id,))
+    opened.c.remove_selected()
+    with pytest.raises(InputError, match="is gone"):
+        opened.c.making.make_again(lane.id, 0, vary=True)
+    assert "is gone" in opened.c.blocked(replace(opened.project.prompt, text="", task="impute", **wish))
+
+
+def test_a_lane_that_is_silent_in_the_selection_is_no_example(opened):
+    opened.c.set_region(REGION)
+    opened.ask("bass")
+    opened.engine.finish_all()
+    wish = {"task": "impute", "like": Span(0, RATE_HZ), "like_lane": opened.lane("bass").id}
+    assert "bass has nothing in the selection" in opened.c.blocked(replace(opened.project.prompt, **wish))
+
+
+def test_a_selection_of_the_song_is_an_example_for_every_task_but_generate(opened):
+    opened.c.set_region(REGION)
+    opened.session.select((opened.project.lanes[0].id,))
+    for task in ("extract", "impute", "accompany", "inpaint", "generate"):
+        opened.ask("strings", task=task, takes=1, like=Span(0, RATE_HZ))
+        job = opened.engine.finish()
+        assert bool(job.example) == (task != "generate")

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from mgeldm.requests import parse_prompt
 
 from mgeldm_app.core import text as words
+from mgeldm_app.core.project import Prompt, Span
 from mgeldm_app.core.text import (
     ADJECTIVES,
     CHIPS,
@@ -22,9 +23,9 @@ from mgeldm_app.core.text import (
     listed,
     parse_key,
     progress_text,
-    sentence,
     size_text,
     split_prompts,
+    summary,
     with_toggled,
 )
 
@@ -114,12 +115,26 @@ def test_every_listed_instrument_has_a_family_and_unknown_words_take_turns():
 
 
 def test_the_button_says_what_where_and_how_long():
-    said = sentence("extract", ("the bass",), "8 bars", 6.2, "cpu")
+    said = summary(Prompt("the bass"), "8 bars", 6.2, "cpu")
     assert said == ("Extract from 8 bars ≈ 6 s", "Takes the bass out of 8 bars; about 6 s on this CPU.")
-    said = sentence("impute", ("drums",), "8 bars", takes=4)
+    said = summary(Prompt("drums", "impute"), "8 bars", takes=4)
     assert said == ("Add to 8 bars", "Adds drums to 8 bars in 4 takes.")
     for task in ("extract", "impute", "accompany", "inpaint", "generate"):
-        assert all(sentence(task, (), "1 bar", 0.2, "cuda"))
+        assert all(summary(Prompt(task=task), "1 bar", 0.2, "cuda"))
+
+
+@pytest.mark.parametrize(
+    ("text", "task", "note"),
+    [
+        ("", "extract", "Takes whatever is like the selection out of 2 bars."),
+        ("the bass, drums", "extract", "Takes the bass, drums and whatever is like the selection out of 2 bars."),
+        ("", "impute", "Adds a part like the selection to 2 bars."),
+        ("a Rhodes", "inpaint", "Makes a Rhodes like the selection anew in 2 bars."),
+        ("pads", "generate", "Makes 2 bars of pads from nothing."),
+    ],
+)
+def test_a_selection_to_sound_like_is_said(text, task, note):
+    assert summary(Prompt(text, task, like=Span(0, 1)), "2 bars").note == note
 
 
 @pytest.mark.parametrize(

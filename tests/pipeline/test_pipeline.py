@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -139,6 +140,24 @@ def test_like_this_selection(pipeline, clip):
     found = pipeline.extract(clip, Extract((), examples=(Region(2.0, 4.0),)))
     stems, _ = refine(clip, found.estimates)
     assert 0 < float(np.abs(stems).max()) <= float(np.abs(clip.samples).max()) * 2
+
+
+def test_a_new_part_is_like_a_selection_too(pipeline, clip):
+    few, where, like = Sampling(steps=2), Region(0.0, 3.0), Region(4.0, 6.0)
+    other = AudioClip(np.random.default_rng(1).normal(0, 0.1, (2, 10 * 44100)).astype(np.float32), 44100)
+    made = [
+        pipeline.impute(clip, Impute(("bass",), where, few))[0],
+        pipeline.impute(clip, Impute(("bass",), where, few, like))[0],
+        pipeline.impute(clip, Impute((), where, few, like))[0],
+        pipeline.impute(clip, Impute((), where, few, like), example=other)[0],
+    ]
+    for first, second in itertools.combinations(made, 2):  # words, both, the song's sound, another's sound
+        assert not np.allclose(first.samples, second.samples, atol=1e-3)
+    again = pipeline.impute(clip, Impute((), where, few, like), example=clip)[0]
+    assert np.allclose(again.samples, made[2].samples, atol=1e-5)
+    assert pipeline.accompany(clip, Accompany("", where, few, like)).samples.shape == (2, 3 * 44100)
+    new, old = pipeline.inpaint(clip, Inpaint("", where, few, like))
+    assert new.samples.shape == old.samples.shape == (2, 3 * 44100)
 
 
 def test_raw_is_the_decoders_own_sound(pipeline, clip):

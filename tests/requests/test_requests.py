@@ -31,6 +31,9 @@ SONG_S = 30.0
         (Impute(()), "no prompt"),
         (Accompany(" "), "empty"),
         (Inpaint("bass", Region(4, 3)), "not after"),
+        (Impute((), like=Region(5, 5)), "not after the start"),
+        (Accompany("///", like=Region(5, 8)), "empty"),
+        (Inpaint("", Region(4, 8), like=Region(40, 42)), "ends at 42"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_sentence(request_, says):
@@ -50,6 +53,12 @@ def test_a_length_that_cannot_be_made_is_refused(duration_s):
 def test_any_words_will_do(prompt):
     Extract((prompt,), Region(2, 9)).validate(SONG_S)
     Generate(10, prompt).validate()
+
+
+def test_a_sound_stands_for_words():
+    like = Region(3, 5)
+    for request in (Impute((), like=like), Accompany("", like=like), Inpaint("", Region(1, 2), like=like)):
+        request.validate(SONG_S)
 
 
 def test_everything_but_wants_the_rest():

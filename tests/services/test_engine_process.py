@@ -130,6 +130,23 @@ def test_a_full_disk_is_said_before_it_kills(child, layer, monkeypatch):
     assert failed.can_retry
 
 
+def test_an_example_is_a_stretch_of_its_own_layers(child, demo, layer, loaded):
+    noise = np.random.default_rng(2).normal(0, 0.1, demo.samples.shape).astype(np.float32)
+    example, like = (Layer(put(child.folder / "noise.wav", noise)),), Region(5.0, 8.0)
+    part, stem = Impute((), Region(0, 3), QUICK, like), Extract((), Region(0, 3), DRAFT, examples=(like,))
+    for number, request in enumerate((part, stem)):
+        heard = []
+        for layers in ((), example):
+            job = job_of(child, request, [layer], 3.0, job_id=f"{number}-{len(layers)}")
+            child.runner.do(replace(job, example=layers))
+            heard.append(audio_of(job)[0])
+        assert np.abs(heard[0] - heard[1]).max() > 1e-3  # also the second of the same song and request
+    (wanted,) = loaded.impute(demo, part, example=AudioClip(noise, RATE_HZ))
+    job = job_of(child, part, [layer], 3.0, job_id="again")
+    child.runner.do(replace(job, example=example))
+    np.testing.assert_allclose(audio_of(job)[0], wanted.samples, atol=1e-5)
+
+
 def test_an_extraction_streams_and_is_what_the_library_gives(child, demo, layer, loaded):
     request = Extract(("bass", "everything but the bass"), Region(2.0, 11.0), DRAFT)
     job = job_of(child, request, [layer], 9.5, outputs=2, start=2 * RATE_HZ - 100)

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from PySide6.QtCore import Qt
 
-from mgeldm_app.core.project import Prompt, Span
+from mgeldm_app.core.project import Lane, Prompt, Span
 from mgeldm_app.core.text import CHIPS
 from mgeldm_app.ui.prompt import PromptBar
 from mgeldm_app.ui.theme import LIGHT
@@ -91,27 +91,41 @@ def test_chips_follow_the_line(bar):
 
 def test_like_this_needs_a_region_and_keeps_the_one_it_took(bar):
     assert not bar.like.isEnabled()
-    bar.set_region(Span(3, 8))
+    bar.set_example(Span(3, 8))
     bar.like.click()
     assert bar.heard[-1].like == Span(3, 8)
-    bar.set_region(Span(5, 6))
+    bar.set_example(Span(5, 6))
     assert bar.prompt().like == Span(3, 8) and bar.like.isChecked()
-    bar.set_region(None)
+    bar.set_example(None)
     assert bar.like.isEnabled()
     bar.like.click()
     assert bar.heard[-1].like is None and not bar.like.isEnabled()
 
 
+def test_like_this_takes_the_sound_of_the_selected_lane(bar):
+    keys = Lane("L3", "added", "Keys")
+    bar.set_example(Span(3, 8), keys, (keys,))
+    bar.tasks["impute"].click()
+    bar.like.click()
+    assert (bar.heard[-1].like, bar.heard[-1].like_lane) == (Span(3, 8), "L3")
+    bar.set_example(Span(3, 8), None, (keys,))
+    assert "Keys" in bar.like.toolTip() and bar.options.text().startswith("like Keys")
+    bar.like.click()
+    assert (bar.heard[-1].like, bar.heard[-1].like_lane) == (None, "")
+    bar.like.click()
+    assert (bar.heard[-1].like, bar.heard[-1].like_lane) == (Span(3, 8), "")
+
+
 def test_what_a_task_does_not_use_is_out_of_use(bar):
     assert not bar.takes.isEnabled()
-    bar.set_region(Span(0, 1))
+    bar.set_example(Span(0, 1))
     bar.tasks["generate"].click()
     assert bar.takes.isEnabled() and not bar.like.isEnabled()
 
 
 def test_the_fold_is_summed_up_and_opens(bar):
     bar.show_prompt(FULL)
-    assert bar.options.text() == "not harsh · 7 takes · best · seed 12"
+    assert bar.options.text() == "not harsh · like a selection · 7 takes · best · seed 12"
     bar.show_prompt(replace(FULL, task="extract"))
     assert bar.options.text() == "not harsh · like a selection · best · seed 12"
     assert not bar.fold.isVisible()

@@ -1,9 +1,9 @@
 """The library's front door: load a model once, then one method a request.
 
-    pipeline = Pipeline.load()
-    with open_audio("song.flac") as song:
-        stems = pipeline.extract(song, Extract(("the bass", "the drums")))
-        write_stems(song, stems.estimates, ["bass.wav", "drums.wav"], "rest.wav")
+pipeline = Pipeline.load()
+with open_audio("song.flac") as song:
+    stems = pipeline.extract(song, Extract(("the bass", "the drums")))
+    write_stems(song, stems.estimates, ["bass.wav", "drums.wav"], "rest.wav")
 """
 
 from __future__ import annotations
@@ -150,13 +150,16 @@ class Pipeline:
 
     # ------------------------------------------------------------------------------------------------- extraction
 
-    def extract(self, song: Song, request: Extract, reporter: Reporter = SILENT) -> Extraction:
+    def extract(
+        self, song: Song, request: Extract, reporter: Reporter = SILENT, example: Song | None = None
+    ) -> Extraction:
         """Begin to extract the prompted sources of a song (PAPER: source extraction).
 
         Args:
             song: A clip or an open file; it must stay open while the estimates are used.
             request: What and where.
             reporter: Hears of windows as they are done, and may stop the work.
+            example: What the request's examples are regions of; None is the song.
 
         Raises:
             InputError: The request does not fit the song.
@@ -164,7 +167,8 @@ class Pipeline:
         request.validate(song.info.duration_s)
         start_s, end_s = _bounds(song, request.region)
         window, hop = self.config.window_frames, HOPS[request.sampling.quality]
-        latents = self._latents(song, request, self.is_embedded and request.sampling.quality != "draft")
+        compete = self.is_embedded and request.sampling.quality != "draft"
+        latents = self._latents(example or song, request, compete)
         streams = [
             EstimateStream(
                 listener, self._separator(latents, listener), start_s, end_s, window, round(window * hop), reporter
@@ -193,9 +197,9 @@ class Pipeline:
         audio = stream.values(start_s, end_s)[:, 0] / listener.gain  # [k + 1, samples]
         return [self._at_song_rate(song, track[None], start_s, end_s) for track in audio]
 
-    def _latents(self, song: Song, request: Extract, compete: bool) -> Latents:
+    def _latents(self, example: Song, request: Extract, compete: bool) -> Latents:
         parsed = [parse_prompt(prompt) for prompt in request.prompts]
-        conditions = [self._text(text) for text, _ in parsed] + [self._example(song, e) for e in request.examples]
+        conditions = [self._text(text) for text, _ in parsed] + [self._sound(example, e) for e in request.examples]
         inverted = torch.tensor([rest for _, rest in parsed] + [False] * len(request.examples))
         how, negative = self._how(request.sampling, extraction=True), self._negative(request.sampling)
         if compete:
@@ -216,8 +220,16 @@ class Pipeline:
 
     # ------------------------------------------------------------------------------------------------- new parts
 
-    def impute(self, song: Song, request: Impute, reporter: Reporter = SILENT) -> list[AudioClip]:
+    def impute(
+        self, song: Song, request: Impute, reporter: Reporter = SILENT, example: Song | None = None
+    ) -> list[AudioClip]:
         """Parts that fit the song, one a prompt, each hearing those before (PAPER: source imputation).
+
+        Args:
+            song: A clip or an open file.
+            request: What and where.
+            reporter: Hears of steps as they are done, and may stop the work.
+            example: What `request.like` is a region of; None is the song.
 
         Returns:
             Clips of the region, at the song's rate and in its channels.
@@ -228,20 +240,24 @@ class Pipeline:
         request.validate(song.info.duration_s)
         start_s, end_s = _bounds(song, request.region, LONGEST_GENERATED_S)
         heard, parts = song, []
-        for prompt in request.prompts:
-            parts.append(self._add(heard, "impute", prompt, request.sampling, (start_s, end_s), reporter))
+        for prompt in request.prompts or ("",):
+            condition = self._condition(prompt, example or song, request.like)
+            parts.append(self._add(heard, "impute", condition, request.sampling, (start_s, end_s), reporter))
             heard = Sum(heard, parts[-1], round(start_s * song.info.rate_hz))
         return parts
 
-    def accompany(self, song: Song, request: Accompany, reporter: Reporter = SILENT) -> AudioClip:
-        """Everything that goes with a given source (PAPER: accompaniment); a clip of the region as `impute` gives.
+    def accompany(
+        self, song: Song, request: Accompany, reporter: Reporter = SILENT, example: Song | None = None
+    ) -> AudioClip:
+        """Everything that goes with a given source (PAPER: accompaniment); takes and gives what `impute` does.
 
         Raises:
             InputError: The request does not fit the song.
         """
         request.validate(song.info.duration_s)
         bounds = _bounds(song, request.region, LONGEST_GENERATED_S)
-        return self._add(song, "accompany", request.prompt, request.sampling, bounds, reporter)
+        condition = self._condition(request.prompt, example or song, request.like)
+        return self._add(song, "accompany", condition, request.sampling, bounds, reporter)
 
     def generate(self, request: Generate, reporter: Reporter = SILENT) -> AudioClip:
         """Music from nothing, mono at the model's rate (PAPER: total generation).
@@ -258,8 +274,12 @@ class Pipeline:
         audio = Maker(self.model, self.compute, how, reporter).make(wish)[: round(request.duration_s * rate_hz)]
         return AudioClip(np.ascontiguousarray(audio[None]), rate_hz)
 
-    def inpaint(self, song: Song, request: Inpaint, reporter: Reporter = SILENT) -> tuple[AudioClip, AudioClip]:
+    def inpaint(
+        self, song: Song, request: Inpaint, reporter: Reporter = SILENT, example: Song | None = None
+    ) -> tuple[AudioClip, AudioClip]:
         """Replace one source inside a region: the prompted source goes, a new one comes, the rest is the user's own.
+
+        Takes what `impute` does.
 
         Returns:
             The new part and the old one, both of the region, faded over 10 ms at its edges: the song minus the old
@@ -272,12 +292,15 @@ class Pipeline:
         start_s, end_s = _bounds(song, request.region, LONGEST_GENERATED_S)
         context_s = self.config.window_samples / self.config.rate_hz
         region = Region(max(0.0, start_s - context_s), min(song.info.duration_s, end_s + context_s))
-        extraction = self.extract(song, Extract((request.prompt,), region, request.sampling), reporter)
+        prompts, like = (request.prompt,) if request.prompt else (), (request.like,) if request.like else ()
+        gone = Extract(prompts, region, request.sampling, examples=() if prompts else like)
+        extraction = self.extract(song, gone, reporter, example)
         stems, rest = refine(song, extraction.estimates, start_s=region.start_s, end_s=region.end_s)
         rate_hz = song.info.rate_hz
         old, others = AudioClip(stems[0], rate_hz), AudioClip(rest, rate_hz)
         bounds, around = (start_s, end_s), self._hearing(song, old)
-        new = self._add(song, "impute", request.prompt, request.sampling, bounds, reporter, others, around)
+        condition = self._condition(request.prompt, example or song, request.like)
+        new = self._add(song, "impute", condition, request.sampling, bounds, reporter, others, around)
         first = round(start_s * rate_hz)
         old = AudioClip(old.samples[:, first : first + new.samples.shape[1]], rate_hz)
         if float(np.square(old.samples).mean()) > 1e-8:
@@ -288,7 +311,7 @@ class Pipeline:
         self,
         song: Song,
         task: str,
-        prompt: str,
+        condition: Tensor,
         sampling: Sampling,
         bounds: tuple[float, float],
         reporter: Reporter,
@@ -300,7 +323,7 @@ class Pipeline:
         listener = self._listener(song)
         start_s, end_s = bounds
         start, stop = int(start_s / listener.frame_s), int(np.ceil(end_s / listener.frame_s))
-        condition, negative = self._text(prompt), self._negative(sampling)
+        negative = self._negative(sampling)
         total, given = max(listener.frames, stop), self._hearing(song, context)
         wish = Wish(TASKS[task], condition, negative, start, stop, total, given, around)
         mono = Maker(self.model, self.compute, self._part_how(sampling), reporter).make(wish)
@@ -344,8 +367,15 @@ class Pipeline:
     def _negative(self, sampling: Sampling) -> Tensor | None:
         return self._text(sampling.negative) if sampling.negative else None
 
-    def _example(self, song: Song, region: Region) -> Tensor:
-        """The condition of a stretch of the song: "like this selection"."""
+    def _condition(self, prompt: str, example: Song, like: Region | None) -> Tensor:
+        """What a new part is to be: words, a sound, or half of both (PAPER: c = a c_text + (1 - a) c_audio)."""
+        if like is None:
+            return self._text(prompt)
+        sound = self._sound(example, like)
+        return (self._text(prompt) + sound) / 2 if prompt else sound
+
+    def _sound(self, song: Song, region: Region) -> Tensor:
+        """The condition of a stretch of a song: "like this selection"."""
         start_s, end_s = _bounds(song, region)
         audio = song.read(*_samples(song, start_s, min(end_s, start_s + EXAMPLE_S))).mean(0, keepdims=True)
         if self.conditioner.audio_input == "audio":

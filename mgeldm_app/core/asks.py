@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from mgeldm.errors import InputError
+from mgeldm.language import later, say
 from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint, Region, Request, Sampling
 
 from .clips import ClipStore
@@ -15,11 +16,11 @@ from .text import called, colour_for, split_prompts
 
 GENERATED_S = 10.0  # of music from nothing, where no region says how long
 _VERBS = {
-    "extract": "Extracting {}",
-    "impute": "Adding {}",
-    "accompany": "Accompanying with {}",
-    "inpaint": "Regenerating {}",
-    "generate": "Generating {}",
+    "extract": later("Extracting {what}"),
+    "impute": later("Adding {what}"),
+    "accompany": later("Accompanying with {what}"),
+    "inpaint": later("Regenerating {what}"),
+    "generate": later("Generating {what}"),
 }
 
 
@@ -142,7 +143,8 @@ def asks(
                 gone = replace(single, task="extract", like=None if text else single.like)
                 old = Target(replaced, _made(gone, text, seed), muted=True)
                 targets = (*targets, old)
-            title = _VERBS[prompt.task].format(name) + (f", take {number + 1}" if len(seeds) > 1 else "")
+            title = say(_VERBS[prompt.task], what=name)
+            title = say("{job}, take {number}", job=title, number=number + 1) if len(seeds) > 1 else title
             heard = _heard(project, prompt, store, selected)
             found.append(Ask(title, request, heard, span, targets, _example(project, prompt, store)))
     return found
@@ -173,7 +175,7 @@ def again(project: Project, lane: Lane, part: int, store: ClipStore, **changes: 
         raise InputError("The lane that this part listened to is gone; undo its removal, or ask for a new part.")
     made = replace(old.take.made, **changes)  # type: ignore[arg-type]
     target = Target(lane, made)
-    title = _VERBS[made.task].format(lane.name)
+    title = say(_VERBS[made.task], what=lane.name)
     request, heard, example = _request_of(project, made, old.span, store, without=lane.id)
     targets: tuple[Target | None, ...] = (target, None) if made.task == "inpaint" else (target,)
     if isinstance(request, Extract):
@@ -223,7 +225,7 @@ def _extraction(project: Project, prompt: Prompt, store: ClipStore, span: Span, 
         sensitivity = targets[0].lane.sensitivity
         request = replace(request, sensitivity=sensitivity)
         targets = [replace(targets[0], made=replace(targets[0].made, sensitivity=sensitivity))]
-    title = _VERBS["extract"].format(", ".join(names))
+    title = say(_VERBS["extract"], what=", ".join(names))
     return Ask(title, request, _song_layer(project, store), span, tuple(targets), _example(project, prompt, store))
 
 
@@ -291,7 +293,7 @@ def _check_example(project: Project, like: Span, lane_id: str) -> None:
     if lane is None:
         raise InputError("The lane of the selection to sound like is gone; switch that off, or select another.")
     if not any(part.span.meets(like) for part in lane.parts):
-        raise InputError(f"{lane.name} has nothing in the selection to sound like; select where it plays.")
+        raise InputError("{lane} has nothing in the selection to sound like; select where it plays.", lane=lane.name)
 
 
 def _example(project: Project, prompt: Prompt, store: ClipStore) -> tuple[Layer, ...]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mgeldm.errors import InputError, MgeldmError
+from mgeldm.language import later, say
 from mgeldm.requests import Quality
 
 from .asks import Ask, NewId, Target, Unfinished, again, asks, check
@@ -23,8 +24,15 @@ from .project import MOST_TAKES, Audio, Lane, Prompt, Span, Task
 from .resuming import NOT_FINISHED, kept, resumed
 from .session import JobView, Session
 from .storage import ProjectFolder
-from .text import drawn_seed
+from .text import QUALITY_NAMES, drawn_seed
 
+_STEPS: dict[Task, str] = {
+    "extract": later("extract {lanes}"),
+    "impute": later("add {lanes}"),
+    "accompany": later("accompany with {lanes}"),
+    "inpaint": later("regenerate {lanes}"),
+    "generate": later("generate {lanes}"),
+}
 LEAST_KEPT_S = 0.5  # of a failed job is worth a part
 
 
@@ -78,11 +86,11 @@ class Making:
         lane = self.session.project.lane(lane_id)
         assert self.session.store is not None
         if len(lane.parts[part].takes) >= MOST_TAKES:
-            raise InputError(f"{lane.name} has {MOST_TAKES} takes here; remove some first.")
+            raise InputError("{lane} has {most} takes here; remove some first.", lane=lane.name, most=MOST_TAKES)
         changes = {"seed": drawn_seed()} if vary else {}
         ask = again(self.session.project, lane, part, self.session.store, **changes)
         group = _group_of(ask)
-        group.title = f"vary {lane.name}" if vary else f"make {lane.name} again"
+        group.title = say("vary {lane}", lane=lane.name) if vary else say("make {lane} again", lane=lane.name)
         self._submit(ask, group, urgent=True)
 
     def refine_again(self, lane_id: str) -> None:
@@ -238,8 +246,8 @@ class Making:
 
         def lost(error: BaseException) -> None:
             self._forget(work.job.id)
-            text = str(error) if isinstance(error, MgeldmError | OSError) else repr(error)
-            self.session.tell(f"A finished stem could not be kept: {text}", error=True)
+            why = str(error) if isinstance(error, MgeldmError | OSError) else repr(error)
+            self.session.tell(say("A finished stem could not be kept: {why}", why=why), error=True)
 
         self.workers.run(adopt, lambda audios: self._land(work, audios), lost)
 
@@ -269,7 +277,7 @@ class Making:
             project = project if project.has_lane(lane.id) else project.with_lane(lane)
         session.new_id = NewId(project)
         for work in works:
-            self._stop(work, JobView(work.job, "stopped", message=NOT_FINISHED, can_retry=True))
+            self._stop(work, JobView(work.job, "stopped", message=say(NOT_FINISHED), can_retry=True))
 
     def _keep(self, work: Work, samples: int) -> None:
         """What an unfinished job had done becomes a part of its own, so that nothing is lost."""
@@ -283,7 +291,7 @@ class Making:
 
         def land(audios: list[Audio | None]) -> None:
             if store is self.session.store:
-                self._landing.add(work, audios, f"keep what was finished of {work.group.title}")
+                self._landing.add(work, audios, say("keep what was finished of {step}", step=work.group.title))
 
         self.workers.run(copy, land, lambda error: self.session.tell(str(error), error=True))
 
@@ -404,14 +412,14 @@ def _growing(target: Target, path: Path, ask: Ask) -> Growing:
 def _in_quality(ask: Ask, quality: Quality) -> Ask:
     request = replace(ask.request, sampling=replace(ask.request.sampling, quality=quality))
     targets = tuple(t and replace(t, made=replace(t.made, quality=quality)) for t in ask.targets)
-    return replace(ask, request=request, targets=targets, title=f"{ask.title} ({quality})")
+    title = say("{job} ({quality})", job=ask.title, quality=say(QUALITY_NAMES[quality]).lower())
+    return replace(ask, request=request, targets=targets, title=title)
 
 
 def _title_of_step(ask: Ask) -> str:
     names = ", ".join(target.lane.name for target in ask.targets if target and not target.muted)
     made = next(target.made for target in ask.targets if target)
-    verbs = {"extract": "extract", "impute": "add", "accompany": "accompany with", "inpaint": "regenerate"}
-    return f"{verbs.get(made.task, 'generate')} {names}"
+    return say(_STEPS[made.task], lanes=names)
 
 
 def _by_lane(wanted: list[Ask]) -> list[list[Ask]]:

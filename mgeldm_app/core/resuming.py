@@ -5,13 +5,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
+from mgeldm.language import later
+
 from .asks import Unfinished, taken_up
 from .clips import ClipStore
 from .jobs import Job
 from .landing import Group, Work
 from .project import Project
 
-NOT_FINISHED = "It was not finished when the project was closed. What was done is kept; try again to have it whole."
+NOT_FINISHED = later(
+    "It was not finished when the project was closed. What was done is kept; try again to have it whole."
+)
 
 
 def kept(work: Work) -> Unfinished | None:

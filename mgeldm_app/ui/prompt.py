@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mgeldm.language import say
 from mgeldm.requests import MAX_PROMPT, QUALITIES
 from PySide6.QtCore import (
     QCoreApplication,
@@ -37,21 +38,38 @@ from .icons import icon
 from .parts import ElidedLabel, IconButton, TextLine, button, label
 from .theme import DARK, Theme, set_role
 
+translate = QCoreApplication.translate
 _ACTION_PX = 176
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("PromptBar", text)
 
 
 def task_names() -> dict[Task, tuple[str, str, str]]:
     """What each task's button says, what it does, and an example of a prompt for it."""
     return {
-        "extract": (_tr("Extract"), _tr("Take what you name out of the song"), _tr("the slide guitar, the bass")),
-        "impute": (_tr("Add a part"), _tr("Add a part that fits the song"), _tr("a warm Rhodes part, soft attack")),
-        "accompany": (_tr("Accompany"), _tr("Make a part that goes with the selected lane"), _tr("soft jazz drums")),
-        "inpaint": (_tr("Regenerate"), _tr("Replace what you name inside the region"), _tr("a funkier bass")),
-        "generate": (_tr("Generate"), _tr("Make music from nothing"), _tr("slow ambient pads")),
+        "extract": (
+            translate("PromptBar", "Extract"),
+            translate("PromptBar", "Take what you name out of the song"),
+            translate("PromptBar", "the slide guitar, the bass"),
+        ),
+        "impute": (
+            translate("PromptBar", "Add a part"),
+            translate("PromptBar", "Add a part that fits the song"),
+            translate("PromptBar", "a warm Rhodes part, soft attack"),
+        ),
+        "accompany": (
+            translate("PromptBar", "Accompany"),
+            translate("PromptBar", "Make a part that goes with the selected lane"),
+            translate("PromptBar", "soft jazz drums"),
+        ),
+        "inpaint": (
+            translate("PromptBar", "Regenerate"),
+            translate("PromptBar", "Replace what you name inside the region"),
+            translate("PromptBar", "a funkier bass"),
+        ),
+        "generate": (
+            translate("PromptBar", "Generate"),
+            translate("PromptBar", "Make music from nothing"),
+            translate("PromptBar", "slow ambient pads"),
+        ),
     }
 
 
@@ -103,7 +121,7 @@ class _LineCompleter(QCompleter):
         self.setMaxVisibleItems(words.SUGGESTIONS)
         owner.textEdited.connect(self._remember)
         if popup := self.popup():
-            popup.setAccessibleName(_tr("Suggestions"))
+            popup.setAccessibleName(translate("PromptBar", "Suggestions"))
             set_role(popup, "popup")
 
     def _remember(self, text: str) -> None:
@@ -248,7 +266,7 @@ class PromptBar(QWidget):
         self.takes.valueChanged.connect(self._edited)
         self.quality = QComboBox()
         for quality in QUALITIES:
-            self.quality.addItem(_tr(words.QUALITY_NAMES[quality]), quality)
+            self.quality.addItem(say(words.QUALITY_NAMES[quality]), quality)
         self.quality.currentIndexChanged.connect(self._edited)
         self.seed = TextLine()
         self.seed.setPlaceholderText(self.tr("new each time"))
@@ -259,7 +277,7 @@ class PromptBar(QWidget):
         self.dice.clicked.connect(lambda: self.seed.setText(str(words.drawn_seed())))
 
     def _build_chips(self) -> None:
-        self.chips = {name: button(_tr(name), "chip", checkable=True) for name in words.CHIPS}
+        self.chips = {name: button(say(name), "chip", checkable=True) for name in words.CHIPS}
         for name, chip in self.chips.items():
             chip.setToolTip(self.tr("Adds it, or takes it out; with Ctrl it replaces the line"))
             chip.clicked.connect(lambda _=False, name=name: self._chip(name))
@@ -378,7 +396,7 @@ class PromptBar(QWidget):
             found.append(self.tr("like {0}").format(lane) if lane else self.tr("like a selection"))
         if prompt.task != "extract":
             found.append(self.tr("1 take") if prompt.takes == 1 else self.tr("{0} takes").format(prompt.takes))
-        found.append(_tr(words.QUALITY_NAMES[prompt.quality]).lower())
+        found.append(say(words.QUALITY_NAMES[prompt.quality]).lower())
         if prompt.seed is not None:
             found.append(self.tr("seed {0}").format(prompt.seed))
         return found

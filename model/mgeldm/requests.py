@@ -35,13 +35,25 @@ class Region:
         if end_s is None:
             return
         if self.end_s is None and end_s <= self.start_s:
-            raise InputError(f"The song lasts {end_s:.2f} s; choose a start before that, not {self.start_s:g} s.")
+            raise InputError(
+                "The song lasts {lasts:.2f} s; choose a start before that, not {start:g} s.",
+                lasts=end_s,
+                start=self.start_s,
+            )
         if end_s <= self.start_s:
-            raise InputError(f"The end ({end_s:g} s) is not after the start ({self.start_s:g} s); swap them.")
+            raise InputError(
+                "The end ({end:g} s) is not after the start ({start:g} s); swap them.", end=end_s, start=self.start_s
+            )
         if end_s - self.start_s < SHORTEST_S:
-            raise InputError(f"The region lasts {(end_s - self.start_s) * 1000:.0f} ms; choose at least 50 ms.")
+            raise InputError(
+                "The region lasts {lasts:.0f} ms; choose at least 50 ms.", lasts=(end_s - self.start_s) * 1000
+            )
         if duration_s is not None and end_s > duration_s + 1e-3:
-            raise InputError(f"The region ends at {end_s:g} s, the song at {duration_s:.2f} s; choose an earlier end.")
+            raise InputError(
+                "The region ends at {end:g} s, the song at {lasts:.2f} s; choose an earlier end.",
+                end=end_s,
+                lasts=duration_s,
+            )
 
 
 @dataclass(frozen=True)
@@ -65,13 +77,23 @@ class Sampling:
     def validate(self) -> None:
         """Raise `InputError` for a value out of range."""
         if self.quality not in QUALITIES:
-            raise InputError(f"There is no quality {self.quality!r}; choose one of {', '.join(QUALITIES)}.")
+            raise InputError(
+                "There is no quality {quality!r}; choose one of {qualities}.",
+                quality=self.quality,
+                qualities=", ".join(QUALITIES),
+            )
         if self.steps is not None and not 1 <= self.steps <= MAX_STEPS:
-            raise InputError(f"{self.steps} steps cannot be taken; choose from 1 to {MAX_STEPS}.")
+            raise InputError(
+                "{steps} steps cannot be taken; choose from 1 to {most}.", steps=self.steps, most=MAX_STEPS
+            )
         if self.guidance is not None and not 0 <= self.guidance <= MAX_GUIDANCE:
-            raise InputError(f"A guidance of {self.guidance:g} is out of range; choose from 0 to {MAX_GUIDANCE:g}.")
+            raise InputError(
+                "A guidance of {guidance:g} is out of range; choose from 0 to {most:g}.",
+                guidance=self.guidance,
+                most=MAX_GUIDANCE,
+            )
         if self.seed < 0:
-            raise InputError(f"The seed {self.seed} is negative; choose zero or more.")
+            raise InputError("The seed {seed} is negative; choose zero or more.", seed=self.seed)
         if self.negative:
             check_prompt(self.negative)
 
@@ -103,7 +125,9 @@ class Extract:
         for prompt in self.prompts:
             check_prompt(prompt)
         if not -1 <= self.sensitivity <= 1:
-            raise InputError(f"A sensitivity of {self.sensitivity:g} is out of range; choose from -1 to 1.")
+            raise InputError(
+                "A sensitivity of {sensitivity:g} is out of range; choose from -1 to 1.", sensitivity=self.sensitivity
+            )
         for region in (self.region, *self.examples):
             region.validate(duration_s)
         self.sampling.validate()
@@ -169,8 +193,10 @@ class Generate:
         """Raise `InputError` with one sentence that says what is wrong."""
         if not SHORTEST_S <= self.duration_s <= LONGEST_GENERATED_S:
             raise InputError(
-                f"A duration of {self.duration_s:g} s is out of range; choose from {SHORTEST_S:g} to "
-                f"{LONGEST_GENERATED_S:g} s."
+                "A duration of {duration:g} s is out of range; choose from {least:g} to {most:g} s.",
+                duration=self.duration_s,
+                least=SHORTEST_S,
+                most=LONGEST_GENERATED_S,
             )
         if self.prompt:
             check_prompt(self.prompt)
@@ -197,7 +223,9 @@ def check_prompt(prompt: str) -> None:
     if not any(character.isalnum() for character in prompt):
         raise InputError('The prompt is empty; say which instrument you mean, for example "the bass".')
     if len(prompt) > MAX_PROMPT:
-        raise InputError(f"The prompt has {len(prompt)} characters; say it in at most {MAX_PROMPT}.")
+        raise InputError(
+            "The prompt has {length} characters; say it in at most {most}.", length=len(prompt), most=MAX_PROMPT
+        )
 
 
 def parse_prompt(prompt: str) -> tuple[str, bool]:

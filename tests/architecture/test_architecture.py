@@ -1,8 +1,11 @@
 import ast
+import builtins
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from string import Formatter
 
 import pytest
 
@@ -93,3 +96,46 @@ def test_nothing_is_left_for_later():
     marks = re.compile("|".join(("TO" + "DO", "FIX" + "ME", "NotImplemented" + "Error", "for" + " now")))
     found = [path.name for path in SOURCES if marks.search(path.read_text(encoding="utf-8"))]
     assert not found
+
+
+def speaks(function: ast.expr) -> bool:
+    """Whether a call's first argument is what a user reads."""
+    name = function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+    is_error = name.endswith("Error") and not hasattr(builtins, name)
+    return is_error or name in ("say", "later", "tell", "_tell", "Cancelled")
+
+
+def told() -> Iterator[tuple[str, ast.Call]]:
+    """Calls that say something in what the window uses, with their places; researchers' commands speak English only."""
+    silent = [ROOT / "model" / "mgeldm" / name for name in ("data", "training", "evaluation", "cli.py")]
+    for path in SOURCES:
+        is_spoken = any(path.is_relative_to(ROOT / each) for each in ("model/mgeldm", "mgeldm_app/core"))
+        is_spoken |= path.is_relative_to(ROOT / "mgeldm_app" / "services")
+        if is_spoken and not any(path.is_relative_to(each) for each in silent):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and node.args and speaks(node.func):
+                    yield f"{path.relative_to(ROOT)}:{node.lineno}", node
+
+
+def test_what_is_said_is_a_template_that_can_be_translated():
+    """Neither put together from pieces nor, where something is told, without `say`."""
+    glued = []
+    for place, call in told():
+        template = call.args[0]
+        formats = isinstance(template, ast.Call) and getattr(template.func, "attr", "") in ("format", "join")
+        bare = isinstance(template, ast.Constant) and getattr(call.func, "attr", "") in ("tell", "_tell")
+        is_text = not isinstance(template, ast.Constant) or isinstance(template.value, str)
+        if is_text and (formats or bare or isinstance(template, ast.JoinedStr | ast.BinOp)):
+            glued.append(place)
+    assert not glued
+
+
+def test_templates_name_the_values_they_are_given():
+    wrong = []
+    for place, call in told():
+        template, given = call.args[0], {each.arg for each in call.keywords}
+        if isinstance(template, ast.Constant) and isinstance(template.value, str) and None not in given:
+            named = {name for _, name, _, _ in Formatter().parse(template.value) if name is not None}
+            is_later = isinstance(call.func, ast.Name) and call.func.id == "later"
+            wrong += [place] if named != given and not is_later else []
+    assert not wrong

@@ -428,7 +428,7 @@ def _bounds(song: Song, region: Region, longest_s: float | None = None) -> tuple
     """
     end_s = song.info.duration_s if region.end_s is None else min(region.end_s, song.info.duration_s)
     if longest_s is not None and end_s - region.start_s > longest_s:
-        raise InputError(f"A new part can last {longest_s:g} s at most; choose a shorter region.")
+        raise InputError("A new part can last {longest:g} s at most; choose a shorter region.", longest=longest_s)
     return region.start_s, end_s
 
 
@@ -462,8 +462,11 @@ def _conditioner(model: Model, clap: str | Path | None) -> Conditioner:
         conditioner = EmbeddedConditioner.from_state(model.conditioner_state)
         if conditioner.dimensions != wanted:
             raise CheckpointError(
-                f"The towers of {name} give conditions of {conditioner.dimensions} numbers and its denoiser takes "
-                f"{wanted}; fetch the file again."
+                "The towers of {file} give conditions of {has} numbers and its denoiser takes {wanted}; fetch the file "
+                "again.",
+                file=name,
+                has=conditioner.dimensions,
+                wanted=wanted,
             )
         return conditioner
     if clap is None:
@@ -472,7 +475,11 @@ def _conditioner(model: Model, clap: str | Path | None) -> Conditioner:
 
     if ClapConditioner.dimensions != wanted:  # no folder would help
         raise CheckpointError(
-            f"{name} takes conditions of {wanted} numbers and LAION's CLAP gives {ClapConditioner.dimensions}: it was "
-            f"trained with another CLAP. Choose a model trained with {CHECKPOINT}, such as the published one."
+            "{file} takes conditions of {wanted} numbers and LAION's CLAP gives {has}: it was trained with "
+            "another CLAP. Choose a model trained with {checkpoint}, such as the published one.",
+            file=name,
+            wanted=wanted,
+            has=ClapConditioner.dimensions,
+            checkpoint=CHECKPOINT,
         )
     return ClapConditioner.load(clap)

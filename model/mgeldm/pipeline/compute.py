@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..language import say
 
 OnNotice = Callable[[str], None]
 CPU_BATCH, GPU_BATCH = 4, 16
@@ -23,9 +24,9 @@ def choose_device(wanted: str = "auto") -> torch.device:
     if wanted == "auto":
         return torch.device(next(name for name, is_there in there.items() if is_there))
     if wanted not in there:
-        raise InputError(f"There is no device {wanted!r}; choose auto, cpu, cuda or mps.")
+        raise InputError("There is no device {wanted!r}; choose auto, cpu, cuda or mps.", wanted=wanted)
     if not there[wanted]:
-        raise InputError(f"This computer offers no {wanted} device to torch; choose auto or cpu.")
+        raise InputError("This computer offers no {wanted} device to torch; choose auto or cpu.", wanted=wanted)
     return torch.device(wanted)
 
 
@@ -63,11 +64,15 @@ class Compute:
     def _retreat(self, error: Exception) -> None:
         if self.batch > 1:
             self.batch //= 2
-            notice = f"{self.device.type} ran out of memory; going on with {self.batch} windows at once."
+            notice = say(
+                "{device} ran out of memory; going on with {number} windows at once.",
+                device=self.device.type,
+                number=self.batch,
+            )
         elif self.device.type != "cpu":
             self.device, self.batch = torch.device("cpu"), CPU_BATCH
             self.modules.to(self.device)
-            notice = "The graphics card ran out of memory; going on with the CPU."
+            notice = say("The graphics card ran out of memory; going on with the CPU.")
         else:
             raise error
         if self.on_notice is not None:

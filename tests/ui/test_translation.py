@@ -32,7 +32,7 @@ from mgeldm_app.core.export import export, export_lanes, formats
 from mgeldm_app.core.models import check_kind
 from mgeldm_app.core.project import Project, Prompt, Span, Tempo
 from mgeldm_app.core.settings import ExportSettings, Settings
-from mgeldm_app.core.storage import ProjectFolder
+from mgeldm_app.core.storage import ProjectFolder, _faults
 from mgeldm_app.core.timeline import span_text
 from mgeldm_app.core.voices import make_plan
 from mgeldm_app.services.devices import PortAudioDevices, _why_missing
@@ -342,6 +342,7 @@ def test_errors_of_projects_and_exports(world, tmp_path):
         lambda: asks.check(Project(), Prompt("1")),
     ))  # fmt: skip
     second = ProjectFolder.open(folder)
+    said += [*_faults(Project(lanes=(), tempo=Tempo(0.0))), *_faults(Project(lanes=project.lanes * 2))]
     said += [second.notice, export_lanes(project, view, lanes, tmp_path, options).text]
     second.close()
 

@@ -107,9 +107,9 @@ def _extract(app: App, wait: Wait) -> float:
     c.set_region(replace(grid.bar_around(10.0 * grid.rate_hz), stop=round(10.0 * grid.rate_hz + 2 * grid.bar_samples)))
     asked_s = time.monotonic()
     c.submit(replace(c.session.project.prompt, text="drums", task="extract", quality="draft"))
-    wait(lambda: any(part.filled for part in c.session.all_growing()) or not c.making.busy, "extracting")
+    wait(lambda: any(part.filled for part in c.session.all_growing()) or not c.session.busy, "extracting")
     first_s = time.monotonic() - asked_s
-    wait(lambda: not c.making.busy and bool(c.session.project.of_kind("extracted")), "extracting")
+    wait(lambda: not c.session.busy and bool(c.session.project.of_kind("extracted")), "extracting")
     return first_s
 
 

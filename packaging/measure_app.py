@@ -87,7 +87,7 @@ class Bench:
 
     def idle(self) -> float:
         """Until all jobs are done."""
-        return self.wait(lambda: not self.c.making.busy)
+        return self.wait(lambda: not self.c.session.busy)
 
 
 @contextmanager

@@ -487,7 +487,7 @@ class Watch:
                 making.cancel_all()
             saving = documents._saving or documents._waiting
             at_work = pool.activeThreadCount() or keeper.wished != keeper._done
-            busy = making.busy or documents.opening or saving or at_work
+            busy = self.c.session.busy or documents.opening or saving or at_work
             calm = 0 if busy or QApplication.activeModalWidget() or QApplication.activePopupWidget() else calm + 1
             self.turn(0.004)
             if waited_s > REST_S:

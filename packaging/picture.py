@@ -61,7 +61,7 @@ def shoot(out: Path, theme: Any, width: int, height: int) -> None:
     c.engine.warm_up()
     wait(lambda: c.session.engine.speed is not None)
     ask("drums, bass, synth pad", quality="best")
-    wait(lambda: not c.making.busy)
+    wait(lambda: not c.session.busy)
     grid = Grid.of(c.session.project)
     c.set_region(replace(grid.bar_around(0), start=grid.sample_of(6), stop=grid.sample_of(10)))
     c.set_looping(True)

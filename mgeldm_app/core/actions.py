@@ -240,7 +240,7 @@ def _times_tempo(factor: float) -> Callable[[Controller], None]:
 
 
 def _busy(c: Controller) -> bool:
-    return c.making.busy or c.documents.opening is not None
+    return c.session.busy or c.documents.opening is not None
 
 
 def _cancel(c: Controller) -> None:

@@ -140,11 +140,6 @@ class Making:
         found = [kept(work) for work in self._works.values() if work.store is self.session.store]
         return tuple(each for each in found if each)
 
-    @property
-    def busy(self) -> bool:
-        """Whether any job is queued or running."""
-        return self.session.busy
-
     def when_idle(self, function: Callable[[], None]) -> None:
         """Call `function` once nothing is queued or running."""
         self._idle.append(function)
@@ -361,7 +356,7 @@ class Making:
             lanes = self.session.project.of_kind("extracted")
             works = self._works.values()
             self._refine_unmet({lane.id for lane in lanes if not any(_meets(work, lane) for work in works)})
-        if what == "jobs" and self._idle and not self.busy:
+        if what == "jobs" and self._idle and not self.session.busy:
             waiting, self._idle = self._idle, []
             for function in waiting:
                 function()

@@ -179,14 +179,13 @@ class MainWindow(QMainWindow):
             self._show_lanes()
         elif what == "jobs":
             self._show_jobs()
-            self._show_summary()
+            self._show_wish()
         elif what == "progress":
             if not self._progress.isActive():
                 self._progress.start()
         elif what == "selection":
             self.lanes.select_lanes(self.controller.session.selected)
-            self._show_example()
-            self._show_summary()
+            self._show_wish()
         elif what == "engine":
             self._show_engine(self.controller.session.engine)
         elif what == "listening":
@@ -219,15 +218,8 @@ class MainWindow(QMainWindow):
         self.transport.set_tempo(project.tempo)
         self.transport.set_looping(project.looping)
         self.prompt.show_prompt(project.prompt)
-        self._show_example()
         self.prompt.set_history(self.controller.settings.prompts)
-        self._show_summary()
-
-    def _show_example(self) -> None:
-        """What "like this selection" would take: the region of the one selected lane, else of the song."""
-        project, lanes = self.controller.session.project, self.controller.selected_lanes()
-        lane = lanes[0] if len(lanes) == 1 and lanes[0].parts else None
-        self.prompt.set_example(project.region, lane, project.lanes)
+        self._show_wish()
 
     def _show_in_the_middle(self, widget: QWidget) -> None:
         """The keyboard comes along, unless somebody writes: Space then plays the song that has just come."""
@@ -250,10 +242,11 @@ class MainWindow(QMainWindow):
         self._show_lanes()
         self.jobs.set_rows([_row(view) for view in self.controller.session.jobs.values()])
 
-    def _show_summary(self) -> None:
-        """What the button of the prompt bar will do, and about how long."""
-        c = self.controller
+    def _show_wish(self) -> None:
+        """What the button of the prompt bar will do, about how long, and what a selection is an example of."""
+        c, lanes = self.controller, self.controller.selected_lanes()
         project, prompt = c.session.project, c.session.project.prompt
+        self.prompt.set_example(project.region, lanes[0] if len(lanes) == 1 and lanes[0].parts else None, project.lanes)
         why_not = c.blocked(prompt)
         span = span_of(project, prompt)
         if project.song is None and prompt.task != "generate":
@@ -279,7 +272,7 @@ class MainWindow(QMainWindow):
         self.transport.set_device(text, hint, mood)
         if status.message and status.state == "failed" and not self.controller.session.busy:  # else its jobs say it
             self.tell(status.message, True)
-        self._show_summary()
+        self._show_wish()
 
     def _player_changed(self) -> None:
         player = self.controller.player

@@ -48,7 +48,7 @@ def test_a_stem_under_way_comes_back_with_what_was_finished_and_can_be_had_whole
     if how == "quit":
         opened.c.close()
     again = closed(opened) if how == "closed" else killed()
-    assert not again.engine.jobs and not again.c.making.busy
+    assert not again.engine.jobs and not again.c.session.busy
     assert rows(again) == [("stopped", "Extracting bass"), ("stopped", "Extracting drums")]
     (part,) = again.lane("bass").parts
     assert part.span == Span(REGION.start, REGION.start + REGION.samples // 2)

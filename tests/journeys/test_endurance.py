@@ -43,7 +43,7 @@ class Desk:
     def at_rest(self):
         """Until everything is saved."""
         documents = self.c.documents
-        self.wait(lambda: not self.c.making.busy and not documents._saving and not documents._waiting)
+        self.wait(lambda: not self.c.session.busy and not documents._saving and not documents._waiting)
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_a_disk_that_is_full_while_extracting(desk, small_disk, tmp_path):
     with open(small_disk / "ballast", "r+b") as ballast:  # room for beginning, not for a stem
         ballast.truncate(os.path.getsize(small_disk / "ballast") - (1 << 16))
     c.submit(replace(project.prompt, text="bass", task="extract", quality="draft"))
-    desk.wait(lambda: c.session.jobs and not c.making.busy)
+    desk.wait(lambda: c.session.jobs and not c.session.busy)
     ((job_id, view),) = c.session.jobs.items()
     assert re.search("No room for .*; free some disk", view.message)
     assert c.session.project.lanes == project.lanes

@@ -62,14 +62,14 @@ def test_from_a_song_to_stems_in_the_real_window(app, song, qtbot, tmp_path):
     window.prompt.line.textEdited.emit("drums, bass")
     window.prompt.action.click()
     wait(lambda: bool(c.session.all_growing()))
-    wait(lambda: not c.making.busy and len(c.session.project.of_kind("extracted")) == 2)
+    wait(lambda: not c.session.busy and len(c.session.project.of_kind("extracted")) == 2)
     assert c.player.playing
     drums = next(lane for lane in c.session.project.lanes if lane.name == "drums")
     made = drums.parts[0].take.made
     assert (made.quality, len(made.model_sha256)) == ("standard", 64)
 
     c.submit(replace(c.session.project.prompt, text="a warm rhodes part", task="impute", takes=2, quality="draft"))
-    wait(lambda: not c.making.busy and bool(c.session.project.of_kind("added")))
+    wait(lambda: not c.session.busy and bool(c.session.project.of_kind("added")))
     (part,) = c.session.project.of_kind("added")[0].parts
     assert len(part.takes) == 2
     store = c.session.store
@@ -79,7 +79,7 @@ def test_from_a_song_to_stems_in_the_real_window(app, song, qtbot, tmp_path):
 
     before = drums.parts[0].take.audio
     c.set_lane(drums.id, "sensitivity", 0.6)
-    wait(lambda: not c.making.busy and c.session.project.lane(drums.id).parts[0].take.audio != before)
+    wait(lambda: not c.session.busy and c.session.project.lane(drums.id).parts[0].take.audio != before)
 
     c.player.pause()
     (tmp_path / "out").mkdir()
@@ -106,16 +106,16 @@ def test_the_model_killed_ten_times_loses_nothing(app, song, qtbot):
         qtbot.waitUntil(lambda: c.session.engine.state == "ready", timeout=PATIENCE_MS)
         c.submit(replace(c.session.project.prompt, text=f"bass {number}", task="extract"))
         qtbot.waitUntil(
-            lambda: any(view.state == "running" for view in c.session.jobs.values()) or not c.making.busy,
+            lambda: any(view.state == "running" for view in c.session.jobs.values()) or not c.session.busy,
             timeout=PATIENCE_MS,
         )
         for child in psutil.Process().children(recursive=True):
             if "engine_process" in " ".join(child.cmdline()):
                 child.kill()
-        qtbot.waitUntil(lambda: not c.making.busy, timeout=PATIENCE_MS)
+        qtbot.waitUntil(lambda: not c.session.busy, timeout=PATIENCE_MS)
         for job_id in [job_id for job_id, view in c.session.jobs.items() if view.state == "failed"]:
             c.making.retry(job_id)
-        qtbot.waitUntil(lambda: not c.making.busy, timeout=PATIENCE_MS)
+        qtbot.waitUntil(lambda: not c.session.busy, timeout=PATIENCE_MS)
         lane = next(lane for lane in c.session.project.lanes if lane.name == f"bass {number}")
         assert [part.span for part in lane.parts] == [Span(0, c.session.project.samples)]
         assert not c.session.jobs

@@ -125,6 +125,7 @@ def _add_evaluate(commands: Any) -> None:
     parts = ("extraction", "text", "imputation", "generation")
     evaluate.add_argument("--only", action="append", default=[], choices=parts, help="may be given again")
     evaluate.add_argument("--quality", choices=QUALITIES, default="standard")
+    evaluate.add_argument("--steps", type=int, metavar="N", help="of new parts and music")
     evaluate.add_argument("--pieces", type=int, default=24, metavar="N", help="parts and pieces to make")
     evaluate.add_argument("--peer", type=Path, metavar="FILE", help="network of mgeldm.evaluation.open_unmix")
     evaluate.add_argument("--vggish", type=Path, metavar="FILE", help="VGGish weights, for FAD; see --clap for CLAP's")
@@ -393,7 +394,7 @@ def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
 
     material = Material(args.stems, args.bank, args.songs, args.seen, tuple(args.seen_bank), tuple(args.set))
     parts, weights = tuple(args.only) or Plan.parts, (args.peer, args.clap, args.vggish)
-    plan = Plan(material, parts, args.quality, args.pieces, *weights, args.plots)
+    plan = Plan(material, parts, args.quality, args.steps, args.pieces, *weights, args.plots)
     with _reporting(args) as reporter:
         return evaluate(_load(args), plan, reporter)
 

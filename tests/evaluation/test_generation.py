@@ -14,6 +14,7 @@ from mgeldm.evaluation.generation import OURS, RANDOM, TRUE
 from mgeldm.evaluation.sets import Excerpt, ExcerptSet, Material
 from mgeldm.pipeline import GENERATION_STEPS
 from mgeldm.progress import Reporter
+from mgeldm.requests import Sampling
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +30,11 @@ class Copies:
     """Stands in for the model: gives the true stem of the song it hears, or for the other one a fixed noise."""
 
     def __init__(self, songs: ExcerptSet, truthful: bool):
-        self.songs, self.truthful, self.asked = songs, truthful, []
+        self.songs, self.truthful, self.asked, self.samplings = songs, truthful, [], []
 
     def impute(self, clip, request):
         self.asked.append(request.prompts[0])
+        self.samplings.append(request.sampling)
         if not self.truthful:
             noise = np.random.default_rng(0).normal(0, 0.1, clip.samples.shape)
             return [AudioClip(noise.astype(np.float32), clip.rate_hz)]
@@ -45,7 +47,7 @@ class Copies:
 
 
 def impute(pipeline, model, songs):
-    return generation.imputation(model, songs, songs, [Tower(pipeline)], 4, Reporter())
+    return generation.imputation(model, songs, songs, [Tower(pipeline)], 4, Sampling(steps=4, seed=3), Reporter())
 
 
 def test_a_perfect_part_scores_as_the_true_stem(pipeline, songs):
@@ -62,6 +64,7 @@ def test_a_part_that_hears_nothing_is_nowhere_near(pipeline, songs):
     model = Copies(songs, truthful=False)
     found = impute(pipeline, model, songs)
     assert sorted(set(model.asked)) == ["bass", "drums"]
+    assert model.samplings == [Sampling(steps=4, seed=seed) for seed in range(3, 7)]
     assert found["onset"]["halfway"] < 0.5
     assert found["sub_fad"]["our tower"][OURS] > found["sub_fad"]["our tower"][RANDOM]
 

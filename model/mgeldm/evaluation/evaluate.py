@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import InputError, OutputError
 from ..pipeline import SILENT, Pipeline
 from ..progress import Reporter
-from ..requests import Quality
+from ..requests import Quality, Sampling
 from . import extraction, generation, text
 from .embeddings import Clap, Embedding, Tower, Vggish
 from .sets import ExcerptSet, Material
@@ -25,7 +25,8 @@ class Plan:
     Attributes:
         material: The music.
         parts: Which of `PARTS`.
-        quality: Of extractions.
+        quality: Of all that is made.
+        steps: Of new parts and music; None takes what the quality says.
         pieces: Parts imputed and pieces generated, and excerpts asked for something absent.
         peer: File of a trained `open_unmix` network to compare with.
         clap: Folder of CLAP's weights, for a second FAD.
@@ -36,6 +37,7 @@ class Plan:
     material: Material = field(default_factory=Material)
     parts: tuple[str, ...] = PARTS
     quality: Quality = "standard"
+    steps: int | None = None
     pieces: int = 24
     peer: Path | None = None
     clap: Path | None = None
@@ -115,7 +117,8 @@ def _imputation(pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], repo
     found, spaces, others = {}, _embeddings(pipeline, plan), plan.material.others()
     for songs in _unseen(sets):
         strangers = others if songs.kind == "real" and others is not None else songs
-        found[songs.name] = generation.imputation(pipeline, songs, strangers, spaces, plan.pieces, reporter)
+        sampling = Sampling(plan.quality, plan.steps)
+        found[songs.name] = generation.imputation(pipeline, songs, strangers, spaces, plan.pieces, sampling, reporter)
     tables = [generation.imputation_text(name, row) for name, row in found.items()]
     return {"imputation": found}, tables
 
@@ -125,7 +128,8 @@ def _generation(pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], repo
     rendered, others = next(part for part in sets if part.kind == "synthetic" and not part.seen), plan.material.others()
     real = [part for part in _unseen(sets) if part.kind == "real"] + ([others] if others is not None else [])
     spaces = _embeddings(pipeline, plan)
-    found = generation.total_generation(pipeline, real or [rendered], rendered, spaces, plan.pieces, reporter)
+    sampling, references = Sampling(plan.quality, plan.steps), real or [rendered]
+    found = generation.total_generation(pipeline, references, rendered, spaces, plan.pieces, sampling, reporter)
     return {"generation": found}, [generation.generation_text(found)]
 
 

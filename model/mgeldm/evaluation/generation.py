@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -32,6 +32,7 @@ def total_generation(
     yardstick: ExcerptSet,
     embeddings: Sequence[Embedding],
     count: int,
+    sampling: Sampling,
     reporter: Reporter,
 ) -> dict[str, Any]:
     """FAD of music made from nothing, with a prompt and without one, against mixtures of real or rendered songs.
@@ -45,6 +46,7 @@ def total_generation(
         yardstick: Rendered songs.
         embeddings: Spaces to measure in.
         count: Pieces of `EXCERPT_S` to make with and without prompts, and to render.
+        sampling: How; seeds count up from its own.
         reporter: Hears of pieces.
 
     Returns:
@@ -54,8 +56,8 @@ def total_generation(
     mixtures = [clip for clip, _ in heard]
     prompts = [heard[int(i)][1] for i in np.linspace(0, len(heard) - 1, count)]
     systems = {
-        "ours, prompted": _make(pipeline, prompts, reporter),
-        "ours, unprompted": _make(pipeline, [""] * count, reporter),
+        "ours, prompted": _make(pipeline, prompts, sampling, reporter),
+        "ours, unprompted": _make(pipeline, [""] * count, sampling, reporter),
         f"rendered ({yardstick.name})": [excerpt.mixture for excerpt in islice(yardstick.excerpts(), count)],
     }
     fad: dict[str, dict[str, float]] = {}
@@ -76,11 +78,12 @@ def _prompt(excerpt: Excerpt) -> str:
     return ", ".join(stem.label for stem in loudest[:_LABELS_IN_PROMPT])
 
 
-def _make(pipeline: Pipeline, prompts: Sequence[str], reporter: Reporter) -> list[AudioClip]:
+def _make(pipeline: Pipeline, prompts: Sequence[str], sampling: Sampling, reporter: Reporter) -> list[AudioClip]:
     clips = []
-    for seed, prompt in enumerate(prompts):
-        clips.append(pipeline.generate(Generate(EXCERPT_S, prompt, Sampling(seed=seed))))
-        reporter.report("generation: pieces", seed + 1, len(prompts))
+    for number, prompt in enumerate(prompts):
+        seeded = replace(sampling, seed=sampling.seed + number)
+        clips.append(pipeline.generate(Generate(EXCERPT_S, prompt, seeded)))
+        reporter.report("generation: pieces", number + 1, len(prompts))
     return clips
 
 
@@ -103,6 +106,7 @@ def imputation(
     strangers: ExcerptSet,
     embeddings: Sequence[Embedding],
     count: int,
+    sampling: Sampling,
     reporter: Reporter,
 ) -> dict[str, Any]:
     """Parts made for songs that lack one, against a stem of the same class from another song and the true stem.
@@ -115,6 +119,7 @@ def imputation(
         strangers: Where stems of other songs come from; may be the same set.
         embeddings: Spaces of sub-FAD.
         count: Gaps to fill, spread over classes.
+        sampling: How; seeds count up from its own.
         reporter: Hears of parts.
 
     Returns:
@@ -125,7 +130,7 @@ def imputation(
     if len(gaps) < 2:
         return {"gaps": len(gaps)}
     parts = {RANDOM: [gap.stranger for gap in gaps], TRUE: [gap.true for gap in gaps]}
-    parts[OURS] = _impute(pipeline, gaps, reporter)
+    parts[OURS] = _impute(pipeline, gaps, sampling, reporter)
     nothing = [np.zeros_like(gap.true) for gap in gaps]
     result: dict[str, Any] = {"gaps": len(gaps), "classes": sorted({gap.label for gap in gaps}), "sub_fad": {}}
     for embedding in embeddings:
@@ -159,10 +164,10 @@ def _gaps(songs: ExcerptSet, strangers: ExcerptSet, count: int) -> list[Gap]:
     return [gaps[i] for i in np.unique(np.linspace(0, len(gaps) - 1, min(count, len(gaps))).astype(int))]
 
 
-def _impute(pipeline: Pipeline, gaps: Sequence[Gap], reporter: Reporter) -> list[np.ndarray]:
+def _impute(pipeline: Pipeline, gaps: Sequence[Gap], sampling: Sampling, reporter: Reporter) -> list[np.ndarray]:
     parts = []
     for number, gap in enumerate(gaps):
-        request = Impute((gap.label,), sampling=Sampling(seed=number))
+        request = Impute((gap.label,), sampling=replace(sampling, seed=sampling.seed + number))
         made = pipeline.impute(AudioClip(gap.context[None], RATE_HZ), request)[0]
         parts.append(_levelled(made.samples.mean(0), gap.true))
         reporter.report("imputation: parts", number + 1, len(gaps))

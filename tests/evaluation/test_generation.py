@@ -12,7 +12,6 @@ from mgeldm.evaluation.embeddings import Tower
 from mgeldm.evaluation.evaluate import Plan, evaluate
 from mgeldm.evaluation.generation import OURS, RANDOM, TRUE
 from mgeldm.evaluation.sets import Excerpt, ExcerptSet, Material
-from mgeldm.pipeline import GENERATION_STEPS
 from mgeldm.progress import Reporter
 from mgeldm.requests import Sampling
 
@@ -84,8 +83,7 @@ def test_strangers_come_from_other_songs(songs):
 def test_parts_and_pieces_of_the_shipped_model_are_measured(pipeline, monkeypatch):
     for module in (sets, generation):
         monkeypatch.setattr(module, "EXCERPT_S", 6.0)
-    monkeypatch.setitem(GENERATION_STEPS, "standard", 3)
-    result = evaluate(pipeline, Plan(Material(songs=2), ("generation", "imputation"), pieces=2))
+    result = evaluate(pipeline, Plan(Material(songs=2), ("generation", "imputation"), pieces=2, steps=3))
     fad = result["generation"]["fad"]["our tower"]
     assert set(fad) == {"ours, prompted", "ours, unprompted", "rendered (synthetic)"}
     assert fad["rendered (synthetic)"] == pytest.approx(0, abs=1e-3)  # the reference itself, where no music is given

@@ -85,6 +85,10 @@ class Bench:
         """Submit a prompt."""
         self.c.submit(replace(self.c.session.project.prompt, text=text, **changes))
 
+    def added(self, count: int) -> float:
+        """Until there are so many new parts."""
+        return self.wait(lambda: len(self.c.session.project.of_kind("added")) >= count)
+
     def idle(self) -> float:
         """Until all jobs are done."""
         return self.wait(lambda: not self.c.session.busy)
@@ -236,10 +240,7 @@ def first_sound() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, running() as bench:
         bench.open(long_song(Path(folder) / "song.flac", 180))
         bench.ready()
-        bench.c.set_region(
-            replace(bench.c.session.project.region or _span(0, 1), start=30 * RATE_HZ, stop=45 * RATE_HZ)
-        )
-        bench.c.set_looping(True)
+        _loop(bench)
         found = []
         for name in ("bass", "drums", "vocals"):
             bench.ask(name, quality="standard")
@@ -254,6 +255,26 @@ def first_sound() -> dict[str, Any]:
         "aim_s": 1.0,
         "stem_of_3_minutes_s": round(whole_s, 1),
         "aim_stem_s": 12,
+    }
+
+
+def new_part() -> dict[str, Any]:
+    """From Enter to the draft of a new part in a loop of 15 s, to its better version, and to four of them."""
+    with tempfile.TemporaryDirectory() as folder, running() as bench:
+        bench.open(long_song(Path(folder) / "song.flac", 180))
+        bench.ready()
+        _loop(bench)
+        draft_s, whole_s = [], []
+        for number, name in enumerate(("Rhodes", "strings", "bass")):
+            bench.ask(name, task="impute", takes=1, quality="standard")
+            draft_s.append(bench.added(number + 1))
+            whole_s.append(draft_s[-1] + bench.idle())
+        bench.ask("organ", task="impute", takes=4, quality="standard")
+        four_s = bench.idle()
+    return {
+        "draft_s": [round(x, 1) for x in draft_s],
+        "better_s": [round(x, 1) for x in whole_s],
+        "four_takes_s": round(four_s, 1),
     }
 
 
@@ -281,10 +302,12 @@ def _memory_bytes() -> tuple[int, int]:
     return tuple(int(lines[name].split()[0]) * 1024 for name in ("RssAnon", "RssFile"))  # type: ignore[return-value]
 
 
-def _span(start: int, stop: int) -> Any:
+def _loop(bench: Bench) -> None:
+    """Loop 15 s of the song."""
     from mgeldm_app.core.project import Span
 
-    return Span(start, stop)
+    bench.c.set_region(Span(30 * RATE_HZ, 45 * RATE_HZ))
+    bench.c.set_looping(True)
 
 
 def _twelve_lanes(bench: Bench, song: Path) -> None:
@@ -297,7 +320,7 @@ def _twelve_lanes(bench: Bench, song: Path) -> None:
         bench.c.set_lane(lane.id, "view", "spectrogram")
 
 
-MEASURES = {m.__name__: m for m in (start, drawing, frames, first_sound, heartbeat, memory)}
+MEASURES = {m.__name__: m for m in (start, drawing, frames, first_sound, new_part, heartbeat, memory)}
 
 
 def main() -> None:

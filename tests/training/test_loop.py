@@ -235,3 +235,10 @@ def test_without_tensorboard_the_error_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(InputError, match=r"install mgeldm-desktop\[train\]"):
         Run(Line(), LoopConfig(minutes=1, tensorboard=True), tmp_path)
+
+
+def test_the_first_log_after_a_resume_is_a_mean_too(tmp_path):
+    for count in (3, 10):
+        Run(Line(), LoopConfig(minutes=1e9, steps=count, log_every_steps=5), tmp_path).train()
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [(line["step"], line["seen"]) for line in lines] == [(5, 1.0), (10, 1.0)]

@@ -231,15 +231,17 @@ class Run:
     def _train(self, over_s: Callable[[], float]) -> None:
         """Steps until the budget is spent or `over_s`, the seconds since this call's end, is positive anywhere."""
         sums: dict[str, float] = {}
+        summed = 0  # steps; fewer than between two logs after a resume in the midst of them
         saved_s = scored_s = time.monotonic()
         while self._unfinished() and self.machine.latest(over_s()) < 0:
             began_s = time.monotonic()
             for key, value in self._update().items():
-                sums[key] = sums.get(key, 0.0) + value / self.config.log_every_steps
+                sums[key] = sums.get(key, 0.0) + value
+            summed += 1
             self.spent_s += self.machine.latest(time.monotonic() - began_s)
             if self.step % self.config.log_every_steps == 0:
-                self._log(sums)
-                sums = {}
+                self._log({key: value / summed for key, value in sums.items()})
+                sums, summed = {}, 0
             if time.monotonic() - scored_s > self.config.score_every_s:
                 self._show()
                 scored_s = time.monotonic()

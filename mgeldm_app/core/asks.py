@@ -22,6 +22,7 @@ _VERBS = {
     "inpaint": later("Regenerating {what}"),
     "generate": later("Generating {what}"),
 }
+_LOST = later("The lane that this part listened to is gone, or silent there now; undo that, or ask for a new part.")
 
 
 @dataclass(frozen=True)
@@ -166,13 +167,13 @@ def again(project: Project, lane: Lane, part: int, store: ClipStore, **changes: 
     """The request that made a part, once more, with changes to how it was made (`seed`, `sensitivity`, `quality`).
 
     Raises:
-        InputError: It is silence over a source that was regenerated, or a lane that it listened to is gone.
+        InputError: It is silence over a source that was regenerated, or a lane that it listened to is gone or silent.
     """
     old = lane.parts[part]
     if not old.take.made.repeatable:
         raise InputError("This part is silent, since its source was regenerated here; undo that to have it back.")
-    if any(there and not project.has_lane(there) for there in (old.take.made.beside, old.take.made.like_lane)):
-        raise InputError("The lane that this part listened to is gone; undo its removal, or ask for a new part.")
+    if not repeatable(project, old.take.made):
+        raise InputError(_LOST)
     made = replace(old.take.made, **changes)  # type: ignore[arg-type]
     target = Target(lane, made)
     title = say(_VERBS[made.task], what=lane.name)
@@ -183,6 +184,13 @@ def again(project: Project, lane: Lane, part: int, store: ClipStore, **changes: 
         outputs = len(request.prompts) + len(request.examples)
         targets = tuple(target if number == wanted else None for number in range(outputs))
     return Ask(title, request, heard, old.span, targets, example)
+
+
+def repeatable(project: Project, made: Made) -> bool:
+    """Whether a part can be made again: what it says is enough, and the lanes that it listened to are there."""
+    if not made.repeatable or (made.beside and not project.has_lane(made.beside)):
+        return False
+    return not (made.like and made.like_lane) or _plays(project, made.like_lane, made.like)
 
 
 def taken_up(project: Project, job: Unfinished, store: ClipStore) -> Ask:
@@ -289,21 +297,29 @@ def _heard(
 
 
 def _check_example(project: Project, like: Span, lane_id: str) -> None:
-    lane = project.lane(lane_id) if project.has_lane(lane_id) else None
-    if lane is None:
+    if not project.has_lane(lane_id):
         raise InputError("The lane of the selection to sound like is gone; switch that off, or select another.")
-    if not any(part.span.meets(like) for part in lane.parts):
-        raise InputError("{lane} has nothing in the selection to sound like; select where it plays.", lane=lane.name)
+    if not _plays(project, lane_id, like):
+        name = project.lane(lane_id).name
+        raise InputError("{lane} has nothing in the selection to sound like; select where it plays.", lane=name)
+
+
+def _plays(project: Project, lane_id: str, span: Span) -> bool:
+    """Whether a lane is there and has more than the silence over a regenerated source."""
+    parts = project.lane(lane_id).parts if project.has_lane(lane_id) else ()
+    return any(part.span.meets(span) and part.take.made.repeatable for part in parts)
 
 
 def _example(project: Project, prompt: Prompt, store: ClipStore) -> tuple[Layer, ...]:
-    """What `like` is a stretch of: a lane alone, or the song."""
+    """What `like` is a stretch of: a lane alone, also under the silence over a regenerated source, or the song."""
     if not prompt.like or project.song is None or prompt.task == "generate":
         return ()
     song = _song_layer(project, store)[0]
     if not project.has_lane(prompt.like_lane):
         return (song,)
-    return (replace(song, gain=0.0), *_layers(project.lane(prompt.like_lane), store, 1.0))
+    lane = project.lane(prompt.like_lane)
+    sounding = tuple(part for part in lane.parts if part.take.made.repeatable)
+    return (replace(song, gain=0.0), *_layers(replace(lane, parts=sounding), store, 1.0))
 
 
 def _like(project: Project, prompt: Prompt) -> str:

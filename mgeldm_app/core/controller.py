@@ -117,9 +117,7 @@ class Controller:
 
     def remove_selected(self) -> None:
         """Remove the selected stems and parts; what is still being made for them is cancelled."""
-        for job_id, growing in list(self.session.growing.items()):
-            if any(part.lane_id in self.session.selected for part in growing):
-                self.making.cancel(job_id)
+        self.making.cancel_all(self.session.selected)
         gone = tuple(x for x in self.session.selected if x not in (SONG_ID, REST_ID))
         if any(self.session.project.has_lane(x) for x in gone):
             self.session.do(commands.remove_lanes(gone))

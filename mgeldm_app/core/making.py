@@ -15,13 +15,13 @@ from mgeldm.errors import InputError, MgeldmError
 from mgeldm.language import later, say
 from mgeldm.requests import Quality
 
-from .asks import Ask, NewId, Target, Unfinished, again, asks, check
+from .asks import Ask, NewId, Target, Unfinished, again, asks, check, repeatable
 from .clips import ClipStore
 from .jobs import CancelledJob, EngineStatus, Failed, Filled, Finished, Job, JobEvent, Progressed, Started
 from .landing import Group, Landing, Work, quality_of
 from .ports import Engine, Growing, Workers
-from .project import MOST_TAKES, Audio, Lane, Prompt, Span, Task
-from .resuming import NOT_FINISHED, kept, resumed
+from .project import MOST_TAKES, Audio, Lane, Project, Prompt, Span, Task
+from .resuming import LOST_ITS_LANE, NOT_FINISHED, kept, resumed
 from .session import JobView, Session
 from .storage import ProjectFolder
 from .text import QUALITY_NAMES, drawn_seed
@@ -94,21 +94,27 @@ class Making:
         self._submit(ask, group, urgent=True)
 
     def refine_again(self, lane_id: str) -> None:
-        """Give the parts of an extracted lane the sensitivity that the lane now has."""
+        """Give the parts of an extracted lane the sensitivity that the lane now has.
+
+        Raises:
+            InputError: Some cannot be made again; the others are.
+            OutputError: The disk has no room.
+        """
         lane = self.session.project.lane(lane_id)
         for work in list(self._works.values()):
             if work.refines and lane_id in work.group.lanes:
                 self.cancel(work.job.id)
-        for number, part in enumerate(lane.parts):
-            if part.take.made.repeatable and part.take.made.sensitivity != lane.sensitivity:
-                self._make_in_place(lane, number, refines=True, sensitivity=lane.sensitivity)
+        made = {number: part.take.made for number, part in enumerate(lane.parts)}
+        unmet = [n for n, each in made.items() if each.repeatable and each.sensitivity != lane.sensitivity]
+        for number in sorted(unmet, key=lambda n: not repeatable(self.session.project, made[n])):
+            self._make_in_place(lane, number, refines=True, sensitivity=lane.sensitivity)
 
     def best(self, lane_ids: Sequence[str]) -> int:
         """Extract stems once more at best quality, in place; returns the number of jobs that this takes."""
         count = 0
         for lane_id in lane_ids:
             lane = self.session.project.lane(lane_id)
-            for number in below_best(lane):
+            for number in below_best(self.session.project, lane):
                 self._make_in_place(lane, number, quality="best")
                 count += 1
         return count
@@ -122,10 +128,11 @@ class Making:
             work.cancelled = True
             self.engine.cancel(job_id)
 
-    def cancel_all(self) -> None:
-        """Stop everything."""
-        for job_id in list(self._works):
-            self.cancel(job_id)
+    def cancel_all(self, lane_ids: Sequence[str] | None = None) -> None:
+        """Stop everything, or what will be new on some lanes: a better version of what is there goes with its lane."""
+        for work in list(self._works.values()):
+            if lane_ids is None or not (work.failed or work.replaces or work.group.lanes.keys().isdisjoint(lane_ids)):
+                self.cancel(work.job.id)
 
     def retry(self, job_id: str) -> None:
         """Try a job again that failed or was stopped, with new files."""
@@ -272,7 +279,9 @@ class Making:
             project = project if project.has_lane(lane.id) else project.with_lane(lane)
         session.new_id = NewId(project)
         for work in works:
-            self._stop(work, JobView(work.job, "stopped", message=say(NOT_FINISHED), can_retry=True))
+            whole = all(repeatable(session.project, target.made) for target in work.ask.targets if target)
+            message = say(NOT_FINISHED if whole else LOST_ITS_LANE)
+            self._stop(work, JobView(work.job, "stopped", message=message, can_retry=whole))
 
     def _keep(self, work: Work, samples: int) -> None:
         """What an unfinished job had done becomes a part of its own, so that nothing is lost."""
@@ -296,8 +305,9 @@ class Making:
         """Put finished audio into the project it was made for."""
         self._works.pop(work.job.id, None)
         self.session.growing.pop(work.job.id, None)  # what is put into the project takes its place in one step
-        overtaken = work.gives_way is not None and work.cancelled
-        if work.store is self.session.store and not overtaken:
+        if work.store is self.session.store and work.cancelled:  # while its files were read: it is not wanted any more
+            self._drop_coming(work)
+        elif work.store is self.session.store:
             for draft in [each for each in self._works.values() if each.gives_way is work.replaces]:
                 self.cancel(draft.job.id)  # it failed or comes too late: what is better is there
             if work.replaces:
@@ -312,8 +322,9 @@ class Making:
 
     def _refine_unmet(self, lane_ids: Set[str]) -> None:
         """Lanes whose sensitivity is not that of their parts: it was turned meanwhile, or undone before it was met."""
-        for lane in self.session.project.of_kind("extracted"):
-            made = [part.take.made for part in lane.parts if part.take.made.repeatable]
+        project = self.session.project
+        for lane in project.of_kind("extracted"):
+            made = [part.take.made for part in lane.parts if repeatable(project, part.take.made)]
             if lane.id in lane_ids and any(each.sensitivity != lane.sensitivity for each in made):
                 try:
                     self.refine_again(lane.id)
@@ -369,10 +380,10 @@ class Making:
                 self.cancel(work.job.id)
 
 
-def below_best(lane: Lane) -> list[int]:
+def below_best(project: Project, lane: Lane) -> list[int]:
     """Parts of an extracted lane that could be had better."""
     made = [part.take.made for part in lane.parts] if lane.kind == "extracted" else []
-    return [number for number, each in enumerate(made) if each.repeatable and each.quality != "best"]
+    return [number for number, each in enumerate(made) if repeatable(project, each) and each.quality != "best"]
 
 
 def _begun(store: ClipStore, rate_hz: int, channels: int, ask: Ask) -> tuple[Path, ...]:

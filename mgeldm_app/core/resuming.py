@@ -16,6 +16,10 @@ from .project import Project
 NOT_FINISHED = later(
     "It was not finished when the project was closed. What was done is kept; try again to have it whole."
 )
+LOST_ITS_LANE = later(
+    "It was not finished when the project was closed, and the lane that it listened to is gone or silent there now. "
+    "What was done is kept; ask for the rest anew."
+)
 
 
 def kept(work: Work) -> Unfinished | None:

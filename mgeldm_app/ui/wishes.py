@@ -175,15 +175,15 @@ class Wishes(QObject):
 
     def _write_best(self, choice: ExportChoice) -> None:
         """Export once the best is made, or what there is where that failed."""
-        lanes = [lane for lane in self.controller.session.project.lanes if lane.id in choice.lanes]
-        if any(below_best(lane) for lane in lanes):
+        project = self.controller.session.project
+        if any(below_best(project, lane) for lane in project.lanes if lane.id in choice.lanes):
             self.controller.session.tell(
                 self.tr("Not every stem could be made at best quality; those are exported as they are."), error=True
             )
         self._write(choice)
 
     def _best_note(self, project: Project) -> str:
-        stems = [lane for lane in project.lanes if below_best(lane)]
+        stems = [lane for lane in project.lanes if below_best(project, lane)]
         if not stems:
             return ""
         speed = self.controller.settings.speed("extract", "best", self.controller.session.engine.device)

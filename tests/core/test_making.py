@@ -135,6 +135,36 @@ def test_a_draft_tried_again_gives_way_too(opened):
     assert [take.made.quality for take in opened.lane("strings").parts[0].takes] == ["standard"]
 
 
+def test_removing_a_lane_still_to_come_ends_its_draft_and_all_that_was_to_follow(opened):
+    opened.c.set_region(REGION)
+    opened.c.set_looping(True)
+    opened.ask("strings", task="impute", takes=2)
+    opened.ask("bass, drums", task="extract")
+    opened.engine.finish()
+    opened.engine.finish()  # both drafts
+    opened.ask("organ", task="impute", takes=2)
+    opened.session.select((*opened.session.coming, opened.lane("bass").id))
+    opened.c.remove_selected()
+    asked = [job.request.prompts for job in opened.engine.jobs]
+    assert asked == [("strings",), ("strings",), ("bass", "drums")]  # what is there is still made better
+    opened.engine.finish_all()
+    assert [lane.name for lane in opened.project.lanes[1:-1]] == ["strings", "drums"]
+    assert opened.lane("drums").parts[0].take.made.quality == "standard"
+    assert not opened.session.coming
+
+
+def test_a_take_that_is_undone_while_its_file_is_read_does_not_come_back(opened):
+    opened.ask("strings", task="impute", takes=2)
+    opened.engine.finish()
+    opened.workers.holding = True
+    opened.engine.finish()
+    opened.session.undo()
+    opened.workers.release()
+    assert not opened.project.of_kind("added") and not opened.session.jobs and not opened.session.coming
+    opened.session.redo()
+    assert len(opened.lane("strings").parts[0].takes) == 1
+
+
 def test_undoing_a_draft_ends_the_better_version(opened):
     opened.c.set_region(REGION)
     opened.c.set_looping(True)
@@ -592,3 +622,55 @@ def test_a_selection_of_the_song_is_an_example_for_every_task_but_generate(opene
         opened.ask("strings", task=task, takes=1, like=Span(0, RATE_HZ))
         job = opened.engine.finish()
         assert bool(job.example) == (task != "generate")
+
+
+def test_a_stem_like_a_lane_that_is_gone_stays_as_it_is_and_holds_up_nothing(opened):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    bass = opened.lane("bass")
+    opened.ask("", like=Span(0, RATE_HZ), like_lane=bass.id)
+    opened.ask("drums", like=None)
+    opened.engine.finish_all()
+    stem, drums = opened.lane("like bass at 0.0 s"), opened.lane("drums")
+    opened.session.select((bass.id,))
+    opened.c.remove_selected()
+    opened.c.set_lane(stem.id, "sensitivity", 0.5)
+    assert len(opened.told) == 1 and "is gone" in opened.told[0][0]
+    opened.c.set_lane(stem.id, "gain_db", -3.0)
+    opened.session.undo()
+    opened.session.redo()
+    assert len(opened.told) == 1  # once is enough
+    assert opened.c.making.best([stem.id, drums.id]) == 1
+    opened.engine.finish_all()
+    assert opened.lane("drums").parts[0].take.made.quality == "best"
+    for _ in range(3):
+        opened.session.undo()
+    assert opened.c.making.best([stem.id]) == 1  # it is there again
+    opened.engine.finish_all()
+
+
+def test_a_part_like_what_it_took_the_place_of_can_be_varied(opened):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    bass = opened.lane("bass")
+    opened.c.set_region(REGION)
+    opened.ask("bass", task="inpaint", takes=1, like=REGION, like_lane=bass.id)
+    job = opened.engine.finish()
+    assert len(opened.lane("bass").parts) == 2  # the second is silence
+    part = opened.project.of_kind("added")[0]
+    opened.c.making.make_again(part.id, 0, vary=True)
+    assert opened.engine.finish().example == job.example
+    opened.ask("bass", task="inpaint", takes=1, like=REGION, like_lane=bass.id)
+    assert opened.engine.finish().example == job.example
+
+
+def test_a_lane_that_was_silenced_whole_is_no_example(opened):
+    opened.c.set_region(REGION)
+    opened.ask("bass")
+    opened.engine.finish_all()
+    wish = {"task": "inpaint", "takes": 1, "like": REGION, "like_lane": opened.lane("bass").id}
+    opened.ask("bass", **wish)
+    opened.engine.finish_all()
+    with pytest.raises(InputError, match="silent there"):
+        opened.c.making.make_again(opened.project.of_kind("added")[0].id, 0, vary=True)
+    assert "has nothing in the selection" in opened.c.blocked(replace(opened.project.prompt, text="bass", **wish))

@@ -187,3 +187,19 @@ def test_another_song_leaves_the_jobs_of_the_first_where_they_are(opened, tmp_pa
     assert not opened.engine.jobs and not opened.session.jobs
     opened.open(folder)
     assert rows(opened) == [("stopped", "Extracting bass")] and opened.lane("bass")
+
+
+@pytest.mark.parametrize("task", ["impute", "accompany"])
+def test_a_part_whose_lane_to_listen_to_is_gone_says_so_and_is_not_made_of_something_else(opened, task):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    bass = opened.lane("bass")
+    opened.session.select((bass.id,))
+    like = {"like": Span(0, RATE_HZ), "like_lane": bass.id} if task == "impute" else {}
+    opened.ask("keys", task=task, takes=1, **like)
+    opened.c.remove_selected()
+    assert not closed(opened).told
+    ((job_id, view),) = opened.session.jobs.items()
+    assert not view.can_retry and "is gone" in view.message
+    opened.c.making.cancel(job_id)
+    assert not closed(opened).session.jobs

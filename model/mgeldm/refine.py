@@ -23,6 +23,7 @@ import numpy.typing as npt
 from .audio import BITS, AudioClip, AudioInfo, Samples, Song, Writer, fitting_gain, reach_of, rounded
 from .errors import InputError
 from .progress import Reporter
+from .threads import one_thread
 
 if TYPE_CHECKING:
     import torch
@@ -289,25 +290,12 @@ def _segments(song: Song, estimates_at: EstimatesAt, first: int, last: int, sens
         samples = torch.from_numpy(song.read(first + (start - 1) * grid.hop, first + stop * grid.hop))
         times_s = (first + np.arange(start, stop) * grid.hop) / grid.rate_hz
         several = _each(estimates_at(times_s[0], times_s[-1]), channels)
-        with _one_thread():
+        with one_thread():
             spectra = torch.fft.rfft(samples.unfold(1, grid.size, grid.hop) * window)  # [channels, frames, bins]
             masks = _masks(several, times_s, grid, sensitivity)
             masks = torch.cat([masks, 1 - masks.sum(0, keepdim=True)])  # [k + 1, 1 or channels, frames, bins]
             segment = _Segment(spectra, masks * spectra)
         yield segment
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keeps small tensor work on one thread: where other work fills the cores, waiting for a second costs ten times."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _each(estimates: Estimates, channels: int) -> Sequence[Estimate]:
@@ -333,7 +321,7 @@ def _separated(segments: Iterator[_Segment]) -> Iterator[torch.Tensor]:
         if panning is None or border is None:
             yield segment.masked[:-1]
         else:
-            with _one_thread():
+            with one_thread():
                 next_panning = following.panning() if following else panning
                 next_border = panning + next_panning if following else panning
                 share = torch.arange(segment.song.shape[1]) / segment.song.shape[1]
@@ -356,7 +344,7 @@ def _region_stems(
     tail: torch.Tensor | None = None
     start = first - hop
     for spectra in _separated(_segments(song, estimates_at, first, last, sensitivity)):
-        with _one_thread():
+        with one_thread():
             frames = torch.fft.irfft(spectra, n=2 * hop) * window  # [k, channels, frames, 2 hops]
             out = frames[..., :hop].clone()
             out[:, :, 1:] += frames[:, :, :-1, hop:]

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import nullcontext
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
 from ..language import say
+from ..threads import one_thread
 
 OnNotice = Callable[[str], None]
 CPU_BATCH, GPU_BATCH = 4, 16
+SMALL_PARAMETERS = 100_000_000  # of a network whose operations are too short to be shared among threads
 
 
 def choose_device(wanted: str = "auto") -> torch.device:
@@ -31,7 +37,7 @@ def choose_device(wanted: str = "auto") -> torch.device:
 
 
 class Compute:
-    """Runs functions of batches on a device.
+    """Runs functions of batches on a device; on the CPU, small networks on a batch for each thread (see `threads`).
 
     Args:
         modules: What moves to the device.
@@ -42,6 +48,18 @@ class Compute:
     def __init__(self, modules: nn.ModuleDict, device: torch.device, on_notice: OnNotice | None = None):
         self.modules, self.device, self.on_notice = modules.to(device).eval(), device, on_notice
         self.batch = CPU_BATCH if device.type == "cpu" else GPU_BATCH
+        is_small = sum(p.numel() for p in modules.parameters()) < SMALL_PARAMETERS
+        self._cores = torch.get_num_threads() if is_small else 1
+
+    @property
+    def threads(self) -> int:
+        """Threads that work on a batch each; 1 where torch shares each operation among its own."""
+        return self._cores if self.device.type == "cpu" else 1
+
+    @property
+    def at_once(self) -> int:
+        """How many items are worth being asked for together."""
+        return max(self.batch, self.threads)
 
     @torch.inference_mode()
     def map(self, function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
@@ -52,14 +70,44 @@ class Compute:
         results: list[Tensor] = []
         done, total = 0, len(inputs[0])
         while done < total:
-            parts = (x[done : done + self.batch].to(self.device) for x in inputs)
-            try:
-                results.append(function(*parts).float().cpu())
-            except (torch.OutOfMemoryError, MemoryError) as error:
-                self._retreat(error)
-                continue
-            done += len(results[-1])
+            with one_thread() if self.threads > 1 else nullcontext():
+                try:
+                    for result in self._batches(function, [x[done:] for x in inputs]):
+                        results.append(result.float().cpu())
+                        done += len(result)
+                except (torch.OutOfMemoryError, MemoryError) as error:
+                    self._retreat(error)
         return torch.cat(results)
+
+    def spread(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """The same function, for use inside of `map`, with its batch shared among threads that would be idle."""
+
+        def spreading(*inputs: Tensor) -> Tensor:
+            if self.threads == 1 or _at_work.is_worker:
+                return function(*inputs)
+            return torch.cat(list(self._batches(function, inputs)))
+
+        return spreading
+
+    def _batches(self, function: Callable[..., Tensor], inputs: Sequence[Tensor]) -> Iterator[Tensor]:
+        """`function` of each batch of the inputs, in order; one that is alone stays on this thread."""
+        total = len(inputs[0])
+        size = min(self.batch, -(-total // self.threads))
+        batches = ([x[start : start + size] for x in inputs] for start in range(0, total, size))
+        if self.threads == 1 or size == total:
+            yield from (function(*(x.to(self.device) for x in batch)) for batch in batches)
+            return
+        waiting = [self._pool.submit(_work, function, batch) for batch in batches]
+        try:
+            yield from (each.result() for each in waiting)
+        finally:  # also when one of them failed: none may still be at work when they are begun anew
+            for each in waiting:
+                each.cancel()
+            wait(waiting)
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.threads, "batches", lambda: setattr(_at_work, "is_worker", True))
 
     def _retreat(self, error: Exception) -> None:
         if self.batch > 1:
@@ -77,3 +125,18 @@ class Compute:
             raise error
         if self.on_notice is not None:
             self.on_notice(notice)
+
+
+class _AtWork(threading.local):
+    """Whether this thread is one of a pool: such a thread must not wait for others of it."""
+
+    is_worker = False
+
+
+_at_work = _AtWork()
+
+
+@torch.inference_mode()
+def _work(function: Callable[..., Tensor], batch: Sequence[Tensor]) -> Tensor:
+    """The function of a batch, on a thread that does not inherit `map`'s mode."""
+    return function(*batch)

@@ -232,7 +232,7 @@ class EstimateStream:
     def _compute(self) -> None:
         """The next batch of windows; the first one is alone, so that something is heard soon."""
         self.reporter.check()
-        count = 1 if self.done == 0 else max(1, self.separator.latents.compute.batch)
+        count = 1 if self.done == 0 else self.separator.latents.compute.at_once
         firsts = self.starts[self.done : self.done + count]
         values = self.separator.separate(self.listener, firsts, self.window)
         for i, first in enumerate(firsts):

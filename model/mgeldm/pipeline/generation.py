@@ -137,7 +137,8 @@ class Maker:
         def run(noise: Tensor, latents: Tensor, mask: Tensor, conditions: Tensor) -> Tensor:
             away, known = None if negative is None else negative.to(noise), Known(latents, mask)
             heed = None if self.how.heed == 1.0 else Heed(self.how.heed, known, noise)
-            denoise = guided(self.model.denoiser, conditions, self.how.guidance, away, heed=heed)
+            denoiser = self.compute.spread(self.model.denoiser)
+            denoise = guided(denoiser, conditions, self.how.guidance, away, heed=heed)
             per_frame = self.model.config.denoiser.frame_timesteps
             return dpmpp_2m(denoise, noise, known, self.how.steps, per_frame, REPAINT_HOPS, on_step)
 

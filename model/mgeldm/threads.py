@@ -1,0 +1,24 @@
+"""Threads of the processor, for work of many small steps.
+
+torch shares each operation among its threads, which wait for one another before the next. In a small network, thousands
+of times a second; where another program fills the cores, each time for a turn of the scheduler. So small work stays on
+one thread, and several pieces of it, which need not wait, on one each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Within it, operations that this thread begins are not shared with others."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

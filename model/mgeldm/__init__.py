@@ -11,9 +11,9 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-# OpenMP's threads (GNU's) wait for one another in a busy loop. By default it is so long that two busy programs beside
-# make a `standard` extraction of 60 s on two cores take 52 s for 2.9 s; without it (OMP_WAIT_POLICY=PASSIVE) it takes
-# 5.6 s always; so short it takes 3.7 s, and 2.9 to 3.3 s beside busy programs. Read when torch is loaded.
+# Where torch shares operations among threads (training, large models; not small ones, see `threads`), GNU's OpenMP lets
+# them wait for one another in a busy loop. By default it is so long that an extraction that still worked so took 52 s
+# for 2.9 s beside two busy programs; so short it took 2.9 to 3.7 s. Read when torch is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 _LAZY = {

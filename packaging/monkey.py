@@ -344,6 +344,7 @@ class Hands:
             quality=rng.choice(QUALITIES),
             negative=rng.choice(("", "", "drums")),
             like=rng.choice((None, None, project.region)),
+            like_lane=rng.choice(("", "gone", *(lane.id for lane in project.lanes))),
             takes=rng.choice((1, 1, 2, 3)),
             seed=rng.choice((None, 7)),
         )

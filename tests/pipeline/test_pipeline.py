@@ -160,6 +160,16 @@ def test_a_new_part_is_like_a_selection_too(pipeline, clip):
     assert new.samples.shape == old.samples.shape == (2, 3 * 44100)
 
 
+def test_of_a_long_example_the_loudest_is_heard(pipeline, clip):
+    """A lane may begin to play late in the selection."""
+    late = AudioClip(np.pad(clip.samples[:, : 10 * 44100], ((0, 0), (12 * 44100, 9000))), 44100)
+    made = [
+        pipeline.impute(late, Impute((), Region(0.0, 3.0), Sampling(steps=2), like))[0].samples
+        for like in (Region(12.0, 22.0), Region(0.0, 22.2))
+    ]
+    np.testing.assert_allclose(*made, atol=1e-5)
+
+
 def test_raw_is_the_decoders_own_sound(pipeline, clip):
     source, rest = pipeline.extract_raw(clip, Extract(("bass",), Region(2.0, 6.0)))
     assert source.samples.shape == rest.samples.shape == (2, 4 * 44100)

@@ -46,7 +46,7 @@ __all__ = ["EMBEDDED_PATH", "Extraction", "Pipeline", "model_path"]
 
 MONO_LOSS_DB = 3.0  # beyond this the channels are heard apart
 PART_BELOW_CONTEXT_DB = 6.0  # a new part sits this far under the loudness of all it joins
-EXAMPLE_S = 10.0  # of an audio example are heard
+EXAMPLE_S = 10  # of an audio example are heard, the loudest
 
 # Share of a window from one extraction window to the next.
 HOPS = {"draft": 7 / 8, "standard": 3 / 4, "best": 1 / 4}
@@ -376,8 +376,7 @@ class Pipeline:
 
     def _sound(self, song: Song, region: Region) -> Tensor:
         """The condition of a stretch of a song: "like this selection"."""
-        start_s, end_s = _bounds(song, region)
-        audio = song.read(*_samples(song, start_s, min(end_s, start_s + EXAMPLE_S))).mean(0, keepdims=True)
+        audio = song.read(*_loudest(song, *_samples(song, *_bounds(song, region)))).mean(0, keepdims=True)
         if self.conditioner.audio_input == "audio":
             return self.conditioner.embed_audio(torch.from_numpy(resample(audio, song.info.rate_hz, 48000)))[0].cpu()
         listener = Listener(AudioClip(audio, song.info.rate_hz), self.config.rate_hz, self.config.samples_per_frame)
@@ -434,6 +433,16 @@ def _bounds(song: Song, region: Region, longest_s: float | None = None) -> tuple
 
 def _samples(song: Song, start_s: float, end_s: float) -> tuple[int, int]:
     return round(start_s * song.info.rate_hz), round(end_s * song.info.rate_hz)
+
+
+def _loudest(song: Song, start: int, stop: int) -> tuple[int, int]:
+    """The samples of an example that are heard: a lane may begin to play late in the selection."""
+    second = song.info.rate_hz
+    if stop - start <= EXAMPLE_S * second:
+        return start, stop
+    energies = [float(np.square(song.read(at, min(at + second, stop))).sum()) for at in range(start, stop, second)]
+    first = start + second * int(np.argmax(np.convolve(energies, np.ones(EXAMPLE_S), "valid")))
+    return first, min(first + EXAMPLE_S * second, stop)
 
 
 def _quieter(part: AudioClip, context: AudioClip) -> AudioClip:

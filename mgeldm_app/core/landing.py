@@ -13,7 +13,6 @@ from .clips import ClipStore
 from .jobs import Job
 from .project import Audio, Lane, Made, Part, Project, SongFile, Take
 from .session import Session
-from .text import called
 
 
 @dataclass
@@ -118,12 +117,13 @@ class Landing:
         """Where a source is regenerated, silence on lanes that already hold it, so that it is not taken away twice."""
         if not any(target and target.muted for target in work.ask.targets):
             return []
-        made = next(target.made for target in work.ask.targets if target)
+        new = next(target for target in work.ask.targets if target)
+        made, example = new.made, "" if new.made.prompt else new.made.like_lane
         project, span, holes = self.session.project, work.ask.span, []
         channels = project.song.audio.channels if project.song else 2
-        name = called(made.prompt).casefold()
         for lane in project.of_kind("extracted"):
-            if lane.name.casefold() == name and any(part.span.meets(span) for part in lane.parts):
+            holds = lane.name.casefold() == new.lane.name.casefold() or lane.id == example
+            if holds and any(part.span.meets(span) for part in lane.parts):
                 path = work.store.begin(project.rate_hz, channels, span.samples)
                 take = Take(work.store.adopt(path), Made("extract", "", made.seed, made.quality))
                 holes.append(commands.add_part(lane, Part(span.start, (take,)), "silence"))

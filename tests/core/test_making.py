@@ -664,6 +664,23 @@ def test_a_part_like_what_it_took_the_place_of_can_be_varied(opened):
     assert opened.engine.finish().example == job.example
 
 
+@pytest.mark.parametrize("like_lane", [True, False])
+def test_what_a_sound_alone_names_is_not_taken_away_twice_either(opened, like_lane):
+    """By the lane that it is like, or by the stem that was found by the same sound."""
+    opened.ask("bass")
+    opened.engine.finish_all()
+    like = {"like": REGION, "like_lane": opened.lane("bass").id if like_lane else ""}
+    opened.ask("", task="extract", **like)
+    opened.engine.finish_all()
+    opened.c.set_region(REGION)
+    opened.ask("", task="inpaint", takes=2, **like)
+    opened.engine.finish_all()
+    names = ["bass", "like bass at 4.0 s"] if like_lane else ["like 4.0 s"]
+    silent = [lane.name for lane in opened.project.of_kind("extracted") if not lane.parts[-1].take.made.repeatable]
+    assert silent == names
+    check_null(opened)
+
+
 def test_a_lane_that_was_silenced_whole_is_no_example(opened):
     opened.c.set_region(REGION)
     opened.ask("bass")

@@ -37,6 +37,15 @@ def take_language(
             if buttons.load(f"qtbase_{locale}", QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)):
                 QCoreApplication.installTranslator(buttons)
             QCoreApplication.installTranslator(own)
-            speak(lambda template: QCoreApplication.translate(CONTEXT, template))
+            speak(_translated)
             return True
     return False
+
+
+def _translated(template: str) -> str:
+    """What Qt's translators have. With half a character, as names of files may have, Qt would end the program."""
+    try:
+        template.encode()
+    except UnicodeEncodeError:
+        return template
+    return QCoreApplication.translate(CONTEXT, template)

@@ -386,6 +386,11 @@ def test_the_dearest_language_that_there_is_is_spoken(qapp, esperanto, tmp_path)
     assert say("Undo") == "⟦Undo⟧"
 
 
+def test_half_a_character_in_the_name_of_a_file_does_no_harm(qapp, esperanto):
+    take_language(qapp, ["eo"], esperanto)
+    assert say("/songs/\udcff") == "/songs/\udcff"
+
+
 def test_updating_keeps_what_is_translated_and_ships_only_that(tmp_path):
     ts = collect(tmp_path)
     text = ts.read_text(encoding="utf-8")

@@ -51,7 +51,7 @@ EXAMPLE_S = 10  # of an audio example are heard, the loudest
 # Share of a window from one extraction window to the next.
 HOPS = {"draft": 7 / 8, "standard": 3 / 4, "best": 1 / 4}
 EXTRACTION_STEPS = {"draft": 10, "standard": 25, "best": 100}  # published; the embedded model takes one
-GENERATION_STEPS = {"draft": 12, "standard": 24, "best": 60}
+GENERATION_STEPS = {"draft": 8, "standard": 24, "best": 60}
 EXTRACTION_GUIDANCE, GENERATION_GUIDANCE = 1.5, 2.0
 PART_GUIDANCE, HEED = 3.0, 2.0  # of the embedded model's new parts: the words', and that of what plays (model/README)
 SILENT = Reporter()

@@ -138,8 +138,14 @@ class Making:
         """Try a job again that failed or was stopped, with new files."""
         work = self._works.get(job_id)
         if work is not None and work.failed:
-            ask, group, old = work.ask, work.group, work.replaces
-            self._submit(ask, group, work.job.urgent, True, old, work.gives_way, work.refines)
+            self._submit(
+                work.ask,
+                work.group,
+                work.job.urgent,
+                replaces=work.replaces,
+                gives_way=work.gives_way,
+                refines=work.refines,
+            )
             self._forget(job_id)
 
     def unfinished(self) -> tuple[Unfinished, ...]:

@@ -19,6 +19,12 @@ def sound(world, lane, start=0, stop=None):
     return read_lane(world.project, lane, store.view, start, stop or world.project.samples)
 
 
+def loop(world):
+    """Somebody listens to the region."""
+    world.c.set_region(REGION)
+    world.c.set_looping(True)
+
+
 def check_null(world):
     """Stems and rest are the song."""
     lanes = [lane for lane in world.project.lanes if lane.kind in ("extracted", "rest")]
@@ -66,8 +72,7 @@ def test_a_stem_is_there_while_it_grows(opened):
 
 
 def test_in_a_loop_a_draft_comes_first_and_gives_way(opened):
-    opened.c.set_region(REGION)
-    opened.c.set_looping(True)
+    loop(opened)
     opened.ask("bass", quality="standard")
     assert [job.request.sampling.quality for job in opened.engine.jobs] == ["draft", "standard"]
     opened.engine.finish()
@@ -84,8 +89,7 @@ def test_in_a_loop_a_draft_comes_first_and_gives_way(opened):
 
 @pytest.mark.parametrize("task", ["impute", "inpaint", "accompany", "generate"])
 def test_a_new_part_in_a_loop_has_a_draft_too(opened, task):
-    opened.c.set_region(REGION)
-    opened.c.set_looping(True)
+    loop(opened)
     opened.session.select((opened.project.lanes[0].id,))
     opened.ask("strings, bass", task=task, takes=3, seed=5, quality="standard")
     asked = [(job.request.sampling.quality, job.request.sampling.seed) for job in opened.engine.jobs]
@@ -109,8 +113,7 @@ def test_a_new_part_in_a_loop_has_a_draft_too(opened, task):
 
 
 def test_a_draft_that_fails_leaves_the_place_to_the_better_version(opened):
-    opened.c.set_region(REGION)
-    opened.c.set_looping(True)
+    loop(opened)
     opened.ask("strings", task="impute", takes=2)
     draft = opened.engine.jobs[0].id
     opened.engine.fail()
@@ -122,8 +125,7 @@ def test_a_draft_that_fails_leaves_the_place_to_the_better_version(opened):
 
 
 def test_a_draft_tried_again_gives_way_too(opened):
-    opened.c.set_region(REGION)
-    opened.c.set_looping(True)
+    loop(opened)
     opened.ask("strings", task="impute", takes=1)
     draft = opened.engine.jobs[0].id
     opened.engine.fail()
@@ -136,8 +138,7 @@ def test_a_draft_tried_again_gives_way_too(opened):
 
 
 def test_removing_a_lane_still_to_come_ends_its_draft_and_all_that_was_to_follow(opened):
-    opened.c.set_region(REGION)
-    opened.c.set_looping(True)
+    loop(opened)
     opened.ask("strings", task="impute", takes=2)
     opened.ask("bass, drums", task="extract")
     opened.engine.finish()
@@ -166,8 +167,7 @@ def test_a_take_that_is_undone_while_its_file_is_read_does_not_come_back(opened)
 
 
 def test_undoing_a_draft_ends_the_better_version(opened):
-    opened.c.set_region(REGION)
-    opened.c.set_looping(True)
+    loop(opened)
     opened.ask("bass")
     opened.engine.finish()
     opened.session.undo()
@@ -473,8 +473,7 @@ def test_an_undo_beside_a_sensitivity_that_is_being_met_begins_nothing_anew(open
 
 
 def test_a_better_version_comes_through_a_sensitivity_turned_meanwhile(opened):
-    opened.c.set_region(REGION)
-    opened.c.set_looping(True)
+    loop(opened)
     opened.ask("bass")
     opened.engine.finish()
     opened.c.set_lane(opened.lane("bass").id, "sensitivity", 0.5)

@@ -44,6 +44,11 @@ class Plan:
     vggish: Path | None = None
     plots: Path | None = None
 
+    @property
+    def sampling(self) -> Sampling:
+        """How new parts and music are made."""
+        return Sampling(self.quality, self.steps)
+
 
 def evaluate(pipeline: Pipeline, plan: Plan, reporter: Reporter = SILENT) -> dict[str, Any]:
     """Measure what the plan says.
@@ -117,8 +122,8 @@ def _imputation(pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], repo
     found, spaces, others = {}, _embeddings(pipeline, plan), plan.material.others()
     for songs in _unseen(sets):
         strangers = others if songs.kind == "real" and others is not None else songs
-        sampling = Sampling(plan.quality, plan.steps)
-        found[songs.name] = generation.imputation(pipeline, songs, strangers, spaces, plan.pieces, sampling, reporter)
+        asked = (plan.pieces, plan.sampling, reporter)
+        found[songs.name] = generation.imputation(pipeline, songs, strangers, spaces, *asked)
     tables = [generation.imputation_text(name, row) for name, row in found.items()]
     return {"imputation": found}, tables
 
@@ -128,8 +133,8 @@ def _generation(pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], repo
     rendered, others = next(part for part in sets if part.kind == "synthetic" and not part.seen), plan.material.others()
     real = [part for part in _unseen(sets) if part.kind == "real"] + ([others] if others is not None else [])
     spaces = _embeddings(pipeline, plan)
-    sampling, references = Sampling(plan.quality, plan.steps), real or [rendered]
-    found = generation.total_generation(pipeline, references, rendered, spaces, plan.pieces, sampling, reporter)
+    asked = (plan.pieces, plan.sampling, reporter)
+    found = generation.total_generation(pipeline, real or [rendered], rendered, spaces, *asked)
     return {"generation": found}, [generation.generation_text(found)]
 
 

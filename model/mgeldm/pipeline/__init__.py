@@ -1,9 +1,9 @@
 """The library's front door: load a model once, then one method a request.
 
-pipeline = Pipeline.load()
-with open_audio("song.flac") as song:
-    stems = pipeline.extract(song, Extract(("the bass", "the drums")))
-    write_stems(song, stems.estimates, ["bass.wav", "drums.wav"], "rest.wav")
+    pipeline = Pipeline.load()
+    with open_audio("song.flac") as song:
+        stems = pipeline.extract(song, Extract(("the bass", "the drums")))
+        write_stems(song, stems.estimates, ["bass.wav", "drums.wav"], "rest.wav")
 """
 
 from __future__ import annotations

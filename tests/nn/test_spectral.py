@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 from mgeldm.config import SpectralConfig
-from mgeldm.nn.spectral import SpectralAutoencoder, hz_of_mel, mel_filters, mel_of_hz
+from mgeldm.nn.spectral import SpectralAutoencoder, hz_of_mel, mel_filters, mel_of_hz, transposition
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +30,18 @@ def test_a_click_lands_in_its_own_mel_frame(spectral):
     audio = torch.zeros(1, 4096 * 2)
     audio[0, 3 * 1024 + 512] = 1.0
     assert int(spectral.mel(audio)[0].sum(0).argmax()) == 3
+
+
+@torch.no_grad()
+def test_transposition_moves_a_tone_to_where_it_sounds_higher_and_back(spectral):
+    """A sine's mel moved by five semitones peaks where the mel of the higher sine does."""
+    time_s = torch.arange(64 * 1024) / 44100
+    low, high = (spectral.mel(torch.sin(2 * torch.pi * hz * time_s)[None])[0] for hz in (440.0, 440 * 2 ** (5 / 12)))
+    there, back = (transposition(spectral.centres_hz, semitones) for semitones in (5.0, -5.0))
+    moved = there @ low
+    assert int(moved[:, 20].argmax()) == int(high[:, 20].argmax()) != int(low[:, 20].argmax())
+    assert int((back @ moved)[:, 20].argmax()) == int(low[:, 20].argmax())
+    assert torch.equal(transposition(spectral.centres_hz, 0.0), torch.eye(128))
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from mgeldm.data import corpus
 from mgeldm.errors import Cancelled, CheckpointError, InputError
 from mgeldm.evaluation.metrics import sdr_db
 from mgeldm.nn.dit import Denoiser
-from mgeldm.pipeline import EMBEDDED_PATH, Pipeline
+from mgeldm.pipeline import EMBEDDED_PATH, PITCHES, Pipeline
 from mgeldm.pipeline.compute import choose_device
 from mgeldm.progress import Reporter
 from mgeldm.refine import refine
@@ -52,15 +52,30 @@ def test_everything_but_is_the_rest(pipeline, clip):
 
 
 @pytest.mark.parametrize("quality", ["standard", "best"])
-def test_other_sources_compete(pipeline, clip, quality):
+def test_other_sources_compete(pipeline, clip, quality, monkeypatch):
     """Sources nobody asked for take their share from a stem, and the sum is the song all the same."""
     several = pipeline.extract(clip, Extract(("brass",), sampling=Sampling(quality))).estimates(2.0, 8.0)
-    alone = pipeline.extract(clip, Extract(("brass",), sampling=Sampling("draft"))).estimates(2.0, 8.0)
+    with monkeypatch.context() as patch:
+        patch.setattr("mgeldm.pipeline.ALIKE", -2.0)  # nothing is unlike what was asked for
+        alone = pipeline.extract(clip, Extract(("brass",), sampling=Sampling(quality))).estimates(2.0, 8.0)
     assert several.sources.shape == alone.sources.shape
     assert np.allclose(several.sources.sum(0) + several.rest, 1, atol=2e-3)
     assert float(several.sources.mean()) < float(alone.sources.mean())
     raw = pipeline.extract_raw(clip, Extract(("bass",), Region(1, 3), Sampling(quality)))
     assert len(raw) == 2
+
+
+def test_what_is_asked_for_is_the_mean_of_what_is_heard_at_each_pitch(pipeline, clip, monkeypatch):
+    def masks(*pitches):
+        monkeypatch.setitem(PITCHES, "draft", pitches)
+        request = Extract(("bass", "drums"), Region(0.0, 4.0), Sampling("draft"))
+        return pipeline.extract(clip, request).estimates(1.0, 3.0).sources
+
+    low, high, both = masks(-3.0), masks(3.0), masks(-3.0, 3.0)
+    scarce = (low.sum(0) < 0.95) & (high.sum(0) < 0.95)  # elsewhere sources compete
+    assert scarce.any()
+    assert np.allclose(both[:, scarce], (low + high)[:, scarce] / 2, atol=2e-3)
+    assert np.abs(low - high).max() > 0.05
 
 
 @pytest.mark.parametrize("prompt", ["drums", "vocals"])  # plain to hear

@@ -11,7 +11,7 @@ from mgeldm.nn.spectral import SpectralAutoencoder
 from mgeldm.pipeline import EMBEDDED_PATH
 from mgeldm.tracks import Track
 from mgeldm.training.denoiser import DenoiserRecipe, ExtractionModel
-from mgeldm.training.text_audio import TextAudioRecipe, equalise
+from mgeldm.training.text_audio import TextAudioRecipe
 
 SMALL = replace(
     EMBEDDED,
@@ -147,9 +147,3 @@ def test_the_text_audio_recipe_runs(pool):
     loss, _ = recipe.loss(np.random.default_rng(0))
     loss.backward()
     assert float(loss.detach()) > 0
-
-
-def test_an_equaliser_is_the_same_in_every_frame():
-    mel = torch.rand(2, 128, 6) + 0.1
-    ratio = equalise(mel, np.random.default_rng(0)) / mel
-    assert torch.allclose(ratio, ratio[:, :, :1].expand_as(ratio), atol=1e-5)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -45,6 +46,23 @@ def mel_filters(config: SpectralConfig, rate_hz: int) -> tuple[Tensor, Tensor]:
     nearest = F.one_hot((bins - centre).abs().argmin(1), bins.numel()).float()
     filters = torch.where(filters.sum(1, keepdim=True) > 0, filters, nearest)
     return filters / filters.sum(1, keepdim=True), edges[1:-1]
+
+
+def transposition(centres_hz: Tensor, semitones: float) -> Tensor:
+    """Matrix [bands, bands] that moves what lies in mel bands up by so many semitones, formants too, as a tape does.
+
+    Each band takes its value from between the two that lie nearest to where it comes from: good enough for sounds that
+    are to be told apart, or for masks.
+    """
+    centres = centres_hz.double().cpu().numpy()
+    bands = np.arange(len(centres))
+    place = np.interp(centres / 2 ** (semitones / 12), centres, bands)
+    low = place.astype(int)
+    high = np.minimum(low + 1, bands[-1])
+    matrix = np.zeros((len(bands), len(bands)), np.float32)
+    matrix[bands, low] += 1 - (place - low)
+    matrix[bands, high] += place - low
+    return torch.from_numpy(matrix)
 
 
 class SpectralAutoencoder(nn.Module):

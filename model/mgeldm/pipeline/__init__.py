@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,8 +49,9 @@ MONO_LOSS_DB = 3.0  # beyond this the channels are heard apart
 PART_BELOW_CONTEXT_DB = 6.0  # a new part sits this far under the loudness of all it joins
 EXAMPLE_S = 10  # of an audio example are heard, the loudest
 
-# Share of a window from one extraction window to the next.
-HOPS = {"draft": 7 / 8, "standard": 3 / 4, "best": 1 / 4}
+# Share of a window from one extraction window to the next, and the semitones at which what is asked for is heard.
+HOPS = {"draft": 7 / 8, "standard": 3 / 4, "best": 1 / 2}
+PITCHES = {"draft": (0.0,), "standard": (-3.0, 0.0, 3.0), "best": (-4.0, -2.0, 0.0, 2.0, 4.0)}
 EXTRACTION_STEPS = {"draft": 10, "standard": 25, "best": 100}  # published; the embedded model takes one
 GENERATION_STEPS = {"draft": 8, "standard": 24, "best": 60}
 EXTRACTION_GUIDANCE, GENERATION_GUIDANCE = 1.5, 2.0
@@ -166,13 +168,11 @@ class Pipeline:
         """
         request.validate(song.info.duration_s)
         start_s, end_s = _bounds(song, request.region)
-        window, hop = self.config.window_frames, HOPS[request.sampling.quality]
-        compete = self.is_embedded and request.sampling.quality != "draft"
-        latents = self._latents(example or song, request, compete)
+        quality, window = request.sampling.quality, self.config.window_frames
+        hop, pitches = round(window * HOPS[quality]), PITCHES[quality]
+        latents = self._latents(example or song, request, compete=self.is_embedded and quality != "draft")
         streams = [
-            EstimateStream(
-                listener, self._separator(latents, listener), start_s, end_s, window, round(window * hop), reporter
-            )
+            EstimateStream(listener, self._separator(latents, listener, pitches), start_s, end_s, window, hop, reporter)
             for listener in self._listeners(song)
         ]
 
@@ -211,12 +211,12 @@ class Pipeline:
         common = torch.stack([self._text(source) for source in COMMON_SOURCES])
         return [text for text in common if float((conditions @ text).max()) < ALIKE]
 
-    def _separator(self, latents: Latents, listener: Listener) -> Masks | Decoded:
+    def _separator(self, latents: Latents, listener: Listener, pitches: Sequence[float]) -> Masks | Decoded:
         if not self.is_embedded:
             return Decoded(latents)
         if self._heard_song is not listener.song:
             self._heard, self._heard_song = {}, listener.song
-        return Masks(latents, self._heard.setdefault(listener.channel, {}))
+        return Masks(latents, self._heard.setdefault(listener.channel, {}), pitches)
 
     # ------------------------------------------------------------------------------------------------- new parts
 

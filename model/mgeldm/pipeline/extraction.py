@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 from ..audio import Samples
 from ..checkpoint import Model
 from ..nn.refiner import Refiner
-from ..nn.spectral import SpectralAutoencoder
+from ..nn.spectral import SpectralAutoencoder, transposition
 from ..progress import Reporter
 from ..refine import Estimate, estimate_of_audio
 from ..sampling import dpmpp_2m, guided, posterior_mean, window_noise
@@ -55,25 +55,27 @@ class Latents:
         self.model, self.compute, self.how = model, compute, how
         self.conditions, self.inverted, self.negative = conditions, inverted, negative
 
-    def find(self, mixtures: Tensor, first_frames: list[int], done: Callable[..., Tensor], *more: Tensor) -> Tensor:
-        """`done(latents, condition, *more)` for each window and prompt: [windows, k, ...].
+    def find(
+        self, conditions: Tensor, mixtures: Tensor, first_frames: list[int], done: Callable[..., Tensor], *more: Tensor
+    ) -> Tensor:
+        """`done(latents, condition, *more)` for each window and condition: [windows, k, ...].
 
         Args:
-            mixtures: Latents of the mixture [windows, channels, frames].
+            conditions: Of the sources [k, dim].
+            mixtures: Latents of the mixture [windows, k, channels, frames]; each condition may hear its own.
             first_frames: Absolute latent frame of each window's beginning.
             done: From latents [batch, tracks, channels, frames], conditions [batch, dim] and `more` to a result.
-            more: Tensors [windows, ...] handed to `done`.
+            more: Tensors [windows, k, ...] handed to `done`.
         """
-        k, (_, channels, frames) = len(self.conditions), mixtures.shape
+        windows, k, channels, frames = mixtures.shape
         noise = torch.stack([window_noise(self.how.seed, f, frames, len(Track), channels) for f in first_frames])
-        each = [x.repeat_interleave(k, 0) for x in (mixtures, noise, *more)]  # windows outside, prompts inside
-        conditions = self.conditions.repeat(len(first_frames), 1)
 
         def run(mixture: Tensor, noise: Tensor, condition: Tensor, *more: Tensor) -> Tensor:
             return done(self._sample(mixture, noise, condition), condition, *more)
 
-        found = self.compute.map(run, each[0], each[1], conditions, *each[2:])
-        return found.unflatten(0, (len(first_frames), k))
+        each = (mixtures.flatten(0, 1), noise.repeat_interleave(k, 0), conditions.repeat(windows, 1))
+        found = self.compute.map(run, *each, *(x.flatten(0, 1) for x in more))
+        return found.unflatten(0, (windows, k))
 
     def _sample(self, mixture: Tensor, noise: Tensor, condition: Tensor) -> Tensor:
         batch, channels, frames = mixture.shape
@@ -103,35 +105,55 @@ def mask_of_latents(
 class Masks:
     """The embedded model's way: latents to magnitudes, and through the refiner to masks of the sources.
 
+    What is asked for is heard at several pitches: the network errs differently at each, and the mean of its masks less.
+
     Args:
         latents: Finds the latents of a window.
         heard: Mels of windows by (first frame, frames): what a second prompt on the same song reuses.
+        pitches: In semitones.
     """
 
-    def __init__(self, latents: Latents, heard: dict[tuple[int, int], Tensor]):
+    def __init__(self, latents: Latents, heard: dict[tuple[int, int], Tensor], pitches: Sequence[float]):
         self.latents, self.heard = latents, heard
         assert latents.model.refiner is not None
         self.spectral, self.refiner = latents.model.autoencoder, latents.model.refiner
         self.steps_per_frame = self.spectral.config.mels_per_latent
         self.bands = self.spectral.config.mel_bands
         self.centres_hz = self.spectral.centres_hz.cpu().numpy()
+        k = len(latents.inverted)
+        rivals = len(latents.conditions) - k
+        self.conditions = torch.cat((latents.conditions[:k].repeat(len(pitches), 1), latents.conditions[k:]))
+        semitones = [pitch for pitch in pitches for _ in range(k)] + [0.0] * rivals  # of each condition
+        there, back = (
+            torch.stack([transposition(self.spectral.centres_hz, sign * s) for s in semitones]) for sign in (1, -1)
+        )
+        self.there, self.back, self.rivals = there, back, rivals  # matrices [conditions, bands, bands]
 
     def separate(self, listener: Listener, first_frames: list[int], frames: int) -> Samples:
         """Shares [windows, k + 1, bands, steps] of every source and the rest; they sum to one."""
-        mels = self._hear(listener, first_frames, frames)  # [windows, bands, steps]
-        mixtures = self.latents.compute.map(self.spectral.encode_mel, mels)
-
-        def mask(latents: Tensor, condition: Tensor, mel: Tensor) -> Tensor:
-            return mask_of_latents(self.spectral, self.refiner, latents, condition, mel)
-
-        masks = self.latents.find(mixtures, first_frames, mask, mels)  # [windows, k, bands, steps]
         inverted = self.latents.inverted[:, None, None]
-        asked, unasked = masks[:, : len(inverted)], masks[:, len(inverted) :].sum(1, keepdim=True)
+        masks = self._masks(self._hear(listener, first_frames, frames), first_frames)
+        split = masks.shape[1] - self.rivals
+        asked = masks[:, :split].unflatten(1, (-1, len(inverted))).mean(1)  # over pitches: [windows, k, bands, steps]
+        unasked = masks[:, split:].sum(1, keepdim=True)
         rivals = torch.where(inverted, asked, (asked * ~inverted).sum(1, keepdim=True))  # itself among them
         asked = asked / (rivals + unasked).clamp(min=1)
         asked = torch.where(inverted, 1 - asked, asked)
         asked = asked / asked.sum(1, keepdim=True).clamp(min=1)
         return torch.cat((asked, 1 - asked.sum(1, keepdim=True)), 1).numpy()
+
+    def _masks(self, mels: Tensor, first_frames: list[int]) -> Tensor:
+        """Masks [windows, conditions, bands, steps] of mels [windows, bands, steps], each at its pitch and back."""
+        shape, run = (len(mels), len(self.conditions)), self.latents.compute.map
+        there, back = (matrices.repeat(len(mels), 1, 1) for matrices in (self.there, self.back))
+        moved = run(torch.matmul, there, mels.repeat_interleave(shape[1], 0))
+        mixtures = run(self.spectral.encode_mel, moved)
+
+        def mask(latents: Tensor, condition: Tensor, mel: Tensor, back: Tensor) -> Tensor:
+            return back @ mask_of_latents(self.spectral, self.refiner, latents, condition, mel)
+
+        mixtures, moved, back = (x.unflatten(0, shape) for x in (mixtures, moved, back))
+        return self.latents.find(self.conditions, mixtures, first_frames, mask, moved, back)
 
     def _hear(self, listener: Listener, first_frames: list[int], frames: int) -> Tensor:
         new = [first for first in first_frames if (first, frames) not in self.heard]
@@ -160,12 +182,13 @@ class Decoded:
         """Audio [windows, k + 1, 1, samples] of every source and the rest."""
         audio = torch.from_numpy(np.stack([listener.read(first, frames) for first in first_frames]))
         mixtures = self.latents.compute.map(self.autoencoder.encode, audio[:, None])
+        mixtures = mixtures[:, None].expand(-1, len(self.latents.conditions), -1, -1)
 
         def decode(latents: Tensor, _: Tensor) -> Tensor:
             both = [self.autoencoder.decode(latents[:, track]) for track in (Track.SOURCE, Track.SUBMIXTURE)]
             return torch.cat(both, 1)  # [batch, 2, samples]
 
-        both = self.latents.find(mixtures, first_frames, decode)  # [windows, k, 2, samples]
+        both = self.latents.find(self.latents.conditions, mixtures, first_frames, decode)  # [windows, k, 2, samples]
         both = torch.where(self.latents.inverted[:, None, None], both.flip(2), both)
         sources, rests = both.unbind(2)  # each [windows, k, samples]
         others = sources.sum(1, keepdim=True) - sources

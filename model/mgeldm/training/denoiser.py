@@ -21,7 +21,7 @@ from ..nn.spectral import SpectralAutoencoder
 from ..pipeline.extraction import mask_of_latents, source_only
 from ..sampling import guided, posterior_mean
 from ..tracks import Known, Track, training_timesteps
-from .text_audio import equalise
+from .augment import equalise, transpose
 
 _REFINER_FRAMES = 128
 _MASK_WEIGHTS = {"log_ratio": 0.25, "excess": 0.5, "compressed": 2.0}
@@ -106,9 +106,10 @@ class DenoiserRecipe:
         return total, dict(zip(parts, values, strict=True))
 
     def _mels(self, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
-        """Compressed mels [batch, tracks, bands, mel frames], some remixed, all under a random equaliser and gain."""
+        """Compressed mels [batch, tracks, bands, mel frames], some remixed or transposed, all equalised at any gain."""
         mels = self._stacked(rows)
         self._remix(mels, rows, rng)
+        mels = transpose(mels, self.spectral.centres_hz, rng)
         gain_db = torch.from_numpy(rng.normal(0, 3, (len(rows), 1, 1, 1)).astype(np.float32)).to(self.device)
         power = self.spectral.config.power
         mels = mels * 10 ** (gain_db / 20 * power)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..conditioning.embedded import EmbeddedConditioner
 from ..data.latents import Triplets
+from .augment import equalise
 
 _CROP_FRAMES = 128
 
@@ -42,10 +43,3 @@ class TextAudioRecipe:
         labels = torch.tensor([self.classes[self.pool.labels[row]] for row in rows], device=self.device)
         loss = self.model.loss(texts, equalise(mel, rng), labels)
         return loss, {}
-
-
-def equalise(mel: Tensor, rng: np.random.Generator, deviation_db: float = 3.0) -> Tensor:
-    """Compressed mels [batch, bands, frames] under a smooth random equaliser each, the same in every frame."""
-    knots = torch.from_numpy(rng.normal(0, deviation_db, (len(mel), 1, 8)).astype(np.float32))
-    curve_db = torch.nn.functional.interpolate(knots, mel.shape[1], mode="linear", align_corners=True)[:, 0]
-    return mel * (10 ** (curve_db / 20 * 0.3))[:, :, None].to(mel.device)

@@ -78,6 +78,32 @@ def test_what_is_asked_for_is_the_mean_of_what_is_heard_at_each_pitch(pipeline, 
     assert np.abs(low - high).max() > 0.05
 
 
+def test_a_second_prompt_need_not_find_again_what_competes(pipeline, clip, monkeypatch):
+    """What one prompt found is reused by the next on the same song, which gives what it would have given alone."""
+    evaluated = []
+    forward = pipeline.model.denoiser.forward
+
+    def counted(z, *more):
+        evaluated.append(len(z))
+        return forward(z, *more)
+
+    monkeypatch.setattr(pipeline.model.denoiser, "forward", counted)
+
+    def sources(song, prompt, **sampling):
+        evaluated.clear()
+        found = pipeline.extract(song, Extract((prompt,), Region(0.0, 8.0), Sampling("standard", **sampling)))
+        return found.estimates(0.0, 8.0).sources, sum(evaluated)
+
+    song, again = (AudioClip(clip.samples, clip.rate_hz) for _ in range(2))
+    _, first = sources(song, "brass")
+    after, second = sources(song, "organ")
+    alone, whole = sources(again, "organ")
+    assert np.array_equal(after, alone)
+    assert second < 0.5 * first and second < 0.5 * whole
+    assert sources(again, "organ", negative="drums")[1] == 2 * whole  # under other wishes they are other masks
+    assert sources(again, "organ")[1] == second
+
+
 @pytest.mark.parametrize("prompt", ["drums", "vocals"])  # plain to hear
 def test_a_region_is_what_the_whole_song_gives_there(pipeline, clip, prompt):
     part, _ = stems_of(pipeline, clip, prompt, region=Region(4.0, 9.0))

@@ -39,7 +39,7 @@ from ..requests import (
 )
 from ..tracks import TASKS
 from .compute import Compute, OnNotice, choose_device
-from .extraction import Decoded, EstimateStream, How, Latents, Masks
+from .extraction import Decoded, EstimateStream, Heard, How, Latents, Masks
 from .generation import LatentsAt, Maker, Wish
 from .listening import Listener, Survey
 
@@ -105,7 +105,7 @@ class Pipeline:
         if model.refiner is not None:
             parts["refiner"] = model.refiner
         self.compute = Compute(nn.ModuleDict(parts), device or choose_device(), on_notice)
-        self._heard: dict[int | None, dict[tuple[int, int], Tensor]] = {}  # by channel: what `Masks` remembers
+        self._heard: dict[int | None, Heard] = {}  # by channel
         self._heard_song: Song | None = None
         self._surveyed: tuple[Song, Survey] | None = None
 
@@ -216,7 +216,7 @@ class Pipeline:
             return Decoded(latents)
         if self._heard_song is not listener.song:
             self._heard, self._heard_song = {}, listener.song
-        return Masks(latents, self._heard.setdefault(listener.channel, {}), pitches)
+        return Masks(latents, self._heard.setdefault(listener.channel, Heard()), pitches)
 
     # ------------------------------------------------------------------------------------------------- new parts
 

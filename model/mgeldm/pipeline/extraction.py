@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from .listening import Listener
 from .windows import Joiner, plan
 
 _HEARD_WINDOWS = 1200  # about an hour and a half; then it is heard anew
+_KEPT_MASKS = 1400  # some 90 MB: of seven sources in 15 minutes
 _MARGIN_FRAMES = 2  # latent frames of an estimate beyond what was asked for
 _ON_DISK_BYTES = 2**27  # what is kept beyond this lies in a temporary file
 
@@ -102,6 +103,23 @@ def mask_of_latents(
     return refiner(mel, source, rest, condition)
 
 
+Place = tuple[int, int]
+"""First latent frame of a window, and how many it has."""
+
+
+@dataclass
+class Heard:
+    """What is known of one channel of a song, for the next prompt on it.
+
+    Attributes:
+        mels: Of windows [bands, steps].
+        masks: Of sources that nobody asked for [bands, steps], by window and by all else that they follow from.
+    """
+
+    mels: dict[Place, Tensor] = field(default_factory=dict)
+    masks: dict[tuple[Place, Hashable], Tensor] = field(default_factory=dict)
+
+
 class Masks:
     """The embedded model's way: latents to magnitudes, and through the refiner to masks of the sources.
 
@@ -109,11 +127,11 @@ class Masks:
 
     Args:
         latents: Finds the latents of a window.
-        heard: Mels of windows by (first frame, frames): what a second prompt on the same song reuses.
+        heard: What is known of the song already; it grows.
         pitches: In semitones.
     """
 
-    def __init__(self, latents: Latents, heard: dict[tuple[int, int], Tensor], pitches: Sequence[float]):
+    def __init__(self, latents: Latents, heard: Heard, pitches: Sequence[float]):
         self.latents, self.heard = latents, heard
         assert latents.model.refiner is not None
         self.spectral, self.refiner = latents.model.autoencoder, latents.model.refiner
@@ -121,49 +139,64 @@ class Masks:
         self.bands = self.spectral.config.mel_bands
         self.centres_hz = self.spectral.centres_hz.cpu().numpy()
         k = len(latents.inverted)
-        rivals = len(latents.conditions) - k
-        self.conditions = torch.cat((latents.conditions[:k].repeat(len(pitches), 1), latents.conditions[k:]))
-        semitones = [pitch for pitch in pitches for _ in range(k)] + [0.0] * rivals  # of each condition
-        there, back = (
-            torch.stack([transposition(self.spectral.centres_hz, sign * s) for s in semitones]) for sign in (1, -1)
-        )
-        self.there, self.back, self.rivals = there, back, rivals  # matrices [conditions, bands, bands]
+        self.pitches = [pitch for pitch in pitches for _ in range(k)]
+        self.asked, self.unasked = latents.conditions[:k].repeat(len(pitches), 1), latents.conditions[k:]
+        away = b"" if latents.negative is None else latents.negative.numpy().tobytes()
+        self._ways = [(latents.how, away, source.numpy().tobytes()) for source in self.unasked]
 
     def separate(self, listener: Listener, first_frames: list[int], frames: int) -> Samples:
         """Shares [windows, k + 1, bands, steps] of every source and the rest; they sum to one."""
+        mels = self._hear(listener, first_frames, frames)  # [windows, bands, steps]
         inverted = self.latents.inverted[:, None, None]
-        masks = self._masks(self._hear(listener, first_frames, frames), first_frames)
-        split = masks.shape[1] - self.rivals
-        asked = masks[:, :split].unflatten(1, (-1, len(inverted))).mean(1)  # over pitches: [windows, k, bands, steps]
-        unasked = masks[:, split:].sum(1, keepdim=True)
+        each = self._masks(self.asked, self.pitches, mels, first_frames)
+        asked = each.unflatten(1, (-1, len(inverted))).mean(1)  # [windows, k, bands, steps]
+        unasked = self._competing(mels, first_frames, frames)
         rivals = torch.where(inverted, asked, (asked * ~inverted).sum(1, keepdim=True))  # itself among them
         asked = asked / (rivals + unasked).clamp(min=1)
         asked = torch.where(inverted, 1 - asked, asked)
         asked = asked / asked.sum(1, keepdim=True).clamp(min=1)
         return torch.cat((asked, 1 - asked.sum(1, keepdim=True)), 1).numpy()
 
-    def _masks(self, mels: Tensor, first_frames: list[int]) -> Tensor:
-        """Masks [windows, conditions, bands, steps] of mels [windows, bands, steps], each at its pitch and back."""
-        shape, run = (len(mels), len(self.conditions)), self.latents.compute.map
-        there, back = (matrices.repeat(len(mels), 1, 1) for matrices in (self.there, self.back))
-        moved = run(torch.matmul, there, mels.repeat_interleave(shape[1], 0))
+    def _masks(self, conditions: Tensor, pitches: Sequence[float], mels: Tensor, first_frames: list[int]) -> Tensor:
+        """Masks [windows, k, bands, steps] of conditions [k, dim], each heard at its pitch in mels [windows, ...]."""
+        run, shape, centres_hz = self.latents.compute.map, (len(mels), len(pitches)), self.spectral.centres_hz
+        there, back = (
+            torch.stack([transposition(centres_hz, sign * pitch) for pitch in pitches]).repeat(len(mels), 1, 1)
+            for sign in (1, -1)
+        )
+        moved = run(torch.matmul, there, mels.repeat_interleave(len(pitches), 0))  # [windows * k, bands, steps]
         mixtures = run(self.spectral.encode_mel, moved)
 
         def mask(latents: Tensor, condition: Tensor, mel: Tensor, back: Tensor) -> Tensor:
             return back @ mask_of_latents(self.spectral, self.refiner, latents, condition, mel)
 
         mixtures, moved, back = (x.unflatten(0, shape) for x in (mixtures, moved, back))
-        return self.latents.find(self.conditions, mixtures, first_frames, mask, moved, back)
+        return self.latents.find(conditions, mixtures, first_frames, mask, moved, back)
+
+    def _competing(self, mels: Tensor, first_frames: list[int], frames: int) -> Tensor:
+        """Sum [windows, 1, bands, steps] of the masks of what nobody asked for; what another prompt found is reused."""
+        known, places = self.heard.masks, [(first, frames) for first in first_frames]
+        if len(known) > _KEPT_MASKS:
+            known.clear()
+        new = [i for i, place in enumerate(places) if any((place, way) not in known for way in self._ways)]
+        if new:
+            pitches = [0.0] * len(self.unasked)
+            found = self._masks(self.unasked, pitches, mels[new], [first_frames[i] for i in new]).half()
+            for i, masks in zip(new, found, strict=True):
+                known |= {(places[i], way): mask for way, mask in zip(self._ways, masks, strict=True)}
+        zero = torch.zeros_like(mels[0])
+        return torch.stack([sum((known[place, way].float() for way in self._ways), zero) for place in places])[:, None]
 
     def _hear(self, listener: Listener, first_frames: list[int], frames: int) -> Tensor:
-        new = [first for first in first_frames if (first, frames) not in self.heard]
+        known = self.heard.mels
+        new = [first for first in first_frames if (first, frames) not in known]
         if new:
             audio = torch.from_numpy(np.stack([listener.read(first, frames) for first in new]))
             mels = self.latents.compute.map(self.spectral.mel, audio).half()
-            if len(self.heard) > _HEARD_WINDOWS:
-                self.heard.clear()
-            self.heard |= {(first, frames): mel for first, mel in zip(new, mels, strict=True)}
-        return torch.stack([self.heard[first, frames] for first in first_frames]).float()
+            if len(known) > _HEARD_WINDOWS:
+                known.clear()
+            known |= {(first, frames): mel for first, mel in zip(new, mels, strict=True)}
+        return torch.stack([known[first, frames] for first in first_frames]).float()
 
     def estimate(self, values: Samples, step_s: float, first_s: float) -> Estimate:
         """The estimate of joined shares [k + 1, bands, steps]; step j is centred on (j + 1/2) steps."""

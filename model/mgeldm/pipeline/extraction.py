@@ -13,7 +13,7 @@ from torch import Tensor
 from ..audio import Samples
 from ..checkpoint import Model
 from ..nn.refiner import Refiner
-from ..nn.spectral import SpectralAutoencoder, transposition
+from ..nn.spectral import FLOOR, SpectralAutoencoder, transposition
 from ..progress import Reporter
 from ..refine import Estimate, estimate_of_audio
 from ..sampling import dpmpp_2m, guided, posterior_mean, window_noise
@@ -96,11 +96,17 @@ def source_only(condition: Tensor) -> Tensor:
 
 
 def mask_of_latents(
-    spectral: SpectralAutoencoder, refiner: Refiner, latents: Tensor, condition: Tensor, mel: Tensor
+    spectral: SpectralAutoencoder, refiner: Refiner | None, latents: Tensor, condition: Tensor, mel: Tensor
 ) -> Tensor:
-    """Mask of the source [batch, bands, steps], of latents [batch, tracks, channels, frames] and the mixture's mel."""
+    """Mask of the source [batch, bands, steps], of latents [batch, tracks, channels, frames] and the mixture's mel.
+
+    Without a refiner it is the ratio of the estimates: nearly as good, in less than half the time.
+    """
     rest, source = (spectral.decode_mel(latents[:, track]) for track in (Track.SUBMIXTURE, Track.SOURCE))
-    return refiner(mel, source, rest, condition)
+    if refiner is not None:
+        return refiner(mel, source, rest, condition)
+    rest, source = spectral.expand(rest), spectral.expand(source)
+    return source / (source + rest).clamp(min=FLOOR)
 
 
 Place = tuple[int, int]
@@ -124,6 +130,7 @@ class Masks:
     """The embedded model's way: latents to magnitudes, and through the refiner to masks of the sources.
 
     What is asked for is heard at several pitches: the network errs differently at each, and the mean of its masks less.
+    What competes with it is heard once, and its masks are not refined: two fifths of the time for 0.05 dB.
 
     Args:
         latents: Finds the latents of a window.
@@ -148,7 +155,7 @@ class Masks:
         """Shares [windows, k + 1, bands, steps] of every source and the rest; they sum to one."""
         mels = self._hear(listener, first_frames, frames)  # [windows, bands, steps]
         inverted = self.latents.inverted[:, None, None]
-        each = self._masks(self.asked, self.pitches, mels, first_frames)
+        each = self._masks(self.refiner, self.asked, self.pitches, mels, first_frames)
         asked = each.unflatten(1, (-1, len(inverted))).mean(1)  # [windows, k, bands, steps]
         unasked = self._competing(mels, first_frames, frames)
         rivals = torch.where(inverted, asked, (asked * ~inverted).sum(1, keepdim=True))  # itself among them
@@ -157,7 +164,14 @@ class Masks:
         asked = asked / asked.sum(1, keepdim=True).clamp(min=1)
         return torch.cat((asked, 1 - asked.sum(1, keepdim=True)), 1).numpy()
 
-    def _masks(self, conditions: Tensor, pitches: Sequence[float], mels: Tensor, first_frames: list[int]) -> Tensor:
+    def _masks(
+        self,
+        refiner: Refiner | None,
+        conditions: Tensor,
+        pitches: Sequence[float],
+        mels: Tensor,
+        first_frames: list[int],
+    ) -> Tensor:
         """Masks [windows, k, bands, steps] of conditions [k, dim], each heard at its pitch in mels [windows, ...]."""
         run, shape, centres_hz = self.latents.compute.map, (len(mels), len(pitches)), self.spectral.centres_hz
         there, back = (
@@ -168,7 +182,7 @@ class Masks:
         mixtures = run(self.spectral.encode_mel, moved)
 
         def mask(latents: Tensor, condition: Tensor, mel: Tensor, back: Tensor) -> Tensor:
-            return back @ mask_of_latents(self.spectral, self.refiner, latents, condition, mel)
+            return back @ mask_of_latents(self.spectral, refiner, latents, condition, mel)
 
         mixtures, moved, back = (x.unflatten(0, shape) for x in (mixtures, moved, back))
         return self.latents.find(conditions, mixtures, first_frames, mask, moved, back)
@@ -181,7 +195,7 @@ class Masks:
         new = [i for i, place in enumerate(places) if any((place, way) not in known for way in self._ways)]
         if new:
             pitches = [0.0] * len(self.unasked)
-            found = self._masks(self.unasked, pitches, mels[new], [first_frames[i] for i in new]).half()
+            found = self._masks(None, self.unasked, pitches, mels[new], [first_frames[i] for i in new]).half()
             for i, masks in zip(new, found, strict=True):
                 known |= {(places[i], way): mask for way, mask in zip(self._ways, masks, strict=True)}
         zero = torch.zeros_like(mels[0])

@@ -96,12 +96,44 @@ def test_a_second_prompt_need_not_find_again_what_competes(pipeline, clip, monke
 
     song, again = (AudioClip(clip.samples, clip.rate_hz) for _ in range(2))
     _, first = sources(song, "brass")
-    after, second = sources(song, "organ")
+    after, second = sources(song, "organ", seed=7)  # which one step does not hear of
     alone, whole = sources(again, "organ")
     assert np.array_equal(after, alone)
     assert second < 0.5 * first and second < 0.5 * whole
     assert sources(again, "organ", negative="drums")[1] == 2 * whole  # under other wishes they are other masks
     assert sources(again, "organ")[1] == second
+
+
+def test_what_competes_with_one_common_source_is_all_but_that_one(pipeline, clip, monkeypatch):
+    """The bass competes where drums are asked for and drums where the bass is: of seven rivals one is new."""
+    evaluated = []
+    forward = pipeline.model.denoiser.forward
+
+    def counted(z, *more):
+        evaluated.append(len(z))
+        return forward(z, *more)
+
+    monkeypatch.setattr(pipeline.model.denoiser, "forward", counted)
+    song, spent = AudioClip(clip.samples, clip.rate_hz), []
+    for prompt in ("drums", "bass", "vocals", "drums"):
+        evaluated.clear()
+        found = pipeline.extract(song, Extract((prompt,), Region(0.0, 5.0), Sampling("standard")))
+        found.estimates(0.0, 5.0)
+        spent.append(sum(evaluated))
+    assert spent == [3 + 6, 3 + 1, 3, 3]
+
+
+def test_of_a_long_song_the_oldest_is_forgotten(pipeline, clip, monkeypatch):
+    """Known windows among new ones, with no room for more: nothing that is needed goes, and memory stays bounded."""
+    monkeypatch.setattr("mgeldm.pipeline.extraction._HEARD_WINDOWS", 1)
+    monkeypatch.setattr("mgeldm.pipeline.extraction._KEPT_MASKS", 7)
+    wanted = pipeline.extract(AudioClip(clip.samples, clip.rate_hz), Extract(("organ",))).estimates(0.0, 12.0)
+    song = AudioClip(clip.samples, clip.rate_hz)
+    pipeline.extract(song, Extract(("organ",), Region(0.0, 8.0))).estimates(0.0, 8.0)
+    found = pipeline.extract(song, Extract(("organ",))).estimates(0.0, 12.0)
+    assert np.array_equal(found.sources, wanted.sources)
+    windows = len({place for place, _ in pipeline._heard[None].masks})
+    assert windows <= 2 + pipeline.compute.at_once
 
 
 @pytest.mark.parametrize("prompt", ["drums", "vocals"])  # plain to hear

@@ -31,7 +31,7 @@ def quality_hints() -> dict[Quality, str]:
     return {
         "draft": translate("SettingsDialog", "Fastest: for trying out."),
         "standard": translate("SettingsDialog", "Good stems in a few seconds."),
-        "best": translate("SettingsDialog", "Listens at more pitches, in windows that overlap: slower, less bleed."),
+        "best": translate("SettingsDialog", "Listens at more pitches, in more windows: slower, less bleed."),
     }
 
 

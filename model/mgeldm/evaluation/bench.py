@@ -74,7 +74,7 @@ def _first_second(pipeline: Pipeline, path: Path) -> float:
 
 
 def _second_prompt(pipeline: Pipeline, path: Path, seconds: float) -> dict[str, float]:
-    """Estimates alone, of a first and of a second prompt, which finds the mixture already heard."""
+    """Estimates alone, of a first and of a second prompt, which finds mixture and rivals already heard."""
     with open_audio(path) as song:
         spent = []
         for prompt in ("guitar", "piano"):

@@ -54,7 +54,7 @@ def transposition(centres_hz: Tensor, semitones: float) -> Tensor:
     Each band takes its value from between the two that lie nearest to where it comes from: good enough for sounds that
     are to be told apart, or for masks.
     """
-    centres = centres_hz.double().cpu().numpy()
+    centres = centres_hz.cpu().double().numpy()  # some devices have no doubles
     bands = np.arange(len(centres))
     place = np.interp(centres / 2 ** (semitones / 12), centres, bands)
     low = place.astype(int)

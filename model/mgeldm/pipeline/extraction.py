@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from .compute import Compute
 from .listening import Listener
 from .windows import Joiner, plan
 
-_HEARD_WINDOWS = 1200  # about an hour and a half; then it is heard anew
+_HEARD_WINDOWS = 1200  # an hour and a half; what was heard before is forgotten
 _KEPT_MASKS = 1400  # some 90 MB: of seven sources in 15 minutes
 _MARGIN_FRAMES = 2  # latent frames of an estimate beyond what was asked for
 _ON_DISK_BYTES = 2**27  # what is kept beyond this lies in a temporary file
@@ -100,7 +101,7 @@ def mask_of_latents(
 ) -> Tensor:
     """Mask of the source [batch, bands, steps], of latents [batch, tracks, channels, frames] and the mixture's mel.
 
-    Without a refiner it is the ratio of the estimates: nearly as good, in less than half the time.
+    Without a refiner it is the ratio of the estimates, good enough for what only competes.
     """
     rest, source = (spectral.decode_mel(latents[:, track]) for track in (Track.SUBMIXTURE, Track.SOURCE))
     if refiner is not None:
@@ -126,11 +127,17 @@ class Heard:
     masks: dict[tuple[Place, Hashable], Tensor] = field(default_factory=dict)
 
 
+def _forget(known: dict[Any, Tensor], most: int) -> None:
+    """The oldest of what is known goes where there is more than `most`."""
+    for key in list(known)[: max(0, len(known) - most)]:
+        del known[key]
+
+
 class Masks:
     """The embedded model's way: latents to magnitudes, and through the refiner to masks of the sources.
 
     What is asked for is heard at several pitches: the network errs differently at each, and the mean of its masks less.
-    What competes with it is heard once, and its masks are not refined: two fifths of the time for 0.05 dB.
+    What competes with it is heard once, and its masks are not refined: that saves two fifths of the time for 0.05 dB.
 
     Args:
         latents: Finds the latents of a window.
@@ -149,7 +156,8 @@ class Masks:
         self.pitches = [pitch for pitch in pitches for _ in range(k)]
         self.asked, self.unasked = latents.conditions[:k].repeat(len(pitches), 1), latents.conditions[k:]
         away = b"" if latents.negative is None else latents.negative.numpy().tobytes()
-        self._ways = [(latents.how, away, source.numpy().tobytes()) for source in self.unasked]
+        how = replace(latents.how, seed=0) if latents.how.steps == 1 else latents.how  # one step takes no noise
+        self._ways = [(how, away, source.numpy().tobytes()) for source in self.unasked]
 
     def separate(self, listener: Listener, first_frames: list[int], frames: int) -> Samples:
         """Shares [windows, k + 1, bands, steps] of every source and the rest; they sum to one."""
@@ -190,25 +198,24 @@ class Masks:
     def _competing(self, mels: Tensor, first_frames: list[int], frames: int) -> Tensor:
         """Sum [windows, 1, bands, steps] of the masks of what nobody asked for; what another prompt found is reused."""
         known, places = self.heard.masks, [(first, frames) for first in first_frames]
-        if len(known) > _KEPT_MASKS:
-            known.clear()
+        _forget(known, _KEPT_MASKS)
         new = [i for i, place in enumerate(places) if any((place, way) not in known for way in self._ways)]
+        ways = [j for j, way in enumerate(self._ways) if any((places[i], way) not in known for i in new)]
         if new:
-            pitches = [0.0] * len(self.unasked)
-            found = self._masks(None, self.unasked, pitches, mels[new], [first_frames[i] for i in new]).half()
+            pitches, firsts = [0.0] * len(ways), [first_frames[i] for i in new]
+            found = self._masks(None, self.unasked[ways], pitches, mels[new], firsts).half()
             for i, masks in zip(new, found, strict=True):
-                known |= {(places[i], way): mask for way, mask in zip(self._ways, masks, strict=True)}
+                known |= {(places[i], self._ways[j]): mask for j, mask in zip(ways, masks, strict=True)}
         zero = torch.zeros_like(mels[0])
         return torch.stack([sum((known[place, way].float() for way in self._ways), zero) for place in places])[:, None]
 
     def _hear(self, listener: Listener, first_frames: list[int], frames: int) -> Tensor:
         known = self.heard.mels
+        _forget(known, _HEARD_WINDOWS)
         new = [first for first in first_frames if (first, frames) not in known]
         if new:
             audio = torch.from_numpy(np.stack([listener.read(first, frames) for first in new]))
             mels = self.latents.compute.map(self.spectral.mel, audio).half()
-            if len(known) > _HEARD_WINDOWS:
-                known.clear()
             known |= {(first, frames): mel for first, mel in zip(new, mels, strict=True)}
         return torch.stack([known[first, frames] for first in first_frames]).float()
 

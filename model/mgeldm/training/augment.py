@@ -27,5 +27,6 @@ def transpose(mel: Tensor, centres_hz: Tensor, rng: np.random.Generator) -> Tens
         rng: Source of what moves, and how far.
     """
     semitones = rng.uniform(-_SEMITONES, _SEMITONES, len(mel)) * (rng.random(len(mel)) < 0.5)
+    centres_hz = centres_hz.cpu()  # once
     matrices = torch.stack([transposition(centres_hz, moved) for moved in semitones])  # [batch, bands, bands]
     return matrices.to(mel)[:, None] @ mel

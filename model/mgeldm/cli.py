@@ -8,11 +8,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Event
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from .audio import BITS, FORMATS, AudioClip, Samples, Song, Writer, open_audio, unique_names
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from .pipeline import Pipeline
 
 INTERRUPTED = 130
+_interrupted = Event()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -250,7 +254,7 @@ def _load(args: argparse.Namespace) -> Pipeline:
 def _reporting(args: argparse.Namespace) -> Iterator[Reporter]:
     """A reporter that draws progress with the time left, on a terminal."""
     if args.json or not sys.stderr.isatty():
-        yield Reporter()
+        yield Reporter(cancelled=_interrupted.is_set)
         return
     from rich.console import Console
     from rich.progress import Progress as Bars
@@ -263,7 +267,7 @@ def _reporting(args: argparse.Namespace) -> Iterator[Reporter]:
                 tasks[progress.stage] = bars.add_task(progress.stage)
             bars.update(tasks[progress.stage], completed=progress.done, total=progress.total)
 
-        yield Reporter(draw)
+        yield Reporter(draw, _interrupted.is_set)
 
 
 # ----------------------------------------------------------------------------------------------------------- files
@@ -413,8 +417,16 @@ def _train(args: argparse.Namespace) -> None:
     train_from(args.recipe, args.config, args.minutes, args.parts, began_s)
 
 
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Ends the work where it is or, as imports inside of libraries may swallow that, at its next report."""
+    _interrupted.set()
+    signal.default_int_handler(number, frame)
+
+
 def run() -> None:
     """The program: `main`, and out."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored
+        signal.signal(signal.SIGINT, _interrupt)
     status = main()
     if status == INTERRUPTED:  # Python would die of the signal itself if it fell into an import, handled or not
         sys.stdout.flush()

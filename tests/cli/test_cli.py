@@ -1,15 +1,19 @@
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from mgeldm import cli
 from mgeldm.audio import AudioClip, read, write
 from mgeldm.cli import main
+from mgeldm.pipeline.extraction import Masks
 
 
 @pytest.fixture
@@ -186,6 +190,21 @@ def test_a_full_disk_leaves_nothing_partial(tmp_path, song_file, capsys, monkeyp
     assert run("extract", song_file, "--prompt", "bass", "--out", tmp_path / "out") == 1
     assert "room" in capsys.readouterr().err
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_an_interrupt_that_a_library_swallows_ends_the_work_at_its_next_report(song_file, monkeypatch, tmp_path):
+    monkeypatch.setattr(cli, "_interrupted", threading.Event())
+    separate = Masks.separate
+
+    def swallowing(*more):
+        with contextlib.suppress(KeyboardInterrupt):
+            cli._interrupt(signal.SIGINT, None)
+        return separate(*more)
+
+    monkeypatch.setattr(Masks, "separate", swallowing)
+    out = tmp_path / "out"
+    assert run("extract", song_file, "--prompt", "bass", "--out", out) == 130
+    assert not list(out.iterdir())
 
 
 def test_an_interrupted_run_leaves_no_partial_file(tmp_path):

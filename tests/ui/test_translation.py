@@ -122,7 +122,9 @@ def texts(root):
 
 
 def is_bare(text):
-    """Whether a word stands outside of brackets."""
+    """Whether a word stands outside of brackets; a text that was cut short for want of room may have lost its last."""
+    if text.endswith("…"):
+        text += "⟧" * (text.count("⟦") - text.count("⟧"))
     while (inner := re.sub(r"⟦[^⟦⟧]*⟧", "", text)) != text:
         text = inner
     text = KEY.sub("", text)

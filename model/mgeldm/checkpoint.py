@@ -11,6 +11,7 @@ import json
 import os
 import pickle
 import re
+import struct
 import zipfile
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -45,6 +46,7 @@ _FAULTS = (
     SafetensorError,
     TypeError,
     ValueError,
+    struct.error,
 )
 
 

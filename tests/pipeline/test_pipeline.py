@@ -78,17 +78,21 @@ def test_what_is_asked_for_is_the_mean_of_what_is_heard_at_each_pitch(pipeline, 
     assert np.abs(low - high).max() > 0.05
 
 
-def test_a_second_prompt_need_not_find_again_what_competes(pipeline, clip, monkeypatch):
-    """What one prompt found is reused by the next on the same song, which gives what it would have given alone."""
-    evaluated = []
-    forward = pipeline.model.denoiser.forward
+@pytest.fixture
+def evaluated(pipeline, monkeypatch):
+    """Items of each evaluation of the denoiser."""
+    items, forward = [], pipeline.model.denoiser.forward
 
     def counted(z, *more):
-        evaluated.append(len(z))
+        items.append(len(z))
         return forward(z, *more)
 
     monkeypatch.setattr(pipeline.model.denoiser, "forward", counted)
+    return items
 
+
+def test_a_second_prompt_need_not_find_again_what_competes(pipeline, clip, evaluated):
+    """What one prompt found is reused by the next on the same song, which gives what it would have given alone."""
     def sources(song, prompt, **sampling):
         evaluated.clear()
         found = pipeline.extract(song, Extract((prompt,), Region(0.0, 8.0), Sampling("standard", **sampling)))
@@ -104,16 +108,8 @@ def test_a_second_prompt_need_not_find_again_what_competes(pipeline, clip, monke
     assert sources(again, "organ")[1] == second
 
 
-def test_what_competes_with_one_common_source_is_all_but_that_one(pipeline, clip, monkeypatch):
+def test_what_competes_with_one_common_source_is_all_but_that_one(pipeline, clip, evaluated):
     """The bass competes where drums are asked for and drums where the bass is: of seven rivals one is new."""
-    evaluated = []
-    forward = pipeline.model.denoiser.forward
-
-    def counted(z, *more):
-        evaluated.append(len(z))
-        return forward(z, *more)
-
-    monkeypatch.setattr(pipeline.model.denoiser, "forward", counted)
     song, spent = AudioClip(clip.samples, clip.rate_hz), []
     for prompt in ("drums", "bass", "vocals", "drums"):
         evaluated.clear()

@@ -57,8 +57,8 @@ GENERATION_STEPS = {"draft": 8, "standard": 24, "best": 60}
 EXTRACTION_GUIDANCE, GENERATION_GUIDANCE = 1.5, 2.0
 PART_GUIDANCE, HEED = 3.0, 2.0  # of the embedded model's new parts: the words', and that of what plays (model/README)
 SILENT = Reporter()
-# All but `draft` let these compete for the masks, unless a prompt means the same (cosine of their conditions): half as
-# many stems come out worse than silence (model/README). What they find is kept for the next prompt on the song.
+# All but `draft` let these compete for the masks, unless a prompt means the same (cosine of their conditions): fewer
+# stems come out worse than silence (model/README). What they find is kept for the next prompt on the song.
 COMMON_SOURCES = ("drums", "bass", "vocals", "electric guitar", "piano", "lead synth", "strings")
 ALIKE = 0.5
 

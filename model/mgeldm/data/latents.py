@@ -56,10 +56,13 @@ class Triplets:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def can_join(self, row: int, other: int) -> bool:
-        """Whether the source of `row` may be mixed into the song of `other`: nothing there may sound like it."""
+    def can_join(self, row: int, other: int, rest: bool = False) -> bool:
+        """Whether the source of `row` may be mixed into the song of `other`: nothing there may sound like it.
+
+        With `rest` it is to join what plays beside the source of `other`.
+        """
         asked = _split(self.parts[row]) or [str(self.labels[row])]
-        there = [*_split(self.parts[other]), *_split(self.others[other])]
+        there = [*_split(self.others[other]), *([] if rest else _split(self.parts[other]))]
         return not any(alike(label, heard) for label in asked for heard in there)
 
 

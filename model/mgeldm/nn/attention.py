@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -21,8 +22,16 @@ class Attention(nn.Module):
         """[batch, frames, width] to the same."""
         heads = self.qkv(x).unflatten(2, (3, self.heads, -1))  # [batch, frames, 3, heads, head]
         query, key, value = heads.permute(2, 0, 3, 1, 4)  # each [batch, heads, frames, head]
-        attended = F.scaled_dot_product_attention(rotate(query, angles), rotate(key, angles), value)
+        attended = _attend(rotate(query, angles), rotate(key, angles), value)
         return self.out(attended.transpose(1, 2).flatten(2))  # [batch, frames, width]
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attention [batch, heads, frames, head]; in bf16 on a CPU by plain products: its kernel is slow backwards there."""
+    if query.device.type == "cpu" and value.dtype == torch.bfloat16:
+        shares = (query.to(value) @ key.to(value).transpose(2, 3) * query.shape[3] ** -0.5).softmax(3)
+        return shares.to(value) @ value
+    return F.scaled_dot_product_attention(query, key, value)
 
 
 class FeedForward(nn.Module):

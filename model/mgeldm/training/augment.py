@@ -6,27 +6,51 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..nn.spectral import transposition
+from ..nn.spectral import SpectralAutoencoder, transposition
 
 _SEMITONES = 3.0
+_GAIN_DB = 3.0
 
 
-def equalise(mel: Tensor, rng: np.random.Generator, deviation_db: float = 3.0) -> Tensor:
-    """Compressed mels [batch, bands, frames] under a smooth random equaliser each, the same in every frame."""
-    knots = torch.from_numpy(rng.normal(0, deviation_db, (len(mel), 1, 8)).astype(np.float32))
-    curve_db = torch.nn.functional.interpolate(knots, mel.shape[1], mode="linear", align_corners=True)[:, 0]
-    return mel * (10 ** (curve_db / 20 * 0.3))[:, :, None].to(mel.device)
+def equaliser(count: int, bands: int, rng: np.random.Generator, deviation_db: float = 3.0) -> Tensor:
+    """Smooth random curves [count, bands, 1], factors of compressed magnitudes."""
+    knots = torch.from_numpy(rng.normal(0, deviation_db, (count, 1, 8)).astype(np.float32))
+    curve_db = torch.nn.functional.interpolate(knots, bands, mode="linear", align_corners=True)[:, 0]
+    return (10 ** (curve_db / 20 * 0.3))[:, :, None]
 
 
-def transpose(mel: Tensor, centres_hz: Tensor, rng: np.random.Generator) -> Tensor:
-    """Compressed mels [batch, tracks, bands, frames], half of them up or down by as much as three semitones.
+def equalise(mel: Tensor, rng: np.random.Generator) -> Tensor:
+    """Compressed mels [batch, bands, frames] under an equaliser each, the same in every frame."""
+    return mel * equaliser(len(mel), mel.shape[1], rng).to(mel.device)
+
+
+def vary(mels: Tensor, apart: np.ndarray, spectral: SpectralAutoencoder, rng: np.random.Generator) -> Tensor:
+    """Compressed mels [batch, tracks, bands, frames], half of them transposed by up to three semitones, all equalised.
 
     Args:
-        mel: The mels; all tracks of an item move alike.
-        centres_hz: Centre of each band [bands], rising.
+        mels: The mels.
+        apart: Items whose tracks are varied each on its own, bool [batch]; those of the others all alike.
+        spectral: The autoencoder that they are for.
         rng: Source of what moves, and how far.
     """
-    semitones = rng.uniform(-_SEMITONES, _SEMITONES, len(mel)) * (rng.random(len(mel)) < 0.5)
-    centres_hz = centres_hz.cpu()  # once
-    matrices = torch.stack([transposition(centres_hz, moved) for moved in semitones])  # [batch, bands, bands]
-    return matrices.to(mel)[:, None] @ mel
+    batch, tracks, bands, _ = mels.shape
+    centres_hz = spectral.centres_hz.cpu()  # once
+    moves = rng.random((batch, tracks)) < 0.5
+    semitones = rng.uniform(-_SEMITONES, _SEMITONES, (batch, tracks)) * moves
+    gains = 10 ** (rng.normal(0, _GAIN_DB, (batch, tracks, 1, 1)) / 20 * spectral.config.power)
+    factors = equaliser(batch * tracks, bands, rng).unflatten(0, (batch, tracks)) * torch.from_numpy(gains).float()
+    semitones[~apart], factors[~apart] = semitones[~apart, :1], factors[~apart, :1]
+    matrices = torch.stack([transposition(centres_hz, moved) for moved in semitones.flat]).unflatten(0, (batch, tracks))
+    return (matrices.to(mels) @ mels) * factors.to(mels)
+
+
+def mixed(source: Tensor, rest: Tensor, spectral: SpectralAutoencoder) -> Tensor:
+    """Compressed mels [batch, bands, frames] of two sounds played together whose phases know nothing of each other.
+
+    Energies add, but for what chance phases make of it: little where a band has many bins, much where it has one.
+    """
+    first, second = spectral.expand(source), spectral.expand(rest)
+    deviation = (0.5 * spectral.filters.square().sum(1)).sqrt()[:, None]  # of the mean cosine over a band's bins
+    cosine = (torch.randn_like(first) * deviation).clamp(-1, 1)
+    power = first.square() + second.square() + 2 * first * second * cosine
+    return spectral.compress(power.clamp(min=0).sqrt())

@@ -21,9 +21,10 @@ from ..nn.spectral import SpectralAutoencoder
 from ..pipeline.extraction import mask_of_latents, source_only
 from ..sampling import guided, posterior_mean
 from ..tracks import Known, Track, training_timesteps
-from .augment import equalise, transpose
+from .augment import mixed, vary
 
 _REFINER_FRAMES = 128
+_AMONG_STRANGERS, _TRIES = 0.6, 8
 _MASK_WEIGHTS = {"log_ratio": 0.25, "excess": 0.5, "compressed": 2.0}
 _QUIET = 3e-3  # error under this part of the mixture's energy (-25 dB) is not worth fighting for
 _SILENT = 3e-4  # and under this part (-35 dB) where the source is silent: what is absent is to stay absent
@@ -87,7 +88,7 @@ class DenoiserRecipe:
         with torch.autocast(self.device.type, enabled=False):
             mels = self._mels(rows, rng)  # [batch, tracks, bands, mel frames]
             latents = self.spectral.encode_mel(mels.flatten(0, 1)).unflatten(0, mels.shape[:2])  # [batch, tracks, c, f]
-            conditions = self.conditions.draw(rows, mels, extracted, rng)
+        conditions = self.conditions.draw(rows, mels, extracted, rng)
         known, tau = training_timesteps(rng, self.batch, latents.shape[-1])  # [batch, tracks, f], [batch]
         known[:extracted], tau[:extracted] = False, 1.0
         known[:extracted, Track.MIXTURE] = True
@@ -106,15 +107,14 @@ class DenoiserRecipe:
         return total, dict(zip(parts, values, strict=True))
 
     def _mels(self, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
-        """Compressed mels [batch, tracks, bands, mel frames], some remixed or transposed, all equalised at any gain."""
+        """Compressed mels [batch, tracks, bands, mel frames], varied; most sources play among strangers."""
         mels = self._stacked(rows)
-        self._remix(mels, rows, rng)
-        mels = transpose(mels, self.spectral.centres_hz, rng)
-        gain_db = torch.from_numpy(rng.normal(0, 3, (len(rows), 1, 1, 1)).astype(np.float32)).to(self.device)
-        power = self.spectral.config.power
-        mels = mels * 10 ** (gain_db / 20 * power)
-        shaped = equalise(mels.transpose(1, 2).flatten(2), rng)  # [batch, bands, tracks * frames]
-        return shaped.unflatten(2, (3, -1)).transpose(1, 2)
+        moved = self._move(mels, rows, rng)
+        mels = vary(mels, moved, self.spectral, rng)
+        there = torch.from_numpy(np.flatnonzero(moved)).to(self.device)
+        source, rest = mels[there, Track.SOURCE], mels[there, Track.SUBMIXTURE]
+        mels[there, Track.MIXTURE] = mixed(source, rest, self.spectral)
+        return mels
 
     def _stacked(self, rows: np.ndarray) -> Tensor:
         """Mels [batch, tracks, bands, mel frames] as they lie in the pool."""
@@ -123,17 +123,29 @@ class DenoiserRecipe:
             places = places.to(self.device)
         return torch.stack([track[places] for track in self.tracks], 1).to(self.device).float()
 
-    def _remix(self, mels: Tensor, rows: np.ndarray, rng: np.random.Generator) -> None:
-        """Put every third source into another song that lacks its kind; energies add, as incoherent sounds' do."""
-        places = np.arange(0, len(rows), 3)
-        others = rng.integers(len(self.pool), size=len(places))
-        fits = [self.pool.can_join(rows[place], other) for place, other in zip(places, others, strict=True)]
-        places, others = places[fits], others[fits]
-        gains = torch.from_numpy(10 ** (rng.normal(0, 5, (len(places), 1, 1)) / 20)).float().to(self.device)
-        rest = self.spectral.expand(self._stacked(others)[:, Track.MIXTURE]) * gains
-        source = self.spectral.expand(mels[places, Track.SOURCE])
-        mels[places, Track.SUBMIXTURE] = self.spectral.compress(rest)
-        mels[places, Track.MIXTURE] = self.spectral.compress((rest.square() + source.square()).sqrt())
+    def _move(self, mels: Tensor, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Put a submixture of another song beside most sources, one that lacks their kind; bool [batch] says where.
+
+        A network that hears a source among the same few others always learns the song, not the source.
+        """
+        moved = rng.random(len(rows)) < _AMONG_STRANGERS
+        others = rng.integers(len(self.pool), size=(len(rows), _TRIES))
+        for place in np.flatnonzero(moved):
+            found = self._stranger(rows[place], others[place])
+            if found is None:
+                moved[place] = False
+            else:
+                other, track = found
+                mels[place, Track.SUBMIXTURE] = self._stacked(np.array([other]))[0, track]
+        return moved
+
+    def _stranger(self, row: int, others: np.ndarray) -> tuple[int, Track] | None:
+        """Of the first of `others` that will do: its row, and which of its tracks the source of `row` may join."""
+        for other in others:
+            for track in (Track.MIXTURE, Track.SUBMIXTURE):
+                if self.pool.can_join(row, other, rest=track == Track.SUBMIXTURE):
+                    return int(other), track
+        return None
 
     def _velocity(self, latents: Tensor, known: Tensor, tau: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
         """Predicted and true velocity [batch, tracks, channels, frames]."""
@@ -253,11 +265,12 @@ class Conditions:
         mixed = share[:, 0] < 1
         conditions[:, Track.SOURCE] = text
         if mixed.any():
-            audio = self.conditioner.embed_audio(mels[mixed][:, Track.SOURCE])
+            audio = self.conditioner.embed_audio(mels[mixed][:, Track.SOURCE]).float()
             conditions[mixed, Track.SOURCE] = share[mixed] * text[mixed] + (1 - share[mixed]) * audio
         others = mels[extraction:, : Track.SOURCE].flatten(0, 1)  # mixture and submixture of the other items
-        kept = torch.from_numpy(rng.uniform(0, 1, (len(others), 1)) < 0.5).to(device)
-        whole = self.conditioner.embed_audio(others) * kept
+        kept = torch.from_numpy(rng.uniform(0, 1, len(others)) < 0.5).to(device)
+        whole = torch.zeros(len(others), text.shape[1], device=device)
+        whole[kept] = self.conditioner.embed_audio(others[kept]).float()
         conditions[extraction:, : Track.SOURCE] = whole.unflatten(0, (-1, 2))
         dropped = torch.from_numpy(rng.uniform(0, 1, len(rows)) < 0.15)
         dropped[:extraction] = False

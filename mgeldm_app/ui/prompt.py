@@ -9,7 +9,9 @@ from mgeldm.language import say
 from mgeldm.requests import MAX_PROMPT, QUALITIES
 from PySide6.QtCore import (
     QCoreApplication,
+    QEvent,
     QModelIndex,
+    QObject,
     QPersistentModelIndex,
     QSignalBlocker,
     QSize,
@@ -17,7 +19,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QIntValidator, QKeyEvent
+from PySide6.QtGui import QIntValidator, QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import (
     QApplication,
     QButtonGroup,
@@ -126,6 +128,21 @@ class _LineCompleter(QCompleter):
 
     def _remember(self, text: str) -> None:
         self._typed = text
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """A press beside the suggestions closes them and clicks what lies there; a completer would swallow it."""
+        popup, pressed = self.popup(), QEvent.Type.MouseButtonPress
+        if watched is not popup or not isinstance(event, QMouseEvent) or event.type() != pressed:
+            return super().eventFilter(watched, event)
+        if popup.rect().contains(event.position().toPoint()):
+            return super().eventFilter(watched, event)
+        popup.hide()
+        window, place = self._line.window(), event.globalPosition()
+        if (target := window.childAt(window.mapFromGlobal(place.toPoint()))) is not None:
+            at, button, none = target.mapFromGlobal(place), event.button(), Qt.MouseButton.NoButton
+            for kind, held in ((pressed, button), (QEvent.Type.MouseButtonRelease, none)):  # the true release is lost
+                QApplication.postEvent(target, QMouseEvent(kind, at, place, button, held, event.modifiers()))
+        return True
 
     def pathFromIndex(self, index: QModelIndex | QPersistentModelIndex) -> str:
         """The whole line with the suggestion in it."""

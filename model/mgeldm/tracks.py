@@ -79,8 +79,14 @@ class Known:
         return self.mask & ~self.whole_tracks[:, :, None]
 
     def timesteps(self, tau: float, per_frame: bool) -> Tensor:
-        """tau where unknown and 0 where known: [batch, tracks, frames] if `per_frame`, else [batch, tracks]."""
+        """tau where unknown and 0 where known: [batch, tracks, frames] if `per_frame`, else [batch, tracks].
+
+        Where all frames of each track are alike one stands for them, [batch, tracks, 1]: the network then finds what
+        follows from it once.
+        """
         unknown = ~self.mask if per_frame else ~self.whole_tracks
+        if per_frame and bool((unknown == unknown[:, :, :1]).all()):
+            unknown = unknown[:, :, :1]
         return unknown * tau
 
     def clamp(self, z: Tensor, per_frame: bool) -> Tensor:

@@ -1,5 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import torch
+from mgeldm.config import EMBEDDED
+from mgeldm.nn.dit import Denoiser
 from mgeldm.tracks import TASKS, Known, Track, training_timesteps
 
 
@@ -20,6 +24,19 @@ def test_timesteps_are_zero_where_known():
     per_frame = torch.tensor([[[0.0] * 4, [0.5] * 4, [0.5, 0.0, 0.0, 0.5]]])
     assert torch.allclose(known.timesteps(0.5, per_frame=True), per_frame)
     assert known.regions[0].sum().item() == 2
+
+
+def test_one_frame_stands_for_all_where_they_are_alike_and_the_network_answers_the_same():
+    known = Known.nothing(2, 64, 8).with_track(Track.MIXTURE, torch.ones(2, 64, 8))
+    timesteps = known.timesteps(0.5, per_frame=True)
+    assert timesteps.shape == (2, 3, 1)
+    torch.manual_seed(0)
+    network = Denoiser(replace(EMBEDDED.denoiser, width=96, depth=1, heads=3))
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    z, conditions = torch.randn(2, 192, 8), torch.randn(2, 3, 512)
+    whole = network(z, timesteps.expand(-1, -1, 8), conditions)
+    torch.testing.assert_close(network(z, timesteps, conditions), whole)
 
 
 def test_training_draws_the_four_patterns_and_regions():

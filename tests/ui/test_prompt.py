@@ -158,6 +158,22 @@ def test_suggestions_know_the_history_and_close_with_escape(bar, qtbot):
     assert not popup.isVisible() and bar.line.hasFocus() and bar.line.text() == "zi"
 
 
+def test_a_click_beside_the_suggestions_closes_them_and_is_a_click(bar, qtbot):
+    submitted = []
+    bar.submitted.connect(submitted.append)
+    qtbot.keyClicks(bar.line, "dr")
+    popup = bar.line.completer().popup()
+    assert popup.isVisible()
+    middle = bar.action.rect().center()
+    qtbot.mousePress(popup.viewport(), Qt.MouseButton.LeftButton, pos=popup.viewport().rect().center())
+    assert popup.isVisible() and submitted == []
+    beside = popup.mapFromGlobal(bar.action.mapToGlobal(middle))
+    qtbot.mousePress(popup, Qt.MouseButton.LeftButton, pos=beside)
+    qtbot.waitUntil(lambda: submitted != [])
+    assert not popup.isVisible() and not bar.action.isDown()
+    assert [prompt.text for prompt in submitted] == ["dr"]
+
+
 def test_everything_fits_the_smallest_window(bar):
     bar.show_prompt(replace(FULL, negative="x" * 500, text="y" * 500))
     bar.set_summary("Regenerate the whole song ≈ 1 min 25 s", "z" * 400, True)

@@ -27,7 +27,7 @@ class Attention(nn.Module):
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Attention [batch, heads, frames, head]; in bf16 on a CPU by plain products: its kernel is slow backwards there."""
+    """Attention [batch, heads, frames, head]; in bf16 on a CPU by plain products: its kernel is slow backwards."""
     if query.device.type == "cpu" and value.dtype == torch.bfloat16:
         shares = (query.to(value) @ key.to(value).transpose(2, 3) * query.shape[3] ** -0.5).softmax(3)
         return shares.to(value) @ value

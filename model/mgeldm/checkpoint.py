@@ -28,7 +28,6 @@ from .errors import CheckpointError
 from .language import later, say
 from .nn.dit import Denoiser
 from .nn.oobleck import OobleckAutoencoder
-from .nn.refiner import Refiner
 from .nn.spectral import SpectralAutoencoder
 
 _HEAD = 32  # width of an attention head of the published network
@@ -57,7 +56,6 @@ class Model:
     config: ModelConfig
     autoencoder: Any  # OobleckAutoencoder or SpectralAutoencoder: encode and decode alike
     denoiser: Denoiser
-    refiner: Refiner | None
     conditioner_state: dict[str, Tensor]
     path: Path
 
@@ -87,8 +85,8 @@ def load_model(path: str | Path, config: ModelConfig | None = None, device: str 
     try:
         tensors, found = _read_safetensors(path) if _is_safetensors(path) else (_read_torch(path), None)
         config = config or found or _config_of(tensors, path)
-        autoencoder, denoiser, refiner = _build(config)
-        networks = {"autoencoder.": autoencoder, "denoiser.": denoiser} | ({"refiner.": refiner} if refiner else {})
+        autoencoder, denoiser = _build(config)
+        networks = {"autoencoder.": autoencoder, "denoiser.": denoiser}
         for prefix, module in networks.items():
             _fill(module, tensors, prefix, path)
     except _FAULTS as error:
@@ -97,7 +95,7 @@ def load_model(path: str | Path, config: ModelConfig | None = None, device: str 
         module.to(device).eval()
     conditioner = {name: value for name, value in tensors.items() if name.startswith("conditioner.")}
     state = {name.removeprefix("conditioner."): value for name, value in conditioner.items()}
-    return Model(config, autoencoder, denoiser, refiner, state, path)
+    return Model(config, autoencoder, denoiser, state, path)
 
 
 def save_model(
@@ -108,7 +106,7 @@ def save_model(
     Args:
         path: The file.
         config: Goes into its metadata.
-        tensors: By name, under autoencoder. denoiser. refiner. conditioner.
+        tensors: By name, under autoencoder. denoiser. conditioner.
         half: Floating-point tensors in half precision.
         int8: Prefix of matrices to store as eight-bit integers with a scale for each row; empty for none.
     """
@@ -141,8 +139,8 @@ def _fault(path: Path, error: BaseException) -> CheckpointError:
     )
 
 
-def _build(config: ModelConfig) -> tuple[Any, Denoiser, Refiner | None]:
-    """Autoencoder, denoiser and refiner; the large ones without memory of their own, which the file's tensors bring."""
+def _build(config: ModelConfig) -> tuple[Any, Denoiser]:
+    """Autoencoder and denoiser; the large ones without memory of their own, which the file's tensors bring."""
     sizes = config.denoiser
     if sizes.heads < 1 or sizes.width % (2 * sizes.heads):
         raise CheckpointError(
@@ -152,15 +150,12 @@ def _build(config: ModelConfig) -> tuple[Any, Denoiser, Refiner | None]:
         )
     if sizes.latent_channels != config.autoencoder.latent_channels:
         raise CheckpointError("The model's autoencoder and denoiser do not have the same latent channels.")
-    if config.refiner and config.refiner.condition_dim != sizes.condition_dim:
-        raise CheckpointError("The model's denoiser and refiner do not take conditions of the same size.")
     with torch.device("meta"):
         denoiser = Denoiser(config.denoiser)
     if isinstance(config.autoencoder, SpectralConfig):
-        refiner = Refiner(config.refiner, config.autoencoder) if config.refiner else None
-        return SpectralAutoencoder(config.autoencoder, config.rate_hz), denoiser, refiner
+        return SpectralAutoencoder(config.autoencoder, config.rate_hz), denoiser
     with torch.device("meta"):
-        return OobleckAutoencoder(config.autoencoder), denoiser, None
+        return OobleckAutoencoder(config.autoencoder), denoiser
 
 
 def _fill(module: nn.Module, tensors: dict[str, Tensor], prefix: str, path: Path) -> None:

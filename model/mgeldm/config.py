@@ -60,14 +60,6 @@ class DenoiserConfig:
 
 
 @dataclass(frozen=True)
-class RefinerConfig:
-    """The time-frequency network that turns estimates and the mixture into a mask (embedded model only)."""
-
-    widths: tuple[int, ...] = (32, 48, 96, 128)
-    condition_dim: int = 512
-
-
-@dataclass(frozen=True)
 class ModelConfig:
     """A whole model: rate, window, autoencoder, denoiser, how text becomes a condition."""
 
@@ -76,8 +68,12 @@ class ModelConfig:
     window_frames: int = 100
     autoencoder: OobleckConfig | SpectralConfig = field(default_factory=OobleckConfig)
     denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
-    refiner: RefinerConfig | None = None
     conditioner: str = "clap"
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether it is of the embedded form, whose latents stand for magnitudes, or of the published one."""
+        return isinstance(self.autoencoder, SpectralConfig)
 
     @property
     def samples_per_frame(self) -> int:
@@ -103,9 +99,8 @@ EMBEDDED = ModelConfig(
     window_frames=64,
     autoencoder=SpectralConfig(),
     denoiser=DenoiserConfig(
-        width=288, depth=8, heads=9, timestep_features=128, feedforward_multiple=2.0, frame_timesteps=True
+        width=288, depth=12, heads=9, timestep_features=128, feedforward_multiple=2.0, frame_timesteps=True
     ),
-    refiner=RefinerConfig(),
     conditioner="embedded",
 )
 TINY = ModelConfig(
@@ -126,7 +121,7 @@ def to_dict(config: Any) -> dict[str, Any]:
     return data
 
 
-_KINDS = {c.__name__: c for c in (OobleckConfig, SpectralConfig, DenoiserConfig, RefinerConfig, ModelConfig)}
+_KINDS = {c.__name__: c for c in (OobleckConfig, SpectralConfig, DenoiserConfig, ModelConfig)}
 
 
 def from_dict(data: dict[str, Any]) -> Any:

@@ -9,9 +9,8 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from mgeldm.bundled import EMBEDDED_PATH
 from mgeldm.checkpoint import load_model, save_model
-from mgeldm.config import EMBEDDED, TINY, DenoiserConfig, OobleckConfig, RefinerConfig, from_dict, to_dict
+from mgeldm.config import TINY, DenoiserConfig, OobleckConfig, from_dict, to_dict
 from mgeldm.errors import CheckpointError
 from mgeldm.nn.dit import Denoiser
 from mgeldm.nn.oobleck import OobleckAutoencoder
@@ -206,12 +205,6 @@ def test_a_made_up_configuration_says_so(tmp_path, config):
     save_file(tiny_tensors(), tmp_path / "m.safetensors", metadata={"config": config})
     with pytest.raises(CheckpointError):
         load_model(tmp_path / "m.safetensors")
-
-
-def test_parts_that_take_other_conditions_say_so():
-    config = replace(EMBEDDED, refiner=RefinerConfig(condition_dim=48))
-    with pytest.raises(CheckpointError, match="conditions of the same size"):
-        load_model(EMBEDDED_PATH, config)
 
 
 def test_integers_without_their_scale_say_so(tmp_path):

@@ -348,7 +348,7 @@ def test_a_model_of_another_clap_says_so_when_it_is_loaded(tmp_path):
 
 def test_towers_that_do_not_fit_their_denoiser_say_so(tmp_path):
     model = load_model(EMBEDDED_PATH)
-    config = replace(model.config, denoiser=replace(model.config.denoiser, condition_dim=48), refiner=None)
+    config = replace(model.config, denoiser=replace(model.config.denoiser, condition_dim=48))
     networks = {"denoiser": Denoiser(config.denoiser), "autoencoder": model.autoencoder}
     tensors = {f"{part}.{name}": x for part, net in networks.items() for name, x in net.state_dict().items()}
     tensors |= {f"conditioner.{name}": x for name, x in model.conditioner_state.items()}

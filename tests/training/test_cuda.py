@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 from mgeldm.conditioning.embedded import EmbeddedConditioner, WordTable
-from mgeldm.config import EMBEDDED, OobleckConfig, RefinerConfig, SpectralConfig
+from mgeldm.config import EMBEDDED, OobleckConfig, SpectralConfig
 from mgeldm.data import corpus
 from mgeldm.data.latents import Encoder
+from mgeldm.nn.dit import Denoiser
 from mgeldm.nn.oobleck import OobleckAutoencoder
 from mgeldm.nn.spectral import SpectralAutoencoder
 from mgeldm.pipeline import EMBEDDED_PATH
 from mgeldm.training.autoencoder import DecoderRecipe, OobleckRecipe, Weights, weight_normed
-from mgeldm.training.denoiser import DenoiserRecipe, ExtractionModel
+from mgeldm.training.denoiser import DenoiserRecipe
 from mgeldm.training.discriminators import Discriminators
 from mgeldm.training.loop import LoopConfig, Run
 from mgeldm.training.machine import Machine
@@ -21,11 +22,7 @@ from mgeldm.training.sounds import Rendered
 from mgeldm.training.text_audio import TextAudioRecipe
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-SMALL = replace(
-    EMBEDDED,
-    denoiser=replace(EMBEDDED.denoiser, width=96, depth=2, heads=3),
-    refiner=RefinerConfig(widths=(16, 16)),
-)
+SMALL = replace(EMBEDDED.denoiser, width=96, depth=2, heads=3)
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +40,14 @@ def denoiser_recipe(pool, device, **options):
     torch.manual_seed(0)
     spectral = SpectralAutoencoder(EMBEDDED.autoencoder)
     spectral.fit(torch.from_numpy(pool.mixtures).float())
-    model = ExtractionModel(SMALL).to(device)
-    return DenoiserRecipe(model, spectral, conditioner(device), pool, batch=8, **options)
+    return DenoiserRecipe(Denoiser(SMALL).to(device), spectral, conditioner(device), pool, batch=8, **options)
 
 
 def test_extraction_losses_are_those_of_the_cpu(pool):
     """Without noise, which every device draws in its own way, the losses are the same but for rounding."""
     losses = {}
     for device in ("cpu", "cuda"):
-        recipe = denoiser_recipe(pool, device, refiner_only=True)
+        recipe = denoiser_recipe(pool, device, extraction=1.0)
         with Machine(device, "bf16" if device == "cuda" else "32").autocast():
             _, losses[device] = recipe.loss(np.random.default_rng(0))
     for name, value in losses["cpu"].items():

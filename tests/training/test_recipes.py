@@ -8,13 +8,14 @@ import pytest
 import torch
 from mgeldm import cli
 from mgeldm.checkpoint import load_model, save_model
-from mgeldm.config import EMBEDDED, PUBLISHED, TINY, RefinerConfig, SpectralConfig
+from mgeldm.config import EMBEDDED, PUBLISHED, TINY, SpectralConfig
 from mgeldm.data import corpus, latents
 from mgeldm.data.latents import Encoder, Triplets
 from mgeldm.errors import InputError
+from mgeldm.nn.dit import Denoiser
 from mgeldm.pipeline import EMBEDDED_PATH
 from mgeldm.training import recipes
-from mgeldm.training.embedded import unpack
+from mgeldm.training.embedded import deepened, unpack
 from mgeldm.training.joint import Embedded, JointRecipe, draw_timesteps
 from mgeldm.training.recipes import read_settings, train_from
 
@@ -23,7 +24,6 @@ SMALL = replace(
     EMBEDDED,
     autoencoder=SpectralConfig(decoder_width=16, decoder_depth=1),
     denoiser=replace(EMBEDDED.denoiser, width=96, depth=1, heads=3),
-    refiner=RefinerConfig(widths=(8, 8)),
 )
 COMMON = "minutes = 1000\nwarmup_steps = 1\nlog_every_steps = 1\nsave_every_s = 0.0\nscore_every_s = 1e9\n"
 
@@ -61,7 +61,6 @@ def config(tmp_path, shards):
 run = "{tmp_path}/run"
 pool = "{shards}"
 held = "{shards}"
-calibrate = "{shards}"
 words = "{WORDS}"
 out = "{tmp_path}/model.safetensors"
 
@@ -101,15 +100,27 @@ def test_every_recipe_runs_and_their_weights_become_one_file(config, tmp_path):
     model = load_model(tmp_path / "model.safetensors")
     assert model.config == SMALL
     ema = torch.load(tmp_path / "run" / "denoiser" / "ema.pt", weights_only=True)
-    assert torch.allclose(model.refiner.leave.weight, ema["refiner.leave.weight"], atol=1e-3)
-    assert not torch.allclose(model.refiner.out.bias, ema["refiner.out.bias"])  # calibrated
+    assert torch.allclose(model.denoiser.leave.weight, ema["leave.weight"], atol=1e-3)
 
     # What came back in parts is what training elsewhere starts from.
     moved = tmp_path / "moved.toml"
     moved.write_text(config.read_text().replace(f"{tmp_path}/run", f"{tmp_path}/elsewhere"))
     assert cli.main(["train", "receive", "--config", str(moved), "--parts", str(tmp_path / "parts")]) == 0
     received = torch.load(tmp_path / "elsewhere" / "denoiser" / "ema.pt", weights_only=True)
-    assert torch.allclose(received["refiner.leave.weight"], ema["refiner.leave.weight"], atol=1e-3)
+    assert torch.allclose(received["leave.weight"], ema["leave.weight"], atol=1e-3)
+
+
+def test_a_deeper_denoiser_begins_by_answering_as_the_one_it_comes_from():
+    torch.manual_seed(0)
+    small = Denoiser(replace(SMALL.denoiser, depth=2))
+    for parameter in small.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    deep = deepened(small, 5)
+    assert len(deep.blocks) == 5
+    z, timesteps, conditions = torch.randn(2, 192, 8), torch.rand(2, 3, 8), torch.randn(2, 3, 512)
+    torch.testing.assert_close(deep(z, timesteps, conditions), small(z, timesteps, conditions))
+    deep(z, timesteps, conditions).square().sum().backward()
+    assert all(block.feedforward.narrow.weight.grad.abs().sum() > 0 for block in deep.blocks)
 
 
 def test_a_checkpoint_fills_an_empty_folder_of_runs_and_no_other(tmp_path):
@@ -118,7 +129,7 @@ def test_a_checkpoint_fills_an_empty_folder_of_runs_and_no_other(tmp_path):
     path = tmp_path / "denoiser" / "ema.pt"
     weights = torch.load(path, weights_only=True)
     name, value = next(iter(model.denoiser.state_dict().items()))
-    assert torch.equal(weights[f"denoiser.{name}"], value)
+    assert torch.equal(weights[name], value)
     torch.save({"trained": torch.ones(1)}, path)
     unpack(EMBEDDED_PATH, tmp_path)
     assert set(torch.load(path, weights_only=True)) == {"trained"}

@@ -1,1 +1,1 @@
-"""The networks: denoiser, autoencoders, refiner."""
+"""The networks: denoiser, autoencoders."""

@@ -21,7 +21,6 @@ from ..audio import AudioClip, Samples, Song, resample
 from ..bundled import EMBEDDED_PATH
 from ..checkpoint import Model, load_model
 from ..conditioning import Conditioner
-from ..config import SpectralConfig
 from ..errors import CheckpointError, InputError
 from ..nn.spectral import MIXTURE_RMS
 from ..progress import Reporter
@@ -102,8 +101,6 @@ class Pipeline:
     ):
         self.model, self.conditioner, self.config = model, conditioner, model.config
         parts = {"autoencoder": model.autoencoder, "denoiser": model.denoiser}
-        if model.refiner is not None:
-            parts["refiner"] = model.refiner
         self.compute = Compute(nn.ModuleDict(parts), device or choose_device(), on_notice)
         self._heard: dict[int | None, Heard] = {}  # by channel
         self._heard_song: Song | None = None
@@ -136,7 +133,7 @@ class Pipeline:
     @property
     def is_embedded(self) -> bool:
         """Whether the model is of the embedded kind: magnitudes and masks, a timestep per frame."""
-        return isinstance(self.config.autoencoder, SpectralConfig)
+        return self.config.is_embedded
 
     @torch.inference_mode()
     def windows_per_second(self) -> float:

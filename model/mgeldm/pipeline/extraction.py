@@ -13,7 +13,6 @@ from torch import Tensor
 
 from ..audio import Samples
 from ..checkpoint import Model
-from ..nn.refiner import Refiner
 from ..nn.spectral import FLOOR, SpectralAutoencoder, transposition
 from ..progress import Reporter
 from ..refine import Estimate, estimate_of_audio
@@ -60,20 +59,20 @@ class Latents:
     def find(
         self, conditions: Tensor, mixtures: Tensor, first_frames: list[int], done: Callable[..., Tensor], *more: Tensor
     ) -> Tensor:
-        """`done(latents, condition, *more)` for each window and condition: [windows, k, ...].
+        """`done(latents, *more)` for each window and condition: [windows, k, ...].
 
         Args:
             conditions: Of the sources [k, dim].
             mixtures: Latents of the mixture [windows, k, channels, frames]; each condition may hear its own.
             first_frames: Absolute latent frame of each window's beginning.
-            done: From latents [batch, tracks, channels, frames], conditions [batch, dim] and `more` to a result.
+            done: From latents [batch, tracks, channels, frames] and `more` to a result.
             more: Tensors [windows, k, ...] handed to `done`.
         """
         windows, k, channels, frames = mixtures.shape
         noise = torch.stack([window_noise(self.how.seed, f, frames, len(Track), channels) for f in first_frames])
 
         def run(mixture: Tensor, noise: Tensor, condition: Tensor, *more: Tensor) -> Tensor:
-            return done(self._sample(mixture, noise, condition), condition, *more)
+            return done(self._sample(mixture, noise, condition), *more)
 
         each = (mixtures.flatten(0, 1), noise.repeat_interleave(k, 0), conditions.repeat(windows, 1))
         found = self.compute.map(run, *each, *(x.flatten(0, 1) for x in more))
@@ -96,17 +95,10 @@ def source_only(condition: Tensor) -> Tensor:
     return torch.nn.functional.pad(condition[:, None], (0, 0, int(Track.SOURCE), 0))
 
 
-def mask_of_latents(
-    spectral: SpectralAutoencoder, refiner: Refiner | None, latents: Tensor, condition: Tensor, mel: Tensor
-) -> Tensor:
-    """Mask of the source [batch, bands, steps], of latents [batch, tracks, channels, frames] and the mixture's mel.
-
-    Without a refiner it is the ratio of the estimates, good enough for what only competes.
-    """
-    rest, source = (spectral.decode_mel(latents[:, track]) for track in (Track.SUBMIXTURE, Track.SOURCE))
-    if refiner is not None:
-        return refiner(mel, source, rest, condition)
-    rest, source = spectral.expand(rest), spectral.expand(source)
+def mask_of_latents(spectral: SpectralAutoencoder, latents: Tensor) -> Tensor:
+    """The source's share of magnitudes [batch, bands, steps], of latents [batch, tracks, channels, frames]."""
+    tracks = (Track.SUBMIXTURE, Track.SOURCE)
+    rest, source = (spectral.expand(spectral.decode_mel(latents[:, track])) for track in tracks)
     return source / (source + rest).clamp(min=FLOOR)
 
 
@@ -134,10 +126,10 @@ def _forget(known: dict[Any, Tensor], most: int) -> None:
 
 
 class Masks:
-    """The embedded model's way: latents to magnitudes, and through the refiner to masks of the sources.
+    """The embedded model's way: latents to magnitudes, and those to masks of the sources.
 
     What is asked for is heard at several pitches: the network errs differently at each, and the mean of its masks less.
-    What competes with it is heard once, and its masks are not refined: that saves two fifths of the time for 0.05 dB.
+    What competes with it is heard once.
 
     Args:
         latents: Finds the latents of a window.
@@ -147,8 +139,7 @@ class Masks:
 
     def __init__(self, latents: Latents, heard: Heard, pitches: Sequence[float]):
         self.latents, self.heard = latents, heard
-        assert latents.model.refiner is not None
-        self.spectral, self.refiner = latents.model.autoencoder, latents.model.refiner
+        self.spectral = latents.model.autoencoder
         self.steps_per_frame = self.spectral.config.mels_per_latent
         self.bands = self.spectral.config.mel_bands
         self.centres_hz = self.spectral.centres_hz.cpu().numpy()
@@ -163,7 +154,7 @@ class Masks:
         """Shares [windows, k + 1, bands, steps] of every source and the rest; they sum to one."""
         mels = self._hear(listener, first_frames, frames)  # [windows, bands, steps]
         inverted = self.latents.inverted[:, None, None]
-        each = self._masks(self.refiner, self.asked, self.pitches, mels, first_frames)
+        each = self._masks(self.asked, self.pitches, mels, first_frames)
         asked = each.unflatten(1, (-1, len(inverted))).mean(1)  # [windows, k, bands, steps]
         unasked = self._competing(mels, first_frames, frames)
         rivals = torch.where(inverted, asked, (asked * ~inverted).sum(1, keepdim=True))  # itself among them
@@ -172,14 +163,7 @@ class Masks:
         asked = asked / asked.sum(1, keepdim=True).clamp(min=1)
         return torch.cat((asked, 1 - asked.sum(1, keepdim=True)), 1).numpy()
 
-    def _masks(
-        self,
-        refiner: Refiner | None,
-        conditions: Tensor,
-        pitches: Sequence[float],
-        mels: Tensor,
-        first_frames: list[int],
-    ) -> Tensor:
+    def _masks(self, conditions: Tensor, pitches: Sequence[float], mels: Tensor, first_frames: list[int]) -> Tensor:
         """Masks [windows, k, bands, steps] of conditions [k, dim], each heard at its pitch in mels [windows, ...]."""
         run, shape, centres_hz = self.latents.compute.map, (len(mels), len(pitches)), self.spectral.centres_hz
         there, back = (
@@ -189,11 +173,11 @@ class Masks:
         moved = run(torch.matmul, there, mels.repeat_interleave(len(pitches), 0))  # [windows * k, bands, steps]
         mixtures = run(self.spectral.encode_mel, moved)
 
-        def mask(latents: Tensor, condition: Tensor, mel: Tensor, back: Tensor) -> Tensor:
-            return back @ mask_of_latents(self.spectral, refiner, latents, condition, mel)
+        def mask(latents: Tensor, back: Tensor) -> Tensor:
+            return back @ mask_of_latents(self.spectral, latents)
 
-        mixtures, moved, back = (x.unflatten(0, shape) for x in (mixtures, moved, back))
-        return self.latents.find(conditions, mixtures, first_frames, mask, moved, back)
+        mixtures, back = (x.unflatten(0, shape) for x in (mixtures, back))
+        return self.latents.find(conditions, mixtures, first_frames, mask, back)
 
     def _competing(self, mels: Tensor, first_frames: list[int], frames: int) -> Tensor:
         """Sum [windows, 1, bands, steps] of the masks of what nobody asked for; what another prompt found is reused."""
@@ -203,7 +187,7 @@ class Masks:
         ways = [j for j, way in enumerate(self._ways) if any((places[i], way) not in known for i in new)]
         if new:
             pitches, firsts = [0.0] * len(ways), [first_frames[i] for i in new]
-            found = self._masks(None, self.unasked[ways], pitches, mels[new], firsts).half()
+            found = self._masks(self.unasked[ways], pitches, mels[new], firsts).half()
             for i, masks in zip(new, found, strict=True):
                 known |= {(places[i], self._ways[j]): mask for j, mask in zip(ways, masks, strict=True)}
         zero = torch.zeros_like(mels[0])
@@ -238,7 +222,7 @@ class Decoded:
         mixtures = self.latents.compute.map(self.autoencoder.encode, audio[:, None])
         mixtures = mixtures[:, None].expand(-1, len(self.latents.conditions), -1, -1)
 
-        def decode(latents: Tensor, _: Tensor) -> Tensor:
+        def decode(latents: Tensor) -> Tensor:
             both = [self.autoencoder.decode(latents[:, track]) for track in (Track.SOURCE, Track.SUBMIXTURE)]
             return torch.cat(both, 1)  # [batch, 2, samples]
 

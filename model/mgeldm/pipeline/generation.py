@@ -87,7 +87,7 @@ class Maker:
         in a cross-fade of one frame and no longer.
         """
         per, last = self.model.config.samples_per_frame, first + latents.shape[1]
-        stretch = self.window * (_DECODED_WINDOWS if self.model.refiner is not None else 1)
+        stretch = self.window * (_DECODED_WINDOWS if self.model.config.is_embedded else 1)
         begins = range(first, max(last - 1, first + 1), stretch - 1)
         joiner = Joiner(wish.start * per, wish.stop * per, per)
         sounds: list[Samples] = []

@@ -1,7 +1,7 @@
-"""The denoiser recipe of the embedded model: the joint DiT and its refiner, trained together.
+"""The denoiser recipe of the embedded model.
 
-A part of each batch is extraction in one step (mixture known, tau = 1), whose estimates go on through the refiner to a
-mask and are judged by what the mask takes from the mixture. The rest is the paper's: its four patterns of timesteps,
+A part of each batch is extraction in one step (mixture known, tau = 1), whose estimates become a mask and are judged by
+what the mask takes from the mixture. The rest is the paper's: its four patterns of timesteps,
 and time regions known inside unknown tracks (PAPER: diffusion, training).
 """
 
@@ -9,35 +9,22 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..conditioning.embedded import EmbeddedConditioner
-from ..config import ModelConfig, SpectralConfig
 from ..data.latents import Triplets
 from ..diffusion import add_noise, velocity
 from ..nn.dit import Denoiser
-from ..nn.refiner import Refiner
 from ..nn.spectral import SpectralAutoencoder
 from ..pipeline.extraction import mask_of_latents, source_only
 from ..sampling import guided, posterior_mean
 from ..tracks import Known, Track, training_timesteps
 from .augment import mixed, vary
 
-_REFINER_FRAMES = 128
 _AMONG_STRANGERS, _TRIES = 0.6, 8
 _MASK_WEIGHTS = {"log_ratio": 0.25, "excess": 0.5, "compressed": 2.0}
 _QUIET = 3e-3  # error under this part of the mixture's energy (-25 dB) is not worth fighting for
 _SILENT = 3e-4  # and under this part (-35 dB) where the source is silent: what is absent is to stay absent
-
-
-class ExtractionModel(nn.Module):
-    """Denoiser and refiner as one module, so that the loop trains and saves both."""
-
-    def __init__(self, config: ModelConfig):
-        super().__init__()
-        assert config.refiner is not None and isinstance(config.autoencoder, SpectralConfig)
-        self.denoiser = Denoiser(config.denoiser)
-        self.refiner = Refiner(config.refiner, config.autoencoder)
 
 
 class DenoiserRecipe:
@@ -50,8 +37,6 @@ class DenoiserRecipe:
         pool: Pre-encoded triplets.
         batch: Items a batch.
         extraction: Share of them that are extraction.
-        refiner_only: Leave the denoiser as it is; then all items are extraction. On songs that the denoiser was not
-            trained on, the refiner learns how far to trust it.
         held: Triplets held out from training, for `scores`.
     """
 
@@ -59,18 +44,15 @@ class DenoiserRecipe:
 
     def __init__(
         self,
-        model: ExtractionModel,
+        model: Denoiser,
         spectral: SpectralAutoencoder,
         conditioner: EmbeddedConditioner,
         pool: Triplets,
         batch: int = 24,
         extraction: float = 0.5,
-        refiner_only: bool = False,
         held: Triplets | None = None,
     ):
-        self.model, self.pool, self.batch, self.refiner_only = model, pool, batch, refiner_only
-        self.extraction = batch if refiner_only else round(batch * extraction)
-        model.denoiser.requires_grad_(not refiner_only)
+        self.model, self.pool, self.batch, self.extraction = model, pool, batch, round(batch * extraction)
         self.device = next(model.parameters()).device
         self.spectral, conditioner = spectral.eval().to(self.device), conditioner.eval().to(self.device)
         self.conditions = Conditions(conditioner, pool)
@@ -99,8 +81,8 @@ class DenoiserRecipe:
         count = unknown.sum((1, 2, 3)).float()  # [batch]
         diffusion = squared[extracted:].sum() / count[extracted:].sum().clamp(min=1)
         regression = squared[:extracted].sum() / count[:extracted].sum().clamp(min=1)
-        source = conditions[:extracted, Track.SOURCE]
-        masks = self._mask_losses(mels[:extracted], -predicted[:extracted], source, rng)
+        with torch.autocast(self.device.type, enabled=False):
+            masks = self._mask_losses(mels[:extracted], -predicted[:extracted])
         total = diffusion + regression + sum(_MASK_WEIGHTS[key] * value for key, value in masks.items())
         parts = {"diffusion": diffusion, "regression": regression, **masks}
         values = torch.stack(list(parts.values())).detach().tolist()  # one wait for the device
@@ -153,20 +135,16 @@ class DenoiserRecipe:
         noise[tau == 1] = 0  # pure noise tells nothing: extraction leaves it out
         timesteps = tau[:, None, None] * ~known  # [batch, tracks, f]; what is known is clean, at timestep 0
         noised = add_noise(latents, noise, timesteps[:, :, None])
-        predicted = self.model.denoiser(noised.flatten(1, 2), timesteps, conditions)
+        predicted = self.model(noised.flatten(1, 2), timesteps, conditions)
         return predicted.float().unflatten(1, latents.shape[1:3]), velocity(latents, noise, timesteps[:, :, None])
 
-    def _mask_losses(self, mels: Tensor, estimates: Tensor, condition: Tensor, rng) -> dict[str, Tensor]:
+    def _mask_losses(self, mels: Tensor, estimates: Tensor) -> dict[str, Tensor]:
         """How far the masked mixture is from the ideal mask's: by energies, and by compressed magnitudes.
 
         `log_ratio` compares the error with the mixture and `excess` with the source: a quiet source under a loud one
         counts as much as any, and an error larger than the source, worse than silence, counts most.
         """
-        frames = self.spectral.config.mels_per_latent
-        start = int(rng.integers(0, estimates.shape[-1] - _REFINER_FRAMES // frames + 1))
-        mels = mels[..., start * frames : start * frames + _REFINER_FRAMES]
-        estimates = estimates[..., start : start + _REFINER_FRAMES // frames]
-        taken, target, mixture = self._masked(mels, estimates, condition)
+        taken, target, mixture = self._masked(mels, estimates)
         error, whole, source = (self.energy_of(x) for x in (taken - target, mixture, target))
         whole = whole.clamp(min=1e-6)
         quiet, silence = _QUIET * whole, torch.where(source < _SILENT * whole, _SILENT, _QUIET) * whole
@@ -178,11 +156,11 @@ class DenoiserRecipe:
             "compressed": compressed.mean(),
         }
 
-    def _masked(self, mels: Tensor, estimates: Tensor, condition: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _masked(self, mels: Tensor, estimates: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Linear magnitudes [batch, bands, mel frames]: what the mask takes, what it should take, and the mixture."""
-        mask = mask_of_latents(self.spectral, self.model.refiner, estimates, condition, mels[:, Track.MIXTURE])
+        mask = mask_of_latents(self.spectral, estimates)
         mixture, rest, source = (self.spectral.expand(mels[:, track]) for track in Track)
-        return mixture * mask.float(), mixture * source / (source + rest).clamp(min=1e-9), mixture
+        return mixture * mask, mixture * source / (source + rest).clamp(min=1e-9), mixture
 
     def energy_of(self, magnitudes: Tensor) -> Tensor:
         """Mean energy [batch] of the sound with those linear magnitudes [batch, bands, mel frames]."""
@@ -193,8 +171,8 @@ class DenoiserRecipe:
         mels, condition = self._stacked(rows), self.conditions.first_phrase(rows)
         latents = self.spectral.encode_mel(mels[:, Track.MIXTURE])
         known = Known.nothing(*latents.shape).to(self.device).with_track(Track.MIXTURE, latents)
-        estimates = posterior_mean(guided(self.model.denoiser, source_only(condition)), known)
-        return self._masked(mels, estimates, condition)
+        estimates = posterior_mean(guided(self.model, source_only(condition)), known)
+        return self._masked(mels, estimates)
 
     @torch.no_grad()
     def score(self, rows: np.ndarray, batch: int = 24) -> dict[str, tuple[float, float]]:
@@ -255,8 +233,9 @@ class Conditions:
         The source's is a c_text + (1 - a) c_audio with a ~ U(0, 1) (PAPER: diffusion); a = 1 for most of the first
         `extraction` items, whose mixture and submixture stay without a condition, as in use.
         """
-        text = self.conditioner.embed_text([str(rng.choice(self.phrases[row])) for row in rows])
-        device = text.device
+        device = mels.device
+        with torch.autocast(device.type, enabled=False):  # texts are remembered, for use in any precision
+            text = self.conditioner.embed_text([str(rng.choice(self.phrases[row])) for row in rows])
         share = torch.from_numpy(rng.uniform(0, 1, (len(rows), 1)).astype(np.float32)).to(device)
         share[:extraction][torch.from_numpy(rng.uniform(0, 1, extraction) < 0.7)] = 1.0
         silent = mels[:, Track.SOURCE].amax((1, 2)) < 2 * mels[:, Track.SOURCE].amin()

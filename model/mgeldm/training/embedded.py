@@ -7,6 +7,7 @@ averaged weights of all as one checkpoint; `unpack` fills a folder from a checkp
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,8 @@ from ..conditioning.embedded import EmbeddedConditioner, WordTable
 from ..config import EMBEDDED, ModelConfig, SpectralConfig
 from ..data.latents import Triplets, load
 from ..errors import CheckpointError, InputError
+from ..nn.dit import Block, Denoiser
 from ..nn.spectral import SpectralAutoencoder
-from .calibrate import fit, fold
-from .denoiser import DenoiserRecipe, ExtractionModel
 
 
 def projection(run: Path, pool: Path, config: ModelConfig = EMBEDDED) -> SpectralAutoencoder:
@@ -59,9 +59,9 @@ def towers(run: Path, words: Path) -> EmbeddedConditioner:
     return conditioner.eval()
 
 
-def extraction_model(run: Path, config: ModelConfig = EMBEDDED) -> ExtractionModel:
-    """Denoiser and refiner with their averaged weights."""
-    model, weights = ExtractionModel(config), averaged(run, "denoiser")
+def denoiser(run: Path, config: ModelConfig = EMBEDDED) -> Denoiser:
+    """The denoiser with its averaged weights."""
+    model, weights = Denoiser(config.denoiser), averaged(run, "denoiser")
     if weights is None:
         raise InputError(f"There is no trained denoiser in {run}; train the recipe denoiser first.")
     model.load_state_dict(weights)
@@ -80,7 +80,6 @@ def assemble(
     words: Path,
     out: Path,
     config: ModelConfig = EMBEDDED,
-    unheard: Path | None = None,
 ) -> None:
     """Write the averaged weights of every recipe as one checkpoint; the blocks' matrices as eight-bit integers.
 
@@ -90,37 +89,36 @@ def assemble(
         words: The word table.
         out: The file.
         config: Sizes.
-        unheard: Folder of shards never trained on, to calibrate the masks with, if any.
     """
-    spectral, conditioner, model = projection(run, pool, config), towers(run, words), extraction_model(run, config)
-    if unheard is not None:
-        songs = load(unheard)
-        fold(model.refiner, *fit(DenoiserRecipe(model, spectral, conditioner, songs, held=songs)))
-    tensors = conditioner.state("conditioner.")
-    tensors |= {f"autoencoder.{k}": v for k, v in spectral.state_dict().items()}
-    tensors |= model.state_dict()
+    tensors = towers(run, words).state("conditioner.")
+    for prefix, part in (("autoencoder.", projection(run, pool, config)), ("denoiser.", denoiser(run, config))):
+        tensors |= {prefix + name: value for name, value in part.state_dict().items()}
     save_model(out, config, tensors, int8="denoiser.blocks.")
 
 
-def unpack(path: Path, run: Path) -> None:
+def unpack(path: Path, run: Path, depth: int = EMBEDDED.denoiser.depth) -> None:
     """Put the weights of a checkpoint of the embedded form into `run` wherever it has none yet.
+
+    Args:
+        path: The checkpoint.
+        run: Folder of runs.
+        depth: Blocks of the denoiser to be trained, at least as many as the checkpoint's (see `deepened`).
 
     Raises:
         CheckpointError: The file is missing, damaged, or of another form.
     """
     model = load_model(path)
-    if not isinstance(model.config.autoencoder, SpectralConfig) or model.refiner is None:
+    if not model.config.is_embedded:
         raise CheckpointError(f"{path.name} is no model of the embedded form; give another file as start.")
     projected = run / "projection.safetensors"
     if not projected.exists():
         run.mkdir(parents=True, exist_ok=True)
         _save_projection(model.autoencoder, projected)
-    parts = {"denoiser.": model.denoiser, "refiner.": model.refiner}
     decoder = model.autoencoder.decoder
     weights = {
         **({} if decoder is None else {"autoencoder": decoder.state_dict()}),
         "text-audio": model.conditioner_state,
-        "denoiser": {prefix + name: x for prefix, part in parts.items() for name, x in part.state_dict().items()},
+        "denoiser": deepened(model.denoiser, depth).state_dict(),
     }
     for recipe, state in weights.items():
         folder = run / recipe
@@ -128,3 +126,19 @@ def unpack(path: Path, run: Path) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             torch.save({name: value.clone() for name, value in state.items()}, folder / "ema.pt.tmp")
             os.replace(folder / "ema.pt.tmp", folder / "ema.pt")
+
+
+def deepened(denoiser: Denoiser, depth: int) -> Denoiser:
+    """A denoiser of more blocks that answers as the given one does: the new ones lie between, and add nothing yet."""
+    old = len(denoiser.blocks)
+    made = Denoiser(replace(denoiser.config, depth=max(depth, old)))
+    around = {name: value for name, value in denoiser.state_dict().items() if not name.startswith("blocks.")}
+    made.load_state_dict(around, strict=False)
+    for place, block in enumerate(made.blocks):
+        assert isinstance(block, Block)
+        before, after = place * old // len(made.blocks), (place + 1) * old // len(made.blocks)
+        if after > before:
+            block.load_state_dict(denoiser.blocks[before].state_dict())
+        else:
+            block.add_nothing()
+    return made

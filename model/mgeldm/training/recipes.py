@@ -26,7 +26,7 @@ from ..nn.dit import Denoiser
 from ..nn.oobleck import OobleckAutoencoder
 from . import embedded
 from .autoencoder import DecoderRecipe, OobleckRecipe, Weights, folded, weight_normed
-from .denoiser import DenoiserRecipe, ExtractionModel
+from .denoiser import DenoiserRecipe
 from .discriminators import Discriminators
 from .joint import Embedded, JointRecipe
 from .loop import LoopConfig, Recipe, Run
@@ -47,7 +47,6 @@ class Settings:
         out: The file that `assemble` writes.
         pool: Folder of shards that `mgeldm.training.encode` filled.
         held: Such a folder of songs held out from training, scored as training goes on.
-        calibrate: Such a folder of songs never trained on; `assemble` fits on it how sure masks may be.
         words: The word table.
         banks: Note banks that the autoencoder recipe renders with.
         start: A checkpoint whose weights fill an empty folder of runs.
@@ -60,7 +59,6 @@ class Settings:
     out: Path
     pool: Path | None = None
     held: Path | None = None
-    calibrate: Path | None = None
     words: Path | None = None
     banks: tuple[Path, ...] = ()
     start: Path | None = None
@@ -100,7 +98,7 @@ def read_settings(path: Path) -> Settings:
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
         recipes = {name: found.pop(name) for name in RECIPES if name in found}
-        for name in ("run", "out", "pool", "held", "calibrate", "words", "start"):
+        for name in ("run", "out", "pool", "held", "words", "start"):
             if name in found:
                 found[name] = Path(found[name])
         found["banks"] = tuple(Path(bank) for bank in found.get("banks", ()))
@@ -139,7 +137,7 @@ def train_from(
                 receive(parts, settings.run, name)
         return
     if settings.start is not None:
-        embedded.unpack(settings.start, settings.run)
+        embedded.unpack(settings.start, settings.run, settings.model.denoiser.depth)
     if recipe == "assemble":
         _assemble(settings)
         return
@@ -203,14 +201,13 @@ def _text_audio(settings: Settings, options: Options, place: Machine) -> Recipe:
 
 def _denoiser(settings: Settings, options: Options, place: Machine) -> Recipe:
     pool, config = settings.path("pool"), settings.model
-    if config.refiner is None:
-        denoiser = Denoiser(config.denoiser).to(place.device)
+    denoiser = Denoiser(config.denoiser).to(place.device)
+    if not config.is_embedded:
         return JointRecipe(denoiser, load(pool), Embedded(*read_embeddings(pool, settings.embeddings)), **options)
     held = None if settings.held is None else load(settings.held)
-    model = ExtractionModel(config).to(place.device)
     spectral = embedded.projection(settings.run, pool, config)
     towers = embedded.towers(settings.run, settings.path("words"))
-    return DenoiserRecipe(model, spectral, towers, load(pool), **options, held=held)
+    return DenoiserRecipe(denoiser, spectral, towers, load(pool), **options, held=held)
 
 
 RECIPES: dict[str, Callable[[Settings, Options, Machine], Recipe]] = {
@@ -226,9 +223,9 @@ def _assemble(settings: Settings) -> None:
     Of the published form the denoiser may still be missing: the file then holds a fresh one, enough to encode with.
     """
     config = settings.model
-    if config.refiner is not None:
+    if config.is_embedded:
         pool, words = settings.path("pool"), settings.path("words")
-        embedded.assemble(settings.run, pool, words, settings.out, config, settings.calibrate)
+        embedded.assemble(settings.run, pool, words, settings.out, config)
         return
     autoencoder = embedded.averaged(settings.run, "autoencoder")
     if autoencoder is None:

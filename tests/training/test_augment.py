@@ -3,7 +3,7 @@ import pytest
 import torch
 from mgeldm.config import EMBEDDED
 from mgeldm.nn.spectral import SpectralAutoencoder
-from mgeldm.training.augment import equalise, mixed, vary
+from mgeldm.training.augment import equalise, mixed, transpositions, vary
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def test_tracks_of_an_item_move_by_a_few_semitones_alike_or_each_on_its_own(spec
     tone = torch.zeros(32, 3, 128, 4)
     tone[:, :, band] = 1.0
     apart = np.arange(32) >= 16
-    moved = vary(tone, apart, spectral, np.random.default_rng(0))
+    moved = vary(tone, apart, transpositions(spectral), 0.3, np.random.default_rng(0))
     assert torch.equal(moved[:16, 0], moved[:16, 2])
     assert all(not torch.equal(item[0], item[2]) for item in moved[16:])
     heard_hz = [np.average(centres, weights=track[:, 0]) for track in moved.flatten(0, 1).numpy()]

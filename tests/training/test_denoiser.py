@@ -51,7 +51,7 @@ def test_the_denoiser_recipe_learns(pool):
         assert bool(torch.isfinite(parameter.grad).all())
 
 
-def test_most_sources_play_among_strangers_that_lack_their_kind(pool):
+def test_half_of_the_sources_play_among_strangers_that_lack_their_kind(pool):
     recipe, rows = denoiser_recipe(pool), np.arange(len(pool))
     mels = recipe._stacked(rows)
     before = mels.clone()

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..nn.spectral import SpectralAutoencoder, transposition
 
-_SEMITONES = 3.0
+_SEMITONES = np.linspace(-3, 3, 49)
 _GAIN_DB = 3.0
 
 
@@ -24,24 +24,29 @@ def equalise(mel: Tensor, rng: np.random.Generator) -> Tensor:
     return mel * equaliser(len(mel), mel.shape[1], rng).to(mel.device)
 
 
-def vary(mels: Tensor, apart: np.ndarray, spectral: SpectralAutoencoder, rng: np.random.Generator) -> Tensor:
-    """Compressed mels [batch, tracks, bands, frames], half of them transposed by up to three semitones, all equalised.
+def transpositions(spectral: SpectralAutoencoder) -> Tensor:
+    """Matrices [steps, bands, bands] that move mels by up to three semitones; the middle one moves nothing."""
+    centres_hz = spectral.centres_hz.cpu()
+    return torch.stack([transposition(centres_hz, moved) for moved in _SEMITONES]).to(spectral.centres_hz.device)
+
+
+def vary(mels: Tensor, apart: np.ndarray, moves: Tensor, power: float, rng: np.random.Generator) -> Tensor:
+    """Compressed mels [batch, tracks, bands, frames], half of them transposed, all equalised at any gain.
 
     Args:
         mels: The mels.
         apart: Items whose tracks are varied each on its own, bool [batch]; those of the others all alike.
-        spectral: The autoencoder that they are for.
+        moves: What `transpositions` gave.
+        power: That magnitudes are compressed by.
         rng: Source of what moves, and how far.
     """
     batch, tracks, bands, _ = mels.shape
-    centres_hz = spectral.centres_hz.cpu()  # once
-    moves = rng.random((batch, tracks)) < 0.5
-    semitones = rng.uniform(-_SEMITONES, _SEMITONES, (batch, tracks)) * moves
-    gains = 10 ** (rng.normal(0, _GAIN_DB, (batch, tracks, 1, 1)) / 20 * spectral.config.power)
+    still = rng.random((batch, tracks)) < 0.5
+    chosen = np.where(still, len(moves) // 2, rng.integers(len(moves), size=(batch, tracks)))
+    gains = 10 ** (rng.normal(0, _GAIN_DB, (batch, tracks, 1, 1)) / 20 * power)
     factors = equaliser(batch * tracks, bands, rng).unflatten(0, (batch, tracks)) * torch.from_numpy(gains).float()
-    semitones[~apart], factors[~apart] = semitones[~apart, :1], factors[~apart, :1]
-    matrices = torch.stack([transposition(centres_hz, moved) for moved in semitones.flat]).unflatten(0, (batch, tracks))
-    return (matrices.to(mels) @ mels) * factors.to(mels)
+    chosen[~apart], factors[~apart] = chosen[~apart, :1], factors[~apart, :1]
+    return (moves[torch.from_numpy(chosen).to(moves.device)] @ mels) * factors.to(mels)
 
 
 def mixed(source: Tensor, rest: Tensor, spectral: SpectralAutoencoder) -> Tensor:

@@ -19,9 +19,9 @@ from ..nn.spectral import SpectralAutoencoder
 from ..pipeline.extraction import mask_of_latents, source_only
 from ..sampling import guided, posterior_mean
 from ..tracks import Known, Track, training_timesteps
-from .augment import mixed, vary
+from .augment import mixed, transpositions, vary
 
-_AMONG_STRANGERS, _TRIES = 0.6, 8
+_AMONG_STRANGERS, _TRIES = 0.5, 8
 _MASK_WEIGHTS = {"log_ratio": 0.25, "excess": 0.5, "compressed": 2.0}
 _QUIET = 3e-3  # error under this part of the mixture's energy (-25 dB) is not worth fighting for
 _SILENT = 3e-4  # and under this part (-35 dB) where the source is silent: what is absent is to stay absent
@@ -55,6 +55,7 @@ class DenoiserRecipe:
         self.model, self.pool, self.batch, self.extraction = model, pool, batch, round(batch * extraction)
         self.device = next(model.parameters()).device
         self.spectral, conditioner = spectral.eval().to(self.device), conditioner.eval().to(self.device)
+        self.moves = transpositions(self.spectral)
         self.conditions = Conditions(conditioner, pool)
         self.tracks = _tracks(pool, self.device)
         counts = {label: int((pool.labels == label).sum()) for label in set(pool.labels.tolist())}
@@ -89,10 +90,10 @@ class DenoiserRecipe:
         return total, dict(zip(parts, values, strict=True))
 
     def _mels(self, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
-        """Compressed mels [batch, tracks, bands, mel frames], varied; most sources play among strangers."""
+        """Compressed mels [batch, tracks, bands, mel frames], varied; half of the sources play among strangers."""
         mels = self._stacked(rows)
         moved = self._move(mels, rows, rng)
-        mels = vary(mels, moved, self.spectral, rng)
+        mels = vary(mels, moved, self.moves, self.spectral.config.power, rng)
         there = torch.from_numpy(np.flatnonzero(moved)).to(self.device)
         source, rest = mels[there, Track.SOURCE], mels[there, Track.SUBMIXTURE]
         mels[there, Track.MIXTURE] = mixed(source, rest, self.spectral)
@@ -106,19 +107,19 @@ class DenoiserRecipe:
         return torch.stack([track[places] for track in self.tracks], 1).to(self.device).float()
 
     def _move(self, mels: Tensor, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Put a submixture of another song beside most sources, one that lacks their kind; bool [batch] says where.
+        """Put a submixture of another song that lacks its kind beside every second source; bool [batch] says where.
 
         A network that hears a source among the same few others always learns the song, not the source.
         """
-        moved = rng.random(len(rows)) < _AMONG_STRANGERS
+        wanted = rng.random(len(rows)) < _AMONG_STRANGERS
         others = rng.integers(len(self.pool), size=(len(rows), _TRIES))
-        for place in np.flatnonzero(moved):
-            found = self._stranger(rows[place], others[place])
-            if found is None:
-                moved[place] = False
-            else:
-                other, track = found
-                mels[place, Track.SUBMIXTURE] = self._stacked(np.array([other]))[0, track]
+        found = {place: self._stranger(rows[place], others[place]) for place in np.flatnonzero(wanted)}
+        found = {place: stranger for place, stranger in found.items() if stranger is not None}
+        moved = np.isin(np.arange(len(rows)), list(found))
+        if found:
+            there, tracks = (np.array(column) for column in zip(*found.values(), strict=True))
+            rests = self._stacked(there)[torch.arange(len(there)), torch.from_numpy(tracks)]
+            mels[torch.from_numpy(moved).to(self.device), Track.SUBMIXTURE] = rests
         return moved
 
     def _stranger(self, row: int, others: np.ndarray) -> tuple[int, Track] | None:

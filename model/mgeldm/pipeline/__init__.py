@@ -58,7 +58,7 @@ PART_GUIDANCE, HEED = 3.0, 2.0  # of the embedded model's new parts: the words',
 SILENT = Reporter()
 # All but `draft` let these compete for the masks, unless a prompt means the same (cosine of their conditions): fewer
 # stems come out worse than silence (model/README). What they find is kept for the next prompt on the song.
-COMMON_SOURCES = ("drums", "bass", "vocals", "electric guitar", "piano", "lead synth", "strings")
+COMMON_SOURCES = ("drums", "bass", "vocals", "piano")
 ALIKE = 0.5
 
 

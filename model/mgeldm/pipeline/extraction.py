@@ -23,7 +23,7 @@ from .listening import Listener
 from .windows import Joiner, plan
 
 _HEARD_WINDOWS = 1200  # an hour and a half; what was heard before is forgotten
-_KEPT_MASKS = 1400  # some 90 MB: of seven sources in 15 minutes
+_KEPT_MASKS = 800  # some 50 MB: of four sources in 15 minutes
 _MARGIN_FRAMES = 2  # latent frames of an estimate beyond what was asked for
 _ON_DISK_BYTES = 2**27  # what is kept beyond this lies in a temporary file
 

@@ -90,7 +90,7 @@ class DenoiserRecipe:
         return total, dict(zip(parts, values, strict=True))
 
     def _mels(self, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
-        """Compressed mels [batch, tracks, bands, mel frames], varied; half of the sources play among strangers."""
+        """Compressed mels [batch, tracks, bands, mel frames], varied; strangers around some sources."""
         mels = self._stacked(rows)
         moved = self._move(mels, rows, rng)
         mels = vary(mels, moved, self.moves, self.spectral.config.power, rng)
@@ -109,9 +109,10 @@ class DenoiserRecipe:
     def _move(self, mels: Tensor, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Put a submixture of another song that lacks its kind beside every second source; bool [batch] says where.
 
-        A network that hears a source among the same few others always learns the song, not the source.
+        A network that hears a source among the same few others always learns the song, not the source. Only sources
+        that are to be extracted meet strangers: new parts are to follow what they play with.
         """
-        wanted = rng.random(len(rows)) < _AMONG_STRANGERS
+        wanted = (rng.random(len(rows)) < _AMONG_STRANGERS) & (np.arange(len(rows)) < self.extraction)
         others = rng.integers(len(self.pool), size=(len(rows), _TRIES))
         found = {place: self._stranger(rows[place], others[place]) for place in np.flatnonzero(wanted)}
         found = {place: stranger for place, stranger in found.items() if stranger is not None}

@@ -130,17 +130,20 @@ class _LineCompleter(QCompleter):
         self._typed = text
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """A press beside the suggestions closes them and clicks what lies there; a completer would swallow it."""
+        """A press beside the suggestions closes them and clicks what lies there; a completer would swallow it.
+
+        Dragging begins with the next press: the true release is lost to the popup, so one follows at once.
+        """
         popup, pressed = self.popup(), QEvent.Type.MouseButtonPress
         if watched is not popup or not isinstance(event, QMouseEvent) or event.type() != pressed:
             return super().eventFilter(watched, event)
-        if popup.rect().contains(event.position().toPoint()):
+        if event.button() != Qt.MouseButton.LeftButton or popup.rect().contains(event.position().toPoint()):
             return super().eventFilter(watched, event)
         popup.hide()
         window, place = self._line.window(), event.globalPosition()
         if (target := window.childAt(window.mapFromGlobal(place.toPoint()))) is not None:
             at, button, none = target.mapFromGlobal(place), event.button(), Qt.MouseButton.NoButton
-            for kind, held in ((pressed, button), (QEvent.Type.MouseButtonRelease, none)):  # the true release is lost
+            for kind, held in ((pressed, button), (QEvent.Type.MouseButtonRelease, none)):
                 QApplication.postEvent(target, QMouseEvent(kind, at, place, button, held, event.modifiers()))
         return True
 

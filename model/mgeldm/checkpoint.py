@@ -203,6 +203,8 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], ModelConfig]:
             )
         sizes = json.loads(metadata["config"])
         sizes.pop("timestep_end", None)  # of older files, in which it is always what `diffusion` has
+        if sizes.get("refiner") is None:
+            sizes.pop("refiner", None)  # of older files too; those that have one are not understood
         config = from_dict(sizes)
         names = sorted(file.keys())
         whole = {name for name in names if file.get_slice(name).get_dtype() == "F32"}

@@ -207,6 +207,15 @@ def test_a_made_up_configuration_says_so(tmp_path, config):
         load_model(tmp_path / "m.safetensors")
 
 
+def test_files_from_when_there_was_a_refiner_load_if_they_have_none(tmp_path):
+    path = tmp_path / "m.safetensors"
+    save_file(tiny_tensors(), path, metadata={"config": json.dumps(to_dict(TINY) | {"refiner": None})})
+    assert load_model(path).config == TINY
+    save_file(tiny_tensors(), path, metadata={"config": json.dumps(to_dict(TINY) | {"refiner": {"kind": "R"}})})
+    with pytest.raises(CheckpointError):
+        load_model(path)
+
+
 def test_integers_without_their_scale_say_so(tmp_path):
     tensors = tiny_tensors()
     value = tensors.pop("denoiser.enter.weight")

@@ -11,7 +11,7 @@ from mgeldm.checkpoint import load_model, save_model
 from mgeldm.config import EMBEDDED, PUBLISHED, TINY, SpectralConfig
 from mgeldm.data import corpus, latents
 from mgeldm.data.latents import Encoder, Triplets
-from mgeldm.errors import InputError
+from mgeldm.errors import CheckpointError, InputError
 from mgeldm.nn.dit import Denoiser
 from mgeldm.pipeline import EMBEDDED_PATH
 from mgeldm.training import recipes
@@ -115,12 +115,18 @@ def test_a_deeper_denoiser_begins_by_answering_as_the_one_it_comes_from():
     small = Denoiser(replace(SMALL.denoiser, depth=2))
     for parameter in small.parameters():
         torch.nn.init.normal_(parameter, std=0.05)
-    deep = deepened(small, 5)
+    deep, again = deepened(small, 5), deepened(small, 5)
     assert len(deep.blocks) == 5
+    assert all(torch.equal(x, y) for x, y in zip(deep.parameters(), again.parameters(), strict=True))
     z, timesteps, conditions = torch.randn(2, 192, 8), torch.rand(2, 3, 8), torch.randn(2, 3, 512)
     torch.testing.assert_close(deep(z, timesteps, conditions), small(z, timesteps, conditions))
     deep(z, timesteps, conditions).square().sum().backward()
     assert all(block.feedforward.narrow.weight.grad.abs().sum() > 0 for block in deep.blocks)
+
+
+def test_a_start_of_more_blocks_than_asked_for_says_so(tmp_path):
+    with pytest.raises(CheckpointError, match=r"has 12 blocks and .* asks for 8"):
+        unpack(EMBEDDED_PATH, tmp_path, 8)
 
 
 def test_a_checkpoint_fills_an_empty_folder_of_runs_and_no_other(tmp_path):

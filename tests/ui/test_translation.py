@@ -127,7 +127,7 @@ def is_bare(text):
         text += "⟧" * (text.count("⟦") - text.count("⟧"))
     while (inner := re.sub(r"⟦[^⟦⟧]*⟧", "", text)) != text:
         text = inner
-    text = KEY.sub("", text)
+    text = re.sub(r"\b[0-9a-f]{12}\b", "", KEY.sub("", text))  # a model is known by its hash, which is no word
     return bool(re.search(r"[^\W\d_]{3,}", text))
 
 

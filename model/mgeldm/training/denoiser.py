@@ -240,8 +240,8 @@ class Conditions:
             text = self.conditioner.embed_text([str(rng.choice(self.phrases[row])) for row in rows])
         share = torch.from_numpy(rng.uniform(0, 1, (len(rows), 1)).astype(np.float32)).to(device)
         share[:extraction][torch.from_numpy(rng.uniform(0, 1, extraction) < 0.7)] = 1.0
-        silent = mels[:, Track.SOURCE].amax((1, 2)) < 2 * mels[:, Track.SOURCE].amin()
-        share[silent] = 1.0  # silence sounds like nothing: only words can ask for what is absent
+        absent = torch.from_numpy(self.pool.parts[rows] == "")
+        share[absent] = 1.0  # silence sounds like nothing: only words can ask for what is absent
         conditions = torch.zeros(len(rows), 3, text.shape[1], device=device)
         mixed = share[:, 0] < 1
         conditions[:, Track.SOURCE] = text

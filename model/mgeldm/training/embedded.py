@@ -110,6 +110,8 @@ def unpack(path: Path, run: Path, depth: int = EMBEDDED.denoiser.depth) -> None:
     model = load_model(path)
     if not model.config.is_embedded:
         raise CheckpointError(f"{path.name} is no model of the embedded form; give another file as start.")
+    if depth < (old := model.config.denoiser.depth):
+        raise CheckpointError(f"{path.name} has {old} blocks and [model] asks for {depth}; ask for at least as many.")
     projected = run / "projection.safetensors"
     if not projected.exists():
         run.mkdir(parents=True, exist_ok=True)
@@ -131,14 +133,13 @@ def unpack(path: Path, run: Path, depth: int = EMBEDDED.denoiser.depth) -> None:
 def deepened(denoiser: Denoiser, depth: int) -> Denoiser:
     """A denoiser of more blocks that answers as the given one does: the new ones lie between, and add nothing yet."""
     old = len(denoiser.blocks)
-    made = Denoiser(replace(denoiser.config, depth=max(depth, old)))
+    made = Denoiser(replace(denoiser.config, depth=depth))
     around = {name: value for name, value in denoiser.state_dict().items() if not name.startswith("blocks.")}
     made.load_state_dict(around, strict=False)
     for place, block in enumerate(made.blocks):
         assert isinstance(block, Block)
         before, after = place * old // len(made.blocks), (place + 1) * old // len(made.blocks)
-        if after > before:
-            block.load_state_dict(denoiser.blocks[before].state_dict())
-        else:
+        block.load_state_dict(denoiser.blocks[before].state_dict())
+        if after == before:
             block.add_nothing()
     return made

@@ -178,6 +178,8 @@ def _track(data: bytes) -> list[tuple[int, bytes]]:
             at += size
         else:
             size = 1 if status & 0xF0 in (0xC0, 0xD0) else 2
+            if at + size > len(data):
+                raise IndexError("a message is cut off")
             events.append((tick, bytes([status]) + data[at : at + size]))
             at += size
     return events

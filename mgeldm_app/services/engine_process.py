@@ -401,7 +401,7 @@ class Runner:
         from mgeldm.pipeline import Pipeline
         from mgeldm.refine import refine
 
-        if not self.pipeline.is_embedded:
+        if not self.pipeline.config.is_embedded:
             return
         twin = Pipeline(self.pipeline.model, self.pipeline.conditioner, self.pipeline.compute.device)  # keeps caches
         rng, rate_hz = np.random.default_rng(0), 44100

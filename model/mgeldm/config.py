@@ -72,7 +72,7 @@ class ModelConfig:
 
     @property
     def is_embedded(self) -> bool:
-        """Whether it is of the embedded form, whose latents stand for magnitudes, or of the published one."""
+        """Whether it is of the embedded form: latents of magnitudes, masks, a timestep per frame."""
         return isinstance(self.autoencoder, SpectralConfig)
 
     @property

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 from mgeldm.config import EMBEDDED
-from mgeldm.nn.spectral import SpectralAutoencoder
-from mgeldm.training.augment import equalise, mixed, transpositions, vary
+from mgeldm.nn.spectral import SpectralAutoencoder, transpositions
+from mgeldm.training.augment import SEMITONES, equalise, mixed, vary
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,8 @@ def test_tracks_of_an_item_move_by_a_few_semitones_alike_or_each_on_its_own(spec
     tone = torch.zeros(32, 3, 128, 4)
     tone[:, :, band] = 1.0
     apart = np.arange(32) >= 16
-    moved = vary(tone, apart, transpositions(spectral), 0.3, np.random.default_rng(0))
+    moves = transpositions(spectral.centres_hz, SEMITONES)
+    moved = vary(tone, apart, moves, 0.3, np.random.default_rng(0))
     assert torch.equal(moved[:16, 0], moved[:16, 2])
     assert all(not torch.equal(item[0], item[2]) for item in moved[16:])
     heard_hz = [np.average(centres, weights=track[:, 0]) for track in moved.flatten(0, 1).numpy()]

@@ -56,6 +56,10 @@ class Triplets:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def absent(self, rows: np.ndarray) -> np.ndarray:
+        """Which of those rows have a silent source, bool: it sounds like nothing, and only words can ask for it."""
+        return self.parts[rows] == ""
+
     def can_join(self, row: int, other: int, rest: bool = False) -> bool:
         """Whether the source of `row` may be mixed into the song of `other`: nothing there may sound like it.
 

@@ -73,13 +73,13 @@ def latent_limit(pipeline: Pipeline, clip: AudioClip, source: Samples) -> Sample
         source: The true source [channels, samples].
     """
     config, autoencoder, device = pipeline.config, pipeline.model.autoencoder, pipeline.compute.device
-    gain = MIXTURE_RMS / max(Survey.of(clip).rms, 1e-5) if pipeline.is_embedded else 1.0
+    gain = MIXTURE_RMS / max(Survey.of(clip).rms, 1e-5) if pipeline.config.is_embedded else 1.0
     parts = [AudioClip(audio, clip.rate_hz) for audio in (source, clip.samples - source)]
     listeners = [Listener(part, config.rate_hz, config.samples_per_frame, gain) for part in parts]
     frames = listeners[0].frames
     audio = torch.from_numpy(np.stack([listener.read(0, frames) for listener in listeners])).to(device)
     latents = autoencoder.encode(audio[:, None])  # [2, channels, frames]
-    if not pipeline.is_embedded:
+    if not pipeline.config.is_embedded:
         sound = autoencoder.decode(latents)[:, 0].float().cpu().numpy()  # [2, samples]
         return refine(clip, estimate_of_audio(sound[:1], sound[1], config.rate_hz))[0][0]
     kept = autoencoder.expand(autoencoder.decode_mel(latents)).cpu().numpy()  # [2, bands, mel frames]

@@ -42,7 +42,7 @@ class Tower:
 
     def __init__(self, pipeline: Pipeline):
         self.pipeline = pipeline
-        self.name = "our tower" if pipeline.is_embedded else "CLAP"
+        self.name = "our tower" if pipeline.config.is_embedded else "CLAP"
 
     def __call__(self, clip: AudioClip) -> np.ndarray:
         conditioner = self.pipeline.conditioner

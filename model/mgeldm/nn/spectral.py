@@ -11,6 +11,7 @@ both, where the configuration gives it layers: a ConvNeXt at mel-frame rate with
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -46,6 +47,12 @@ def mel_filters(config: SpectralConfig, rate_hz: int) -> tuple[Tensor, Tensor]:
     nearest = F.one_hot((bins - centre).abs().argmin(1), bins.numel()).float()
     filters = torch.where(filters.sum(1, keepdim=True) > 0, filters, nearest)
     return filters / filters.sum(1, keepdim=True), edges[1:-1]
+
+
+def transpositions(centres_hz: Tensor, semitones: Iterable[float]) -> Tensor:
+    """Matrices [moves, bands, bands] on the CPU, one for each number of semitones (see `transposition`)."""
+    centres_hz = centres_hz.cpu()  # once
+    return torch.stack([transposition(centres_hz, move) for move in semitones])
 
 
 def transposition(centres_hz: Tensor, semitones: float) -> Tensor:

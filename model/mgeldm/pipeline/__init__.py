@@ -130,11 +130,6 @@ class Pipeline:
         loaded = load_model(model_path(model))
         return cls(loaded, _conditioner(loaded, clap), chosen, on_notice)
 
-    @property
-    def is_embedded(self) -> bool:
-        """Whether the model is of the embedded kind: magnitudes and masks, a timestep per frame."""
-        return self.config.is_embedded
-
     @torch.inference_mode()
     def windows_per_second(self) -> float:
         """The measured speed of the denoiser on its device: windows evaluated in a second."""
@@ -167,7 +162,7 @@ class Pipeline:
         start_s, end_s = _bounds(song, request.region)
         quality, window = request.sampling.quality, self.config.window_frames
         hop, pitches = round(window * HOPS[quality]), PITCHES[quality]
-        latents = self._latents(example or song, request, compete=self.is_embedded and quality != "draft")
+        latents = self._latents(example or song, request, compete=self.config.is_embedded and quality != "draft")
         streams = [
             EstimateStream(listener, self._separator(latents, listener, pitches), start_s, end_s, window, hop, reporter)
             for listener in self._listeners(song)
@@ -209,7 +204,7 @@ class Pipeline:
         return [text for text in common if float((conditions @ text).max()) < ALIKE]
 
     def _separator(self, latents: Latents, listener: Listener, pitches: Sequence[float]) -> Masks | Decoded:
-        if not self.is_embedded:
+        if not self.config.is_embedded:
             return Decoded(latents)
         if self._heard_song is not listener.song:
             self._heard, self._heard_song = {}, listener.song
@@ -349,7 +344,7 @@ class Pipeline:
 
     def _listener(self, song: Song, channel: int | None = None) -> Listener:
         rms = self._survey(song).rms
-        gain = MIXTURE_RMS / rms if self.is_embedded and rms > 1e-5 else 1.0
+        gain = MIXTURE_RMS / rms if self.config.is_embedded and rms > 1e-5 else 1.0
         return Listener(song, self.config.rate_hz, self.config.samples_per_frame, gain, channel)
 
     def _listeners(self, song: Song) -> list[Listener]:
@@ -383,7 +378,7 @@ class Pipeline:
     def _how(self, sampling: Sampling, extraction: bool) -> How:
         """Steps and guidance: the user's, or the quality's."""
         table = EXTRACTION_STEPS if extraction else GENERATION_STEPS
-        one_step = extraction and self.is_embedded
+        one_step = extraction and self.config.is_embedded
         steps = sampling.steps or (1 if one_step else table[sampling.quality])
         default = 1.0 if one_step else EXTRACTION_GUIDANCE if extraction else GENERATION_GUIDANCE
         return How(steps, default if sampling.guidance is None else sampling.guidance, sampling.seed)
@@ -391,7 +386,7 @@ class Pipeline:
     def _part_how(self, sampling: Sampling) -> How:
         """The same of a part that is to fit what it plays with; the published model's is the paper's."""
         how = self._how(sampling, extraction=False)
-        if not self.is_embedded:
+        if not self.config.is_embedded:
             return how
         guidance = PART_GUIDANCE if sampling.guidance is None else sampling.guidance
         return replace(how, guidance=guidance, heed=HEED)

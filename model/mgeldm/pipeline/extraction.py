@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..audio import Samples
 from ..checkpoint import Model
-from ..nn.spectral import FLOOR, SpectralAutoencoder, transposition
+from ..nn.spectral import FLOOR, SpectralAutoencoder, transpositions
 from ..progress import Reporter
 from ..refine import Estimate, estimate_of_audio
 from ..sampling import dpmpp_2m, guided, posterior_mean, window_noise
@@ -167,7 +167,7 @@ class Masks:
         """Masks [windows, k, bands, steps] of conditions [k, dim], each heard at its pitch in mels [windows, ...]."""
         run, shape, centres_hz = self.latents.compute.map, (len(mels), len(pitches)), self.spectral.centres_hz
         there, back = (
-            torch.stack([transposition(centres_hz, sign * pitch) for pitch in pitches]).repeat(len(mels), 1, 1)
+            transpositions(centres_hz, [sign * pitch for pitch in pitches]).repeat(len(mels), 1, 1)
             for sign in (1, -1)
         )
         moved = run(torch.matmul, there, mels.repeat_interleave(len(pitches), 0))  # [windows * k, bands, steps]

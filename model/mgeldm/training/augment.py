@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..nn.spectral import SpectralAutoencoder, transposition
+from ..nn.spectral import SpectralAutoencoder
 
-_SEMITONES = np.linspace(-3, 3, 49)
+SEMITONES = np.linspace(-3, 3, 49)  # that mels are moved by; the middle is none
 _GAIN_DB = 3.0
 
 
@@ -24,19 +24,13 @@ def equalise(mel: Tensor, rng: np.random.Generator) -> Tensor:
     return mel * equaliser(len(mel), mel.shape[1], rng).to(mel.device)
 
 
-def transpositions(spectral: SpectralAutoencoder) -> Tensor:
-    """Matrices [steps, bands, bands] that move mels by up to three semitones; the middle one moves nothing."""
-    centres_hz = spectral.centres_hz.cpu()
-    return torch.stack([transposition(centres_hz, moved) for moved in _SEMITONES]).to(spectral.centres_hz.device)
-
-
 def vary(mels: Tensor, apart: np.ndarray, moves: Tensor, power: float, rng: np.random.Generator) -> Tensor:
     """Compressed mels [batch, tracks, bands, frames], half of them transposed, all equalised at any gain.
 
     Args:
         mels: The mels.
         apart: Items whose tracks are varied each on its own, bool [batch]; those of the others all alike.
-        moves: What `transpositions` gave.
+        moves: The `transpositions` by `SEMITONES`.
         power: That magnitudes are compressed by.
         rng: Source of what moves, and how far.
     """

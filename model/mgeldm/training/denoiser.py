@@ -1,8 +1,8 @@
 """The denoiser recipe of the embedded model.
 
 A part of each batch is extraction in one step (mixture known, tau = 1), whose estimates become a mask and are judged by
-what the mask takes from the mixture. The rest is the paper's: its four patterns of timesteps,
-and time regions known inside unknown tracks (PAPER: diffusion, training).
+what the mask takes from the mixture. The rest is the paper's: its four patterns of timesteps, and time regions known
+inside unknown tracks (PAPER: diffusion, training).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from ..conditioning.embedded import EmbeddedConditioner
 from ..data.latents import Triplets
 from ..diffusion import add_noise, velocity
 from ..nn.dit import Denoiser
-from ..nn.spectral import SpectralAutoencoder
+from ..nn.spectral import SpectralAutoencoder, transpositions
 from ..pipeline.extraction import mask_of_latents, source_only
 from ..sampling import guided, posterior_mean
 from ..tracks import Known, Track, training_timesteps
-from .augment import mixed, transpositions, vary
+from .augment import SEMITONES, mixed, vary
 
 _AMONG_STRANGERS, _TRIES = 0.5, 8
 _MASK_WEIGHTS = {"log_ratio": 0.25, "excess": 0.5, "compressed": 2.0}
@@ -55,7 +55,7 @@ class DenoiserRecipe:
         self.model, self.pool, self.batch, self.extraction = model, pool, batch, round(batch * extraction)
         self.device = next(model.parameters()).device
         self.spectral, conditioner = spectral.eval().to(self.device), conditioner.eval().to(self.device)
-        self.moves = transpositions(self.spectral)
+        self.moves = transpositions(self.spectral.centres_hz, SEMITONES).to(self.device)
         self.conditions = Conditions(conditioner, pool)
         self.tracks = _tracks(pool, self.device)
         counts = {label: int((pool.labels == label).sum()) for label in set(pool.labels.tolist())}
@@ -94,7 +94,7 @@ class DenoiserRecipe:
         mels = self._stacked(rows)
         moved = self._move(mels, rows, rng)
         mels = vary(mels, moved, self.moves, self.spectral.config.power, rng)
-        there = torch.from_numpy(np.flatnonzero(moved)).to(self.device)
+        there = torch.from_numpy(moved).to(self.device)
         source, rest = mels[there, Track.SOURCE], mels[there, Track.SUBMIXTURE]
         mels[there, Track.MIXTURE] = mixed(source, rest, self.spectral)
         return mels
@@ -114,11 +114,12 @@ class DenoiserRecipe:
         """
         wanted = (rng.random(len(rows)) < _AMONG_STRANGERS) & (np.arange(len(rows)) < self.extraction)
         others = rng.integers(len(self.pool), size=(len(rows), _TRIES))
-        found = {place: self._stranger(rows[place], others[place]) for place in np.flatnonzero(wanted)}
-        found = {place: stranger for place, stranger in found.items() if stranger is not None}
-        moved = np.isin(np.arange(len(rows)), list(found))
-        if found:
-            there, tracks = (np.array(column) for column in zip(*found.values(), strict=True))
+        each = zip(rows, others, wanted, strict=True)
+        found = [self._stranger(row, tries) if asked else None for row, tries, asked in each]
+        moved = np.array([stranger is not None for stranger in found])
+        strangers = [stranger for stranger in found if stranger is not None]
+        if strangers:
+            there, tracks = (np.array(column) for column in zip(*strangers, strict=True))
             rests = self._stacked(there)[torch.arange(len(there)), torch.from_numpy(tracks)]
             mels[torch.from_numpy(moved).to(self.device), Track.SUBMIXTURE] = rests
         return moved
@@ -240,8 +241,7 @@ class Conditions:
             text = self.conditioner.embed_text([str(rng.choice(self.phrases[row])) for row in rows])
         share = torch.from_numpy(rng.uniform(0, 1, (len(rows), 1)).astype(np.float32)).to(device)
         share[:extraction][torch.from_numpy(rng.uniform(0, 1, extraction) < 0.7)] = 1.0
-        absent = torch.from_numpy(self.pool.parts[rows] == "")
-        share[absent] = 1.0  # silence sounds like nothing: only words can ask for what is absent
+        share[torch.from_numpy(self.pool.absent(rows))] = 1.0
         conditions = torch.zeros(len(rows), 3, text.shape[1], device=device)
         mixed = share[:, 0] < 1
         conditions[:, Track.SOURCE] = text

@@ -138,7 +138,7 @@ def deepened(denoiser: Denoiser, depth: int) -> Denoiser:
     made.load_state_dict(around, strict=False)
     for place, block in enumerate(made.blocks):
         assert isinstance(block, Block)
-        before, after = place * old // len(made.blocks), (place + 1) * old // len(made.blocks)
+        before, after = place * old // depth, (place + 1) * old // depth
         block.load_state_dict(denoiser.blocks[before].state_dict())
         if after == before:
             block.add_nothing()

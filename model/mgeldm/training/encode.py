@@ -229,7 +229,8 @@ def main(arguments: list[str] | None = None) -> None:
     entries = manifest.update(args.out, latents.shards(args.out))
     if args.embed is not None:
         pipeline = Pipeline.load(args.embed, clap=args.clap)
-        embed(args.out, pipeline.conditioner, "published" if not pipeline.is_embedded else pipeline.model.sha256[:12])
+        name = pipeline.model.sha256[:12] if pipeline.config.is_embedded else "published"
+        embed(args.out, pipeline.conditioner, name)
     items = sum(entry["items"] for entry in entries.values())
     print(f"{args.out}: {len(entries)} shards, {items} triplets, {len(manifest.unfit_to_ship(args.out))} unfit to ship")
 

@@ -72,7 +72,7 @@ class JointRecipe:
         conditions = self.embedded.audio[rows].astype(np.float32)  # [batch, tracks, dim]
         texts = np.stack([self.embedded.texts[str(rng.choice(self.phrases[row]))] for row in rows]).astype(np.float32)
         share = rng.uniform(0, 1, (len(rows), 1)).astype(np.float32)
-        share[self.pool.parts[rows] == ""] = 1  # silence sounds like nothing: only words can ask for what is absent
+        share[self.pool.absent(rows)] = 1
         conditions[:, Track.SOURCE] = share * texts + (1 - share) * conditions[:, Track.SOURCE]
         conditions[rng.uniform(0, 1, conditions.shape[:2]) < self.dropout] = 0
         return torch.from_numpy(conditions).to(self.device)

@@ -72,7 +72,7 @@ class Estimate:
 
 
 Estimates = Estimate | Sequence[Estimate]
-"""One estimate (of the mono sum) for all channels, or one for each channel where the mono sum would lose too much."""
+"""One estimate (of the mono sum) for all channels, or one for each channel."""
 
 EstimatesAt = Callable[[float, float], Estimates]
 """Estimates that cover at least `start_s` to `end_s` of the song; asked for in rising, overlapping order."""
@@ -102,10 +102,7 @@ def estimate_of_audio(sources: Samples, rest: Samples, rate_hz: int, first_s: fl
 
 
 def mono_loss_db(blocks: Iterable[Samples]) -> float:
-    """How far the sides are above the mono sum of a song, in dB; blocks [channels, n].
-
-    Above 3 dB the mono sum loses so much that each channel should get an estimate of its own.
-    """
+    """How far the sides are above the mono sum of a song, in dB; blocks [channels, n]."""
     sum_power, side_power = 1e-12, 1e-12
     for block in blocks:
         mono = block.mean(0, dtype=np.float64)

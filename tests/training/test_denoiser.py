@@ -6,12 +6,13 @@ import torch
 from mgeldm.conditioning.embedded import EmbeddedConditioner, WordTable
 from mgeldm.config import EMBEDDED
 from mgeldm.data import corpus
+from mgeldm.data.captions import VAGUE, kin
 from mgeldm.data.latents import Encoder
 from mgeldm.nn.dit import Denoiser
 from mgeldm.nn.spectral import SpectralAutoencoder
 from mgeldm.pipeline import EMBEDDED_PATH
 from mgeldm.tracks import Track
-from mgeldm.training.denoiser import DenoiserRecipe
+from mgeldm.training.denoiser import DenoiserRecipe, Items
 from mgeldm.training.text_audio import TextAudioRecipe
 
 SMALL = replace(EMBEDDED.denoiser, width=96, depth=1, heads=3)
@@ -51,22 +52,47 @@ def test_the_denoiser_recipe_learns(pool):
         assert bool(torch.isfinite(parameter.grad).all())
 
 
+def plain_items(recipe, rows):
+    """Those rows as they lie in the pool."""
+    return Items(recipe._stacked(rows), [recipe.conditions.phrases[row] for row in rows], recipe.pool.absent(rows))
+
+
 def test_half_of_what_is_extracted_plays_among_strangers_that_lack_its_kind(pool):
     recipe, rows = denoiser_recipe(pool), np.arange(len(pool))
     recipe.extraction = len(pool) - 6
-    mels = recipe._stacked(rows)
-    before = mels.clone()
-    moved = recipe._move(mels, rows, np.random.default_rng(0))
+    items, before = plain_items(recipe, rows), recipe._stacked(rows)
+    moved = recipe._move(items, rows, np.random.default_rng(0))
     assert 0.2 < moved[:-6].mean() < 0.8 and not moved[-6:].any()
-    changed = (mels != before).flatten(2).any(2)  # [items, tracks]
-    assert not changed[:, [Track.MIXTURE, Track.SOURCE]].any() and not changed[~moved].any()
+    changed = (items.mels != before).flatten(2).any(2)  # [items, tracks]
+    assert not changed[:, Track.MIXTURE].any() and not changed[~moved].any()
     for row in np.flatnonzero(moved):
-        found = [
-            (other, track)
-            for track, tracks in ((Track.MIXTURE, pool.mixtures), (Track.SUBMIXTURE, pool.rests))
-            for other in np.flatnonzero((tracks == mels[row, Track.SUBMIXTURE].half().numpy()).all((1, 2)))
-        ]
-        assert any(pool.can_join(row, other, rest=track == Track.SUBMIXTURE) for other, track in found)
+        rest = items.mels[row, Track.SUBMIXTURE].half().numpy()
+        assert any(pool.can_join(row, other, rest=is_rest) for other, is_rest in played_in(pool, rest))
+
+
+def played_in(pool, mel):
+    """Rows of which this is the mixture (False) or the rest (True)."""
+    return [
+        (other, is_rest)
+        for is_rest, tracks in ((False, pool.mixtures), (True, pool.rests))
+        for other in np.flatnonzero((tracks == mel).all((1, 2)))
+    ]
+
+
+def test_some_sources_among_strangers_are_left_out_where_a_phrase_names_them_and_nothing_there(pool):
+    recipe, rows = denoiser_recipe(pool), np.tile(np.flatnonzero(~pool.absent(np.arange(len(pool)))), 12)
+    recipe.extraction = len(rows)
+    items, before = plain_items(recipe, rows), recipe._stacked(rows)
+    moved = recipe._move(items, rows, np.random.default_rng(0))
+    left_out = (items.mels[:, Track.SOURCE] == 0).all((1, 2)) & (before[:, Track.SOURCE] != 0).any((1, 2))
+    assert left_out.numpy().tolist() == items.silent.tolist()
+    assert 0 < items.silent[moved].mean() < 0.4 and not items.silent[~moved].any()
+    for item in np.flatnonzero(items.silent):
+        assert pool.labels[rows[item]] not in VAGUE
+        rest = items.mels[item, Track.SUBMIXTURE].half().numpy()
+        heard = [pool.heard(other, is_rest) for other, is_rest in played_in(pool, rest)]
+        assert any(not kin(pool.labels[rows[item]], label) for labels in heard for label in labels) or [] in heard
+        assert items.phrases[item] and set(items.phrases[item]) <= set(recipe.conditions.phrases[rows[item]])
 
 
 def test_scores_are_by_class(pool):
@@ -139,11 +165,11 @@ def test_what_is_taken_for_an_absent_source_counts_down_to_35_db(pool):
 
 def test_sounds_condition_as_the_tower_hears_them_in_use(pool):
     recipe, rows = denoiser_recipe(pool), np.arange(8) % len(pool)
-    mels = recipe._stacked(rows)
-    given = recipe.conditions.draw(rows, mels, 0, np.random.default_rng(0))[:, Track.MIXTURE]
+    items = plain_items(recipe, rows)
+    given = recipe.conditions.draw(items, 0, np.random.default_rng(0))[:, Track.MIXTURE]
     kept = given.abs().amax(1) > 0
     assert kept.any()
-    heard = recipe.conditions.conditioner.embed_audio(mels[:, Track.MIXTURE])
+    heard = recipe.conditions.conditioner.embed_audio(items.mels[:, Track.MIXTURE])
     torch.testing.assert_close(given[kept], heard[kept])
 
 

@@ -215,6 +215,7 @@ COVERS: dict[str, tuple[str, ...]] = {
     "plucked strings": ("acoustic guitar", "electric guitar"),
     "effects": ("turntables", "pad synth"),
 }
+VAGUE = frozenset(("other", "effects"))  # whether these are absent no one can say
 _NEVER_OTHER = ("vocals", "drums", "bass")  # what "other" lacks in every data set
 
 

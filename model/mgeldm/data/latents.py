@@ -66,8 +66,11 @@ class Triplets:
         With `rest` it is to join what plays beside the source of `other`.
         """
         asked = _split(self.parts[row]) or [str(self.labels[row])]
-        there = [*_split(self.others[other]), *([] if rest else _split(self.parts[other]))]
-        return not any(alike(label, heard) for label in asked for heard in there)
+        return not any(alike(label, heard) for label in asked for heard in self.heard(other, rest))
+
+    def heard(self, row: int, rest: bool = False) -> list[str]:
+        """Labels heard in the mixture of `row`; with `rest` in what plays beside its source."""
+        return [*_split(self.others[row]), *([] if rest else _split(self.parts[row]))]
 
 
 class Encoder:

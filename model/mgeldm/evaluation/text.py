@@ -10,7 +10,7 @@ import numpy as np
 
 from ..audio import AudioClip
 from ..data import captions
-from ..data.captions import CAPTIONS, HELD_OUT_CAPTIONS
+from ..data.captions import CAPTIONS, HELD_OUT_CAPTIONS, VAGUE
 from ..pipeline import Pipeline
 from ..progress import Reporter
 from ..refine import refine
@@ -21,7 +21,6 @@ from .sets import ExcerptSet, level
 
 ABSENT_DB = -30.0  # under the mix: as good as silence
 ALARM_DB = -15.0  # above this a listener takes it for the instrument
-_VAGUE = frozenset(("other", "effects"))  # whether these are absent no one can say
 _KIN = (  # classes that a listener may take for each other: where one plays, the other is not asked for as absent
     frozenset(("electric guitar", "acoustic guitar")),
     frozenset(("lead synth", "pad synth", "organ", "strings")),
@@ -97,7 +96,7 @@ def absent(
             label = str(rng.choice(missing))
             lacking[label].append(_answer_db(pipeline, excerpt.mixture, label, quality))
         mix = level(excerpt.mixture.samples)
-        plain = [s for s in excerpt.audible if s.label not in _VAGUE and 20 * np.log10(level(s.audio) / mix) > ALARM_DB]
+        plain = [s for s in excerpt.audible if s.label not in VAGUE and 20 * np.log10(level(s.audio) / mix) > ALARM_DB]
         if plain:
             present.append(_answer_db(pipeline, excerpt.mixture, plain[rng.integers(len(plain))].label, quality))
             missed.append(present[-1] <= ABSENT_DB)
@@ -120,7 +119,7 @@ def absent(
 def _missing(labels: set[str]) -> list[str]:
     """Classes that are surely not there."""
     kin = set().union(*(family for family in _KIN if family & labels))
-    return [label for label in captions.absent(labels, CAPTIONS) if label not in kin | _VAGUE]
+    return [label for label in captions.absent(labels, CAPTIONS) if label not in kin | VAGUE]
 
 
 def _answer_db(pipeline: Pipeline, clip: AudioClip, label: str, quality: Quality) -> float:

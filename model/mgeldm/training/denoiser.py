@@ -7,11 +7,15 @@ inside unknown tracks (PAPER: diffusion, training).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..conditioning.embedded import EmbeddedConditioner
+from ..data.captions import VAGUE, unmistakable
 from ..data.latents import Triplets
 from ..diffusion import add_noise, velocity
 from ..nn.dit import Denoiser
@@ -22,9 +26,25 @@ from ..tracks import Known, Track, training_timesteps
 from .augment import SEMITONES, mixed, vary
 
 _AMONG_STRANGERS, _TRIES = 0.5, 8
+_MISSING = 1 / 4  # of the sources among strangers are left out: what their prompts name is not there
 _MASK_WEIGHTS = {"log_ratio": 0.25, "excess": 0.5, "compressed": 2.0}
 _QUIET = 3e-3  # error under this part of the mixture's energy (-25 dB) is not worth fighting for
 _SILENT = 3e-4  # and under this part (-35 dB) where the source is silent: what is absent is to stay absent
+
+
+@dataclass
+class Items:
+    """What a batch is made of: compressed mels [batch, tracks, bands, mel frames], and what asks for each source.
+
+    Attributes:
+        mels: The mels.
+        phrases: That name the source of each item, the plainest first.
+        silent: Which sources are silent, bool [batch]: they sound like nothing, and only words can ask for them.
+    """
+
+    mels: Tensor
+    phrases: list[Sequence[str]]
+    silent: np.ndarray
 
 
 class DenoiserRecipe:
@@ -69,9 +89,10 @@ class DenoiserRecipe:
         """Velocity loss on unknown parts, plus the mask losses on the extraction part."""
         rows, extracted = rng.choice(len(self.pool), self.batch, p=self.weights), self.extraction
         with torch.autocast(self.device.type, enabled=False):
-            mels = self._mels(rows, rng)  # [batch, tracks, bands, mel frames]
+            items = self._items(rows, rng)
+            mels = items.mels  # [batch, tracks, bands, mel frames]
             latents = self.spectral.encode_mel(mels.flatten(0, 1)).unflatten(0, mels.shape[:2])  # [batch, tracks, c, f]
-        conditions = self.conditions.draw(rows, mels, extracted, rng)
+        conditions = self.conditions.draw(items, extracted, rng)
         known, tau = training_timesteps(rng, self.batch, latents.shape[-1])  # [batch, tracks, f], [batch]
         known[:extracted], tau[:extracted] = False, 1.0
         known[:extracted, Track.MIXTURE] = True
@@ -89,15 +110,15 @@ class DenoiserRecipe:
         values = torch.stack(list(parts.values())).detach().tolist()  # one wait for the device
         return total, dict(zip(parts, values, strict=True))
 
-    def _mels(self, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
-        """Compressed mels [batch, tracks, bands, mel frames], varied; strangers around some sources."""
-        mels = self._stacked(rows)
-        moved = self._move(mels, rows, rng)
-        mels = vary(mels, moved, self.moves, self.spectral.config.power, rng)
+    def _items(self, rows: np.ndarray, rng: np.random.Generator) -> Items:
+        """Items varied; some sources among strangers, some of which are left out."""
+        items = Items(self._stacked(rows), [self.conditions.phrases[row] for row in rows], self.pool.absent(rows))
+        moved = self._move(items, rows, rng)
+        items.mels = vary(items.mels, moved, self.moves, self.spectral.config.power, rng)
         there = torch.from_numpy(moved).to(self.device)
-        source, rest = mels[there, Track.SOURCE], mels[there, Track.SUBMIXTURE]
-        mels[there, Track.MIXTURE] = mixed(source, rest, self.spectral)
-        return mels
+        source, rest = items.mels[there, Track.SOURCE], items.mels[there, Track.SUBMIXTURE]
+        items.mels[there, Track.MIXTURE] = mixed(source, rest, self.spectral)
+        return items
 
     def _stacked(self, rows: np.ndarray) -> Tensor:
         """Mels [batch, tracks, bands, mel frames] as they lie in the pool."""
@@ -106,11 +127,12 @@ class DenoiserRecipe:
             places = places.to(self.device)
         return torch.stack([track[places] for track in self.tracks], 1).to(self.device).float()
 
-    def _move(self, mels: Tensor, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _move(self, items: Items, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Put a submixture of another song that lacks its kind beside every second source; bool [batch] says where.
 
-        A network that hears a source among the same few others always learns the song, not the source. Only sources
-        that are to be extracted meet strangers: new parts are to follow what they play with.
+        A network that hears a source among the same few others always learns the song, not the source, and what is
+        never missed is found everywhere. Only sources that are to be extracted meet strangers: new parts are to follow
+        what they play with.
         """
         wanted = (rng.random(len(rows)) < _AMONG_STRANGERS) & (np.arange(len(rows)) < self.extraction)
         others = rng.integers(len(self.pool), size=(len(rows), _TRIES))
@@ -121,8 +143,21 @@ class DenoiserRecipe:
         if strangers:
             there, tracks = (np.array(column) for column in zip(*strangers, strict=True))
             rests = self._stacked(there)[torch.arange(len(there)), torch.from_numpy(tracks)]
-            mels[torch.from_numpy(moved).to(self.device), Track.SUBMIXTURE] = rests
+            items.mels[torch.from_numpy(moved).to(self.device), Track.SUBMIXTURE] = rests
+        for item, stranger in enumerate(found):
+            if stranger is not None and rng.random() < _MISSING:
+                self._leave_out(items, item, rows[item], *stranger)
         return moved
+
+    def _leave_out(self, items: Items, item: int, row: int, other: int, track: Track) -> None:
+        """Silence the source of `row` among strangers, if a phrase names it and nothing that plays there."""
+        label = str(self.pool.labels[row])
+        if str(self.pool.parts[row]) != label or label in VAGUE:
+            return
+        heard = self.pool.heard(other, rest=track == Track.SUBMIXTURE)
+        if phrases := unmistakable(label, heard, {label: items.phrases[item]}):
+            items.phrases[item], items.silent[item] = phrases, True
+            items.mels[item, Track.SOURCE] = 0.0
 
     def _stranger(self, row: int, others: np.ndarray) -> tuple[int, Track] | None:
         """Of the first of `others` that will do: its row, and which of its tracks the source of `row` may join."""
@@ -230,19 +265,20 @@ class Conditions:
         """Text embeddings [batch, dimensions] of each item's plainest phrase."""
         return self.conditioner.embed_text([self.phrases[row][0] for row in rows])
 
-    def draw(self, rows: np.ndarray, mels: Tensor, extraction: int, rng: np.random.Generator) -> Tensor:
+    def draw(self, items: Items, extraction: int, rng: np.random.Generator) -> Tensor:
         """Conditions [batch, tracks, dimensions]; zeros where dropped.
 
-        The source's is a c_text + (1 - a) c_audio with a ~ U(0, 1) (PAPER: diffusion); a = 1 for most of the first
-        `extraction` items, whose mixture and submixture stay without a condition, as in use.
+        The source's is a c_text + (1 - a) c_audio with a ~ U(0, 1) (PAPER: diffusion); a = 1 for silent ones, and for
+        most of the first `extraction` items, whose mixture and submixture stay without a condition, as in use.
         """
+        mels, count = items.mels, len(items.phrases)
         device = mels.device
         with torch.autocast(device.type, enabled=False):  # texts are remembered, for use in any precision
-            text = self.conditioner.embed_text([str(rng.choice(self.phrases[row])) for row in rows])
-        share = torch.from_numpy(rng.uniform(0, 1, (len(rows), 1)).astype(np.float32)).to(device)
+            text = self.conditioner.embed_text([str(rng.choice(phrases)) for phrases in items.phrases])
+        share = torch.from_numpy(rng.uniform(0, 1, (count, 1)).astype(np.float32)).to(device)
         share[:extraction][torch.from_numpy(rng.uniform(0, 1, extraction) < 0.7)] = 1.0
-        share[torch.from_numpy(self.pool.absent(rows))] = 1.0
-        conditions = torch.zeros(len(rows), 3, text.shape[1], device=device)
+        share[torch.from_numpy(items.silent)] = 1.0
+        conditions = torch.zeros(count, 3, text.shape[1], device=device)
         mixed = share[:, 0] < 1
         conditions[:, Track.SOURCE] = text
         if mixed.any():
@@ -253,7 +289,7 @@ class Conditions:
         whole = torch.zeros(len(others), text.shape[1], device=device)
         whole[kept] = self.conditioner.embed_audio(others[kept]).float()
         conditions[extraction:, : Track.SOURCE] = whole.unflatten(0, (-1, 2))
-        dropped = torch.from_numpy(rng.uniform(0, 1, len(rows)) < 0.15)
+        dropped = torch.from_numpy(rng.uniform(0, 1, count) < 0.15)
         dropped[:extraction] = False
         conditions[dropped, Track.SOURCE] = 0.0
         return conditions

@@ -1,12 +1,14 @@
 """From coarse estimates of source and rest to stems of the user's own audio: full rate, stereo, additive.
 
-The model knows a song in mono, in bands and frames. Here its magnitudes become soft masks on the song's own STFT, in
-which all sources and the rest share one denominator. In stereo one multichannel Wiener iteration (Duong, Vincent &
-Gribonval 2010) then uses where each source is panned. The rest is the song minus the stems, so the sum is the song.
+The model knows one channel of a song, or the mono sum, in bands and frames. Here its magnitudes become soft masks on
+the song's own STFT, in which all sources and the rest share one denominator. In stereo one multichannel Wiener
+iteration (Duong, Vincent & Gribonval 2010) then uses where each source is panned. The rest is the song minus the
+stems, so the sum is the song.
 
 Measured with ideal 128-band x 23 ms estimates (SDR in dB; four real stereo mixes / ten panned stems): masks 3.0 / 11.1,
 with one Wiener iteration 3.3 / 13.5, with two 2.9 / 14.4; with estimates blurred by 6 dB and 30 % bleed 1.4 / 2.8 and
-1.9 / 5.7. Hence one iteration, and exponent 1: higher ones gain on plain masks but not on top of the iteration.
+1.9 / 5.7. Hence one iteration, and exponent 1: higher ones gain on plain masks but not on top of the iteration. With
+what the embedded model hears in each channel of 57 synthetic excerpts: masks 2.9, with one iteration 3.0, with two 2.7.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from mgeldm.errors import InputError
 from mgeldm.training.loop import LoopConfig, Run
 
 STEPS = 60
@@ -136,6 +137,21 @@ def test_a_run_starts_again_from_averaged_weights_alone(tmp_path):
     again = Run(Line(), LoopConfig(minutes=1e9), tmp_path)
     assert again.step == 0
     assert torch.equal(again.recipe.model.weight, run.ema["weight"])
+
+
+@pytest.mark.parametrize("name", ["state.pt", "ema.pt"])
+@pytest.mark.parametrize("damage", ["cut short", "another network's"])
+def test_a_run_that_cannot_go_on_says_so(tmp_path, name, damage):
+    if damage == "cut short":
+        Run(Line(), LoopConfig(minutes=1e9), tmp_path).save()
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:200])
+    else:
+        other = Line()
+        other.model = torch.nn.Linear(3, 1)
+        Run(other, LoopConfig(minutes=1e9), tmp_path).save()
+    (tmp_path / {"state.pt": "ema.pt", "ema.pt": "state.pt"}[name]).unlink()
+    with pytest.raises(InputError, match=f"{name} is damaged or of a network of other sizes"):
+        Run(Line(), LoopConfig(minutes=1e9), tmp_path)
 
 
 def test_a_budget_ends_with_a_saved_state_and_a_log(tmp_path):

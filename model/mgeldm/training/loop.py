@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import pickle
 import signal
 import threading
 import time
@@ -23,6 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..errors import InputError
 from .board import Board
 from .machine import Machine
 from .parts import write_parts
@@ -140,18 +142,31 @@ class Run:
         self.board = Board(folder / "board", self.step) if config.tensorboard and self.first else None
 
     def _resume(self) -> None:
-        """Go on from a saved state; from averaged weights alone where the optimiser's state is gone."""
-        state_path, ema_path = self.folder / "state.pt", self.folder / "ema.pt"
-        if state_path.exists():
-            state = torch.load(state_path, weights_only=True, map_location=self.machine.device)
-            for player, saved in zip(self.players, (state, state.get("critic")), strict=False):
-                if saved is not None:
-                    player.load(saved)
-            self.ema, self.step, self.spent_s = state["ema"], state["step"], state["spent_s"]
-        elif ema_path.exists():
-            self.ema = torch.load(ema_path, weights_only=True, map_location=self.machine.device)
-            self.recipe.model.load_state_dict(self.ema)
-            self.ema = {k: v.detach().clone() for k, v in self.ema.items()}
+        """Go on from a saved state; from averaged weights alone where the optimiser's state is gone.
+
+        Raises:
+            InputError: What is saved is damaged, or of a network of other sizes.
+        """
+        for path, load in ((self.folder / "state.pt", self._load_state), (self.folder / "ema.pt", self._load_weights)):
+            if not path.exists():
+                continue
+            try:
+                load(torch.load(path, weights_only=True, map_location=self.machine.device))
+                return
+            except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+                raise InputError(
+                    f"{path} is damaged or of a network of other sizes; give `run` another folder, or move it away."
+                ) from error
+
+    def _load_state(self, state: dict[str, Any]) -> None:
+        for player, saved in zip(self.players, (state, state.get("critic")), strict=False):
+            if saved is not None:
+                player.load(saved)
+        self.ema, self.step, self.spent_s = state["ema"], state["step"], state["spent_s"]
+
+    def _load_weights(self, weights: dict[str, Tensor]) -> None:
+        self.recipe.model.load_state_dict(weights)
+        self.ema = {k: v.detach().clone() for k, v in weights.items()}
 
     def save(self) -> None:
         """Write the state aside, then rename; one process does."""

@@ -51,3 +51,16 @@ class Reporter:
             spent_s = time.monotonic() - self._started_s
             left_s = spent_s / done * (total - done) if done else None
             self.on_progress(Progress(stage, done, total, left_s))
+
+    def shared(self, count: int) -> list[Reporter]:
+        """Reporters for `count` works of equal length that go on in turns: what they have done adds up here."""
+        done = [0] * count
+
+        def adding(place: int) -> OnProgress:
+            def add(progress: Progress) -> None:
+                done[place] = progress.done
+                self.report(progress.stage, sum(done), count * progress.total)
+
+            return add
+
+        return [Reporter(adding(place), self.cancelled) for place in range(count)]

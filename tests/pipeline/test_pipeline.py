@@ -293,6 +293,16 @@ def test_cancel_stops_between_windows(pipeline, clip):
         pipeline.generate(Generate(20.0), reporter)
 
 
+def test_progress_of_both_channels_is_one_that_never_goes_back(pipeline, clip):
+    seen = []
+    found = pipeline.extract(clip, Extract(("bass",), sampling=Sampling("best")), Reporter(seen.append))
+    refine(clip, found.estimates)
+    assert len({progress.total for progress in seen}) == 1
+    done = [progress.done for progress in seen]
+    assert done == sorted(set(done)) and done[-1] == seen[-1].total
+    assert seen[-1].left_s == 0
+
+
 def test_out_of_memory_halves_the_batch_and_keeps_what_is_done(clip):
     notices: list[str] = []
     pipeline = Pipeline.load(EMBEDDED_PATH, "cpu", on_notice=notices.append)

@@ -165,9 +165,10 @@ class Pipeline:
         quality, window = request.sampling.quality, self.config.window_frames
         hop, pitches = round(window * HOPS[quality]), PITCHES[quality]
         latents = self._latents(example or song, request, compete=self.config.is_embedded and quality != "draft")
+        listeners = self._listeners(song)
         streams = [
-            EstimateStream(listener, self._separator(latents, listener, pitches), start_s, end_s, window, hop, reporter)
-            for listener in self._listeners(song)
+            EstimateStream(listener, self._separator(latents, listener, pitches), start_s, end_s, window, hop, each)
+            for listener, each in zip(listeners, reporter.shared(len(listeners)), strict=True)
         ]
 
         def estimates(start_s: float, end_s: float) -> Estimates:

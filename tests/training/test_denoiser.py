@@ -84,7 +84,7 @@ def test_some_sources_among_strangers_are_left_out_where_a_phrase_names_them_and
     recipe.extraction = len(rows)
     items, before = plain_items(recipe, rows), recipe._stacked(rows)
     moved = recipe._move(items, rows, np.random.default_rng(0))
-    left_out = (items.mels[:, Track.SOURCE] == 0).all((1, 2)) & (before[:, Track.SOURCE] != 0).any((1, 2))
+    left_out = (items.mels[:, Track.SOURCE] == recipe.silence).all((1, 2)) & (before != items.mels)[:, Track.SOURCE].any((1, 2))
     assert left_out.numpy().tolist() == items.silent.tolist()
     assert 0 < items.silent[moved].mean() < 0.4 and not items.silent[~moved].any()
     for item in np.flatnonzero(items.silent):

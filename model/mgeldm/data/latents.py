@@ -38,7 +38,8 @@ class Triplets:
 
     `sources` and `rests` are what the paper calls source and submixture. `captions` holds phrases that name the source,
     `others` the labels heard in the rest and `parts` those that the source sums (one for a plain source, none for a
-    silent one), each joined by "|". Shards from before `parts` give every source its own label there.
+    silent one), each joined by "|". Where `strange`, the source and what plays beside it are of different songs: they
+    can be told apart, but neither follows the other. Shards from before `parts` give every source its own label there.
     """
 
     mixtures: np.ndarray
@@ -48,10 +49,13 @@ class Triplets:
     captions: np.ndarray
     others: np.ndarray
     parts: np.ndarray = None  # type: ignore[assignment]
+    strange: np.ndarray = None  # type: ignore[assignment]  # bool
 
     def __post_init__(self) -> None:
         if self.parts is None:
             self.parts = self.labels.copy()
+        if self.strange is None:
+            self.strange = np.zeros(len(self.labels), bool)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -59,6 +63,13 @@ class Triplets:
     def absent(self, rows: np.ndarray) -> np.ndarray:
         """Which of those rows have a silent source, bool: it sounds like nothing, and only words can ask for it."""
         return self.parts[rows] == ""
+
+    def chances(self) -> np.ndarray:
+        """How likely each item is to be drawn [items]: rare kinds are seen more often; all unions are one kind."""
+        kinds = np.where(np.char.find(self.parts.astype(str), "|") < 0, self.labels, "")
+        _, kind, counts = np.unique(kinds, return_inverse=True, return_counts=True)
+        chances = counts[kind] ** -0.5
+        return chances / chances.sum()
 
     def can_join(self, row: int, other: int, rest: bool = False) -> bool:
         """Whether the source of `row` may be mixed into the song of `other`: nothing there may sound like it.
@@ -213,7 +224,10 @@ def shards(folder: Path) -> list[Path]:
 def read_shard(path: Path) -> Triplets:
     """One shard; columns that came later than it are filled in."""
     with np.load(path) as shard:
-        return Triplets(**{f.name: shard[f.name] for f in fields(Triplets) if f.name in shard})
+        triplets = Triplets(**{f.name: shard[f.name] for f in fields(Triplets) if f.name in shard})
+        if "strange" not in shard and path.name.startswith("remixed"):
+            triplets.strange[:] = True
+    return triplets
 
 
 def load(folder: Path, limit: int | None = None) -> Triplets:

@@ -78,16 +78,21 @@ class DenoiserRecipe:
         self.moves = transpositions(self.spectral.centres_hz, SEMITONES).to(self.device)
         self.conditions = Conditions(conditioner, pool)
         self.tracks = _tracks(pool, self.device)
-        counts = {label: int((pool.labels == label).sum()) for label in set(pool.labels.tolist())}
-        weights = np.array([counts[label] ** -0.5 for label in pool.labels])  # rare classes are seen more often
-        self.weights = weights / weights.sum()
+        self.plain = pool.parts == pool.labels
+        self.chances = pool.chances()
+        # A new part is never to be silence, nor to go its own way: it learns from what plays with its own song alone.
+        fitting = self.chances * ~(pool.strange | pool.absent(np.arange(len(pool))))
+        self.fitting = fitting / fitting.sum() if fitting.any() else self.chances
         bins = (spectral.filters > 0).sum(1).float()
+        self.silence = float(spectral.compress(torch.zeros(())))
         self.energy = (bins / bins.sum())[:, None]  # what a band adds to the energy of the sound
         self.held = None if held is None else DenoiserRecipe(model, spectral, conditioner, held)
 
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         """Velocity loss on unknown parts, plus the mask losses on the extraction part."""
-        rows, extracted = rng.choice(len(self.pool), self.batch, p=self.weights), self.extraction
+        extracted, count = self.extraction, len(self.pool)
+        asked = rng.choice(count, extracted, p=self.chances)
+        rows = np.concatenate((asked, rng.choice(count, self.batch - extracted, p=self.fitting)))
         with torch.autocast(self.device.type, enabled=False):
             items = self._items(rows, rng)
             mels = items.mels  # [batch, tracks, bands, mel frames]
@@ -135,6 +140,7 @@ class DenoiserRecipe:
         what they play with.
         """
         wanted = (rng.random(len(rows)) < _AMONG_STRANGERS) & (np.arange(len(rows)) < self.extraction)
+        wanted &= self.plain[rows]  # "all but the bass" would mean the strangers too
         others = rng.integers(len(self.pool), size=(len(rows), _TRIES))
         each = zip(rows, others, wanted, strict=True)
         found = [self._stranger(row, tries) if asked else None for row, tries, asked in each]
@@ -152,12 +158,12 @@ class DenoiserRecipe:
     def _leave_out(self, items: Items, item: int, row: int, other: int, track: Track) -> None:
         """Silence the source of `row` among strangers, if a phrase names it and nothing that plays there."""
         label = str(self.pool.labels[row])
-        if str(self.pool.parts[row]) != label or label in VAGUE:
+        if label in VAGUE:
             return
         heard = self.pool.heard(other, rest=track == Track.SUBMIXTURE)
         if phrases := unmistakable(label, heard, {label: items.phrases[item]}):
             items.phrases[item], items.silent[item] = phrases, True
-            items.mels[item, Track.SOURCE] = 0.0
+            items.mels[item, Track.SOURCE] = self.silence
 
     def _stranger(self, row: int, others: np.ndarray) -> tuple[int, Track] | None:
         """Of the first of `others` that will do: its row, and which of its tracks the source of `row` may join."""
@@ -268,15 +274,15 @@ class Conditions:
     def draw(self, items: Items, extraction: int, rng: np.random.Generator) -> Tensor:
         """Conditions [batch, tracks, dimensions]; zeros where dropped.
 
-        The source's is a c_text + (1 - a) c_audio with a ~ U(0, 1) (PAPER: diffusion); a = 1 for silent ones, and for
-        most of the first `extraction` items, whose mixture and submixture stay without a condition, as in use.
+        The source's is a c_text + (1 - a) c_audio with a ~ U(0, 1) (PAPER: diffusion); for most, and for silent ones,
+        a = 1, as in use, where mixture and submixture have no condition: those of the first `extraction` items never.
         """
         mels, count = items.mels, len(items.phrases)
         device = mels.device
         with torch.autocast(device.type, enabled=False):  # texts are remembered, for use in any precision
             text = self.conditioner.embed_text([str(rng.choice(phrases)) for phrases in items.phrases])
         share = torch.from_numpy(rng.uniform(0, 1, (count, 1)).astype(np.float32)).to(device)
-        share[:extraction][torch.from_numpy(rng.uniform(0, 1, extraction) < 0.7)] = 1.0
+        share[torch.from_numpy(rng.uniform(0, 1, count) < 0.7)] = 1.0
         share[torch.from_numpy(items.silent)] = 1.0
         conditions = torch.zeros(count, 3, text.shape[1], device=device)
         mixed = share[:, 0] < 1
@@ -285,11 +291,11 @@ class Conditions:
             audio = self.conditioner.embed_audio(mels[mixed][:, Track.SOURCE]).float()
             conditions[mixed, Track.SOURCE] = share[mixed] * text[mixed] + (1 - share[mixed]) * audio
         others = mels[extraction:, : Track.SOURCE].flatten(0, 1)  # mixture and submixture of the other items
-        kept = torch.from_numpy(rng.uniform(0, 1, len(others)) < 0.5).to(device)
+        kept = torch.from_numpy(rng.uniform(0, 1, len(others)) < 0.2).to(device)
         whole = torch.zeros(len(others), text.shape[1], device=device)
         whole[kept] = self.conditioner.embed_audio(others[kept]).float()
         conditions[extraction:, : Track.SOURCE] = whole.unflatten(0, (-1, 2))
         dropped = torch.from_numpy(rng.uniform(0, 1, count) < 0.15)
         dropped[:extraction] = False
-        conditions[dropped, Track.SOURCE] = 0.0
+        conditions[dropped] = 0.0  # of all tracks: what guidance moves away from
         return conditions

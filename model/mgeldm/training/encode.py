@@ -134,7 +134,8 @@ def encode_remixed(material: Material, number: int, passes: int) -> None:
             for _ in range(REMIXES):
                 chosen = {parts[k].label: parts[k] for k in rng.permutation(len(parts))[: rng.integers(3, 6)]}
                 cut = [_crop(stem, encoder.config.window_samples, rng) for stem in chosen.values()]
-                yield encoder.encode(cut, corpus.CAPTIONS, rng, windows=1)
+                found = encoder.encode(cut, corpus.CAPTIONS, rng, windows=1)
+                yield replace(found, strange=np.ones(len(found), bool))
 
     name = "remixed" if material.scores is None else "remixed-wide"
     write_shard(material.out, f"{name}-{number:04d}", material.facts(material.folders), make)

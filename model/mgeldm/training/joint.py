@@ -59,7 +59,8 @@ class JointRecipe:
         rows = rng.integers(len(self.pool), size=self.batch)
         parts = (self.pool.mixtures, self.pool.rests, self.pool.sources)  # in the order of `Track`
         latents = torch.from_numpy(np.stack([part[rows] for part in parts], 1)).to(self.device).float()
-        unknown, timesteps = (x.to(self.device) for x in draw_timesteps(rng, self.batch))  # [batch, tracks]
+        drawn = draw_timesteps(rng, self.batch, self.pool.absent(rows))
+        unknown, timesteps = (x.to(self.device) for x in drawn)  # [batch, tracks]
         noise = torch.randn_like(latents)
         tau = timesteps[:, :, None, None]
         noised = add_noise(latents, noise, tau).flatten(1, 2)  # [batch, tracks * channels, frames]
@@ -78,9 +79,15 @@ class JointRecipe:
         return torch.from_numpy(conditions).to(self.device)
 
 
-def draw_timesteps(rng: np.random.Generator, batch: int) -> tuple[Tensor, Tensor]:
-    """Which tracks are unknown, bool [batch, tracks], and their timesteps [batch, tracks], 0 where known."""
+def draw_timesteps(rng: np.random.Generator, batch: int, silent: np.ndarray | None = None) -> tuple[Tensor, Tensor]:
+    """Which tracks are unknown, bool [batch, tracks], and their timesteps [batch, tracks], 0 where known.
+
+    Where the source is `silent` the mixture is known: a song that lacks what is asked for gives nothing of it, but a
+    new part is never to be silence.
+    """
     known = rng.integers(-1, len(Track), batch)  # the known track, or none
+    if silent is not None:
+        known[silent] = Track.MIXTURE
     unknown = torch.from_numpy(known[:, None] != np.arange(len(Track)))
     tau = torch.from_numpy(rng.uniform(TAU_END, 1.0, (batch, 1)).astype(np.float32))
     return unknown, tau * unknown

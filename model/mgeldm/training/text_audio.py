@@ -29,14 +29,12 @@ class TextAudioRecipe:
         silence = float(levels.min()) if len(levels) else 0.0
         self.audible = np.flatnonzero(levels > silence * 1.05)
         self.classes = {label: number for number, label in enumerate(sorted(set(pool.labels.tolist())))}
-        labels = pool.labels[self.audible]
-        counts = {label: int((labels == label).sum()) for label in self.classes}
-        weights = np.array([counts[label] ** -0.5 for label in labels])  # rare classes are seen more often
-        self.weights = weights / weights.sum()
+        chances = pool.chances()[self.audible]
+        self.chances = chances / chances.sum()
 
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         """Contrastive loss of one batch."""
-        rows = rng.choice(self.audible, self.batch, p=self.weights)
+        rows = rng.choice(self.audible, self.batch, p=self.chances)
         start = int(rng.integers(0, self.pool.sources.shape[2] - _CROP_FRAMES + 1))
         mel = torch.from_numpy(self.pool.sources[rows, :, start : start + _CROP_FRAMES]).to(self.device).float()
         texts = [str(rng.choice(self.pool.captions[row].split("|"))) for row in rows]

@@ -65,11 +65,16 @@ class Heed:
     noise: Tensor
 
     def forget(self, z: Tensor, timesteps: Tensor, tau: float) -> tuple[Tensor, Tensor]:
-        """z and timesteps as if the known tracks were as uncertain as the others."""
-        whole = self.known.whole_tracks  # [batch, tracks]
+        """z and timesteps as if the known tracks were as uncertain as the others, where others are uncertain.
+
+        Frames in which everything is known stay: what a part goes on from is no context that it could follow less.
+        """
+        whole = self.known.whole_tracks[:, :, None]  # [batch, tracks, 1]
+        if timesteps.ndim == 3:
+            whole = whole & ~self.known.mask.all(1, keepdim=True)  # [batch, tracks, frames]
         noised = add_noise(self.known.latents, self.noise, torch.tensor(tau, device=z.device))
-        frames = whole[:, :, None] if timesteps.ndim == 3 else whole
-        return torch.where(whole[:, :, None, None], noised, z), torch.where(frames, tau, timesteps)
+        levels = whole[:, :, : timesteps.shape[2]] if timesteps.ndim == 3 else whole[:, :, 0]
+        return torch.where(whole[:, :, None], noised, z), torch.where(levels, tau, timesteps)
 
 
 def guided(

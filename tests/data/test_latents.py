@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -69,6 +71,27 @@ def test_shards_from_before_parts_are_read(tmp_path, triplets):
     both = load(tmp_path)
     assert list(both.parts[: len(triplets)]) == list(triplets.parts)
     assert len(both.parts) == 2 * len(triplets)
+
+
+def test_songs_that_were_mixed_across_songs_are_known_for_it(tmp_path, triplets):
+    strange = replace(triplets, strange=np.arange(len(triplets)) % 2 == 0)
+    save(tmp_path / "a.npz", [strange])
+    assert np.array_equal(load(tmp_path).strange, strange.strange)
+    with np.load(tmp_path / "a.npz") as shard:
+        before = {name: shard[name] for name in shard if name != "strange"}
+    for name, known in (("remixed-wide-0001.npz", True), ("wide-0001.npz", False)):
+        np.savez(tmp_path / name, **before)
+        assert (read_shard(tmp_path / name).strange == known).all()
+
+
+def test_rare_kinds_are_drawn_more_often_and_all_unions_are_one_kind():
+    blank = np.zeros((8, 2, 2), np.float16)
+    text = np.array(["x"] * 8)
+    labels = np.array(["drums"] * 4 + ["bass and drums", "bass and piano", "all but flute", "flute"])
+    parts = np.array(["drums"] * 4 + ["bass|drums", "bass|piano", "drums|bass", ""])
+    chances = Triplets(blank, blank, blank, labels, text, text, parts).chances()
+    assert chances.sum() == pytest.approx(1)
+    assert chances / chances[-1] == pytest.approx([0.5] * 4 + [3**-0.5] * 3 + [1])
 
 
 def test_songs_in_files_encode_as_songs_in_memory(tmp_path):

@@ -11,7 +11,7 @@ from mgeldm.data import corpus
 from mgeldm.errors import Cancelled, CheckpointError, InputError
 from mgeldm.evaluation.metrics import sdr_db
 from mgeldm.nn.dit import Denoiser
-from mgeldm.pipeline import EMBEDDED_PATH, PITCHES, Pipeline
+from mgeldm.pipeline import EMBEDDED_PATH, PITCHES, Pipeline, Placed
 from mgeldm.pipeline.compute import choose_device
 from mgeldm.progress import Reporter
 from mgeldm.refine import refine
@@ -196,6 +196,15 @@ def test_channels_that_differ_are_heard_apart(pipeline, song, right, heard):
     assert (len(found) if isinstance(found, list) else 1) == heard
 
 
+@pytest.mark.parametrize(("left", "right"), [(1.0, 0.0), (1.0, -0.98), (0.05, 1.0)])
+def test_a_channel_is_heard_at_its_own_level(pipeline, mono, left, right):
+    """However quiet the sum of the channels is."""
+    clip = AudioClip(np.concatenate([mono.samples * left, mono.samples * right]), mono.rate_hz)
+    heard = [float(np.square(listener.read(20, 60)).mean() ** 0.5) for listener in pipeline._listeners(clip)]
+    wanted = float(np.square(pipeline._listener(mono).read(20, 60)).mean() ** 0.5)
+    assert heard == pytest.approx([wanted * min(1, abs(gain) * 10) for gain in (left, right)], rel=0.01)
+
+
 def test_a_second_prompt_does_not_hear_the_song_again(pipeline, clip):
     stems_of(pipeline, clip, "drums")
     reads = []
@@ -278,6 +287,20 @@ def test_inpainting_changes_nothing_outside(pipeline, clip):
     for part in (new, old):
         assert np.abs(part.samples[:, [0, -1]]).max() < 1e-2
     assert not np.allclose(new.samples, old.samples, atol=1e-3)
+
+
+def test_inpainting_a_little_of_a_long_song_reads_a_little(pipeline, clip):
+    reads = []
+
+    class Read(Placed):
+        def read(self, start=0, stop=None):
+            reads.append((self.info.samples if stop is None else stop) - start)
+            return super().read(start, stop)
+
+    hour = Read(clip, 0, replace(clip.info, samples=3600 * clip.rate_hz))
+    pipeline.inpaint(hour, Inpaint("bass", Region(4.0, 6.0), Sampling(steps=3)))
+    assert max(reads) < 30 * clip.rate_hz
+    assert sum(reads) < 300 * clip.rate_hz
 
 
 def test_cancel_stops_between_windows(pipeline, clip):

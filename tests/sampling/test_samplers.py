@@ -149,6 +149,20 @@ def test_heed_counts_what_a_known_track_changes():
     assert bool((levels[2] == 0.6).all())
 
 
+def test_what_a_part_goes_on_from_is_not_forgotten():
+    """Where a window before has given all tracks, all stay clean: nothing else was trained there."""
+    known = Known.nothing(1, 4, 8).with_track(Track.SUBMIXTURE, torch.randn(1, 4, 8))
+    for track in Track:
+        known = known.with_region(track, known.latents[:, track] + 1, slice(0, 3))
+    noise = torch.randn(1, 3, 4, 8)
+    z, timesteps = known.clamp(noise, True), known.timesteps(0.6, True)
+    unheard, levels = Heed(2.0, known, noise).forget(z, timesteps, 0.6)
+    assert torch.equal(unheard[..., :3], z[..., :3])
+    assert not levels[..., :3].any()
+    assert bool((levels[..., 3:] == 0.6).all())
+    assert not torch.equal(unheard[:, Track.SUBMIXTURE, :, 3:], z[:, Track.SUBMIXTURE, :, 3:])
+
+
 @pytest.mark.parametrize("per_frame", [False, True])
 @torch.no_grad()
 def test_heeding_once_changes_nothing(published, vectors, per_frame):

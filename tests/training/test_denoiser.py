@@ -79,12 +79,30 @@ def played_in(pool, mel):
     ]
 
 
+def test_new_parts_are_never_silence_nor_strangers_to_what_they_play_with(pool):
+    mixed = replace(pool, strange=np.arange(len(pool)) % 3 == 0)
+    recipe, rng = denoiser_recipe(mixed), np.random.default_rng(0)
+    recipe.batch, recipe.extraction = 400, 200
+    rows = recipe._draw(rng)
+    assert pool.absent(rows[:200]).any() and mixed.strange[rows[:200]].any()
+    assert not pool.absent(rows[200:]).any() and not mixed.strange[rows[200:]].any()
+
+
+def test_what_sums_several_stems_stays_among_its_own(pool):
+    """Of "everything but the drums" the strangers would be a part too."""
+    union = replace(pool, parts=np.array(["bass|piano"] * len(pool)))
+    recipe, rows = denoiser_recipe(union), np.arange(len(pool))
+    recipe.extraction = len(rows)
+    assert not recipe._move(plain_items(recipe, rows), rows, np.random.default_rng(0)).any()
+
+
 def test_some_sources_among_strangers_are_left_out_where_a_phrase_names_them_and_nothing_there(pool):
     recipe, rows = denoiser_recipe(pool), np.tile(np.flatnonzero(~pool.absent(np.arange(len(pool)))), 12)
     recipe.extraction = len(rows)
     items, before = plain_items(recipe, rows), recipe._stacked(rows)
     moved = recipe._move(items, rows, np.random.default_rng(0))
-    left_out = (items.mels[:, Track.SOURCE] == recipe.silence).all((1, 2)) & (before != items.mels)[:, Track.SOURCE].any((1, 2))
+    left_out = (items.mels != before)[:, Track.SOURCE].any((1, 2))
+    assert bool((items.mels[left_out, Track.SOURCE] == recipe.silence).all())
     assert left_out.numpy().tolist() == items.silent.tolist()
     assert 0 < items.silent[moved].mean() < 0.4 and not items.silent[~moved].any()
     for item in np.flatnonzero(items.silent):

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,14 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..audio import AudioClip, Samples, Song, resample
+from ..audio import AudioClip, AudioInfo, Samples, Song, resample
 from ..bundled import EMBEDDED_PATH
 from ..checkpoint import Model, load_model
 from ..conditioning import Conditioner
 from ..errors import CheckpointError, InputError
 from ..nn.spectral import MIXTURE_RMS
 from ..progress import Reporter
-from ..refine import Estimates, EstimatesAt, edge_gains, loudness_match, refine
+from ..refine import Estimates, EstimatesAt, edge_gains, loudness_match, refine_region
 from ..requests import (
     LONGEST_GENERATED_S,
     Accompany,
@@ -36,7 +36,7 @@ from ..requests import (
     Sampling,
     parse_prompt,
 )
-from ..tracks import TASKS
+from ..tracks import TASKS, Track
 from .compute import Compute, OnNotice, choose_device
 from .extraction import Decoded, EstimateStream, Heard, How, Latents, Masks
 from .generation import LatentsAt, Maker, Wish
@@ -238,7 +238,7 @@ class Pipeline:
         for prompt in request.prompts or ("",):
             condition = self._condition(prompt, example or song, request.like)
             parts.append(self._add(heard, "impute", condition, request.sampling, (start_s, end_s), reporter))
-            heard = Sum(heard, parts[-1], round(start_s * song.info.rate_hz))
+            heard = Sum(heard, Placed(parts[-1], round(start_s * song.info.rate_hz), song.info))
         return parts
 
     def accompany(
@@ -290,14 +290,15 @@ class Pipeline:
         prompts, like = (request.prompt,) if request.prompt else (), (request.like,) if request.like else ()
         gone = Extract(prompts, region, request.sampling, examples=() if prompts else like)
         extraction = self.extract(song, gone, reporter, example)
-        stems, rest = refine(song, extraction.estimates, start_s=region.start_s, end_s=region.end_s)
-        rate_hz = song.info.rate_hz
-        old, others = AudioClip(stems[0], rate_hz), AudioClip(rest, rate_hz)
-        bounds, around = (start_s, end_s), self._hearing(song, old)
-        condition = self._condition(request.prompt, example or song, request.like)
+        blocks = list(refine_region(song, extraction.estimates, start_s=region.start_s, end_s=region.end_s))
+        rate_hz, begin = song.info.rate_hz, blocks[0].start
+        stem = Placed(AudioClip(np.concatenate([block.stems[0] for block in blocks], 1), rate_hz), begin, song.info)
+        others = Sum(song, Placed(replace(stem.part, samples=-stem.part.samples), begin, song.info))
+        around = {Track.SOURCE: self._hearing(song, stem), Track.MIXTURE: self._hearing(song, song)}
+        condition, bounds = self._condition(request.prompt, example or song, request.like), (start_s, end_s)
         new = self._add(song, "impute", condition, request.sampling, bounds, reporter, others, around)
-        first = round(start_s * rate_hz)
-        old = AudioClip(old.samples[:, first : first + new.samples.shape[1]], rate_hz)
+        first, stop = _samples(song, start_s, end_s)
+        old = AudioClip(stem.read(first, stop), rate_hz)
         if float(np.square(old.samples).mean()) > 1e-8:
             new = loudness_match(new, old)
         return new, _faded(old, song, first)
@@ -311,7 +312,7 @@ class Pipeline:
         bounds: tuple[float, float],
         reporter: Reporter,
         context: Song | None = None,
-        around: LatentsAt | None = None,
+        around: Mapping[Track, LatentsAt] | None = None,
     ) -> AudioClip:
         """A part of `bounds` made for `context` (the song itself unless given), faded at its edges."""
         context = context or song
@@ -320,7 +321,7 @@ class Pipeline:
         start, stop = int(start_s / listener.frame_s), int(np.ceil(end_s / listener.frame_s))
         negative = self._negative(sampling)
         total, given = max(listener.frames, stop), self._hearing(song, context)
-        wish = Wish(TASKS[task], condition, negative, start, stop, total, given, around)
+        wish = Wish(TASKS[task], condition, negative, start, stop, total, given, around or {})
         mono = Maker(self.model, self.compute, self._part_how(sampling), reporter).make(wish)
         skip = round((start_s - start * listener.frame_s) * self.config.rate_hz)
         part = self._at_song_rate(song, mono[None, skip:], start_s, end_s)
@@ -346,7 +347,8 @@ class Pipeline:
         return self._surveyed[1]
 
     def _listener(self, song: Song, channel: int | None = None) -> Listener:
-        rms = self._survey(song).rms
+        survey = self._survey(song)
+        rms = survey.rms if channel is None else survey.channel_rms[channel]
         gain = MIXTURE_RMS / rms if self.config.is_embedded and rms > 1e-5 else 1.0
         return Listener(song, self.config.rate_hz, self.config.samples_per_frame, gain, channel)
 
@@ -403,16 +405,27 @@ class Pipeline:
         return AudioClip(np.repeat(audio, song.info.channels, 0), song.info.rate_hz)
 
 
-class Sum:
-    """A song with a part on top, from sample `start` on; a song itself."""
+class Placed:
+    """A part from sample `start` of a song on, with silence around it; a song of the same length itself."""
 
-    def __init__(self, song: Song, part: AudioClip, start: int):
-        self.song, self.part, self.start, self.info = song, part, start, song.info
+    def __init__(self, part: AudioClip, start: int, info: AudioInfo):
+        self.part, self.start, self.info = part, start, info
 
     def read(self, start: int = 0, stop: int | None = None) -> Samples:
         """Samples [channels, stop - start]."""
         stop = self.info.samples if stop is None else stop
-        return self.song.read(start, stop) + self.part.read(start - self.start, stop - self.start)
+        return self.part.read(start - self.start, stop - self.start)
+
+
+class Sum:
+    """Two songs of one length played together; a song itself."""
+
+    def __init__(self, song: Song, other: Song):
+        self.song, self.other, self.info = song, other, song.info
+
+    def read(self, start: int = 0, stop: int | None = None) -> Samples:
+        """Samples [channels, stop - start]."""
+        return self.song.read(start, stop) + self.other.read(start, stop)
 
 
 def _bounds(song: Song, region: Region, longest_s: float | None = None) -> tuple[float, float]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -39,7 +39,7 @@ class Wish:
         stop: Frame after the last one wanted.
         total: Frames there are: a song's length, or the part's own.
         given: The known track, if the task has one.
-        around: The wanted track outside the frames wanted, where it stays as it is (inpainting).
+        around: Tracks that are known outside the frames wanted, where they stay as they are (inpainting).
     """
 
     task: Task
@@ -49,7 +49,7 @@ class Wish:
     stop: int
     total: int
     given: LatentsAt | None = None
-    around: LatentsAt | None = None
+    around: Mapping[Track, LatentsAt] = field(default_factory=dict)
 
 
 class Maker:
@@ -108,11 +108,11 @@ class Maker:
             shifted = torch.nn.functional.pad(before[:, :, -overlap:], (0, self.window - overlap))
             for track in Track:
                 known = known.with_region(track, shifted[track][None], slice(0, overlap))
-        if wish.around is not None:
-            latents = wish.around(first, self.window)[None]
-            begin, end = max(wish.start - first, 0), max(wish.stop - first, 0)
+        begin, end = max(wish.start - first, 0), max(wish.stop - first, 0)
+        for track, latents_at in wish.around.items():
+            latents = latents_at(first, self.window)[None]
             for outside in (slice(0, begin), slice(end, None)):
-                known = known.with_region(wish.task.result, latents, outside)
+                known = known.with_region(track, latents, outside)
         if wish.given is not None and wish.task.known is not None:
             known = known.with_track(wish.task.known, wish.given(first, self.window)[None])
         return known

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ..audio import Samples, Song, resample
 from ..refine import mono_loss_db
 
 _SURVEY_PIECES, _PIECE_S = 10, 3.0
+_QUIETEST = 0.1  # of the loudest channel's level: what is quieter is not brought up to the others
 _MARGIN_SAMPLES = 512  # of context, so that a resampled piece does not feel its edges
 
 
@@ -19,10 +21,12 @@ class Survey:
 
     Attributes:
         rms: Level of the mono sum.
+        channel_rms: Levels of the channels; none is under a tenth of the loudest.
         mono_loss_db: How far the sides are above the mono sum (`refine.mono_loss_db`).
     """
 
     rms: float
+    channel_rms: tuple[float, ...]
     mono_loss_db: float
 
     @classmethod
@@ -32,8 +36,14 @@ class Survey:
         starts = [0] if total <= _SURVEY_PIECES * size else np.linspace(0, total - size, _SURVEY_PIECES).astype(int)
         stops = [total] if len(starts) == 1 else [int(start) + size for start in starts]
         pieces = [song.read(int(start), stop) for start, stop in zip(starts, stops, strict=True)]
-        power = np.mean([float(np.square(piece.mean(0), dtype=np.float64).mean()) for piece in pieces])
-        return cls(float(power**0.5), mono_loss_db(pieces))
+        rms = _rms([piece.mean(0, keepdims=True) for piece in pieces])[0]
+        each = _rms(pieces)
+        return cls(float(rms), tuple(np.maximum(each, _QUIETEST * each.max()).tolist()), mono_loss_db(pieces))
+
+
+def _rms(pieces: list[Samples]) -> npt.NDArray[np.float64]:
+    """Levels [channels] of pieces [channels, samples] of equal weight."""
+    return np.sqrt(np.mean([np.square(piece, dtype=np.float64).mean(1) for piece in pieces], 0))
 
 
 class Listener:

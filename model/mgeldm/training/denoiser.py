@@ -90,9 +90,8 @@ class DenoiserRecipe:
 
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         """Velocity loss on unknown parts, plus the mask losses on the extraction part."""
-        extracted, count = self.extraction, len(self.pool)
-        asked = rng.choice(count, extracted, p=self.chances)
-        rows = np.concatenate((asked, rng.choice(count, self.batch - extracted, p=self.fitting)))
+        extracted = self.extraction
+        rows = self._draw(rng)
         with torch.autocast(self.device.type, enabled=False):
             items = self._items(rows, rng)
             mels = items.mels  # [batch, tracks, bands, mel frames]
@@ -114,6 +113,11 @@ class DenoiserRecipe:
         parts = {"diffusion": diffusion, "regression": regression, **masks}
         values = torch.stack(list(parts.values())).detach().tolist()  # one wait for the device
         return total, dict(zip(parts, values, strict=True))
+
+    def _draw(self, rng: np.random.Generator) -> np.ndarray:
+        """Rows of a batch: those to be extracted from anything, then new parts, which follow their own song."""
+        counts = ((self.extraction, self.chances), (self.batch - self.extraction, self.fitting))
+        return np.concatenate([rng.choice(len(self.pool), count, p=chances) for count, chances in counts])
 
     def _items(self, rows: np.ndarray, rng: np.random.Generator) -> Items:
         """Items varied; some sources among strangers, some of which are left out."""
@@ -291,7 +295,7 @@ class Conditions:
             audio = self.conditioner.embed_audio(mels[mixed][:, Track.SOURCE]).float()
             conditions[mixed, Track.SOURCE] = share[mixed] * text[mixed] + (1 - share[mixed]) * audio
         others = mels[extraction:, : Track.SOURCE].flatten(0, 1)  # mixture and submixture of the other items
-        kept = torch.from_numpy(rng.uniform(0, 1, len(others)) < 0.2).to(device)
+        kept = torch.from_numpy(rng.uniform(0, 1, len(others)) < 0.3).to(device)
         whole = torch.zeros(len(others), text.shape[1], device=device)
         whole[kept] = self.conditioner.embed_audio(others[kept]).float()
         conditions[extraction:, : Track.SOURCE] = whole.unflatten(0, (-1, 2))

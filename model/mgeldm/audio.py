@@ -38,6 +38,7 @@ FORMATS = {"wav32": ".wav", "wav24": ".wav", "wav16": ".wav", "flac": ".flac"}
 LOSSY = {"mp3": ".mp3", "ogg": ".ogg"}
 BITS = {"wav24": 24, "wav16": 16, "flac": 24}
 RIFF_LIMIT_BYTES = 2**32 - 2**16
+_ENCODED_AT_ONCE = 2**13  # frames: libvorbis lays what it is given on the stack, which is small in a thread on macOS
 
 
 @dataclass(frozen=True)
@@ -583,7 +584,8 @@ class _EncodedSink:
         if self._bits:
             interleaved = interleaved.astype(np.int32) << (32 - self._bits)
         with self._no_room():
-            self._file.write(interleaved)
+            for start in range(0, len(interleaved), _ENCODED_AT_ONCE):
+                self._file.write(interleaved[start : start + _ENCODED_AT_ONCE])
 
     def close(self) -> None:
         with self._no_room():
@@ -650,6 +652,23 @@ def create_wav(path: str | Path, rate_hz: int, channels: int, samples: int) -> N
         sink.close()
         with open(path, "r+b") as file:
             file.truncate(_HEADER_BYTES + 4 * channels * samples)
+
+
+def reserve(file: IO[bytes], first: int, size: int, folder: Path) -> None:
+    """Room on the disk for bytes of a file that is written through a map: one that finds none kills the process.
+
+    Raises:
+        OutputError: There is no room.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        os.posix_fallocate(file.fileno(), first, size)  # type: ignore[attr-defined]
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OutputError(
+                "No room for audio in {folder}; free some disk, then try again.", folder=folder
+            ) from error
 
 
 def map_wav(path: str | Path, writable: bool = False) -> tuple[npt.NDArray[np.float32], int]:

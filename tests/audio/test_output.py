@@ -182,3 +182,19 @@ def test_names_with_emoji_and_250_characters(tmp_path):
     for name in ("🎸 雨 – é.wav", "n" * 250 + ".wav"):
         audio.write(tmp_path / name, clip)
         np.testing.assert_array_equal(audio.read(tmp_path / name).samples, NOISE)
+
+
+def test_ogg_is_written_from_a_thread_with_a_small_stack(tmp_path):
+    """libvorbis lays what it is given on the stack; half a megabyte is what macOS gives a thread."""
+    script = f"""
+import threading
+import numpy as np
+from mgeldm.audio import AudioClip, write
+threading.stack_size(2**19)
+clip = AudioClip(np.zeros((2, 2**18), np.float32), 44100)
+thread = threading.Thread(target=write, args=({str(tmp_path / "long.ogg")!r}, clip, "ogg"))
+thread.start()
+thread.join()
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+    assert audio.read(tmp_path / "long.ogg").duration_s == pytest.approx(2**18 / 44100, abs=0.01)

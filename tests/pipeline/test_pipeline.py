@@ -1,4 +1,6 @@
+import errno
 import itertools
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import torch
 from mgeldm.audio import AudioClip, AudioReader, write
 from mgeldm.checkpoint import load_model, save_model
 from mgeldm.data import corpus
-from mgeldm.errors import Cancelled, CheckpointError, InputError
+from mgeldm.errors import Cancelled, CheckpointError, InputError, OutputError
 from mgeldm.evaluation.metrics import sdr_db
 from mgeldm.nn.dit import Denoiser
 from mgeldm.pipeline import EMBEDDED_PATH, PITCHES, Pipeline, Placed
@@ -433,3 +435,14 @@ def test_a_long_part_is_as_loud_where_stretches_meet(pipeline, monkeypatch):
     assert len(made) == 30 * 44100
     levels_db = 10 * np.log10(np.square(made[: 29 * 44100]).reshape(-1, 44100 // 2).mean(1))
     assert float(np.ptp(levels_db[1:])) < 2.5
+
+
+def test_hours_of_estimates_need_room_on_the_disk_before_they_are_made(pipeline, mono, monkeypatch):
+    """A map over a sparse file would kill the process where the disk is full."""
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("mgeldm.pipeline.extraction._ON_DISK_BYTES", 0)
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with pytest.raises(OutputError, match="No room for audio in"):
+        pipeline.extract(mono, Extract(("bass",))).estimates(0.0, 1.0)

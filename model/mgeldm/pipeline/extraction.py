@@ -5,13 +5,14 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..audio import Samples
+from ..audio import Samples, reserve
 from ..checkpoint import Model
 from ..nn.spectral import FLOOR, SpectralAutoencoder, transpositions
 from ..progress import Reporter
@@ -25,7 +26,7 @@ from .windows import Joiner, plan
 _HEARD_WINDOWS = 1200  # an hour and a half; what was heard before is forgotten
 _KEPT_MASKS = 800  # some 50 MB: of four sources in 15 minutes
 _MARGIN_FRAMES = 2  # latent frames of an estimate beyond what was asked for
-_ON_DISK_BYTES = 2**27  # what is kept beyond this lies in a temporary file
+_ON_DISK_BYTES = 2**25  # of one channel: what is kept beyond this, 25 minutes of one stem, is in a temporary file
 
 
 @dataclass(frozen=True)
@@ -314,8 +315,14 @@ class EstimateStream:
 
 
 def _room(shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """Zeros, in memory or, for hours of music, in a temporary file that goes with its last reader."""
-    if int(np.prod(shape)) * np.dtype(dtype).itemsize <= _ON_DISK_BYTES:
+    """Zeros, in memory or, for hours of music, in a temporary file that goes with its last reader.
+
+    Raises:
+        OutputError: The disk has no room for it.
+    """
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    if size <= _ON_DISK_BYTES:
         return np.zeros(shape, dtype)
     with tempfile.TemporaryFile() as file:
+        reserve(file, 0, size, Path(tempfile.gettempdir()))
         return np.memmap(file, dtype, "w+", shape=shape)

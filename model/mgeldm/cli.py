@@ -124,7 +124,7 @@ def _add_evaluate(commands: Any) -> None:
     sets_help = "musdb, slakh, moises or stems, and its folder; may be given again"
     evaluate.add_argument("--set", type=_data_set, action="append", default=[], metavar="NAME:DIR", help=sets_help)
     evaluate.add_argument("--songs", type=int, default=24, metavar="N", help="songs in each set")
-    evaluate.add_argument("--seen", action="store_true", help="score songs of the training split too: two gaps")
+    evaluate.add_argument("--seen", type=Path, metavar="POOL", help="shards: score songs trained on too, for two gaps")
     evaluate.add_argument("--seen-bank", type=Path, action="append", default=[], metavar="FILE", help="training bank")
     parts = ("extraction", "text", "imputation", "generation")
     evaluate.add_argument("--only", action="append", default=[], choices=parts, help="may be given again")

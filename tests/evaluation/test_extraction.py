@@ -107,8 +107,14 @@ def test_gaps_compare_the_classes_that_seen_and_unseen_share():
     assert not extraction.gaps(pair[:1], found)
 
 
-def test_sets_are_seen_and_unseen_songs(folder):
-    found = Material(folder, songs=2, seen=True).sets()
+def test_sets_are_seen_and_unseen_songs(folder, tmp_path):
+    pool = tmp_path / "pool"
+    with pytest.raises(InputError, match="There is no folder"):
+        Material(folder, songs=2, seen=pool).sets()
+    pool.mkdir()
+    for name in ("synthetic-00007.npz", "synthetic-00012.npz", "synthetic-00013.npz", "wide-00001.npz"):
+        (pool / name).touch()
+    found = Material(folder, songs=2, seen=pool).sets()
     assert [(part.name, part.kind, part.seen) for part in found] == [
         ("synthetic", "synthetic", False),
         ("real", "real", False),
@@ -118,7 +124,7 @@ def test_sets_are_seen_and_unseen_songs(folder):
     names = [[excerpt.name for excerpt in part.excerpts()] for part in found]
     assert names == [["test 0", "test 1"], [corpus.HELD_OUT_SONG], ["train 0", "train 1"], ["other song"]]
     seen = next(iter(found[2].excerpts()))
-    trained = corpus.render_song(0, [], 24.0)
+    trained = corpus.render_song(corpus.seed_of(7, 0), [], 24.0)
     assert np.array_equal(seen.stems[0].audio, trained.stems[0].audio[:, : 12 * RATE_HZ])
 
 
@@ -129,8 +135,8 @@ def test_data_sets_bring_their_own_splits(folder, tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             write(path, AudioClip(np.full((2, 13 * RATE_HZ), 0.01, np.float32), RATE_HZ))
     data_sets = (("musdb", tmp_path), ("stems", folder))
-    found = {part.name: part for part in Material(songs=3, seen=True, data_sets=data_sets).sets()}
-    assert set(found) == {"synthetic", "synthetic, seen", "musdb", "musdb, seen", "stems"}
+    found = {part.name: part for part in Material(songs=3, seen=tmp_path, data_sets=data_sets).sets()}
+    assert set(found) == {"synthetic", "musdb", "musdb, seen", "stems"}  # no shard of rendered songs lies there
     assert [excerpt.name for excerpt in found["musdb"].excerpts()] == ["a test song"]
     assert [excerpt.name for excerpt in found["musdb, seen"].excerpts()] == ["a train song"]
     assert {excerpt.name for excerpt in found["stems"].excerpts()} == {"other song", corpus.HELD_OUT_SONG}

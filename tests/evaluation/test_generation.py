@@ -68,6 +68,19 @@ def test_a_part_that_hears_nothing_is_nowhere_near(pipeline, songs):
     assert found["sub_fad"]["our tower"][OURS] > found["sub_fad"]["our tower"][RANDOM]
 
 
+def test_parts_as_good_as_silent_are_counted_and_not_made_loud(pipeline, songs):
+    class Faint(Copies):
+        def impute(self, clip, request):
+            return [AudioClip(part.samples * 1e-4, part.rate_hz) for part in super().impute(clip, request)]
+
+    found = impute(pipeline, Faint(songs, truthful=True), songs)
+    assert found["silent"] == 1
+    assert found["silent_classes"] == ["bass", "bass", "drums", "drums"]
+    assert found["onset"][OURS] == 0
+    assert found["sub_fad"]["our tower"][OURS] == found["sub_fad"]["our tower"]["no part"]
+    assert "4 parts, 100% of them silent" in generation.imputation_text("synthetic", found)
+
+
 def test_strangers_come_from_other_songs(songs):
     gaps = generation._gaps(songs, songs, 6)
     assert len(gaps) == 6

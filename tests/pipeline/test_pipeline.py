@@ -202,7 +202,7 @@ def test_channels_that_differ_are_heard_apart(pipeline, song, right, heard):
 def test_a_channel_is_heard_at_its_own_level(pipeline, mono, left, right):
     """However quiet the sum of the channels is."""
     clip = AudioClip(np.concatenate([mono.samples * left, mono.samples * right]), mono.rate_hz)
-    heard = [float(np.square(listener.read(20, 60)).mean() ** 0.5) for listener in pipeline._listeners(clip)]
+    heard = [float(np.square(listener.read(20, 60)).mean() ** 0.5) for listener in pipeline.listeners(clip)]
     wanted = float(np.square(pipeline._listener(mono).read(20, 60)).mean() ** 0.5)
     assert heard == pytest.approx([wanted * min(1, abs(gain) * 10) for gain in (left, right)], rel=0.01)
 

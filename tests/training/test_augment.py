@@ -13,7 +13,7 @@ def spectral():
 
 def test_an_equaliser_is_the_same_in_every_frame():
     mel = torch.rand(2, 128, 6) + 0.1
-    ratio = equalise(mel, np.random.default_rng(0)) / mel
+    ratio = equalise(mel, 0.3, np.random.default_rng(0)) / mel
     assert torch.allclose(ratio, ratio[:, :, :1].expand_as(ratio), atol=1e-5)
 
 

@@ -40,6 +40,11 @@ PITCHED: dict[str, tuple[float, tuple[int, ...], str, float, float]] = {
 }
 
 
+def seed_of(shard: int, place: int) -> int:
+    """Seed of one of the rendered songs of a shard."""
+    return shard * 1000 + place
+
+
 def render_song(seed: int, banks: list[Bank], duration_s: float, split: str = "train") -> Song:
     """A random song. The same arguments give the same samples; `split` is "train" or "test"."""
     if split not in ("train", "test"):

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import scipy.ndimage
@@ -13,9 +13,8 @@ import scipy.signal
 import torch
 
 from ..audio import AudioClip, Samples
-from ..nn.spectral import MIXTURE_RMS
 from ..pipeline import Pipeline
-from ..pipeline.listening import Listener, Survey
+from ..pipeline.listening import Listener
 from ..refine import Estimate, estimate_of_audio, refine
 
 _FFT, _HOP = 2048, 512
@@ -72,20 +71,23 @@ def latent_limit(pipeline: Pipeline, clip: AudioClip, source: Samples) -> Sample
         clip: The mixture.
         source: The true source [channels, samples].
     """
-    config, autoencoder, device = pipeline.config, pipeline.model.autoencoder, pipeline.compute.device
-    gain = MIXTURE_RMS / max(Survey.of(clip).rms, 1e-5) if pipeline.config.is_embedded else 1.0
     parts = [AudioClip(audio, clip.rate_hz) for audio in (source, clip.samples - source)]
-    listeners = [Listener(part, config.rate_hz, config.samples_per_frame, gain) for part in parts]
-    frames = listeners[0].frames
-    audio = torch.from_numpy(np.stack([listener.read(0, frames) for listener in listeners])).to(device)
+    found = [_kept(pipeline, [listener.on(part) for part in parts]) for listener in pipeline.listeners(clip)]
+    return refine(clip, found if len(found) > 1 else found[0])[0][0]
+
+
+def _kept(pipeline: Pipeline, listeners: Sequence[Listener]) -> Estimate:
+    """What the latents keep of a source and of the rest, each heard by its listener."""
+    config, autoencoder = pipeline.config, pipeline.model.autoencoder
+    heard = np.stack([listener.read(0, listener.frames) for listener in listeners])
+    audio = torch.from_numpy(heard).to(pipeline.compute.device)
     latents = autoencoder.encode(audio[:, None])  # [2, channels, frames]
-    if not pipeline.config.is_embedded:
+    if not config.is_embedded:
         sound = autoencoder.decode(latents)[:, 0].float().cpu().numpy()  # [2, samples]
-        return refine(clip, estimate_of_audio(sound[:1], sound[1], config.rate_hz))[0][0]
+        return estimate_of_audio(sound[:1], sound[1], config.rate_hz)
     kept = autoencoder.expand(autoencoder.decode_mel(latents)).cpu().numpy()  # [2, bands, mel frames]
     step_s = listeners[0].frame_s / autoencoder.config.mels_per_latent
-    estimate = Estimate(kept[:1], kept[1], autoencoder.centres_hz.cpu().numpy(), step_s, step_s / 2)
-    return refine(clip, estimate)[0][0]
+    return Estimate(kept[:1], kept[1], autoencoder.centres_hz.cpu().numpy(), step_s, step_s / 2)
 
 
 BASELINES: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {

@@ -20,6 +20,7 @@ from .music import RATE_HZ, UNPITCHED, key_agreement, onset_agreement
 from .sets import EXCERPT_S, Excerpt, ExcerptSet, level
 
 RANDOM, TRUE, OURS = "random stem", "true stem", "ours"
+_SILENT = 10 ** (-50 / 20)  # of the true stem's level
 _LABELS_IN_PROMPT = 4
 
 
@@ -111,7 +112,8 @@ def imputation(
 ) -> dict[str, Any]:
     """Parts made for songs that lack one, against a stem of the same class from another song and the true stem.
 
-    All three are brought to the true stem's level. sub-FAD is the distance of context with part from true mixtures.
+    All three are brought to the true stem's level, but for a part that is as good as silent, which stays so. sub-
+    FAD is the distance of context with part from true mixtures.
 
     Args:
         pipeline: The model.
@@ -123,8 +125,9 @@ def imputation(
         reporter: Hears of parts.
 
     Returns:
-        `sub_fad[embedding][system]`; `onset` and `key`, each with system -> mean, "95" of ours and "halfway": where
-        ours lies from the random stem (0) to the true one (1). Unpitched classes have no key.
+        `silent`, the share of parts 50 dB or more under the true stem; `sub_fad[embedding][system]`; `onset` and
+        `key`, each with system -> mean, "95" of ours and "halfway": where ours lies from the random stem (0) to the
+        true one (1). Unpitched classes have no key.
     """
     gaps = _gaps(songs, strangers, count)
     if len(gaps) < 2:
@@ -132,7 +135,14 @@ def imputation(
     parts = {RANDOM: [gap.stranger for gap in gaps], TRUE: [gap.true for gap in gaps]}
     parts[OURS] = _impute(pipeline, gaps, sampling, reporter)
     nothing = [np.zeros_like(gap.true) for gap in gaps]
-    result: dict[str, Any] = {"gaps": len(gaps), "classes": sorted({gap.label for gap in gaps}), "sub_fad": {}}
+    silent = sorted(gap.label for gap, part in zip(gaps, parts[OURS], strict=True) if not part.any())
+    result: dict[str, Any] = {
+        "gaps": len(gaps),
+        "classes": sorted({gap.label for gap in gaps}),
+        "silent": round(len(silent) / len(gaps), 3),
+        "silent_classes": silent,
+        "sub_fad": {},
+    }
     for embedding in embeddings:
         mixtures = points(embedding, _joined(gaps, parts[TRUE]))
         result["sub_fad"][embedding.name] = {
@@ -146,7 +156,7 @@ def imputation(
 
 
 def _gaps(songs: ExcerptSet, strangers: ExcerptSet, count: int) -> list[Gap]:
-    """Songs with a stem taken out: of each the one whose class was taken least, of all an even spread."""
+    """Songs with a stem taken out: of each the two whose classes were taken least, of all an even spread."""
     others: dict[str, list[tuple[str, np.ndarray]]] = defaultdict(list)
     for excerpt in strangers.excerpts():
         for stem in excerpt.audible:
@@ -175,8 +185,10 @@ def _impute(pipeline: Pipeline, gaps: Sequence[Gap], sampling: Sampling, reporte
 
 
 def _levelled(part: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """A part as long and as loud as another."""
+    """A part as long and as loud as another; nothing if it is as good as silent."""
     part = np.pad(part, (0, max(0, len(like) - len(part))))[: len(like)]
+    if level(part) < _SILENT * level(like):
+        return np.zeros_like(like)
     return (part * (level(like) / max(level(part), 1e-9))).astype(np.float32)
 
 
@@ -222,7 +234,9 @@ def imputation_text(name: str, found: dict[str, Any]) -> str:
     if "sub_fad" not in found:
         return f"imputation, {name}: no class has two songs, so nothing can be compared; ask for more songs."
     heads = ("measure", RANDOM, "ours", TRUE, "no part", "from random to true")
-    lines = [f"imputation, {name}: {found['gaps']} parts", "| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    silent = f", {found['silent']:.0%} of them silent" if found["silent"] else ""
+    head = f"imputation, {name}: {found['gaps']} parts{silent}"
+    lines = [head, "| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for space, row in found["sub_fad"].items():
         lines.append(f"| sub-FAD, {space} | {row[RANDOM]:.3f} | {row[OURS]:.3f} | 0 | {row['no part']:.3f} | |")
     for measure in ("onset", "key"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -71,7 +71,8 @@ class Material:
         stems: Folder of real songs, `<song>/<label>.opus` (or flac, wav); its song `corpus.HELD_OUT_SONG` is unseen.
         bank: A note bank that training never saw; None renders with the synthesisers alone.
         songs: Rendered songs, and the most excerpts of real ones, in each set.
-        seen: Score songs of the training split too: the other songs of `stems`, and rendered ones.
+        seen: Folder of shards that the model was trained on: score rendered songs of it, the other songs of `stems` and
+            training songs of the data sets too.
         seen_banks: Banks that training rendered with.
         data_sets: Names of `data.readers.READERS` with their folders; of those with splits the test songs are unseen.
     """
@@ -79,7 +80,7 @@ class Material:
     stems: Path | None = None
     bank: Path | None = None
     songs: int = 24
-    seen: bool = False
+    seen: Path | None = None
     seen_banks: tuple[Path, ...] = ()
     data_sets: tuple[tuple[str, Path], ...] = ()
 
@@ -95,13 +96,15 @@ class Material:
             if path is not None and not path.is_file():
                 raise InputError(f"There is no note bank {path}; make it with `python -m mgeldm.data.bank`.")
         unseen = (self.bank,) if self.bank is not None else ()
-        found = [self._set("synthetic", False, partial(_rendered, unseen, self.songs, "test"))]
+        seeds = [_UNSEEN_SEED + number for number in range(self.songs)]
+        found = [self._set("synthetic", False, partial(_rendered, unseen, seeds, "test"))]
         if self.stems is not None:
             found.append(self._set("real", False, partial(_real, [_held_out(self.stems)], self.songs)))
         for name, folder in self.data_sets:
             found += [self._set(name, seen, songs) for seen, songs in self._data_set(name, folder)]
-        if self.seen:
-            found.append(self._set("synthetic", True, partial(_rendered, self.seen_banks, self.songs, "train")))
+        if self.seen is not None and (seeds := _seeds(self.seen)[: self.songs]):
+            found.append(self._set("synthetic", True, partial(_rendered, self.seen_banks, seeds, "train")))
+        if self.seen is not None:
             found += [others] if (others := self.others()) is not None else []
         return found
 
@@ -114,7 +117,7 @@ class Material:
         """Unseen excerpts of a data set and, where they are asked for, those of its training songs."""
         splits: tuple[dict[str, str], ...] = ({},)
         if name != "stems":  # any folder: it has no splits, and nothing of it was trained on
-            splits = ({"split": "test"}, {"split": "train"})[: 1 + self.seen]
+            splits = ({"split": "test"}, {"split": "train"})[: 2 if self.seen else 1]
         songs = [list(open_set(name, folder, **split)) for split in splits]
         if not songs[0]:
             raise InputError(f"There is no song to score in {folder}; give the folder of {name}'s songs.")
@@ -136,14 +139,25 @@ def other_songs(stems: Path) -> list[Path]:
     return [folder for folder in sorted(stems.iterdir()) if folder.is_dir() and folder.name != corpus.HELD_OUT_SONG]
 
 
-def _rendered(banks: tuple[Path, ...], songs: int, split: str) -> Iterator[Excerpt]:
-    """Rendered songs; those of the training split are the ones that `mgeldm.training.encode` makes first."""
+def _seeds(pool: Path) -> list[int]:
+    """Seeds of the rendered songs that shards begin with.
+
+    Raises:
+        InputError: There is no such folder.
+    """
+    if not pool.is_dir():
+        raise InputError(f"There is no folder {pool}; give the one of the shards that training read.")
+    return [corpus.seed_of(int(path.stem.rpartition("-")[2]), 0) for path in sorted(pool.glob("synthetic-*.npz"))]
+
+
+def _rendered(banks: tuple[Path, ...], seeds: Sequence[int], split: str) -> Iterator[Excerpt]:
+    """Rendered songs; those of the training split as `mgeldm.training.encode` made them."""
     loaded = [load_bank(bank) for bank in banks]
-    for number in range(songs):
+    for number, seed in enumerate(seeds):
         if split == "test":
-            song = corpus.render_song(_UNSEEN_SEED + number, loaded, EXCERPT_S, split)
+            song = corpus.render_song(seed, loaded, EXCERPT_S, split)
         else:
-            song = _first_part(corpus.render_song(number, loaded, 2 * EXCERPT_S, split))
+            song = _first_part(corpus.render_song(seed, loaded, 2 * EXCERPT_S, split))
         yield Excerpt.of(f"{split} {number}", song)
 
 

@@ -165,7 +165,7 @@ class Pipeline:
         quality, window = request.sampling.quality, self.config.window_frames
         hop, pitches = round(window * HOPS[quality]), PITCHES[quality]
         latents = self._latents(example or song, request, compete=self.config.is_embedded and quality != "draft")
-        listeners = self._listeners(song)
+        listeners = self.listeners(song)
         streams = [
             EstimateStream(listener, self._separator(latents, listener, pitches), start_s, end_s, window, hop, each)
             for listener, each in zip(listeners, reporter.shared(len(listeners)), strict=True)
@@ -330,8 +330,7 @@ class Pipeline:
 
     def _hearing(self, song: Song, part: Song) -> LatentsAt:
         """Latents of a part of a song, heard at the song's level."""
-        gain = self._listener(song).gain
-        listener = Listener(part, self.config.rate_hz, self.config.samples_per_frame, gain)
+        listener = self._listener(song).on(part)
 
         def latents_at(first: int, frames: int) -> Tensor:
             audio = torch.from_numpy(listener.read(first, frames))[None, None]  # [1, 1, samples]
@@ -352,7 +351,7 @@ class Pipeline:
         gain = MIXTURE_RMS / rms if self.config.is_embedded and rms > 1e-5 else 1.0
         return Listener(song, self.config.rate_hz, self.config.samples_per_frame, gain, channel)
 
-    def _listeners(self, song: Song) -> list[Listener]:
+    def listeners(self, song: Song) -> list[Listener]:
         """One a channel, which tells more than their sum; one for all where they are alike."""
         apart_db = APART_DB if self.config.is_embedded else SAMPLED_APART_DB
         if song.info.channels == 1 or self._survey(song).mono_loss_db <= apart_db:

@@ -62,6 +62,10 @@ class Listener:
         self.gain, self.channel = gain, channel
         self.ratio = song.info.rate_hz / rate_hz  # native samples per model sample
 
+    def on(self, song: Song) -> Listener:
+        """The same of another song at the same rate, say a part of this one."""
+        return Listener(song, self.rate_hz, self.samples_per_frame, self.gain, self.channel)
+
     @property
     def frames(self) -> int:
         """Latent frames that begin inside the song."""

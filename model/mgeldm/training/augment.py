@@ -12,16 +12,16 @@ SEMITONES = np.linspace(-3, 3, 49)  # that mels are moved by; the middle is none
 _GAIN_DB = 3.0
 
 
-def equaliser(count: int, bands: int, rng: np.random.Generator, deviation_db: float = 3.0) -> Tensor:
-    """Smooth random curves [count, bands, 1], factors of compressed magnitudes."""
+def equaliser(count: int, bands: int, power: float, rng: np.random.Generator, deviation_db: float = 3.0) -> Tensor:
+    """Smooth random curves [count, bands, 1], factors of magnitudes compressed by `power`."""
     knots = torch.from_numpy(rng.normal(0, deviation_db, (count, 1, 8)).astype(np.float32))
     curve_db = torch.nn.functional.interpolate(knots, bands, mode="linear", align_corners=True)[:, 0]
-    return (10 ** (curve_db / 20 * 0.3))[:, :, None]
+    return (10 ** (curve_db / 20 * power))[:, :, None]
 
 
-def equalise(mel: Tensor, rng: np.random.Generator) -> Tensor:
-    """Compressed mels [batch, bands, frames] under an equaliser each, the same in every frame."""
-    return mel * equaliser(len(mel), mel.shape[1], rng).to(mel.device)
+def equalise(mel: Tensor, power: float, rng: np.random.Generator) -> Tensor:
+    """Mels [batch, bands, frames] compressed by `power` under an equaliser each, the same in every frame."""
+    return mel * equaliser(len(mel), mel.shape[1], power, rng).to(mel.device)
 
 
 def vary(mels: Tensor, apart: np.ndarray, moves: Tensor, power: float, rng: np.random.Generator) -> Tensor:
@@ -38,7 +38,7 @@ def vary(mels: Tensor, apart: np.ndarray, moves: Tensor, power: float, rng: np.r
     still = rng.random((batch, tracks)) < 0.5
     chosen = np.where(still, len(moves) // 2, rng.integers(len(moves), size=(batch, tracks)))
     gains = 10 ** (rng.normal(0, _GAIN_DB, (batch, tracks, 1, 1)) / 20 * power)
-    factors = equaliser(batch * tracks, bands, rng).unflatten(0, (batch, tracks)) * torch.from_numpy(gains).float()
+    factors = equaliser(batch * tracks, bands, power, rng).unflatten(0, (batch, tracks)) * torch.from_numpy(gains).float()
     chosen[~apart], factors[~apart] = chosen[~apart, :1], factors[~apart, :1]
     return (moves[torch.from_numpy(chosen).to(moves.device)] @ mels) * factors.to(mels)
 

@@ -101,7 +101,7 @@ def encode_synthetic(material: Material, number: int, songs: int) -> None:
         encoder, render = material.encoder(), material.renderer()
         rng = np.random.default_rng((number, material.split == "train"))
         for i in range(songs):
-            yield encoder.encode(render(number * 1000 + i), corpus.CAPTIONS, rng)
+            yield encoder.encode(render(corpus.seed_of(number, i)), corpus.CAPTIONS, rng)
 
     name = "synthetic" if material.scores is None else "wide"
     write_shard(material.out, f"{name}-{number:05d}", material.facts(), make)

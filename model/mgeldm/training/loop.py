@@ -1,8 +1,8 @@
 """The one training loop: schedule, accumulation, clip, EMA, a budget in minutes, exact resume after a kill at any step.
 
 What a batch holds follows from the run's seed, the step and the batch's number within the step, and from nothing else.
-So a run that goes on from a saved step repeats what was lost to the last bit, and any number of processes draws what
-one would have drawn.
+So a run of a count of steps that goes on from a saved one repeats what was lost to the last bit (where minutes are the
+budget the rate follows the clock), and any number of processes draws what one would have drawn.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..conditioning.embedded import EmbeddedConditioner
+from ..config import SpectralConfig
 from ..data.latents import Triplets
 from .augment import equalise
 
@@ -39,5 +40,5 @@ class TextAudioRecipe:
         mel = torch.from_numpy(self.pool.sources[rows, :, start : start + _CROP_FRAMES]).to(self.device).float()
         texts = [str(rng.choice(self.pool.captions[row].split("|"))) for row in rows]
         labels = torch.tensor([self.classes[self.pool.labels[row]] for row in rows], device=self.device)
-        loss = self.model.loss(texts, equalise(mel, rng), labels)
+        loss = self.model.loss(texts, equalise(mel, SpectralConfig().power, rng), labels)
         return loss, {}

@@ -75,7 +75,7 @@ def test_parts_as_good_as_silent_are_counted_and_not_made_loud(pipeline, songs):
 
     found = impute(pipeline, Faint(songs, truthful=True), songs)
     assert found["silent"] == 1
-    assert found["silent_classes"] == ["bass", "bass", "drums", "drums"]
+    assert len(found["silent_classes"]) == 4 and set(found["silent_classes"]) == {"bass", "drums"}
     assert found["onset"][OURS] == 0
     assert found["sub_fad"]["our tower"][OURS] == found["sub_fad"]["our tower"]["no part"]
     assert "4 parts, 100% of them silent" in generation.imputation_text("synthetic", found)

@@ -38,7 +38,8 @@ def vary(mels: Tensor, apart: np.ndarray, moves: Tensor, power: float, rng: np.r
     still = rng.random((batch, tracks)) < 0.5
     chosen = np.where(still, len(moves) // 2, rng.integers(len(moves), size=(batch, tracks)))
     gains = 10 ** (rng.normal(0, _GAIN_DB, (batch, tracks, 1, 1)) / 20 * power)
-    factors = equaliser(batch * tracks, bands, power, rng).unflatten(0, (batch, tracks)) * torch.from_numpy(gains).float()
+    curves = equaliser(batch * tracks, bands, power, rng).unflatten(0, (batch, tracks))
+    factors = curves * torch.from_numpy(gains).float()
     chosen[~apart], factors[~apart] = chosen[~apart, :1], factors[~apart, :1]
     return (moves[torch.from_numpy(chosen).to(moves.device)] @ mels) * factors.to(mels)
 

@@ -240,12 +240,13 @@ def _times_tempo(factor: float) -> Callable[[Controller], None]:
 
 
 def _busy(c: Controller) -> bool:
-    return c.session.busy or c.documents.opening is not None
+    return c.session.busy or c.documents.opening is not None or bool(c.taking.errands)
 
 
 def _cancel(c: Controller) -> None:
     c.making.cancel_all()
     c.documents.cancel_opening()
+    c.taking.cancel_all()
 
 
 ACTIONS: tuple[Action, ...] = (

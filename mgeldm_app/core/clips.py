@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import secrets
@@ -16,7 +15,7 @@ from mgeldm.audio import Writer, create_wav, map_wav, open_audio, writing
 from mgeldm.errors import AudioError
 from mgeldm.progress import Reporter
 
-from .files import aside_of, sweep_parts
+from .files import aside_of, discard, sweep_parts
 from .project import Audio
 
 Frames = npt.NDArray[np.float32]
@@ -78,6 +77,8 @@ class ClipStore:
     def adopt(self, path: Path) -> Audio:
         """Give a finished file its content's name; one that is there already, and whole, takes its place.
 
+        What somebody else has mapped may stay behind under its old name, for `sweep` to remove.
+
         Raises:
             AudioError: The file is missing or damaged.
             OutputError: It cannot be named or flushed to the disk.
@@ -92,13 +93,13 @@ class ClipStore:
         aside = aside_of(target)
         with writing(target, aside):
             if target.exists() and target.stat().st_size == path.stat().st_size:
-                path.unlink()
+                discard(path)
                 return audio
             with open(path, "r+b") as file:
                 os.fsync(file.fileno())
             try:
                 os.replace(path, target)
-            except PermissionError:  # Windows, and somebody else still has it mapped: `sweep` will remove it
+            except PermissionError:  # Windows, and somebody else still has it mapped
                 shutil.copyfile(path, aside)
                 os.replace(aside, target)
         return audio
@@ -137,6 +138,16 @@ class ClipStore:
                 writer.write(frames[start : min(start + _BLOCK_SAMPLES, samples)].T)
         return self.adopt(path)
 
+    def silence_like(self, source: Path, samples: int | None = None) -> Audio:
+        """Silence as long as a file of the store, or of so many samples, as a clip.
+
+        Raises:
+            AudioError: The file is missing or damaged.
+            OutputError: The store cannot be written.
+        """
+        frames, rate_hz = map_wav(source)
+        return self.adopt(self.begin(rate_hz, frames.shape[1], len(frames) if samples is None else samples))
+
     @staticmethod
     def unfinished(path: Path) -> bool:
         """Whether a file of the store was begun and not adopted."""
@@ -144,7 +155,5 @@ class ClipStore:
 
     def sweep(self, kept: Set[str] = frozenset()) -> None:
         """Remove what an earlier run began and never finished, but for files `kept`; before anything is begun."""
-        for path in [path for path in self.folder.glob(f"*{_PART}") if path.name not in kept]:
-            with contextlib.suppress(PermissionError):  # Windows, and somebody has it open
-                path.unlink(missing_ok=True)
+        discard(*(path for path in self.folder.glob(f"*{_PART}") if path.name not in kept))
         sweep_parts(self.folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,6 @@ from mgeldm.requests import Quality
 from . import asks, commands
 from .documents import Documents
 from .events import Event
-from .export import prepare
 from .history import History
 from .jobs import EngineConfig
 from .making import Making
@@ -27,16 +26,26 @@ from .project import REST_ID, SONG_ID, Lane, Project, Prompt, Span, Task, Tempo
 from .session import Session
 from .settings import Settings, Speed, load_settings, save_settings
 from .storage import projects_home
+from .taking import Taking
 from .timeline import TAP_PAUSE_S, Grid, Unit, tapped
 
 
 class Controller:
     """Binds session, engine, player and files.
 
+    Args:
+        session: What is open.
+        engine: Does the model's work.
+        player: Plays.
+        workers: Whatever is slow.
+        saver: Saves, and nothing else: one after the other, held up by nothing.
+        analyse: Finds the tempo of a song.
+
     Attributes:
         session: What is open.
         making: Jobs and their results.
         documents: Opening and saving.
+        taking: Exports, and files to drag.
         player: The sound.
         settings: The user's, saved when changed by `set_settings`.
         models: On this computer.
@@ -52,10 +61,11 @@ class Controller:
         engine: Engine,
         player: Player,
         workers: Workers,
+        saver: Workers,
         analyse: Callable[[Path, Reporter], Tempo],
     ) -> None:
         self.session = session
-        self.engine, self.player, self.workers = engine, player, workers
+        self.engine, self.player, self.workers, self.saver = engine, player, workers, saver
         self.settings = load_settings()
         self.models = Models()
         self.wants, self.settings_changed = Event(), Event()
@@ -63,11 +73,13 @@ class Controller:
         self.documents = Documents(
             session,
             workers,
+            saver,
             home=lambda: Path(self.settings.projects) if self.settings.projects else projects_home(),
             analyse=analyse,
             opened=lambda folder: self.set_settings(self.settings.opened(folder)),
         )
         self.documents.unfinished = self.making.unfinished
+        self.taking = Taking(session, workers)
         self.snap: Unit = self.settings.snap
         self.listening: Literal["song", "stems"] = "stems"
         self.click = False
@@ -223,21 +235,6 @@ class Controller:
         self.player.set_click(on)
         self.session.changed.emit("listening")
 
-    # ------------------------------------------------------------------------------------------------------ taking away
-
-    def prepare_files(self, lane_ids: Sequence[str], region_only: bool, done: Callable[[list[Path]], None]) -> None:
-        """Files of lanes, ready to be dragged or copied, in the project's folder."""
-        session = self.session
-        if session.folder is None or session.store is None:
-            return
-        project, store, folder = session.project, session.store, session.folder.exports
-        lanes = [lane for lane in project.lanes if lane.id in lane_ids]
-
-        def failed(error: BaseException) -> None:
-            self.session.tell(str(error), error=True)
-
-        self.workers.run(lambda: prepare(project, store.view, lanes, folder, region_only), done, failed)
-
     # -------------------------------------------------------------------------------------------------------- settings
 
     def set_settings(self, settings: Settings) -> None:
@@ -260,12 +257,14 @@ class Controller:
         self.documents.unfinished = lambda: unfinished  # the next time the project is opened
         self.documents.save_now()
         self.documents.stop()
+        self.taking.cancel_all()
         self.making.leave(everything=True)
         self.player.close()
         self.engine.close()
         self.workers.close()
+        self.documents.save_now()  # nothing can be asked for any more, so this state is the last one
+        self.saver.close()
         if self.session.folder is not None:
-            self.documents.save_now()
             self.session.folder.close()
 
     @contextmanager

@@ -27,7 +27,8 @@ class Documents:
 
     Args:
         session: What is open.
-        workers: Read, decode and write.
+        workers: Read and decode.
+        saver: Writes states of the project, one after the other, so that none ever follows a newer one.
         home: Gives the folder in which new projects are made.
         analyse: Finds the tempo of a float wav file (slow; runs on a worker); stops when its reporter says so.
         opened: Hears of each project folder that was opened, for the list of recent ones.
@@ -43,11 +44,12 @@ class Documents:
         self,
         session: Session,
         workers: Workers,
+        saver: Workers,
         home: Callable[[], Path],
         analyse: Callable[[Path, Reporter], Tempo],
         opened: Callable[[Path], None],
     ) -> None:
-        self.session, self.workers, self.home = session, workers, home
+        self.session, self.workers, self.saver, self.home = session, workers, saver, home
         self.analyse, self.opened = analyse, opened
         self.opening: Opening | None = None
         self._heard: Opening | None = None  # the song whose tempo is being found
@@ -136,7 +138,7 @@ class Documents:
 
     def save_as(self, folder: Path) -> None:
         """Copy the project, with all its audio, and go on there."""
-        here, project = self.session.folder, self.session.project
+        here = self.session.folder
         if here is None:
             return
         if self.session.busy:  # what is being made would stay behind
@@ -144,10 +146,6 @@ class Documents:
                 say("Stems are still being made; save under another name when they are done, or cancel them.")
             )
             return
-
-        def copy() -> ProjectFolder:
-            here.save(project)
-            return here.copy_to(folder)
 
         def show(copied: ProjectFolder) -> None:
             copied_name = copied.folder.name
@@ -170,12 +168,13 @@ class Documents:
                 copied.close()
                 self._tell(say("{project} has not got all audio; this project stays open.", project=copied_name), error)
                 return
-            self._saved = project
+            self._saved = None  # the copy has what was saved when it was made, the session may be further
             self.session.move_to(copied)
             self.opened(copied.folder)
             self.session.tell(say("Saved as {project}; the project goes on there.", project=copied_name))
 
-        self._open(Opening(folder.stem), copy, show)
+        self.save_now()  # what is on the disk is copied
+        self._open(Opening(folder.stem), lambda: here.copy_to(folder), show)
 
     def may_leave(self) -> bool:
         """Whether nothing is being made for the project, or the user would leave it all the same."""
@@ -201,15 +200,14 @@ class Documents:
             self._save()
 
     def save_now(self) -> None:
-        """Write the project before returning; a failure is told."""
+        """Write the project before returning, after all that is still being written; a failure is told."""
         folder, project = self.session.folder, self.session.project
         if folder is None:
             return
+        self.saver.wait()
         folder.save_unfinished(self.unfinished())
-        if project is self._saved:
-            return
         try:
-            folder.save(project)
+            folder.save(project)  # which alone knows what lies on the disk, and writes nothing twice
             self._saved = project
         except (MgeldmError, OSError) as error:
             self._tell(say("The project could not be saved."), error)
@@ -281,7 +279,7 @@ class Documents:
         self._save()
 
     def _save(self) -> None:
-        """Write what is new of project and jobs on a worker; while that is being written, the next waits."""
+        """Let the saver write what is new of project and jobs; while that is being written, the next waits."""
         folder, project, jobs = self.session.folder, self.session.project, self.unfinished()
         is_new = project is not self._saved
         if folder is None or folder.read_only or self._saving or not (is_new or jobs != folder.unfinished):
@@ -305,7 +303,7 @@ class Documents:
                 self._tell(say("The project could not be saved; it is tried again every few seconds."), error)
             self._failed = True
 
-        self.workers.run(write, done, failed)
+        self.saver.run(write, done, failed)
 
 
 def _details(error: BaseException) -> str:

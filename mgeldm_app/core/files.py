@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -63,11 +64,16 @@ def link_or_copy(source: Path, target: Path) -> None:
             aside.unlink(missing_ok=True)
 
 
+def discard(*paths: Path) -> None:
+    """Remove files that nobody needs; one that somebody still has mapped stays on Windows, for a sweep to remove."""
+    for path in paths:
+        with contextlib.suppress(PermissionError):
+            path.unlink(missing_ok=True)
+
+
 def sweep_parts(folder: Path) -> None:
     """Remove what was being written aside when an earlier run was ended."""
-    for path in folder.glob(f".*{PART}"):
-        if path.is_file():
-            path.unlink(missing_ok=True)
+    discard(*(path for path in folder.glob(f".*{PART}") if path.is_file()))
 
 
 def _flush_folder(folder: Path) -> None:

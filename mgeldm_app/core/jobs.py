@@ -78,11 +78,12 @@ class Filled:
 
 @dataclass(frozen=True)
 class Finished:
-    """All outputs are complete. `seconds` of work for `audio_s` of music."""
+    """All outputs are complete. `seconds` of work for `audio_s` of music, which tell the speed only if it `is_new`."""
 
     job_id: str
     seconds: float
     audio_s: float
+    is_new: bool = True
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mgeldm.requests import Quality
 
@@ -29,7 +30,8 @@ class Work:
         refines: It only changes the sensitivity.
         filled: Samples from the start of its outputs that are final.
         failed: It waits to be tried again or put away.
-        cancelled: The engine was told to stop it.
+        keeping: What it had done is being copied, for which its outputs must stay.
+        cancelled: It is not wanted any more: the engine was told to stop it, or it is gone while it is kept.
     """
 
     job: Job
@@ -41,6 +43,7 @@ class Work:
     refines: bool = False
     filled: int = 0
     failed: bool = False
+    keeping: bool = False
     cancelled: bool = False
 
     def follow(self, old: set[Audio], new: Audio) -> None:
@@ -57,6 +60,29 @@ class Group:
     lanes: dict[str, Lane]
     title: str
     landed: bool = False
+
+
+Results = tuple[list[Audio | None], Audio | None]
+"""By output its audio, None where nobody needs it; and, where a source is taken away, silence as long."""
+
+
+def results(work: Work, samples: int | None = None) -> Results:
+    """What a job has made, as clips; of one that is not finished, its first samples.
+
+    Slow, so it is run on a worker.
+
+    Raises:
+        AudioError: A file is missing or damaged.
+        OutputError: The store cannot be written.
+    """
+    store, paths = work.store, work.job.outputs
+    takes_away = any(target and target.muted for target in work.ask.targets)
+    silence = store.silence_like(paths[0], samples) if takes_away else None
+
+    def clip(path: Path) -> Audio:
+        return store.adopt(path) if samples is None else store.cut(path, samples)
+
+    return [clip(path) if target else None for target, path in zip(work.ask.targets, paths, strict=True)], silence
 
 
 class Landing:
@@ -80,7 +106,7 @@ class Landing:
                 replaced.append((old, audio))
         return replaced
 
-    def add(self, work: Work, audios: list[Audio | None], title: str) -> None:
+    def add(self, work: Work, audios: list[Audio | None], silence: Audio | None, title: str) -> None:
         """Put finished audio on its lanes: what is new as one step, further takes of one wish without one."""
         project, group, span = self.session.project, work.group, work.ask.span
         if project.song is None:
@@ -88,7 +114,7 @@ class Landing:
             return
         steps = []
         for number, (target, audio) in enumerate(zip(work.ask.targets, audios, strict=True)):
-            if target is None or audio is None or _gone_already(project, target, span.start):
+            if target is None or audio is None or _gone_already(project, target, span.start, audio):
                 continue
             take = self._take(target, audio)
             if work.gives_way is not None:
@@ -103,7 +129,7 @@ class Landing:
                 lane = dataclasses.replace(lane, muted=lane.muted or target.muted)
                 steps.append(commands.add_part(lane, Part(span.start, (take,)), title))
         if steps:
-            self.session.do(commands.together(title, [*self._holes(work), *steps]))
+            self.session.do(commands.together(title, [*self._holes(work, silence), *steps]))
         group.landed = True
 
     def has_all(self, work: Work, samples: int) -> bool:
@@ -113,20 +139,18 @@ class Landing:
         spans = [part.span for lane in lanes for part in lane.parts]
         return any(span.start <= start and start + samples <= span.stop for span in spans)
 
-    def _holes(self, work: Work) -> list[commands.Command]:
+    def _holes(self, work: Work, silence: Audio | None) -> list[commands.Command]:
         """Where a source is regenerated, silence on lanes that already hold it, so that it is not taken away twice."""
-        if not any(target and target.muted for target in work.ask.targets):
+        if silence is None:
             return []
         new = next(target for target in work.ask.targets if target)
         made, example = new.made, "" if new.made.prompt else new.made.like_lane
-        project, span, holes = self.session.project, work.ask.span, []
-        channels = project.song.audio.channels if project.song else 2
-        for lane in project.of_kind("extracted"):
+        hole = Part(work.ask.span.start, (Take(silence, Made("extract", "", made.seed, made.quality)),))
+        holes = []
+        for lane in self.session.project.of_kind("extracted"):
             holds = lane.name.casefold() == new.lane.name.casefold() or lane.id == example
-            if holds and any(part.span.meets(span) for part in lane.parts):
-                path = work.store.begin(project.rate_hz, channels, span.samples)
-                take = Take(work.store.adopt(path), Made("extract", "", made.seed, made.quality))
-                holes.append(commands.add_part(lane, Part(span.start, (take,)), "silence"))
+            if holds and any(part.span.meets(hole.span) for part in lane.parts):
+                holes.append(commands.add_part(lane, hole, "silence"))
         return holes
 
     def _open(self, work: Work, audios: list[Audio | None]) -> None:
@@ -147,9 +171,10 @@ def quality_of(work: Work) -> Quality:
     return work.job.request.sampling.quality
 
 
-def _gone_already(project: Project, target: Target, start: int) -> bool:
-    """Whether an earlier take has taken the replaced source away: once is enough."""
-    return target.muted and any(part.start == start for part in _parts(project, target.lane.id))
+def _gone_already(project: Project, target: Target, start: int, audio: Audio) -> bool:
+    """Whether an earlier take has taken the replaced source away, all of it: once is enough."""
+    parts = _parts(project, target.lane.id)
+    return target.muted and any(part.start == start and part.take.audio.samples >= audio.samples for part in parts)
 
 
 def _has_part(project: Project, lane_id: str, start: int, audio: Audio) -> bool:

@@ -17,11 +17,13 @@ from mgeldm.requests import Quality
 
 from .asks import Ask, NewId, Target, Unfinished, again, asks, check, repeatable
 from .clips import ClipStore
+from .files import discard
 from .jobs import CancelledJob, EngineStatus, Failed, Filled, Finished, Job, JobEvent, Progressed, Started
-from .landing import Group, Landing, Work, quality_of
+from .landing import Group, Landing, Results, Work, quality_of, results
 from .ports import Engine, Growing, Workers
 from .project import MOST_TAKES, Audio, Lane, Project, Prompt, Span, Task
-from .resuming import LOST_ITS_LANE, NOT_FINISHED, kept, resumed
+from .reports import report
+from .resuming import LOST_ITS_LANE, NOT_FINISHED, kept, moved, resumed
 from .session import JobView, Session
 from .storage import ProjectFolder
 from .text import QUALITY_NAMES, drawn_seed
@@ -123,7 +125,7 @@ class Making:
         """Stop a job; one that waits to be tried again is only taken off the list."""
         work = self._works.get(job_id)
         if work is not None and work.failed:
-            self._forget(job_id)
+            self._forget(work)
         elif work is not None:
             work.cancelled = True
             self.engine.cancel(job_id)
@@ -146,7 +148,7 @@ class Making:
                 gives_way=work.gives_way,
                 refines=work.refines,
             )
-            self._forget(job_id)
+            self._forget(work)
 
     def unfinished(self) -> tuple[Unfinished, ...]:
         """What is under way or waits to be tried again, to be taken up when the project is opened the next time."""
@@ -216,7 +218,7 @@ class Making:
             return
         if view is None:  # its project was closed
             if isinstance(event, Finished | Failed | CancelledJob):
-                self._forget(event.job_id)
+                self._forget(work)
         elif isinstance(event, Started):
             self.session.show_job(replace(view, state="running"))
         elif isinstance(event, Progressed):
@@ -230,7 +232,7 @@ class Making:
             failed = JobView(view.job, "failed", message=event.message, details=event.details)
             self._stop(work, replace(failed, can_retry=event.can_retry))
         elif isinstance(event, CancelledJob):
-            self._forget(event.job_id)
+            self._forget(work)
 
     def _fill(self, work: Work, span: Span) -> None:
         growing = self.session.growing.get(work.job.id)
@@ -242,31 +244,38 @@ class Making:
 
     def _finish(self, work: Work, event: Finished) -> None:
         made = next((target.made for target in work.ask.targets if target), None)
-        if made is not None and event.seconds > 0 and not work.refines:
+        if made is not None and event.seconds > 0 and event.is_new:
             self.learned(made.task, quality_of(work), event.audio_s / event.seconds)
-        store = work.store
 
-        def adopt() -> list[Audio | None]:
-            wanted = [store.adopt(p) if t else None for t, p in zip(work.ask.targets, work.job.outputs, strict=True)]
-            for path in work.job.outputs:
-                path.unlink(missing_ok=True)
-            return wanted
+        def adopt() -> Results:
+            found = results(work)
+            discard(*work.job.outputs)  # those that nobody needs
+            return found
+
+        def land(found: Results) -> None:
+            try:
+                self._land(work, *found)
+            except Exception as error:  # whatever it is, the job is over, and the user hears of it
+                lost(error)
 
         def lost(error: BaseException) -> None:
-            self._forget(work.job.id)
-            why = str(error) if isinstance(error, MgeldmError | OSError) else repr(error)
-            self.session.tell(say("A finished stem could not be kept: {why}", why=why), error=True)
+            self._forget(work)
+            known = isinstance(error, MgeldmError | OSError)
+            why, details = (str(error), "") if known else (repr(error), report(type(error), error, error.__traceback__))
+            message = say("A finished stem could not be kept; ask for it again. {why}", why=why)
+            self.session.tell(message, error=True, details=details)
 
-        self.workers.run(adopt, lambda audios: self._land(work, audios), lost)
+        self.workers.run(adopt, land, lost)
 
     def _stop(self, work: Work, view: JobView) -> None:
         """A job ends unfinished and waits to be tried again."""
-        filled, work.filled, work.failed = work.filled, 0, True
+        work.failed = True
         self.session.growing.pop(work.job.id, None)
-        worth_it = filled >= LEAST_KEPT_S * self.session.project.rate_hz and work.gives_way is None
-        if worth_it and not self._landing.has_all(work, filled):
-            self._keep(work, filled)
+        worth_it = work.filled >= LEAST_KEPT_S * self.session.project.rate_hz and work.gives_way is None
+        if worth_it and not self._landing.has_all(work, work.filled):
+            self._keep(work)
         else:
+            work.filled = 0
             self._drop_coming(work)
         self.session.show_job(view)
         self.session.changed.emit("growing")
@@ -289,31 +298,38 @@ class Making:
             message = say(NOT_FINISHED if whole else LOST_ITS_LANE)
             self._stop(work, JobView(work.job, "stopped", message=message, can_retry=whole))
 
-    def _keep(self, work: Work, samples: int) -> None:
-        """What an unfinished job had done becomes a part of its own, so that nothing is lost."""
-        store, outputs = work.store, work.job.outputs
+    def _keep(self, work: Work) -> None:
+        """What an unfinished job had done becomes a part of its own, so that nothing is lost.
 
-        def copy() -> list[Audio | None]:
-            return [
-                store.cut(path, samples) if target else None
-                for target, path in zip(work.ask.targets, outputs, strict=True)
-            ]
+        Until that has come about, it counts as filled: if the project is left, it is done when it is opened again.
+        """
+        samples, work.keeping = work.filled, True
 
-        def land(audios: list[Audio | None]) -> None:
-            if store is self.session.store:
-                self._landing.add(work, audios, say("keep what was finished of {step}", step=work.group.title))
+        def land(found: Results) -> None:
+            ended()
+            if work.store is self.session.store:
+                work.filled = 0
+                if not self._landing.has_all(work, samples):
+                    self._landing.add(work, *found, say("keep what was finished of {step}", step=work.group.title))
 
-        self.workers.run(copy, land, lambda error: self.session.tell(str(error), error=True))
+        def failed(error: BaseException) -> None:
+            ended()
+            self.session.tell(str(error), error=True)
+
+        def ended() -> None:
+            work.keeping = False
+            if work.cancelled:  # tried again or put away meanwhile
+                discard(*work.job.outputs)
+
+        self.workers.run(lambda: results(work, samples), land, failed)
 
     # ----------------------------------------------------------------------------------------------------- landing
 
-    def _land(self, work: Work, audios: list[Audio | None]) -> None:
-        """Put finished audio into the project it was made for."""
+    def _land(self, work: Work, audios: list[Audio | None], silence: Audio | None) -> None:
+        """Put finished audio into the project it was made for, unless it was cancelled while its files were read."""
         self._works.pop(work.job.id, None)
-        self.session.growing.pop(work.job.id, None)  # what is put into the project takes its place in one step
-        if work.store is self.session.store and work.cancelled:  # while its files were read: it is not wanted any more
-            self._drop_coming(work)
-        elif work.store is self.session.store:
+        if work.store is self.session.store and not work.cancelled:
+            self.session.growing.pop(work.job.id, None)  # what is put into the project takes its place in one step
             for draft in [each for each in self._works.values() if each.gives_way is work.replaces]:
                 self.cancel(draft.job.id)  # it failed or comes too late: what is better is there
             if work.replaces:
@@ -321,10 +337,9 @@ class Making:
                     for other in self._works.values():
                         other.follow(old, new)
             else:
-                self._landing.add(work, audios, work.group.title)
+                self._landing.add(work, audios, silence, work.group.title)
             self._refine_unmet(set(work.group.lanes))
-            self._drop_coming(work)
-        self.session.drop_job(work.job.id)
+        self._forget(work)
 
     def _refine_unmet(self, lane_ids: Set[str]) -> None:
         """Lanes whose sensitivity is not that of their parts: it was turned meanwhile, or undone before it was met."""
@@ -339,15 +354,16 @@ class Making:
 
     # ------------------------------------------------------------------------------------------------- housekeeping
 
-    def _forget(self, job_id: str) -> None:
-        work = self._works.pop(job_id, None)
-        if work is None:
-            return
-        for path in work.job.outputs:
-            path.unlink(missing_ok=True)
+    def _forget(self, work: Work) -> None:
+        """A job is over. Its files go last: Windows keeps them while the player shows them."""
+        self._works.pop(work.job.id, None)
         if work.store is self.session.store:
             self._drop_coming(work)
-        self.session.drop_job(job_id)
+        self.session.drop_job(work.job.id)
+        if work.keeping:
+            work.cancelled = True  # `_keep` needs its files, and removes them
+        else:
+            discard(*work.job.outputs)
 
     def _drop_coming(self, work: Work) -> None:
         """Lanes that nothing is being made for any more do not come."""
@@ -356,10 +372,18 @@ class Making:
             self.session.coming.pop(lane_id, None)
 
     def leave(self, everything: bool = False) -> None:
-        """End the work for projects that are not open any more, or all; files stay for when they are opened again."""
-        for work in [work for work in self._works.values() if everything or work.store is not self.session.store]:
+        """End the work for projects that are not open any more, or all; files stay for when they are opened again.
+
+        What waits to be tried again goes along when the project is saved under another name.
+        """
+        here = self.session.store
+        for work in [work for work in self._works.values() if everything or work.store is not here]:
             self._idle.clear()
-            if work.filled:
+            if here and not everything and work.failed and work.job.id in self.session.jobs:
+                self._works[work.job.id] = moved(work, here)
+                if not work.filled:
+                    discard(*work.job.outputs)
+            elif work.filled:
                 del self._works[work.job.id]
                 self.engine.cancel(work.job.id)
             else:
@@ -399,8 +423,7 @@ def _begun(store: ClipStore, rate_hz: int, channels: int, ask: Ask) -> tuple[Pat
         for _ in ask.targets:
             paths.append(store.begin(rate_hz, channels, ask.span.samples))
     except BaseException:
-        for path in paths:
-            path.unlink(missing_ok=True)
+        discard(*paths)
         raise
     return tuple(paths)
 

@@ -125,5 +125,8 @@ class Workers(Protocol):
     ) -> None:
         """Run `function` on a worker; exactly one of `done` and `failed` is called on the GUI thread."""
 
+    def wait(self) -> None:
+        """Wait for what runs and what is queued; `done` and `failed` of it are called later, as ever."""
+
     def close(self) -> None:
         """Wait for what runs; what is queued is dropped."""

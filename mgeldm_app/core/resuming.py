@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mgeldm.language import later
 
 from .asks import Unfinished, taken_up
 from .clips import ClipStore
-from .jobs import Job
+from .jobs import Job, Layer
 from .landing import Group, Work
 from .project import Project
 
@@ -63,3 +64,19 @@ def resumed(project: Project, store: ClipStore, jobs: Sequence[Unfinished]) -> l
         again = Job(uuid.uuid4().hex, ask.title, ask.request, ask.heard, left, ask.span.start, example=ask.example)
         found.append(Work(again, ask, store, group, replaces, refines=job.refines, filled=filled, failed=True))
     return found
+
+
+def moved(work: Work, store: ClipStore) -> Work:
+    """A job that waits to be tried again, in a copy of its project; what it had done stays with the first.
+
+    Args:
+        work: As it waits.
+        store: The clips of the copy, all that the first has.
+    """
+
+    def there(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+        return tuple(replace(layer, path=store.folder / layer.path.name) for layer in layers)
+
+    ask = replace(work.ask, heard=there(work.ask.heard), example=there(work.ask.example))
+    job = replace(work.job, outputs=())
+    return replace(work, job=job, ask=ask, store=store, filled=0, keeping=False)

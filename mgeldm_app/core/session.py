@@ -167,8 +167,8 @@ class Session:
     def drop_job(self, job_id: str) -> None:
         """A job is over; what it was filling is no longer shown as growing."""
         self.jobs.pop(job_id, None)
-        if self.growing.pop(job_id, None):
-            self.changed.emit("growing")
+        self.growing.pop(job_id, None)
+        self.changed.emit("growing")
         self.changed.emit("jobs")
 
     def show_engine(self, status: EngineStatus) -> None:

@@ -8,7 +8,6 @@ has finished outlives it. It ends when its input does, and so with its parent. `
 from __future__ import annotations
 
 import contextlib
-import errno
 import faulthandler
 import os
 import pickle
@@ -24,11 +23,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mgeldm.audio import AudioClip, AudioInfo, Samples, map_wav, resample
-from mgeldm.errors import AudioError, Cancelled, InputError, MgeldmError, OutputError
+from mgeldm.audio import AudioClip, AudioInfo, Samples, map_wav, resample, reserve
+from mgeldm.errors import AudioError, Cancelled, InputError, MgeldmError
 from mgeldm.language import say
 from mgeldm.progress import Progress, Reporter
 from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint, Sampling
@@ -186,23 +185,11 @@ class Outputs:
         first, last = max(start, 0), min(start + parts[0].shape[1], self.samples)
         for frames, file, path, part in zip(self._frames, self._files, self._paths, parts, strict=True):
             if last > first:
-                self._reserve(file, path, frames, first, last)
+                row = frames.shape[1] * frames.itemsize
+                reserve(file, frames.offset + first * row, (last - first) * row, path.parent)
                 frames[first:last] = part[:, first - start : last - start].T
         return first, max(first, last)
 
-    @staticmethod
-    def _reserve(file: IO[bytes], path: Path, frames: np.ndarray, first: int, last: int) -> None:
-        """Room on the disk: a sparse file that finds none while it is written through a map kills the process."""
-        if not hasattr(os, "posix_fallocate"):
-            return
-        row = frames.shape[1] * frames.itemsize
-        try:
-            os.posix_fallocate(file.fileno(), frames.offset + first * row, (last - first) * row)  # type: ignore[attr-defined]
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise OutputError(
-                    "No room for audio in {folder}; free some disk, then try again.", folder=path.parent
-                ) from error
 
 
 def _fitted(clip: AudioClip, outputs: Outputs) -> Samples:
@@ -279,8 +266,7 @@ class Runner:
         self._job, self._clock = command, _Clock()
         try:
             self._tell(Started(command.id))
-            audio_s = self._run(command)
-            self._tell(Finished(command.id, self._clock.spent_s, audio_s))
+            self._tell(self._run(command))
         except Cancelled:
             self._tell(CancelledJob(command.id))
         except Exception as error:
@@ -289,20 +275,21 @@ class Runner:
             clock.skip(self._clock.spent_s)
             self._job, self._clock = before, clock
 
-    def _run(self, job: Job) -> float:
-        """Do a job; seconds of audio made."""
+    def _run(self, job: Job) -> Finished:
+        """Do a job."""
         with Outputs(job.outputs) as outputs:
             self._reporter.check()
-            request = job.request
+            request, is_new = job.request, True
             if isinstance(request, Extract) and not request.raw:
-                self._extract(job, request, outputs)
+                is_new = self._extract(job, request, outputs)
             else:
                 clips = [_fitted(clip, outputs) for clip in self._clips(job)]
                 begin_s = job.start / outputs.rate_hz if isinstance(request, Generate) else request.region.start_s
                 self._fill(job, outputs, round(begin_s * outputs.rate_hz) - job.start, clips)
-            return outputs.samples / outputs.rate_hz
+            return Finished(job.id, self._clock.spent_s, outputs.samples / outputs.rate_hz, is_new)
 
-    def _extract(self, job: Job, request: Extract, outputs: Outputs) -> None:
+    def _extract(self, job: Job, request: Extract, outputs: Outputs) -> bool:
+        """Fill the outputs with stems; whether nothing of them had been estimated before."""
         from mgeldm.refine import refine_region
 
         song, key = self._song(job.heard), (job.heard, job.example, replace(request, sensitivity=0.0))
@@ -325,6 +312,7 @@ class Runner:
         one = len(request.prompts) + len(request.examples) == 1 and request.sampling.quality == "standard"
         if is_new and one and found.end_s - found.start_s >= RATED_S:
             self._rate((found.end_s - found.start_s) / self._clock.spent_s)
+        return is_new
 
     def _clips(self, job: Job) -> Sequence[AudioClip]:
         """What the library makes at once, one clip an output."""

@@ -17,7 +17,7 @@ class Workers:
 
     Args:
         post: Calls a function on the GUI thread.
-        threads: How many functions run at once.
+        threads: How many functions run at once; with one, each begins when the one before it is over.
     """
 
     def __init__(self, post: Post, threads: int = 2) -> None:
@@ -41,6 +41,10 @@ class Workers:
             self._post(outcome)
 
         self._pool.start(work)
+
+    def wait(self) -> None:
+        """Wait for what runs and what is queued; `done` and `failed` of it are called later, as ever."""
+        self._pool.waitForDone()
 
     def close(self) -> None:
         """Wait for what runs; what is queued is dropped."""

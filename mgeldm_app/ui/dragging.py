@@ -32,7 +32,7 @@ class Dragging(QObject):
     def press(self, lane_ids: tuple[str, ...], region_only: bool) -> None:
         """Get files ready: the mouse was pressed where a drag may begin."""
         self._wanted, self._files, self._moved = (lane_ids, region_only), None, False
-        self.controller.prepare_files(lane_ids, region_only, self._ready_for((lane_ids, region_only)))
+        self.controller.taking.prepare(lane_ids, region_only, self._ready_for((lane_ids, region_only)))
 
     def start(self, lane_ids: tuple[str, ...], region_only: bool) -> None:
         """The mouse moved: drag now, or as soon as the files are there."""
@@ -53,7 +53,7 @@ class Dragging(QObject):
                 self.tr("{0} files on the clipboard; paste them into a folder or DAW.").format(len(files))
             )
 
-        self.controller.prepare_files(lane_ids, region_only, ready)
+        self.controller.taking.prepare(lane_ids, region_only, ready)
 
     def _ready_for(self, wanted: tuple[tuple[str, ...], bool]) -> Callable[[list[Path]], None]:
         def ready(files: list[Path]) -> None:

@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+from mgeldm.progress import Progress
 from PySide6.QtCore import QByteArray, QEvent, QPoint, QSize, Qt, QTimer
 from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QApplication, QLineEdit, QMainWindow, QMenu, QStackedWidget, QVBoxLayout, QWidget
@@ -17,6 +18,7 @@ from ..core.controller import Controller
 from ..core.jobs import EngineStatus
 from ..core.project import Span, Tempo
 from ..core.session import JobView
+from ..core.taking import Errand
 from ..core.text import facts_text, progress_text, summary
 from ..core.timeline import Grid, span_text, time_text
 from . import theme as themes
@@ -131,6 +133,7 @@ class MainWindow(QMainWindow):
         self.prompt.submitted.connect(c.submit)
         self.prompt.left.connect(self.lanes.setFocus)
         self.jobs.cancel_clicked.connect(c.making.cancel)
+        self.jobs.cancel_clicked.connect(c.taking.cancel)
         self.jobs.dismiss_clicked.connect(c.making.cancel)
         self.jobs.retry_clicked.connect(c.retry)
         self._connect_lanes()
@@ -240,7 +243,8 @@ class MainWindow(QMainWindow):
 
     def _show_jobs(self) -> None:
         self._show_lanes()
-        self.jobs.set_rows([_row(view) for view in self.controller.session.jobs.values()])
+        jobs, errands = self.controller.session.jobs.values(), self.controller.taking.errands.values()
+        self.jobs.set_rows([*map(_row, jobs), *(_errand_row(each, each.progress) for each in errands if each.progress)])
 
     def _show_wish(self) -> None:
         """What the button of the prompt bar will do, about how long, and what a selection is an example of."""
@@ -299,6 +303,8 @@ class MainWindow(QMainWindow):
             return
         if self.controller.documents.opening is not None:
             self.opening.show_opening(self.controller.documents.opening)
+        if self.controller.taking.errands:
+            self._on_changed("progress")
         bar, beat, _ = Grid.of(project).place(position + round(NEARLY_S * project.rate_hz))
         place = self.tr("bar {0} . {1}").format(bar, beat) if project.tempo.source != "none" else ""
         self.transport.set_position(time_text(position, project.rate_hz), place)
@@ -358,9 +364,9 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Everything is saved already, or the user is asked; remember the window and end what runs.
 
-        Whether to leave what is being made is asked of a user who closes the window, not of the program itself.
+        Whether to leave what is being made or written is asked of a user who closes it, not of the program itself.
         """
-        if (event.spontaneous() and not self.controller.documents.may_leave()) or not self.wishes.may_close():
+        if (event.spontaneous() and not self.wishes.may_quit()) or not self.wishes.may_close():
             event.ignore()
             return
         geometry = bytes(self.saveGeometry().toBase64().data()).decode()
@@ -395,3 +401,9 @@ def _row(view: JobView) -> JobRow:
         view.details,
         view.can_retry,
     )
+
+
+def _errand_row(errand: Errand, progress: Progress) -> JobRow:
+    """Files being written, for the bar at the bottom."""
+    share = progress.done / max(progress.total, 1)
+    return JobRow(errand.id, errand.title, "running", share, progress_text(left_s=progress.left_s))

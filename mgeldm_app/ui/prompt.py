@@ -13,13 +13,14 @@ from PySide6.QtCore import (
     QModelIndex,
     QObject,
     QPersistentModelIndex,
+    QRegularExpression,
     QSignalBlocker,
     QSize,
     QStringListModel,
     Qt,
     Signal,
 )
-from PySide6.QtGui import QIntValidator, QKeyEvent, QMouseEvent
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QRegularExpressionValidator
 from PySide6.QtWidgets import (
     QApplication,
     QButtonGroup,
@@ -193,7 +194,7 @@ class PromptBar(QWidget):
             negative=self.negative.text(),
             takes=self.takes.value(),
             quality=self.quality.currentData(),
-            seed=int(seed) if seed else None,
+            seed=min(int(seed), words.MAX_SEED) if seed else None,
         )
 
     def show_prompt(self, prompt: Prompt) -> None:
@@ -290,7 +291,8 @@ class PromptBar(QWidget):
         self.quality.currentIndexChanged.connect(self._edited)
         self.seed = TextLine()
         self.seed.setPlaceholderText(self.tr("new each time"))
-        self.seed.setValidator(QIntValidator(0, words.MAX_SEED, self))
+        digits = QRegularExpression("[0-9]{0,10}")  # a validator of numbers lets signs and separators through
+        self.seed.setValidator(QRegularExpressionValidator(digits, self))
         self.seed.setFixedWidth(112)
         self.seed.textChanged.connect(self._edited)
         self.dice = IconButton("dice", self.tr("Draw a seed and keep it"))

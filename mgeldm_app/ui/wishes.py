@@ -15,7 +15,7 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox
 
 from ..core.drop import AUDIO_SUFFIXES
-from ..core.export import Colours, ExportReport, export, formats, names_of
+from ..core.export import Colours, formats, names_of
 from ..core.making import below_best
 from ..core.project import Project
 from ..core.settings import Settings
@@ -108,19 +108,30 @@ class Wishes(QObject):
             self.controller.documents.save_as(target if target.suffix == SUFFIX else Path(f"{target}{SUFFIX}"))
 
     def quit(self) -> None:
-        """Close the window, if what is being made may be left."""
-        if self.controller.documents.may_leave():
+        """Close the window, if what is being made and written may be left."""
+        if self.may_quit():
             self.window.close()
+
+    def may_quit(self) -> bool:
+        """Whether nothing is being made or written, or the user would leave it all the same."""
+        if not self.controller.documents.may_leave():
+            return False
+        text = self.tr("Files are still being written. If you close now, they are not made.")
+        return not self.controller.taking.errands or self._asked(self.tr("Still being written"), text)
 
     def ask_to_leave(self) -> bool:
         """Ask whether to leave what is being made; whatever is not a yes is a no."""
         count = len({part.lane_id for part in self.controller.session.all_growing()})
         stems = self.tr("{0} stems are still being made.").format(count) if count > 1 else ""
         text = self.tr("{0} What is finished is kept; the rest can be made when the project is opened again.")
+        return self._asked(self.tr("Still being made"), text.format(stems or self.tr("A stem is still being made.")))
+
+    def _asked(self, title: str, text: str) -> bool:
+        """Whether the user says "Close" and not "Stay"."""
         box = QMessageBox(self.window)
         box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle(self.tr("Still being made"))
-        box.setText(text.format(stems or self.tr("A stem is still being made.")))
+        box.setWindowTitle(title)
+        box.setText(text)
         close = box.addButton(self.tr("Close"), QMessageBox.ButtonRole.AcceptRole)
         stay = box.addButton(self.tr("Stay"), QMessageBox.ButtonRole.RejectRole)
         box.setDefaultButton(stay)
@@ -192,25 +203,9 @@ class Wishes(QObject):
         return self.tr("{0}, about {1}").format(count, duration_text(music_s / speed)) if speed else count
 
     def _write(self, choice: ExportChoice) -> None:
-        c, theme = self.controller, self.window.theme
-        project, store = c.session.project, c.session.store
-        if store is None:
-            return
-        lanes = [lane for lane in project.lanes if lane.id in choice.lanes]
+        theme = self.window.theme
         colours = Colours(theme.stems, theme.song, theme.rest)
-        folder = Path(choice.options.folder)
-
-        def done(report: ExportReport) -> None:
-            self.controller.session.tell(report.text)
-
-        def failed(error: BaseException) -> None:
-            self.controller.session.tell(str(error), error=True)
-
-        def write() -> ExportReport:
-            folder.mkdir(parents=True, exist_ok=True)
-            return export(project, store.view, lanes, folder, choice.options, colours)
-
-        c.workers.run(write, done, failed)
+        self.controller.taking.export(choice.lanes, choice.options, colours)
 
     # -------------------------------------------------------------------------------------------------------- settings
 

@@ -1,6 +1,7 @@
 """Clips keep their samples, are named by them, and are never lost to a run that was ended."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -115,10 +116,18 @@ def test_a_file_that_somebody_still_holds_is_copied(store, monkeypatch):
             raise PermissionError(13, "in use")
         real(source, target)
 
+    def unlink(_, missing_ok=False):
+        raise PermissionError(13, "in use")
+
     monkeypatch.setattr(os, "replace", replace)
     audio = store.adopt(path)
     np.testing.assert_array_equal(store.view(audio), noise())
     assert refused == [path]
+    with monkeypatch.context() as held:
+        held.setattr(Path, "unlink", unlink)
+        assert store.adopt(path) == audio  # it is there already
+        store.sweep()
+        assert path.exists()
     store.sweep()
     assert [p.name for p in store.folder.iterdir()] == [store.path(audio).name]
 
@@ -137,4 +146,13 @@ def test_the_first_samples_of_a_file_become_a_clip(tmp_path):
     audio = store.cut(path, 300)
     assert (audio.samples, audio.channels) == (300, 2)
     np.testing.assert_array_equal(store.view(audio), frames[:300])
+    assert path.exists()
+
+
+def test_silence_is_as_long_as_a_file_or_as_is_wished(store):
+    path = made(store, noise(), 48_000)
+    silence = store.silence_like(path)
+    assert (silence.rate_hz, silence.channels, silence.samples) == (48_000, 2, 5000)
+    assert not store.view(silence).any()
+    assert store.silence_like(path, 300).samples == 300
     assert path.exists()

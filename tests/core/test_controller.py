@@ -111,15 +111,6 @@ def test_what_is_heard_and_the_click_reach_the_player(opened):
     assert (opened.player.what, opened.player.click) == ("stems", True)
 
 
-def test_files_to_drag_are_ready_in_the_project(opened):
-    opened.ask("bass")
-    opened.engine.finish_all()
-    files = []
-    opened.c.prepare_files([opened.lane("bass").id], False, files.extend)
-    assert files[0].parent == opened.session.folder.exports
-    assert files[0].is_file()
-
-
 def test_an_error_becomes_a_notice(opened, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")

@@ -50,11 +50,54 @@ def test_every_change_is_on_the_disk_at_once(opened):
 
 
 def test_while_one_save_runs_the_newest_waits(opened):
-    opened.workers.holding = True
+    opened.saver.holding = True
     for start in range(1, 6):
         opened.c.set_region(Span(start, 9000))
-    opened.workers.release()
+    opened.saver.release()
     assert ProjectFolder.open(opened.session.folder.folder).project == opened.project
+
+
+def bpm_in(folder):
+    return ProjectFolder.open(folder).project.tempo.bpm
+
+
+def test_closing_leaves_the_last_state_though_an_older_one_still_waits_to_be_written(opened):
+    opened.saver.holding = True
+    for bpm in (100.0, 77.0):
+        opened.c.set_tempo(Tempo(bpm))
+    opened.engine.close = opened.saver.wait  # the saver becomes free while the program ends
+    opened.c.close()
+    assert bpm_in(opened.session.folder.folder) == 77.0
+
+
+def test_an_older_state_that_is_still_being_written_does_not_come_after_what_is_saved_now(opened):
+    opened.saver.holding = True
+    for bpm in (100.0, 77.0):
+        opened.c.set_tempo(Tempo(bpm))
+    opened.c.documents.save_now()
+    opened.saver.wait()
+    assert bpm_in(opened.session.folder.folder) == 77.0
+    opened.saver.release()
+    assert bpm_in(opened.session.folder.folder) == 77.0 and not opened.c.documents.unsaved
+
+
+def test_a_project_that_is_left_for_another_keeps_its_last_state(opened, tmp_path):
+    left = opened.session.folder.folder
+    opened.saver.holding = True
+    for bpm in (100.0, 77.0):
+        opened.c.set_tempo(Tempo(bpm))
+    opened.open(write_song(tmp_path / "other.wav"))
+    opened.saver.release()
+    assert bpm_in(left) == 77.0
+    assert ProjectFolder.open(opened.session.folder.folder).project == opened.project
+
+
+def test_saves_are_not_held_up_by_whatever_else_is_slow(opened):
+    opened.workers.holding = True
+    opened.c.taking.prepare(["song"], False, lambda files: None)
+    opened.c.set_tempo(Tempo(77.0))
+    assert bpm_in(opened.session.folder.folder) == 77.0
+    opened.workers.release()
 
 
 @pytest.mark.parametrize("content", [b"", b"RIFF....WAVE nonsense", b"\x00" * 5000])
@@ -92,6 +135,35 @@ def test_save_as_goes_on_in_the_copy(opened, tmp_path):
     opened.c.set_region(Span(0, 800))
     assert ProjectFolder.open(old).project.region is None
     assert opened.lane("bass").parts
+
+
+def test_what_is_done_while_the_project_is_copied_is_not_lost_where_it_was(opened, tmp_path):
+    old = opened.session.folder.folder
+    opened.workers.holding = True
+    opened.c.documents.save_as(tmp_path / "copy.mgeldm")
+    opened.c.set_tempo(Tempo(77.0))
+    opened.workers.release()
+    assert bpm_in(old) == bpm_in(tmp_path / "copy.mgeldm") == 77.0
+
+
+def test_a_copy_of_what_cannot_be_changed_has_what_was_done_in_the_window(opened, tmp_path):
+    second = World()
+    second.open(opened.session.folder.folder)
+    second.c.set_tempo(Tempo(77.0))
+    second.c.documents.save_as(tmp_path / "copy.mgeldm")
+    assert bpm_in(tmp_path / "copy.mgeldm") == 77.0
+    second.c.close()
+
+
+def test_where_the_disk_is_full_the_project_goes_on_elsewhere(opened, tmp_path, monkeypatch):
+    def full(project):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(opened.session.folder, "save", full)
+    opened.c.set_tempo(Tempo(77.0))
+    opened.c.documents.save_as(tmp_path / "copy.mgeldm")
+    assert opened.session.folder.folder == tmp_path / "copy.mgeldm"
+    assert bpm_in(tmp_path / "copy.mgeldm") == 77.0 and not opened.c.documents.unsaved
 
 
 def test_a_tempo_given_by_the_user_is_never_overwritten(opened):
@@ -272,7 +344,7 @@ def test_a_song_that_was_left_is_not_listened_to_any_more(world, tmp_path):
 def test_a_key_given_while_the_tempo_is_sought_stays_and_the_tempo_is_found(world, tmp_path):
     world.workers.holding = True
     world.open(write_song(tmp_path / "song.wav"))
-    world.workers._held.popleft()()
+    world.workers.step()
     world.c.set_tempo(replace(world.project.tempo, key="C major"))
     world.workers.release()
     assert (world.project.tempo.key, world.project.tempo.bpm, world.project.tempo.source) == ("C major", 120.0, "found")

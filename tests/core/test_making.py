@@ -1,12 +1,18 @@
 import gc
+import os
 import weakref
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from mgeldm.errors import InputError
+from mgeldm.errors import InputError, OutputError
 from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint
 
+from mgeldm_app.core.clips import ClipStore
+from mgeldm_app.core.jobs import Finished
+from mgeldm_app.core.landing import Landing
 from mgeldm_app.core.project import Span
 from mgeldm_app.core.sound import read_lane
 from tests.fakes.world import RATE_HZ, write_song
@@ -690,3 +696,183 @@ def test_a_lane_that_was_silenced_whole_is_no_example(opened):
     with pytest.raises(InputError, match="silent there"):
         opened.c.making.make_again(opened.project.of_kind("added")[0].id, 0, vary=True)
     assert "has nothing in the selection" in opened.c.blocked(replace(opened.project.prompt, text="bass", **wish))
+
+
+def parts_of(world):
+    """Files of the store that were begun and are still there."""
+    return list(world.session.store.folder.glob("*.part.wav"))
+
+
+@pytest.fixture(params=["while it grows", "for ever"])
+def held(request, opened, monkeypatch):
+    """As on Windows, where a file that the player has mapped can be neither renamed nor removed."""
+    real_replace, real_unlink, mapped = os.replace, Path.unlink, set()
+
+    def check(path):
+        mapped.update(part.path for part in opened.player.growing)
+        if path in (mapped if request.param == "for ever" else {part.path for part in opened.player.growing}):
+            raise PermissionError(13, "in use")
+
+    def replace(source, target):
+        check(source)
+        real_replace(source, target)
+
+    def unlink(path, missing_ok=False):
+        if path.exists():
+            check(path)
+        real_unlink(path, missing_ok)
+
+    monkeypatch.setattr(os, "replace", replace)
+    monkeypatch.setattr(Path, "unlink", unlink)
+    yield opened
+    left = parts_of(opened)
+    assert bool(left) == (request.param == "for ever")
+    monkeypatch.undo()
+    opened.session.store.sweep()
+    assert not parts_of(opened)
+
+
+def test_a_stem_whose_file_the_player_holds_lands(held):
+    held.ask("bass, drums")
+    held.engine.finish_all()
+    assert [lane.name for lane in held.project.of_kind("extracted")] == ["bass", "drums"]
+    assert not held.session.jobs and not held.told and not held.player.growing
+    check_null(held)
+
+
+def test_a_stem_whose_file_the_player_holds_can_be_cancelled(held):
+    held.ask("bass")
+    held.c.making.cancel(held.engine.begin().id)
+    assert not held.session.jobs and not held.session.coming and not held.told and not held.player.growing
+
+
+def test_a_stem_that_is_there_already_lands_though_the_player_holds_its_file(held):
+    for _ in range(2):
+        held.ask("bass", seed=1)
+        held.engine.finish_all()
+    assert len(held.lane("bass").parts) == 1 and not held.session.jobs and not held.told
+
+
+def test_what_cannot_be_kept_ends_its_job_and_says_so(opened, monkeypatch):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    opened.c.set_region(REGION)
+    opened.ask("bass", task="inpaint", takes=1)
+    before = set(opened.session.store.folder.iterdir())
+
+    def full(*_):
+        raise OutputError("No room for audio in {folder}; free some disk, then try again.", folder="here")
+
+    monkeypatch.setattr(ClipStore, "begin", full)
+    opened.engine.finish_all()
+    assert not opened.session.jobs and not opened.session.coming and not opened.player.growing
+    assert set(opened.session.store.folder.iterdir()) == {path for path in before if ".part" not in path.name}
+    assert opened.told == [
+        (
+            "A finished stem could not be kept; ask for it again. No room for audio in here; free some disk, then try "
+            "again.",
+            True,
+        )
+    ]
+
+
+def test_an_error_nobody_foresaw_while_landing_ends_the_job_and_is_told(opened, monkeypatch):
+    def fail(*_):
+        raise KeyError("L7")
+
+    monkeypatch.setattr(Landing, "add", fail)
+    details = []
+    opened.session.notice.connect(lambda text, error, more: details.append(more))
+    opened.ask("bass")
+    opened.engine.finish_all()
+    assert not opened.session.jobs and not opened.session.coming and not opened.player.growing
+    assert [error for _, error in opened.told] == [True] and "KeyError('L7')" in opened.told[0][0]
+    assert "Traceback" in details[0]
+
+
+def test_silence_over_a_regenerated_source_is_made_on_a_worker(opened, monkeypatch):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    opened.c.set_region(REGION)
+    opened.ask("bass", task="inpaint", takes=2)
+    run, adopt, working = opened.workers.run, ClipStore.adopt, []
+
+    def run_marked(function, done, failed):
+        def marked():
+            working.append(True)
+            try:
+                return function()
+            finally:
+                working.pop()
+
+        run(marked, done, failed)
+
+    def adopt_there(store, path):
+        assert working
+        return adopt(store, path)
+
+    monkeypatch.setattr(opened.workers, "run", run_marked)
+    monkeypatch.setattr(ClipStore, "adopt", adopt_there)
+    opened.engine.finish_all()
+    assert not opened.told and not opened.session.jobs
+    first = opened.project.of_kind("extracted")[0]
+    assert np.abs(sound(opened, first, REGION.start + 200, REGION.stop - 200)).max() == 0
+
+
+def test_half_a_regenerated_part_takes_away_half_a_source_and_the_whole_one_all_of_it(opened):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    opened.c.set_region(REGION)
+    opened.ask("bass", task="inpaint", takes=1)
+    job = opened.engine.fail(0.5)
+    first, half = opened.project.of_kind("extracted")[0], REGION.start + REGION.samples // 2
+    assert np.abs(sound(opened, first, REGION.start + 200, half - 200)).max() == 0
+    assert np.abs(sound(opened, first, half + 200, REGION.stop)).max() > 0
+    check_null(opened)
+    opened.c.making.retry(job.id)
+    opened.engine.finish_all()
+    assert [part.span for part in opened.lane("bass (replaced)").parts] == [REGION]
+    check_null(opened)
+
+
+@pytest.mark.parametrize("then", ["retry", "cancel"])
+def test_what_was_finished_is_kept_though_the_job_is_tried_again_or_put_away_before_it_is_copied(opened, then):
+    opened.c.set_region(REGION)
+    opened.ask("bass")
+    opened.workers.holding = True
+    job = opened.engine.fail(0.5)
+    getattr(opened.c.making, then)(job.id)
+    opened.workers.release()
+    assert [part.span.samples for part in opened.lane("bass").parts] == [REGION.samples // 2]
+    assert not opened.told and len(parts_of(opened)) == len(opened.engine.jobs)
+    if then == "retry":
+        opened.engine.finish_all()
+        assert [part.span for part in opened.lane("bass").parts] == [REGION]
+    assert not parts_of(opened) and not opened.session.jobs
+    check_null(opened)
+
+
+def test_half_that_is_copied_when_the_whole_is_there_is_of_no_use(opened, monkeypatch):
+    opened.ask("bass")
+    held = []
+    with monkeypatch.context() as later:
+        later.setattr(opened.c.making, "workers", SimpleNamespace(run=lambda *work: held.append(work)))
+        job = opened.engine.fail(0.5)
+    opened.c.making.retry(job.id)
+    opened.engine.finish_all()
+    ((copy, land, _),) = held
+    land(copy())
+    assert [part.span.samples for part in opened.lane("bass").parts] == [opened.project.samples]
+    assert not parts_of(opened) and not opened.told
+
+
+def test_speed_is_learned_of_new_work_alone(opened):
+    opened.engine.warm_up()
+    opened.ask("bass", quality="best")
+    (job,) = opened.engine.jobs
+    opened.engine.events.emit(Finished(job.id, 0.01, 10.0, is_new=False))  # 1000 times real time
+    assert not opened.c.settings.speed("extract", "best", "cpu")
+    opened.ask("drums", quality="best")
+    opened.engine.jobs.remove(job)
+    opened.engine.finish()
+    assert opened.c.settings.speed("extract", "best", "cpu") == pytest.approx(20.0)

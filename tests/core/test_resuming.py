@@ -203,3 +203,44 @@ def test_a_part_whose_lane_to_listen_to_is_gone_says_so_and_is_not_made_of_somet
     assert not view.can_retry and "is gone" in view.message
     opened.c.making.cancel(job_id)
     assert not closed(opened).session.jobs
+
+
+def test_what_was_not_copied_yet_when_the_project_was_left_is_kept_the_next_time(opened):
+    opened.c.set_region(REGION)
+    opened.ask("bass")
+    opened.workers.holding = True
+    opened.engine.fail(0.5)
+    folder = opened.session.folder.folder
+    opened.c.documents.close()
+    opened.workers.release()
+    opened.open(folder)
+    assert [part.span.samples for part in opened.lane("bass").parts] == [REGION.samples // 2]
+    assert rows(opened) == [("stopped", "Extracting bass")] and not opened.told
+    check_null(opened)
+
+
+@pytest.mark.parametrize("task", ["extract", "impute"])
+def test_a_job_that_failed_goes_along_when_the_project_is_saved_under_another_name(opened, tmp_path, task):
+    opened.ask("drums")
+    opened.engine.finish_all()
+    opened.ask("bass", task=task, seed=3, takes=1, like=Span(0, RATE_HZ))
+    failed = opened.engine.fail(0.5)
+    before, first = rows(opened), opened.session.folder.folder
+    opened.c.documents.save_as(tmp_path / "Another.mgeldm")
+    copy = opened.session.store.folder
+    assert copy.parent.name == "Another.mgeldm"
+    assert rows(opened) == before and before[0][0] == "failed"
+    assert [job.title for job in opened.session.folder.unfinished] == [failed.title]
+    assert not list(first.glob("audio/*.part.wav"))
+    opened.c.retry(failed.id)
+    (job,) = opened.engine.jobs
+    assert (
+        {layer.path.parent for layer in (*job.heard, *job.example)} == {path.parent for path in job.outputs} == {copy}
+    )
+    assert (job.request, len(job.heard), len(job.example)) == (failed.request, len(failed.heard), len(failed.example))
+    opened.engine.finish_all()
+    lane = next(lane for lane in opened.project.lanes if failed.title.endswith(lane.name))
+    assert [part.span.samples for part in lane.parts] == [opened.project.samples]
+    assert not opened.session.jobs and not list(copy.glob("*.part.wav"))
+    assert ProjectFolder.open(first).unfinished  # as it was left
+    check_null(opened)

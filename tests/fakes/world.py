@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ READY = EngineStatus("ready", "cpu", 50.0, "fake", "f" * 64)
 
 
 class FakeWorkers:
-    """Runs functions at once; with `holding`, when `release` is called."""
+    """Runs functions at once; with `holding`, when `release` is called, or `wait`, which leaves the outcomes to it."""
 
     def __init__(self):
         self.holding, self._held = False, deque()
@@ -38,21 +39,26 @@ class FakeWorkers:
     def run(self, function, done, failed):
         def work():
             try:
-                result = function()
+                return partial(done, function())
             except Exception as error:
-                failed(error)
-            else:
-                done(result)
+                return partial(failed, error)
 
         if self.holding:
             self._held.append(work)
         else:
-            work()
+            work()()
+
+    def step(self):
+        self._held.popleft()()()
 
     def release(self):
         self.holding = False
         while self._held:
-            self._held.popleft()()
+            self.step()
+
+    def wait(self):
+        outcomes = [work() for work in self._held]
+        self._held = deque((lambda outcome=outcome: outcome) for outcome in outcomes)
 
     def close(self):
         self._held.clear()
@@ -181,13 +187,16 @@ class FakePlayer:
 class World:
     """A controller and the fakes around it. Set MGELDM_HOME before making one."""
 
-    def __init__(self, tempo=None):
+    def __init__(self, tempo=None, saver=None):
         self.engine, self.player, self.workers = FakeEngine(), FakePlayer(), FakeWorkers()
+        self.saver = saver or FakeWorkers()
         self.tempo = tempo or Tempo(120.0, 0.0, 4, "A minor", "found")
         self.session = Session()
         self.told = []
         self.session.notice.connect(lambda text, error, details: self.told.append((text, error)))
-        self.c = Controller(self.session, self.engine, self.player, self.workers, lambda path, reporter: self.tempo)
+        self.c = Controller(
+            self.session, self.engine, self.player, self.workers, self.saver, lambda path, reporter: self.tempo
+        )
 
     @property
     def project(self):

@@ -179,6 +179,7 @@ def test_another_sensitivity_samples_nothing(child, layer):
     for job in jobs:
         child.runner.do(job)
     assert {event.job_id for event in kinds(child.told, Progressed)} == {jobs[0].id}
+    assert [event.is_new for event in kinds(child.told, Finished)] == [True, False, False]
     assert {event.job_id for event in kinds(child.told, Filled)} == {job.id for job in jobs}
     levels = [float(np.square(audio_of(job)[0]).sum()) for job in jobs]
     assert levels[0] < levels[1] < levels[2]
@@ -201,7 +202,7 @@ def test_a_cancelled_extraction_goes_on_where_it_stopped(child, layer):
     child.cancelled.clear()
     child.runner.do(job)
     assert kinds(child.told, Progressed)[0].done > before
-    assert isinstance(child.told[-1], Finished)
+    assert isinstance(child.told[-1], Finished) and not child.told[-1].is_new
 
 
 def test_cancelling_is_asked_before_every_layer(child, layer, loaded):

@@ -2,8 +2,11 @@ import threading
 
 import pytest
 
+from mgeldm_app.core.project import Tempo
+from mgeldm_app.core.storage import ProjectFolder
 from mgeldm_app.services.workers import Workers
 from mgeldm_app.ui.bridge import Bridge
+from tests.fakes.world import World, write_song
 
 
 @pytest.fixture
@@ -55,3 +58,29 @@ def test_closing_waits_for_what_runs_and_drops_what_is_queued(qtbot):
     bridge.post(lambda: seen.append("last"))
     qtbot.waitUntil(lambda: len(seen) == 2)
     assert seen == ["ran", "last"]
+
+
+def test_waiting_is_for_all_that_runs_and_is_queued_one_after_the_other(qtbot):
+    bridge = Bridge()
+    workers, done, told, go = Workers(bridge.post, threads=1), [], [], threading.Event()
+    workers.run(lambda: go.wait(10) and done.append(1), told.append, told.append)
+    workers.run(lambda: done.append(2), told.append, told.append)
+    threading.Timer(0.05, go.set).start()
+    workers.wait()
+    assert done == [1, 2] and not told
+    qtbot.waitUntil(lambda: len(told) == 2)
+    workers.close()
+
+
+def test_what_was_done_last_is_on_the_disk_once_the_program_has_ended(qtbot, tmp_path, monkeypatch):
+    monkeypatch.setenv("MGELDM_HOME", str(tmp_path / "home"))
+    bridge, go = Bridge(), threading.Event()
+    world = World(saver=Workers(bridge.post, threads=1))
+    world.open(write_song(tmp_path / "song.wav", seconds=1))
+    qtbot.waitUntil(lambda: not world.c.documents.unsaved)
+    world.saver.run(lambda: go.wait(10), lambda _: None, lambda _: None)
+    for bpm in (100.0, 77.0):
+        world.c.set_tempo(Tempo(bpm))
+    threading.Timer(0.05, go.set).start()
+    world.c.close()
+    assert ProjectFolder.open(world.session.folder.folder).project.tempo.bpm == 77.0

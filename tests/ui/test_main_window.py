@@ -1,4 +1,5 @@
 import pytest
+from mgeldm.progress import Progress
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QMenu
 
@@ -242,6 +243,21 @@ def test_closing_saves_and_remembers_the_window(opened, world):
     opened.close()
     assert world.c.settings.geometry
     assert not world.player.playing
+
+
+def test_files_being_written_are_seen_and_can_be_stopped(opened, world, qtbot):
+    world.workers.holding = True
+    world.c.taking.prepare(["song"], False, lambda files: None)
+    assert not opened.jobs.cancel.isVisible()  # until it has begun: files that are there already take no time
+    (errand,) = world.c.taking.errands.values()
+    errand.progress = Progress("samples", 1, 4, 3.0)
+    qtbot.waitUntil(lambda: opened.jobs.text.text() == "Making files of Song · 3 s left")
+    assert [row.share for row in opened.jobs._rows] == [0.25]
+    assert opened.menus.actions["cancel_jobs"].isEnabled()
+    opened.jobs.cancel.click()
+    world.workers.release()
+    assert "Stopped as asked" in world.told[-1][0]
+    assert not opened.jobs._rows and not list(world.session.folder.exports.iterdir())
 
 
 def test_a_song_shows_while_it_is_decoded(window, world, tmp_path, qtbot):

@@ -4,7 +4,7 @@ import pytest
 from PySide6.QtCore import Qt
 
 from mgeldm_app.core.project import Lane, Prompt, Span
-from mgeldm_app.core.text import CHIPS
+from mgeldm_app.core.text import CHIPS, MAX_SEED
 from mgeldm_app.ui.prompt import PromptBar
 from mgeldm_app.ui.theme import LIGHT
 
@@ -42,6 +42,19 @@ def test_every_field_is_told(bar):
     assert bar.heard[-1].seed is None
     bar.dice.click()
     assert bar.heard[-1].seed is not None and str(bar.heard[-1].seed) == bar.seed.text()
+
+
+def test_a_seed_is_digits_alone_and_no_larger_than_seeds_can_be(bar, qtbot):
+    bar.show_prompt(Prompt())
+    qtbot.keyClicks(bar.seed, "+")
+    assert bar.prompt().seed is None
+    qtbot.keyClicks(bar.seed, "1,000.5-")
+    assert bar.seed.text() == "10005" and bar.heard[-1].seed == 10005
+    bar.seed.clear()
+    qtbot.keyClicks(bar.seed, "99999999991")
+    assert bar.seed.text() == "9999999999" and bar.heard[-1].seed == MAX_SEED
+    bar.show_prompt(bar.heard[-1])
+    assert bar.seed.text() == str(MAX_SEED)
 
 
 def test_an_echo_of_what_was_typed_leaves_the_cursor(bar, qtbot):

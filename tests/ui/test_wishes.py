@@ -262,6 +262,22 @@ def test_whoever_closes_the_window_while_stems_are_made_is_asked_once(window, wo
     assert len(asked) == 1 and not window.isVisible()
 
 
+def test_whoever_closes_the_window_while_files_are_written_is_asked_first(window, world, monkeypatch, tmp_path):
+    window.show()
+    exporting(monkeypatch, tmp_path)
+    world.workers.holding = True
+    window.menus.run("export")
+    (errand,) = world.c.taking.errands.values()
+    for leave in (lambda: window.closeEvent(ByTheUser()), window.wishes.quit):
+        asked = answering(window, "Stay")
+        leave()
+        assert asked == ["Files are still being written. If you close now, they are not made."]
+        assert window.isVisible() and not errand.cancelled
+    asked = answering(window, "Close")
+    window.wishes.quit()
+    assert len(asked) == 1 and not window.isVisible() and errand.cancelled
+
+
 def test_where_nothing_is_made_nobody_is_asked(window):
     window.show()
     event = ByTheUser()

@@ -1,0 +1,120 @@
+"""Taking it away: workers write exports and files to drag; the window shows how far they are, and can stop them."""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mgeldm.errors import Cancelled, MgeldmError
+from mgeldm.language import say
+from mgeldm.progress import Progress, Reporter
+
+from .export import Colours, ExportReport, export, prepare
+from .ports import Workers
+from .session import Session
+from .settings import ExportSettings
+
+
+@dataclass
+class Errand:
+    """Files being written. A worker writes its fields, the window reads them.
+
+    Attributes:
+        title: What the user reads: "Exporting to Stems".
+        progress: How far it is; None while it waits for a worker.
+        cancelled: The user does not want it any more, or the window closes.
+        id: Names it.
+    """
+
+    title: str
+    progress: Progress | None = None
+    cancelled: bool = False
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def reporter(self) -> Reporter:
+        """Takes down progress, and stops the work when it is not wanted any more."""
+
+        def note(progress: Progress) -> None:
+            self.progress = progress
+
+        return Reporter(note, lambda: self.cancelled)
+
+
+class Taking:
+    """Writes lanes to files.
+
+    Args:
+        session: What is open.
+        workers: Write.
+
+    Attributes:
+        errands: What is being written or waits for a worker, by id, in the order in which it was asked for.
+    """
+
+    def __init__(self, session: Session, workers: Workers) -> None:
+        self.session, self.workers = session, workers
+        self.errands: dict[str, Errand] = {}
+
+    def export(self, lane_ids: Sequence[str], options: ExportSettings, colours: Colours) -> None:
+        """Export lanes to the folder of the options; what came of it is told."""
+        project, store, folder = self.session.project, self.session.store, Path(options.folder)
+        if store is None:
+            return
+        lanes = [lane for lane in project.lanes if lane.id in lane_ids]
+
+        def write(reporter: Reporter) -> ExportReport:
+            with contextlib.suppress(OSError):  # whoever writes there will say so
+                folder.mkdir(parents=True, exist_ok=True)
+            return export(project, store.view, lanes, folder, options, colours, reporter)
+
+        title = say("Exporting to {folder}", folder=folder.name or folder)
+        self._run(Errand(title), write, lambda report: self.session.tell(report.text))
+
+    def prepare(self, lane_ids: Sequence[str], region_only: bool, done: Callable[[list[Path]], None]) -> None:
+        """Files of lanes, ready to be dragged or copied, in the project's folder."""
+        project, store, folder = self.session.project, self.session.store, self.session.folder
+        if store is None or folder is None:
+            return
+        lanes = [lane for lane in project.lanes if lane.id in lane_ids]
+
+        def write(reporter: Reporter) -> list[Path]:
+            return prepare(project, store.view, lanes, folder.exports, region_only, reporter)
+
+        title = say("Making files of {lanes}", lanes=", ".join(lane.name for lane in lanes))
+        self._run(Errand(title), write, done)
+
+    def cancel(self, errand_id: str) -> None:
+        """Stop writing; nothing of it stays."""
+        if errand_id in self.errands:
+            self.errands[errand_id].cancelled = True
+
+    def cancel_all(self) -> None:
+        """Stop writing anything."""
+        for errand in self.errands.values():
+            errand.cancelled = True
+
+    def _run(self, errand: Errand, write: Callable[[Reporter], Any], done: Callable[[Any], None]) -> None:
+        def over() -> None:
+            del self.errands[errand.id]
+            self.session.changed.emit("jobs")
+
+        def written(result: Any) -> None:
+            over()
+            done(result)
+
+        def failed(error: BaseException) -> None:
+            over()
+            if isinstance(error, MgeldmError):
+                self.session.tell(str(error), error=not isinstance(error, Cancelled))
+            else:
+                details = "".join(traceback.format_exception(error))
+                self.session.tell(say("The files could not be written; try another folder."), True, details)
+
+        self.errands[errand.id] = errand
+        self.session.changed.emit("jobs")
+        self.workers.run(lambda: write(errand.reporter()), written, failed)

@@ -1,0 +1,103 @@
+import pytest
+from mgeldm.progress import Progress
+
+from mgeldm_app.core.actions import BY_ID
+from mgeldm_app.core.export import Colours
+from mgeldm_app.core.settings import ExportSettings
+
+COLOURS = Colours(("#112233",), "#445566", "#778899")
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "Stems"
+
+
+def export(world, out, format="wav24"):
+    world.c.taking.export(["song", "rest"], ExportSettings(format, folder=str(out)), COLOURS)
+
+
+def during(world, monkeypatch, function):
+    """Call a function while the third block is read."""
+    store = world.session.store
+    view, blocks = store.view, []
+
+    def reading(audio):
+        blocks.append(audio)
+        if len(blocks) == 3:
+            function()
+        return view(audio)
+
+    monkeypatch.setattr(store, "view", reading)
+
+
+def test_files_to_drag_are_ready_in_the_project(opened):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    files = []
+    opened.c.taking.prepare([opened.lane("bass").id], False, files.extend)
+    assert files[0].parent == opened.session.folder.exports
+    assert files[0].is_file()
+
+
+def test_an_export_is_there_while_it_lasts_and_tells_how_far_it_is(opened, out, monkeypatch):
+    seen, taking = [], opened.c.taking
+    during(opened, monkeypatch, lambda: seen.extend((each.title, each.progress) for each in taking.errands.values()))
+    export(opened, out)
+    ((title, progress),) = seen
+    assert title == "Exporting to Stems"
+    assert isinstance(progress, Progress) and 0 < progress.done < progress.total
+    assert not taking.errands
+    assert opened.told[-1] == (f"Exported 2 files to {out}.", False)
+
+
+@pytest.mark.parametrize("format", ["wav24", "mp3", "dawproject", "reaper", "folder"])
+@pytest.mark.parametrize("way", ["cancel", "cancel_jobs"])
+def test_an_export_that_is_stopped_leaves_nothing(opened, out, monkeypatch, format, way):
+    begun = []
+
+    def stop():
+        begun.extend(out.iterdir())
+        if way == "cancel":
+            opened.c.taking.cancel(next(iter(opened.c.taking.errands)))
+        else:
+            assert BY_ID[way].enabled(opened.c)
+            BY_ID[way].run(opened.c)
+
+    during(opened, monkeypatch, stop)
+    export(opened, out, format)
+    assert begun and not list(out.iterdir())
+    assert not opened.c.taking.errands and not BY_ID["cancel_jobs"].enabled(opened.c)
+    assert opened.told[-1] == ("Stopped as asked; no partial file was left.", False)
+
+
+def test_closing_stops_what_is_being_written(opened, out, monkeypatch):
+    opened.workers.holding = True
+    exports = opened.session.folder.exports
+    export(opened, out)
+    opened.c.taking.prepare(["song"], False, lambda files: None)
+    opened.workers.close = opened.workers.release  # what a worker has begun goes on to its end
+    opened.c.close()
+    assert not list(out.iterdir()) and not list(exports.iterdir())
+
+
+def test_an_export_that_fails_says_why(opened, out):
+    out.touch()
+    export(opened, out)
+    assert opened.told[-1] == (f"{out} is not a folder; create it or choose another.", True)
+    assert not opened.c.taking.errands
+
+
+def test_a_fault_is_one_sentence_with_details_for_a_report(opened, out, monkeypatch):
+    details = []
+    opened.session.notice.connect(lambda text, error, more: details.append(more))
+    during(opened, monkeypatch, lambda: [][0])
+    export(opened, out)
+    assert opened.told[-1] == ("The files could not be written; try another folder.", True)
+    assert "IndexError" in details[-1] and not list(out.iterdir())
+
+
+def test_nothing_is_taken_from_an_empty_window(world, out):
+    export(world, out)
+    world.c.taking.prepare(["song"], False, lambda files: None)
+    assert not world.c.taking.errands and not out.exists()

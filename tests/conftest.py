@@ -10,6 +10,7 @@ import mgeldm  # noqa: F401 - before torch: it says how long torch's threads may
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from mgeldm.audio import AudioClip
 from mgeldm.checkpoint import Model, load_model
 from mgeldm.data import corpus
@@ -17,6 +18,9 @@ from mgeldm.pipeline import EMBEDDED_PATH, Pipeline
 from safetensors.torch import load_file
 
 VECTORS = Path(__file__).parent / "vectors"
+
+settings.register_profile("any machine")  # no test is timed
+settings.load_profile("any machine")
 
 
 def pytest_sessionfinish() -> None:

@@ -39,7 +39,7 @@ def test_each_format_reads_back(tmp_path, format, subtype, channels):
     assert listing(tmp_path) == [path.name]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(format=st.sampled_from(sorted(audio.BITS)), seed=st.integers(0, 99), samples=st.integers(2205, 4000))
 def test_integers_read_back_exactly(tmp_path_factory, format, seed, samples):
     path = tmp_path_factory.mktemp("integers") / "a.wav"

@@ -161,7 +161,7 @@ def published_configs(draw):
     return replace(TINY, name="published", window_frames=100, denoiser=denoiser, autoencoder=autoencoder)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(config=published_configs())
 def test_any_sizes_are_read_from_the_tensors(tmp_path_factory, config):
     path = tmp_path_factory.mktemp("sizes") / "any.ckpt"
@@ -252,7 +252,7 @@ def test_a_lost_gain_says_so(tmp_path):
         load_model(tmp_path / "m.ckpt")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=20))
 @example(changes=[(0.9999999999999998, 114)])  # what should be its end asks for more
 def test_changed_bytes_of_the_index_load_or_say_so(tmp_path_factory, changes):

@@ -32,7 +32,7 @@ def noise(seed=0, samples=5000, channels=2):
     return np.random.default_rng(seed).uniform(-2, 2, (samples, channels)).astype(np.float32)
 
 
-@hypothesis_settings(max_examples=20, deadline=None)
+@hypothesis_settings(max_examples=20)
 @given(st.integers(0, 9), st.integers(1, 3000), st.integers(1, 8), st.sampled_from([8000, 44_100, 192_000]))
 def test_what_is_written_is_what_is_viewed(tmp_path_factory, seed, samples, channels, rate_hz):
     store = ClipStore(tmp_path_factory.mktemp("store"))

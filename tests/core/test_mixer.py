@@ -85,7 +85,7 @@ def played(plan: Plan, frames: int = SONG) -> np.ndarray:
     return desk.run(frames)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, 3000), min_size=1, max_size=40))
 def test_at_unity_the_song_is_heard_bit_for_bit_in_blocks_of_any_size(blocks):
     band = Band()
@@ -384,7 +384,7 @@ def test_a_loop_that_changes_within_its_seam():
         assert largest_step(desk.heard) < LARGEST_STEP
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(orders, st.integers(1, 60) | st.integers(1, 900)), min_size=1, max_size=25))
 def test_nothing_that_is_asked_for_makes_a_click(steps):
     band, listen, growing = humming(), "stems", []

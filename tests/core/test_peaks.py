@@ -29,7 +29,7 @@ def measured(frames, order=None) -> Peaks:
     return pyramid
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 40_000), st.integers(1, 3), st.integers(0, 5), st.integers(1, 7))
 def test_columns_hold_what_the_samples_hold(samples, channels, seed, pixels):
     """Each column's values lie within those of the stretch and a block at either side, and miss nothing inside."""

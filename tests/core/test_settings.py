@@ -5,7 +5,6 @@ import json
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from mgeldm.errors import OutputError
 
@@ -85,7 +84,6 @@ def test_one_bad_entry_loses_no_other(tmp_path):
     assert load_settings(path) == dataclasses.replace(FULL, export=dataclasses.replace(FULL.export, faders=False))
 
 
-@hypothesis_settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_file_and_any_bytes_give_settings(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("settings") / "settings.json"

@@ -36,7 +36,7 @@ def laid_by_definition(parts: list[tuple[int, int]]) -> np.ndarray:
 regions = st.tuples(st.integers(0, SONG - 1), st.integers(0, 150)).map(lambda r: (r[0], min(r[1], SONG - r[0])))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(regions, max_size=6))
 @example([(0, 200), (100, 300)])
 @example([(300, 100), (250, 150), (350, 50)])
@@ -52,7 +52,7 @@ def test_fades_add_up_to_one(parts):
             assert np.abs(heard[inside] - 1).max(initial=0) < 1e-6
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(regions, min_size=1, max_size=5), st.integers(0, SONG), st.integers(0, 60))
 def test_any_stretch_reads_the_same(parts, start, samples):
     random = np.random.default_rng(5)
@@ -71,7 +71,7 @@ def part(start: int, samples: int, name: str) -> Part:
     return Part(start, (Take(Audio(name, RATE_HZ, 2, samples), MADE),))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(regions, st.lists(st.tuples(st.integers(0, 149), st.integers(0, 149)), max_size=3))
 def test_a_better_take_grows_over_a_draft(better, stretches):
     start, samples = better

@@ -44,7 +44,7 @@ def test_tempo_changes_and_running_status():
     assert np.allclose(part.notes[:, :3], [[0, 0.5, 60], [0.5, 1.0, 62]])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(0, 1.2), st.floats(0.5, 2.0), st.integers(-12, 12))
 def test_an_excerpt_moves_all_but_the_drums(start_s, speed, semitones):
     score = parse("song", SONG)
@@ -89,7 +89,7 @@ def test_what_is_no_music_is_said(tmp_path):
             read_scores(path)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=60), st.integers(0, 120))
 @example(b"\x80\x80\x00\xc0", 72)  # a track that ends within a message
 def test_damaged_bytes_are_an_input_error_at_most(tail, cut):

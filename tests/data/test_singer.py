@@ -37,7 +37,7 @@ def test_nothing_is_sung_where_there_is_no_note():
     assert not sing(LINE + 5, 1000, np.random.default_rng(0), True).any()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.tuples(st.floats(0, 1.2), st.floats(0.02, 2), st.integers(36, 90), st.floats(0.05, 1)), max_size=6),
     st.integers(0, 100),

@@ -13,7 +13,7 @@ def tone(hz, samples, rate_hz=RATE_HZ):
     return (0.3 * np.sin(2 * np.pi * hz * np.arange(samples) / rate_hz)).astype(np.float32)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(-50, 200), st.integers(0, 200))
 def test_a_stem_in_memory_is_silent_outside(start, length):
     audio = np.arange(200, dtype=np.float32).reshape(2, 100) + 1
@@ -32,7 +32,7 @@ def test_files_are_summed_and_brought_to_one_rate(tmp_path):
     assert np.abs(stem.audio - wanted)[:, 100:-100].max() < 2e-3
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(start=st.integers(0, 90_000), length=st.integers(1, 30_000))
 def test_pieces_of_a_resampled_file_are_the_whole(tmp_path_factory, start, length):
     path = tmp_path_factory.mktemp("resampled") / "a.wav"

@@ -79,7 +79,7 @@ def test_a_new_embedded_block_lets_every_layer_of_it_learn():
         assert float(parameter.grad.abs().max()) > 0, name
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(data=st.data(), form=st.booleans())
 @torch.no_grad()
 def test_any_sizes_keep_the_shape(data, form):

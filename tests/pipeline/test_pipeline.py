@@ -15,6 +15,7 @@ from mgeldm.evaluation.metrics import sdr_db
 from mgeldm.nn.dit import Denoiser
 from mgeldm.pipeline import EMBEDDED_PATH, PITCHES, Pipeline, Placed
 from mgeldm.pipeline.compute import choose_device
+from mgeldm.pipeline.generation import Maker
 from mgeldm.progress import Reporter
 from mgeldm.refine import refine
 from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint, Region, Sampling
@@ -281,6 +282,13 @@ def test_accompaniment_and_generation(pipeline, clip):
     music = pipeline.generate(Generate(9.5, "funk", Sampling(steps=3)))
     assert music.samples.shape == (1, round(9.5 * 44100))
     assert bool(np.isfinite(music.samples).all())
+
+
+def test_a_part_as_good_as_silent_is_refused_and_not_made_loud(pipeline, clip, monkeypatch):
+    make = Maker.make
+    monkeypatch.setattr(Maker, "make", lambda self, wish: make(self, wish) * 1e-5)
+    with pytest.raises(InputError, match="plays nothing for this here; try other words"):
+        pipeline.impute(clip, Impute(("bass",), Region(2.0, 5.0), Sampling(steps=2)))
 
 
 def test_inpainting_changes_nothing_outside(pipeline, clip):

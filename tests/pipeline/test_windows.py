@@ -15,7 +15,7 @@ LAYOUT = {
 
 
 @given(**LAYOUT)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_windows_cover_the_region_and_stay_inside_the_song(total, window, share, start, length):
     first = int(start * (total - 1))
     stop = first + max(1, int(length * (total - first)))
@@ -29,7 +29,7 @@ def test_windows_cover_the_region_and_stay_inside_the_song(total, window, share,
 
 
 @given(**LAYOUT)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_joined_windows_of_one_signal_are_that_signal(total, window, share, start, length):
     first = int(start * (total - 1))
     stop = first + max(1, int(length * (total - first)))

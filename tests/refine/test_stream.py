@@ -44,7 +44,7 @@ def sdr_db(source: Samples, stem: Samples) -> float:
     k=st.integers(1, 3),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_masks_sum_to_the_song(channels, rate_hz, seconds, scale, k, seed):
     rng = np.random.default_rng(seed)
     song = AudioClip(noise(seconds, channels, rate_hz, seed)[:, : max(1, int(seconds * rate_hz))], rate_hz)

@@ -113,7 +113,7 @@ def test_a_callback_counts_steps_and_can_stop():
 
 
 @given(seed=st.integers(0, 2**40), first=st.integers(0, 10**6), frames=st.integers(1, 40), skip=st.integers(0, 39))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_noise_belongs_to_the_absolute_frame(seed, first, frames, skip):
     whole = window_noise(seed, first, frames + skip, 3, 5)
     assert torch.equal(whole[:, :, skip:], window_noise(seed, first + skip, frames, 3, 5))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..audio import AudioClip
+from ..errors import InputError
 from ..pipeline import Pipeline
 from ..progress import Reporter
 from ..requests import Generate, Impute, Sampling
@@ -178,8 +179,11 @@ def _impute(pipeline: Pipeline, gaps: Sequence[Gap], sampling: Sampling, reporte
     parts = []
     for number, gap in enumerate(gaps):
         request = Impute((gap.label,), sampling=replace(sampling, seed=sampling.seed + number))
-        made = pipeline.impute(AudioClip(gap.context[None], RATE_HZ), request)[0]
-        parts.append(_levelled(made.samples.mean(0), gap.true))
+        try:
+            made = pipeline.impute(AudioClip(gap.context[None], RATE_HZ), request)[0].samples.mean(0)
+        except InputError:  # it plays nothing: the user gets no part
+            made = np.zeros_like(gap.true)
+        parts.append(_levelled(made, gap.true))
         reporter.report("imputation: parts", number + 1, len(gaps))
     return parts
 

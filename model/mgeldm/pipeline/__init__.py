@@ -48,6 +48,7 @@ __all__ = ["EMBEDDED_PATH", "Extraction", "Pipeline", "model_path"]
 # difference (model/README), a sampled one takes so long that the mono sum is to lose much first.
 APART_DB, SAMPLED_APART_DB = -30.0, 3.0
 PART_BELOW_CONTEXT_DB = 6.0  # a new part sits this far under the loudness of all it joins
+NO_PART_DB = -50.0  # what comes out this far under the song is no part: made loud, it would be noise
 EXAMPLE_S = 10  # of an audio example are heard, the loudest
 
 # Share of a window from one extraction window to the next, and the semitones at which what is asked for is heard.
@@ -230,7 +231,7 @@ class Pipeline:
             Clips of the region, at the song's rate and in its channels.
 
         Raises:
-            InputError: The request does not fit the song.
+            InputError: The request does not fit the song, or the model plays nothing for it.
         """
         request.validate(song.info.duration_s)
         start_s, end_s = _bounds(song, request.region, LONGEST_GENERATED_S)
@@ -247,7 +248,7 @@ class Pipeline:
         """Everything that goes with a given source (PAPER: accompaniment); takes and gives what `impute` does.
 
         Raises:
-            InputError: The request does not fit the song.
+            InputError: The request does not fit the song, or the model plays nothing for it.
         """
         request.validate(song.info.duration_s)
         bounds = _bounds(song, request.region, LONGEST_GENERATED_S)
@@ -281,7 +282,7 @@ class Pipeline:
             part plus the new one is the result.
 
         Raises:
-            InputError: The request does not fit the song.
+            InputError: The request does not fit the song, or the model plays nothing for it.
         """
         request.validate(song.info.duration_s)
         start_s, end_s = _bounds(song, request.region, LONGEST_GENERATED_S)
@@ -314,7 +315,11 @@ class Pipeline:
         context: Song | None = None,
         around: Mapping[Track, LatentsAt] | None = None,
     ) -> AudioClip:
-        """A part of `bounds` made for `context` (the song itself unless given), faded at its edges."""
+        """A part of `bounds` made for `context` (the song itself unless given), faded at its edges.
+
+        Raises:
+            InputError: It is as good as silent.
+        """
         context = context or song
         listener = self._listener(song)
         start_s, end_s = bounds
@@ -323,6 +328,8 @@ class Pipeline:
         total, given = max(listener.frames, stop), self._hearing(song, context)
         wish = Wish(TASKS[task], condition, negative, start, stop, total, given, around or {})
         mono = Maker(self.model, self.compute, self._part_how(sampling), reporter).make(wish)
+        if float(np.square(mono).mean() ** 0.5) < 10 ** (NO_PART_DB / 20) * self._survey(song).rms * listener.gain:
+            raise InputError("The model plays nothing for this here; try other words, another seed or another region.")
         skip = round((start_s - start * listener.frame_s) * self.config.rate_hz)
         part = self._at_song_rate(song, mono[None, skip:], start_s, end_s)
         heard = AudioClip(context.read(*_samples(song, start_s, end_s)), song.info.rate_hz)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import soundfile
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from mgeldm_app.core.export.folder import tempo_midi, write_folder
@@ -99,7 +98,6 @@ def test_without_a_pickup_there_is_one_tempo():
     assert events[-1][0] == pytest.approx(60, abs=1e-3)
 
 
-@hypothesis_settings(deadline=None)
 @given(st.floats(30, 300), st.floats(0, 20), st.integers(2, 7))
 def test_bars_fall_on_downbeats_throughout_the_song(bpm, downbeat_s, beats_per_bar):
     project = song(Tempo(bpm, downbeat_s, beats_per_bar), region=Span(44_100 * 50, 44_100 * 55))

@@ -229,7 +229,7 @@ def test_equal_names_are_numbered_and_files_that_are_there_stay(kit, out):
     assert [file.path.name for file in again.files] == ["same.wav", "same 2.wav"]
 
 
-@hypothesis_settings(max_examples=40, deadline=None)
+@hypothesis_settings(max_examples=40)
 @given(st.lists(st.text(max_size=300), min_size=1, max_size=4), st.text(max_size=300))
 def test_any_names_give_different_files_inside_the_folder(tmp_path_factory, lane_names, song):
     folder = tmp_path_factory.mktemp("out")

@@ -126,7 +126,7 @@ def test_dragging_beyond_the_edge_scrolls():
     assert hand.regions[-1][0].stop > 5 * BAR
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.tuples(st.integers(-50, 1050), st.integers(-50, 1050), st.booleans(), st.booleans()), max_size=8),
        st.sampled_from(["bar", "beat", "none"]))
 def test_a_region_is_always_inside_the_song_and_never_empty(drags, snap):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from .files import link_or_copy
 from .opening import Opening, Overview, look_into
 from .ports import Workers
 from .project import Project, SongFile, Tempo
+from .reports import trace_of
 from .session import Session
 from .storage import ProjectFolder, free_name
 
@@ -240,7 +240,7 @@ class Documents:
     def _tell(self, sentence: str, error: BaseException) -> None:
         """An error meant for people says it itself; of any other the sentence, with details to copy."""
         known = isinstance(error, MgeldmError)
-        self.session.tell(str(error) if known else sentence, error=True, details="" if known else _details(error))
+        self.session.tell(str(error) if known else sentence, error=True, details="" if known else trace_of(error))
 
     def _begin(self, folder: ProjectFolder, project: Project) -> None:
         self.save_now()
@@ -262,7 +262,7 @@ class Documents:
 
         def failed(error: BaseException) -> None:
             if not heard.cancelled:
-                self.session.tell(say("The tempo could not be found; tap or type it."), details=_details(error))
+                self.session.tell(say("The tempo could not be found; tap or type it."), details=trace_of(error))
 
         self.workers.run(lambda: self.analyse(path, heard.reporter()), found, failed)
 
@@ -304,7 +304,3 @@ class Documents:
             self._failed = True
 
         self.saver.run(write, done, failed)
-
-
-def _details(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))

@@ -261,7 +261,7 @@ class Making:
         def lost(error: BaseException) -> None:
             self._forget(work)
             known = isinstance(error, MgeldmError | OSError)
-            why, details = (str(error), "") if known else (repr(error), report(type(error), error, error.__traceback__))
+            why, details = (str(error), "") if known else (repr(error), report(error))
             message = say("A finished stem could not be kept; ask for it again. {why}", why=why)
             self.session.tell(message, error=True, details=details)
 

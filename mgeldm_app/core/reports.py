@@ -23,13 +23,17 @@ def log_path() -> Path:
     return settings_path().with_name("errors.log")
 
 
-def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> str:
+def trace_of(error: BaseException) -> str:
+    """Where an error happened, for whoever mends it."""
+    return "".join(traceback.format_exception(error))
+
+
+def report(error: BaseException) -> str:
     """An error with what is needed to understand it; also appended to the log."""
     from mgeldm import __version__
 
-    lines = traceback.format_exception(kind, error, trace)
     text = f"{time.strftime('%Y-%m-%d %H:%M:%S')} mgeldm {__version__}, {platform.platform()}, {sys.version}\n"
-    text += "".join(lines)
+    text += trace_of(error)
     with contextlib.suppress(OSError):
         path = log_path()
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +59,7 @@ def install(tell: Callable[[str, str], None]) -> Callable[[], None]:
                 "Something unforeseen happened; your project is saved. If it happens again, copy the diagnostics and "
                 "send them to us."
             )
-            tell(message, report(kind, error, trace))
+            tell(message, report(error))
 
     sys.excepthook = hook
 

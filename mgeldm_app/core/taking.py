@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import traceback
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from mgeldm.progress import Progress, Reporter
 
 from .export import Colours, ExportReport, export, prepare
 from .ports import Workers
+from .reports import trace_of
 from .session import Session
 from .settings import ExportSettings
 
@@ -112,8 +112,8 @@ class Taking:
             if isinstance(error, MgeldmError):
                 self.session.tell(str(error), error=not isinstance(error, Cancelled))
             else:
-                details = "".join(traceback.format_exception(error))
-                self.session.tell(say("The files could not be written; try another folder."), True, details)
+                message = say("The files could not be written; try another folder.")
+                self.session.tell(message, error=True, details=trace_of(error))
 
         self.errands[errand.id] = errand
         self.session.changed.emit("jobs")

@@ -194,7 +194,7 @@ def published_pool(items=12):
 
 
 def test_timesteps_are_the_four_patterns():
-    unknown, timesteps = draw_timesteps(np.random.default_rng(0), 4000)
+    unknown, timesteps = draw_timesteps(np.random.default_rng(0), 4000, np.zeros(4000, bool))
     patterns, counts = torch.unique(unknown, dim=0, return_counts=True)
     assert sorted((~patterns).sum(1).tolist()) == [0, 1, 1, 1]
     assert counts.min() > 850
@@ -202,6 +202,13 @@ def test_timesteps_are_the_four_patterns():
     assert 0.02 <= float(timesteps[unknown].min()) < 0.03
     assert 0.99 < float(timesteps[unknown].max()) <= 1
     assert bool((timesteps.amax(1, keepdim=True).expand(-1, 3)[unknown] == timesteps[unknown]).all())  # one an item
+
+
+def test_a_silent_source_is_only_ever_extracted():
+    silent = np.arange(400) % 4 == 0
+    unknown, _ = draw_timesteps(np.random.default_rng(0), 400, silent)
+    assert (unknown[silent] == torch.tensor([False, True, True])).all()
+    assert not (unknown[~silent] == torch.tensor([False, True, True])).all()
 
 
 def test_the_joint_recipe_learns_and_has_no_loss_on_known_tracks():

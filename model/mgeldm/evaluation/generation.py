@@ -113,8 +113,8 @@ def imputation(
 ) -> dict[str, Any]:
     """Parts made for songs that lack one, against a stem of the same class from another song and the true stem.
 
-    All three are brought to the true stem's level, but for a part that is as good as silent, which stays so. sub-
-    FAD is the distance of context with part from true mixtures.
+    All three are brought to the true stem's level, but for a part that is as good as silent, which stays so.
+    sub-FAD is the distance of context with part from true mixtures.
 
     Args:
         pipeline: The model.

@@ -79,15 +79,14 @@ class JointRecipe:
         return torch.from_numpy(conditions).to(self.device)
 
 
-def draw_timesteps(rng: np.random.Generator, batch: int, silent: np.ndarray | None = None) -> tuple[Tensor, Tensor]:
+def draw_timesteps(rng: np.random.Generator, batch: int, silent: np.ndarray) -> tuple[Tensor, Tensor]:
     """Which tracks are unknown, bool [batch, tracks], and their timesteps [batch, tracks], 0 where known.
 
     Where the source is `silent` the mixture is known: a song that lacks what is asked for gives nothing of it, but a
     new part is never to be silence.
     """
     known = rng.integers(-1, len(Track), batch)  # the known track, or none
-    if silent is not None:
-        known[silent] = Track.MIXTURE
+    known[silent] = Track.MIXTURE
     unknown = torch.from_numpy(known[:, None] != np.arange(len(Track)))
     tau = torch.from_numpy(rng.uniform(TAU_END, 1.0, (batch, 1)).astype(np.float32))
     return unknown, tau * unknown

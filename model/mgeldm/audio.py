@@ -38,6 +38,8 @@ FORMATS = {"wav32": ".wav", "wav24": ".wav", "wav16": ".wav", "flac": ".flac"}
 LOSSY = {"mp3": ".mp3", "ogg": ".ogg"}
 BITS = {"wav24": 24, "wav16": 16, "flac": 24}
 RIFF_LIMIT_BYTES = 2**32 - 2**16
+_UNKNOWN = 2**62  # samples: what libsndfile says, and more, of a flac file that was written to a pipe
+_FIRST_FRAME, _MOST_BEHIND = 2**12, 2**14  # bytes of an mp3 file: they hold its first frame; tags behind its sound
 _ENCODED_AT_ONCE = 2**13  # frames: libvorbis lays what it is given on the stack, which is small in a thread on macOS
 
 
@@ -126,6 +128,7 @@ class _SoundFileSource:
         self._file = soundfile.SoundFile(os.fspath(path))
         file = self._file
         self.info = AudioInfo(file.samplerate, file.channels, file.frames, f"{file.format} {file.subtype}")
+        self.knows_its_length = file.frames < _UNKNOWN and (file.format != "MP3" or _tells_its_length(path))
         exact = any(file.subtype.startswith(kind) for kind in EXACT_SEEK) or file.format == "FLAC"
         self.run_up = 0 if exact else round(RUN_UP_S * file.samplerate)
         self._position = 0
@@ -143,10 +146,31 @@ class _SoundFileSource:
         self._file.close()
 
 
+def _tells_its_length(path: Path) -> bool:
+    """Whether an mp3 file states its length, as its first frame's Xing or Info header, and that of all its sound.
+
+    Without one libsndfile guesses from the first frame's rate; behind one other files may have been put.
+    """
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        begin = 0
+        while (tag := file.read(10))[:3] == b"ID3" and len(tag) == 10:
+            length = sum((byte & 0x7F) << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=True))
+            begin += 10 + length + 10 * bool(tag[5] & 0x10)  # a footer repeats the header
+            file.seek(begin)
+        head = tag + file.read(_FIRST_FRAME)
+    at = max(head.find(b"Xing"), head.find(b"Info"))
+    if at < 0 or at + 16 > len(head):
+        return False
+    flags, _, sound_bytes = struct.unpack(">III", head[at + 4 : at + 16])
+    return bool(flags & 1) and (flags & 3 != 3 or size - begin - sound_bytes < _MOST_BEHIND)
+
+
 class _DecodedSource:
     """What FFmpeg reads (m4a, aac, the sound of video), decoded once into an unnamed temporary file.
 
-    Compressed streams in these containers cannot be entered at an exact sample; a plain file of floats can.
+    Compressed streams in these containers cannot be entered at an exact sample, and some do not say how long they are;
+    a plain file of floats can, and does.
     """
 
     def __init__(self, path: Path) -> None:
@@ -181,11 +205,18 @@ def _decode(path: Path, out: IO[bytes]) -> AudioInfo:
         skip_frames = 1 if container.format.name == "aac" else 0
         rate_hz, channels = stream.rate, stream.codec_context.channels
         resampler = AudioResampler(format="fltp", layout=stream.codec_context.layout, rate=rate_hz)
-        samples, end = 0, None
+        samples, end, broken = 0, None, None
         for packet in container.demux(stream):
+            try:
+                frames = packet.decode()
+            except av.error.InvalidDataError as error:
+                broken = error  # behind the last sound these are tags or padding, and no harm
+                continue
+            if frames and broken:
+                raise broken
             if packet.pts is not None and packet.duration and stream.time_base == 1 / _fraction(rate_hz):
                 end = packet.pts + packet.duration - (stream.start_time or 0)
-            for frame in packet.decode():
+            for frame in frames:
                 if skip_frames:
                     skip_frames -= 1
                     continue
@@ -193,6 +224,8 @@ def _decode(path: Path, out: IO[bytes]) -> AudioInfo:
                     block = np.ascontiguousarray(part.to_ndarray().T)  # [samples, channels]
                     out.write(block.data)
                     samples += len(block)
+        if broken and not samples:
+            raise broken
         padded = end is not None and 0 < samples - end < 4096  # the last frame is filled up with silence
         return AudioInfo(rate_hz, channels, end if padded and end is not None else samples, container.format.name)
 
@@ -290,8 +323,12 @@ def _open_source(path: Path) -> _Source:
         raise AudioError(
             "{file} cannot be opened ({why}); check the path and its rights.", file=path.name, why=error.strerror
         ) from error
+    reason = ""
     try:
-        return _SoundFileSource(path)
+        source = _SoundFileSource(path)
+        if source.knows_its_length:
+            return source
+        source.close()
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a suffix of .raw
         reason = str(error)
     if "channel" in reason.lower():

@@ -151,3 +151,46 @@ def test_resample_keeps_the_place_and_the_rounded_length():
         assert y.shape == (2, round(SAMPLES * rate_hz / RATE_HZ))
         assert abs(np.argmax(np.abs(y[0])) - PLACE * rate_hz / RATE_HZ) <= 0.6
     assert audio.resample(x, RATE_HZ, RATE_HZ) is x
+
+
+def noise_mp3(path: Path, parts: tuple[float, ...], stated: bool = True) -> Path:
+    """Five seconds of noise a part, at those levels, at a rate that follows them; with or without a Xing header."""
+    rng = np.random.default_rng(0)
+    samples = np.concatenate([rng.standard_normal((2, 5 * 44_100)) * level for level in parts], 1).astype(np.float32)
+    with soundfile.SoundFile(
+        path, "w", 44_100, 2, format="MP3", subtype="MPEG_LAYER_III", bitrate_mode="VARIABLE", compression_level=0.1
+    ) as out:
+        out.write(samples.T)
+    if not stated:
+        data = path.read_bytes()
+        path.write_bytes(data[data.find(b"\xff\xfb", data.find(b"Xing")) :])
+    return path
+
+
+@pytest.mark.parametrize("parts", [(0.2, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 0.2), (0.1, 0.1)])
+@pytest.mark.parametrize("behind", [b"", bytes(20_000), b"TAG" + bytes(125)])
+def test_an_mp3_file_that_does_not_state_its_length_is_read_whole(tmp_path, parts, behind):
+    path = noise_mp3(tmp_path / "song.mp3", parts, stated=False)
+    path.write_bytes(b"ID3\x04\x00\x00\x00\x06\x1a\x00" + bytes(101_632) + path.read_bytes() + behind)
+    samples = audio.read(path).samples
+    assert 0 <= samples.shape[1] - 5 * 44_100 * len(parts) < 3 * 1152
+    levels = [np.square(part).mean() ** 0.5 for part in np.array_split(samples, len(parts), 1)]
+    np.testing.assert_allclose(levels, parts, atol=0.02)
+
+
+def test_mp3_files_put_behind_each_other_are_read_whole(tmp_path):
+    path = noise_mp3(tmp_path / "song.mp3", (0.1, 0.1))
+    once = audio.probe(path).samples
+    assert once == 2 * 5 * 44_100
+    path.write_bytes(2 * path.read_bytes())
+    assert 0 <= audio.read(path).samples.shape[1] - 2 * once < 4 * 1152
+
+
+def test_a_flac_file_that_does_not_state_its_length_is_read_whole(tmp_path):
+    samples = np.random.default_rng(0).integers(-20_000, 20_000, (50_000, 2)).astype(np.int16)
+    soundfile.write(path := tmp_path / "pipe.flac", samples, 44_100, subtype="PCM_16")
+    data = bytearray(path.read_bytes())
+    data[21] &= 0xF0  # the last 36 bits of STREAMINFO's sizes: how many samples there are, unknown to a pipe
+    data[22:26] = bytes(4)
+    path.write_bytes(data)
+    np.testing.assert_array_equal(audio.read(path).samples.T * 32_768, samples)

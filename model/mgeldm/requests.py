@@ -17,7 +17,10 @@ MAX_STEPS = 1000
 SHORTEST_S = 0.05
 LONGEST_GENERATED_S = 3600.0
 
-_KEEP_REST = re.compile(r"^\s*(?:everything|all|anything)\s+(?:but|except|besides|without)\s+(.+)$", re.IGNORECASE)
+# The text towers hear no "no": to them "without drums" is drums.
+_SONG = r"(?:(?:the|this|my|whole|full|entire)\s+)*(?:everything|all|anything|song|track|mix|music)"
+_BUT = r"(?:but|except|excluding|besides|without|minus|no|apart\s+from|aside\s+from|other\s+than)(?:\s+for)?"
+_KEEP_REST = re.compile(rf"^\s*(?:{_SONG}\s+{_BUT}|no|not|without|minus|remove)\s+(.+)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class Extract:
     """Take the prompted sources out of the song.
 
     Attributes:
-        prompts: One sentence a stem; "everything but the drums" is the rest of "the drums".
+        prompts: One sentence a stem; "everything but the drums", "no drums" are the rest of "the drums".
         region: Where; outside it the stems are silent.
         sampling: How.
         sensitivity: From -1 (less bleed) to 1 (fuller).

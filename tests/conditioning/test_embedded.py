@@ -34,6 +34,12 @@ def test_vectors_have_length_one_and_texts_are_remembered(conditioner):
     assert torch.equal(vectors[0], vectors[4])
 
 
+def test_a_long_prompt_is_heard_to_its_end(conditioner):
+    said = "a very long and winding description of nothing in particular that goes on and on before it says, at last,"
+    first, second = conditioner.embed_text([f"{said} the drums", f"{said} the flute"])
+    assert float(first @ second) < 0.9
+
+
 def test_phrases_never_trained_on_name_the_right_class(conditioner):
     labels = [label for label in CAPTIONS if label != "other"]
     centres = torch.stack([conditioner.embed_text(list(CAPTIONS[label])).mean(0) for label in labels])

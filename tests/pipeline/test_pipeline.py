@@ -113,8 +113,25 @@ def test_a_second_prompt_need_not_find_again_what_competes(pipeline, mono, evalu
     alone, whole = sources(again, "organ")
     assert np.array_equal(after, alone)
     assert second < 0.5 * first and second < 0.5 * whole
-    assert sources(again, "organ", negative="drums")[1] == 2 * whole  # under other wishes they are other masks
+    assert sources(again, "organ", guidance=2.0)[1] == 2 * whole  # under other wishes they are other masks
     assert sources(again, "organ")[1] == second
+
+
+@pytest.mark.parametrize("quality", ["draft", "standard"])
+def test_what_is_not_meant_competes(pipeline, mono, quality):
+    def level(negative):
+        request = Extract(("drums",), Region(0.0, 6.0), Sampling(quality, negative=negative))
+        return float(pipeline.extract(mono, request).estimates(0.0, 6.0).sources.mean())
+
+    assert level("percussion") < level("") and level("drums") < 0.7 * level("")
+
+
+def test_raw_moves_away_from_what_is_not_meant(pipeline, mono):
+    def stem(negative):
+        request = Extract(("drums",), Region(0.0, 4.0), Sampling("draft", negative=negative), raw=True)
+        return pipeline.extract_raw(mono, request)[0].samples
+
+    assert np.abs(stem("bass") - stem("")).max() > 0.01
 
 
 def test_what_competes_with_one_common_source_is_all_but_that_one(pipeline, mono, evaluated):

@@ -61,7 +61,25 @@ def test_a_sound_stands_for_words():
         request.validate(SONG_S)
 
 
-def test_everything_but_wants_the_rest():
-    assert parse_prompt("Everything but the drums") == ("the drums", True)
-    assert parse_prompt("all except vocals ") == ("vocals", True)
-    assert parse_prompt(" the drums") == ("the drums", False)
+@pytest.mark.parametrize(
+    "prompt, source",
+    [
+        ("Everything but the drums", "the drums"),
+        ("all except vocals ", "vocals"),
+        ("everything except for the bass", "the bass"),
+        ("the whole song without drums", "drums"),
+        ("the mix minus the lead guitar", "the lead guitar"),
+        ("everything apart from the piano", "the piano"),
+        ("music other than strings", "strings"),
+        ("no drums", "drums"),
+        ("Without the vocals", "the vocals"),
+        ("remove the vocals", "the vocals"),
+    ],
+)
+def test_the_rest_is_wanted(prompt, source):
+    assert parse_prompt(prompt) == (source, True)
+
+
+@pytest.mark.parametrize("prompt", ["the drums", "nostalgic organ", "notched bass", "removed", "mixed drums", "no"])
+def test_the_source_itself_is_wanted(prompt):
+    assert parse_prompt(f" {prompt}") == (prompt, False)

@@ -19,7 +19,6 @@ from torch.nn import functional
 
 from ..errors import CheckpointError
 
-MAX_TOKENS = 24
 _MAX_WORD = 100  # BERT reads a longer word as unknown
 _MAX_VOCABULARY_BYTES = 4 << 20
 _CJK = (
@@ -144,12 +143,12 @@ class WordTable(nn.Module):
     def lookup(self, texts: list[str]) -> tuple[Tensor, Tensor]:
         """Vectors of the texts' pieces and which of them are real.
 
-        A text gives at most 24 pieces; an empty one gives [UNK].
+        An empty text gives [UNK].
 
         Returns:
             Vectors [batch, tokens, 128], zero where padded, and mask [batch, tokens], True where real.
         """
-        rows = [(self.tokenize(text) or [self.tokenize.unknown])[:MAX_TOKENS] for text in texts]
+        rows = [self.tokenize(text) or [self.tokenize.unknown] for text in texts]
         tokens = max((len(row) for row in rows), default=1)
         device = self.vectors.device
         numbers = torch.tensor([row + [0] * (tokens - len(row)) for row in rows], device=device).view(-1, tokens)

@@ -165,7 +165,7 @@ class Pipeline:
         start_s, end_s = _bounds(song, request.region)
         quality, window = request.sampling.quality, self.config.window_frames
         hop, pitches = round(window * HOPS[quality]), PITCHES[quality]
-        latents = self._latents(example or song, request, compete=self.config.is_embedded and quality != "draft")
+        latents = self._latents(example or song, request, masks=self.config.is_embedded)
         listeners = self.listeners(song)
         streams = [
             EstimateStream(listener, self._separator(latents, listener, pitches), start_s, end_s, window, hop, each)
@@ -188,18 +188,23 @@ class Pipeline:
         start_s, end_s = _bounds(song, request.region)
         window, hop = self.config.window_frames, HOPS[request.sampling.quality]
         listener = self._listener(song)
-        decoded = Decoded(self._latents(song, request, compete=False))
+        decoded = Decoded(self._latents(song, request, masks=False))
         stream = EstimateStream(listener, decoded, start_s, end_s, window, round(window * hop), reporter)
         audio = stream.values(start_s, end_s)[:, 0] / listener.gain  # [k + 1, samples]
         return [self._at_song_rate(song, track[None], start_s, end_s) for track in audio]
 
-    def _latents(self, example: Song, request: Extract, compete: bool) -> Latents:
+    def _latents(self, example: Song, request: Extract, masks: bool) -> Latents:
+        """Of what was asked for; what is not meant guides the latents away, or competes for `masks`."""
         parsed = [parse_prompt(prompt) for prompt in request.prompts]
         conditions = [self._text(text) for text, _ in parsed] + [self._sound(example, e) for e in request.examples]
         inverted = torch.tensor([rest for _, rest in parsed] + [False] * len(request.examples))
-        how, negative = self._how(request.sampling, extraction=True), self._negative(request.sampling)
-        if compete:
+        sampling, negative = request.sampling, self._negative(request.sampling)
+        if masks and negative is not None:
+            conditions.append(negative)
+            sampling, negative = replace(sampling, negative=""), None
+        if masks and sampling.quality != "draft":
             conditions += self._unasked(torch.stack(conditions))
+        how = self._how(sampling, extraction=True)
         return Latents(self.model, self.compute, how, torch.stack(conditions), inverted, negative)
 
     def _unasked(self, conditions: Tensor) -> list[Tensor]:
@@ -392,7 +397,8 @@ class Pipeline:
         table = EXTRACTION_STEPS if extraction else GENERATION_STEPS
         one_step = extraction and self.config.is_embedded
         steps = sampling.steps or (1 if one_step else table[sampling.quality])
-        default = 1.0 if one_step else EXTRACTION_GUIDANCE if extraction else GENERATION_GUIDANCE
+        unguided = one_step and not sampling.negative  # at 1 there is nothing to move away from
+        default = 1.0 if unguided else EXTRACTION_GUIDANCE if extraction else GENERATION_GUIDANCE
         return How(steps, default if sampling.guidance is None else sampling.guidance, sampling.seed)
 
     def _part_how(self, sampling: Sampling) -> How:

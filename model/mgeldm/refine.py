@@ -572,12 +572,17 @@ def loudness_match(part: AudioClip, context: AudioClip) -> AudioClip:
 
     A silent part or context leaves the part as it is.
     """
-    wanted_db, given_db = _loudness_db(context, part), _loudness_db(part, context)
+    return at_loudness(part, _loudness_db(context, part), context)
+
+
+def at_loudness(part: AudioClip, wanted_db: float, context: AudioClip | None = None) -> AudioClip:
+    """A part at a loudness in dB (LUFS), measured as beside `context`, with no clipping that the context has not."""
+    given_db = _loudness_db(part, context or part)
     if not (np.isfinite(wanted_db) and np.isfinite(given_db)):
         return part
     gain = 10 ** ((wanted_db - given_db) / 20)
     peak = float(np.abs(part.samples).max())
-    ceiling = max(1.0, float(np.abs(context.samples).max()))
+    ceiling = max(1.0, float(np.abs(context.samples).max()) if context else 0.0)
     return replace(part, samples=(part.samples * min(gain, ceiling / peak)).astype(np.float32))
 
 

@@ -13,7 +13,7 @@ from mgeldm.data import corpus
 from mgeldm.errors import Cancelled, CheckpointError, InputError, OutputError
 from mgeldm.evaluation.metrics import sdr_db
 from mgeldm.nn.dit import Denoiser
-from mgeldm.pipeline import EMBEDDED_PATH, PITCHES, Pipeline, Placed
+from mgeldm.pipeline import EMBEDDED_PATH, MADE_LUFS, PITCHES, Pipeline, Placed
 from mgeldm.pipeline.compute import choose_device
 from mgeldm.pipeline.generation import Maker
 from mgeldm.progress import Reporter
@@ -299,6 +299,33 @@ def test_accompaniment_and_generation(pipeline, clip):
     music = pipeline.generate(Generate(9.5, "funk", Sampling(steps=3)))
     assert music.samples.shape == (1, round(9.5 * 44100))
     assert bool(np.isfinite(music.samples).all())
+    peak = np.abs(music.samples).max()
+    assert peak > 0.9 or abs(level_db(music) - MADE_LUFS) < 6  # as loud as songs are, unless that would clip
+    assert peak <= 1 and np.abs(music.samples[:, [0, -1]]).max() < 0.01 * peak  # and it does not click
+
+
+def level_db(part):
+    return 20 * np.log10(np.square(part.samples).mean() ** 0.5)
+
+
+@pytest.mark.parametrize("pause", [0.0, 1e-4])
+def test_in_a_pause_a_part_is_as_loud_as_suits_the_song(pipeline, mono, pause):
+    """Of silence, or of hiss, nothing can be learnt about how loud a part is to be."""
+    def part(gain):
+        samples = mono.samples * np.float32(gain)
+        samples[:, 4 * 44100 : 8 * 44100] *= pause
+        song = AudioClip(samples, mono.rate_hz)
+        return pipeline.impute(song, Impute(("drums",), Region(4.0, 8.0), Sampling(steps=3)))[0]
+
+    loud, soft = part(1.0), part(0.1)
+    assert abs(level_db(loud) - level_db(soft) - 20) < 1
+    assert -12 < level_db(loud) - level_db(mono) < 0
+
+
+def test_a_part_does_not_click_at_the_songs_own_ends(pipeline, clip):
+    (part,) = pipeline.impute(clip, Impute(("organ",), Region(), Sampling(steps=2)))
+    assert part.samples.shape == clip.samples.shape
+    assert np.abs(part.samples[:, [0, -1]]).max() < 1e-3 * np.abs(part.samples).max()
 
 
 def test_a_part_as_good_as_silent_is_refused_and_not_made_loud(pipeline, clip, monkeypatch):

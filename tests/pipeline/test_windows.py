@@ -47,3 +47,13 @@ def test_joined_windows_of_one_signal_are_that_signal(total, window, share, star
 def test_a_fade_is_never_zero():
     assert fade(10, 4).min() > 0
     assert fade(10, 4).max() == 1
+
+
+def test_sounds_with_nothing_in_common_are_as_loud_where_they_meet():
+    rng = np.random.default_rng(0)
+    first, second = (rng.standard_normal(40_000).astype(np.float32) for _ in range(2))
+    joiner = Joiner(0, 60_000, 20_000, power=2)
+    pieces = [*joiner.add(0, first, 20_000), *joiner.add(20_000, second, None)]
+    joined = np.concatenate([piece.values for piece in pieces])
+    np.testing.assert_allclose(np.square(joined).reshape(12, 5_000).mean(1), 1, atol=0.1)
+    np.testing.assert_allclose(joined[:20_000], first[:20_000], rtol=1e-6)

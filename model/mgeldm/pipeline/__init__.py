@@ -24,7 +24,7 @@ from ..conditioning import Conditioner
 from ..errors import CheckpointError, InputError
 from ..nn.spectral import MIXTURE_RMS
 from ..progress import Reporter
-from ..refine import Estimates, EstimatesAt, edge_gains, loudness_match, refine_region
+from ..refine import Estimates, EstimatesAt, at_loudness, edge_gains, loudness_match, refine_region
 from ..requests import (
     LONGEST_GENERATED_S,
     Accompany,
@@ -48,6 +48,9 @@ __all__ = ["EMBEDDED_PATH", "Extraction", "Pipeline", "model_path"]
 # difference (model/README), a sampled one takes so long that the mono sum is to lose much first.
 APART_DB, SAMPLED_APART_DB = -30.0, 3.0
 PART_BELOW_CONTEXT_DB = 6.0  # a new part sits this far under the loudness of all it joins
+PAUSE_DB = -20.0  # what lies this far under the song is no music to be as loud as
+MADE_LUFS = -18.0  # music from nothing, about as loud as songs are
+_SILENT_RMS = 1e-4
 NO_PART_DB = -50.0  # what comes out this far under the song is no part: made loud, it would be noise
 EXAMPLE_S = 10  # of an audio example are heard, the loudest
 
@@ -273,7 +276,7 @@ class Pipeline:
         wish = Wish(TASKS["generate"], condition, self._negative(request.sampling), 0, frames, frames)
         how = self._how(request.sampling, extraction=False)
         audio = Maker(self.model, self.compute, how, reporter).make(wish)[: round(request.duration_s * rate_hz)]
-        return AudioClip(np.ascontiguousarray(audio[None]), rate_hz)
+        return _faded(at_loudness(AudioClip(np.ascontiguousarray(audio[None]), rate_hz), MADE_LUFS))
 
     def inpaint(
         self, song: Song, request: Inpaint, reporter: Reporter = SILENT, example: Song | None = None
@@ -307,7 +310,7 @@ class Pipeline:
         old = AudioClip(stem.read(first, stop), rate_hz)
         if float(np.square(old.samples).mean()) > 1e-8:
             new = loudness_match(new, old)
-        return new, _faded(old, song, first)
+        return new, _faded(old, first, song.info.samples)
 
     def _add(
         self,
@@ -338,7 +341,7 @@ class Pipeline:
         skip = round((start_s - start * listener.frame_s) * self.config.rate_hz)
         part = self._at_song_rate(song, mono[None, skip:], start_s, end_s)
         heard = AudioClip(context.read(*_samples(song, start_s, end_s)), song.info.rate_hz)
-        return _faded(_quieter(loudness_match(part, heard), heard), song, _samples(song, start_s, end_s)[0])
+        return _faded(_beside(part, heard, self._survey(song).rms))
 
     def _hearing(self, song: Song, part: Song) -> LatentsAt:
         """Latents of a part of a song, heard at the song's level."""
@@ -466,16 +469,21 @@ def _loudest(song: Song, start: int, stop: int) -> tuple[int, int]:
     return first, min(first + EXAMPLE_S * second, stop)
 
 
-def _quieter(part: AudioClip, context: AudioClip) -> AudioClip:
-    """A part under its context; beside silence it stays as it is."""
-    heard = float(np.square(context.samples).mean()) > 1e-8
-    return replace(part, samples=part.samples * np.float32(10 ** (-PART_BELOW_CONTEXT_DB / 20))) if heard else part
+def _beside(part: AudioClip, heard: AudioClip, song_rms: float) -> AudioClip:
+    """A part somewhat under the loudness of what is heard with it; in a pause, where that says nothing, of the song."""
+    song_db = 20 * float(np.log10(song_rms)) if song_rms > _SILENT_RMS else MADE_LUFS
+    if float(np.square(heard.samples).mean() ** 0.5) > 10 ** ((song_db + PAUSE_DB) / 20):
+        part = loudness_match(part, heard)
+    else:
+        part = at_loudness(part, song_db)
+    return replace(part, samples=part.samples * np.float32(10 ** (-PART_BELOW_CONTEXT_DB / 20)))
 
 
-def _faded(clip: AudioClip, song: Song, first: int) -> AudioClip:
-    """A part that begins at sample `first` of a song, faded at its edges as stems are."""
+def _faded(clip: AudioClip, first: int = 1, song_samples: int | None = None) -> AudioClip:
+    """A clip faded over 10 ms at its edges; a stem that begins at sample `first` of a song not where the song does."""
     samples = clip.samples.shape[1]
-    gains = edge_gains(first, samples, first, first + samples, song.info.samples, clip.rate_hz)
+    whole = first + samples + 1 if song_samples is None else song_samples
+    gains = edge_gains(first, samples, first, first + samples, whole, clip.rate_hz)
     return clip if gains is None else replace(clip, samples=clip.samples * gains)
 
 

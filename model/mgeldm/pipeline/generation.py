@@ -83,13 +83,13 @@ class Maker:
     def _decode(self, latents: Tensor, first: int, wish: Wish) -> Samples:
         """Mono audio [samples] of the frames wished, of latents [channels, frames] from frame `first` on.
 
-        In stretches that hear a little of their neighbours. Each has phases of its own, so two of them sound together
-        in a cross-fade of one frame and no longer.
+        In stretches that hear a little of their neighbours. Each of the embedded model's has phases of its own, so two
+        of them sound together in a cross-fade of one frame and no longer.
         """
         per, last = self.model.config.samples_per_frame, first + latents.shape[1]
         stretch = self.window * (_DECODED_WINDOWS if self.model.config.is_embedded else 1)
         begins = range(first, max(last - 1, first + 1), stretch - 1)
-        joiner = Joiner(wish.start * per, wish.stop * per, per)
+        joiner = Joiner(wish.start * per, wish.stop * per, per, 2 if self.model.config.is_embedded else 1)
         sounds: list[Samples] = []
         for begin in begins:
             heard, end = max(begin - _MARGIN, first), min(begin + stretch, last)

@@ -47,10 +47,12 @@ class Joiner:
         start: First step wanted.
         stop: Step after the last one wanted.
         overlap: Steps over which a window fades in and out.
+        power: What the weights of overlapping windows add up to: 1 for values that tell of the same, 2 (their squares)
+            for sounds whose phases have nothing in common, which would be too quiet in between.
     """
 
-    def __init__(self, start: int, stop: int, overlap: int):
-        self.start, self.stop, self.overlap = start, stop, overlap
+    def __init__(self, start: int, stop: int, overlap: int, power: int = 1):
+        self.start, self.stop, self.overlap, self.power = start, stop, overlap, power
         self.first = -1  # step of the buffers' beginning
         self.values = np.zeros(0, np.float32)
         self.weights = np.zeros(0, np.float32)
@@ -65,11 +67,11 @@ class Joiner:
         self.weights = np.concatenate((self.weights, np.zeros(max(grow, 0), np.float32)))
         weights, here = fade(steps, self.overlap), slice(first - self.first, first - self.first + steps)
         self.values[..., here] += values * weights
-        self.weights[here] += weights
+        self.weights[here] += weights**self.power
         done = (self.first + self.values.shape[-1] if next_first is None else next_first) - self.first
         if done <= 0:
             return
-        finished = self.values[..., :done] / self.weights[:done]
+        finished = self.values[..., :done] / self.weights[:done] ** (1 / self.power)
         begin, end = max(self.start - self.first, 0), min(self.stop - self.first, done)
         if end > begin:
             yield Piece(self.first + begin, finished[..., begin:end])

@@ -778,6 +778,9 @@ def _clean(text: str) -> str:
 
 
 def _printable(character: str) -> bool:
+    code = ord(character)
+    if code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF:  # never a character: XML, so a DAWproject, cannot hold it
+        return False
     return unicodedata.category(character) not in ("Cc", "Cf", "Cs")
 
 

@@ -18,7 +18,19 @@ from threading import Event
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from .audio import BITS, FORMATS, AudioClip, Samples, Song, Writer, open_audio, unique_names
+from .audio import (
+    BITS,
+    FORMATS,
+    AudioClip,
+    Samples,
+    Song,
+    Writer,
+    fitting_gain,
+    open_audio,
+    reach_of,
+    rounded,
+    unique_names,
+)
 from .errors import Cancelled, InputError, MgeldmError, OutputError
 from .progress import Progress, Reporter
 from .requests import QUALITIES, Accompany, Extract, Generate, Impute, Inpaint, Region, Sampling
@@ -57,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     extract = _command(commands, "extract", _extract, "take what a sentence names out of a song", "prompts", "region")
     extract.add_argument("--sensitivity", type=float, default=0.0, help="-1 (less bleed) to 1 (fuller)")
-    extract.add_argument("--raw", action="store_true", help="the decoder's own sound, as in the paper")
+    extract.add_argument("--raw", action="store_true", help="the decoder's own sound, silent outside the region")
     extract.add_argument("--like", type=_range, action="append", default=[], metavar="START:END", help="audio example")
     new = [
         _command(commands, "impute", _impute, "add parts that fit, each hearing those before", "prompts", "region"),
@@ -169,9 +181,10 @@ def _extract(args: argparse.Namespace) -> dict[str, Any]:
     with _opened(args, request) as (song, reporter, pipeline):
         began_s = time.perf_counter()
         names = [*args.prompt, *map(_like, args.like), "rest"]
-        paths, gain = _paths(args, names), 1.0
+        paths = _paths(args, names)
         if args.raw:
-            _write_clips(dict(zip(paths, pipeline.extract_raw(song, request, reporter), strict=True)), args.format)
+            parts = pipeline.extract_raw(song, request, reporter)
+            gain = _write_parts(song, dict(zip(paths, parts, strict=True)), args)
         else:
             found = pipeline.extract(song, request, reporter)
             gain = write_stems(
@@ -230,8 +243,8 @@ def _generate(args: argparse.Namespace) -> dict[str, Any]:
         clip = pipeline.generate(request, reporter)
     _make_folder(args.out)
     path = args.out / unique_names([args.prompt or "music"], FORMATS[args.format])[0]
-    _write_clips({path: clip}, args.format)
-    return _report(pipeline, [path], began_s, args.duration)
+    gain = _write_tracks(clip, [path], lambda start, stop: [clip.read(start, stop)], args.format)
+    return _report(pipeline, [path], began_s, args.duration, gain)
 
 
 @contextmanager
@@ -290,14 +303,8 @@ def _length_s(song: Song, region: Region) -> float:
     return (region.end_s or song.info.duration_s) - region.start_s
 
 
-def _write_clips(clips: dict[Path, AudioClip], format: str) -> None:
-    for path, clip in clips.items():
-        with Writer(path, clip.rate_hz, clip.channels, format) as writer:
-            writer.write(clip.samples)
-
-
 def _write_parts(song: Song, parts: dict[Path, AudioClip], args: argparse.Namespace) -> float:
-    """Write parts of a region as files of the song's length; returns the shared gain."""
+    """Write parts of a region as files of the song's length, silent outside it; returns the shared gain."""
     first = round(args.start * song.info.rate_hz)
 
     def tracks(start: int, stop: int) -> list[Samples]:
@@ -328,12 +335,11 @@ def _write_tracks(
     Returns:
         The gain they share, so that none clips in an integer format.
     """
-    info = song.info
+    info, bits, gain = song.info, BITS.get(format), 1.0
     blocks = [(start, min(start + info.rate_hz, info.samples)) for start in range(0, info.samples, info.rate_hz)]
-    gain = 1.0
-    if format in BITS:
-        peak = max(float(abs(track).max()) for block in blocks for track in tracks(*block))
-        gain = min(1.0, 0.999 / peak) if peak > 0 else 1.0
+    if bits:
+        reach = max(reach_of(rounded(track, bits)) for block in blocks for track in tracks(*block))
+        gain = fitting_gain(reach, bits, len(paths))
     with ExitStack() as stack:
         writers = [stack.enter_context(Writer(path, info.rate_hz, info.channels, format)) for path in paths]
         for block in blocks:
@@ -368,7 +374,7 @@ def _told(result: dict[str, Any]) -> str:
         return str(result["text"])
     lines = [f"  {path}" for path in result["files"]]
     if result["gain"] != 1.0:
-        lines.append(f"All files share a gain of {result['gain']:.4f}, so that none clips.")
+        lines.append(f"All files share a gain of {result['gain']:.6f}, so that none clips.")
     speed = f"{result['seconds']:.1f} s, {result['real_time_factor']:.3f} x real time, on {result['device']}"
     model = result["model"]
     lines.append(f"{speed} ({result['windows_per_second']} windows/s), model {model['name']} {model['sha256'][:12]}")

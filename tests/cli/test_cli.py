@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from mgeldm import cli
 from mgeldm.audio import AudioClip, read, write
 from mgeldm.cli import main
+from mgeldm.pipeline import Pipeline
 from mgeldm.pipeline.extraction import Masks
 
 
@@ -84,6 +86,56 @@ def test_every_other_task_writes_its_files(song_file, tmp_path, capsys):
     outside = np.r_[0 : 2 * 44100, 4 * 44100 : 7 * 44100]
     assert np.abs(song.samples[:, outside] - inpainted.samples[:, outside]).max() <= 2 / 2**15
     assert read(out / "funk.wav").duration_s == pytest.approx(3.0)
+
+
+def noise(seconds, peak, rate_hz=44100) -> AudioClip:
+    samples = np.random.default_rng(0).uniform(-1, 1, (2, int(seconds * rate_hz))).astype(np.float32)
+    return AudioClip(samples * (peak / np.abs(samples).max()), rate_hz)
+
+
+@pytest.mark.parametrize("format", ["wav16", "wav24", "flac"])
+def test_loud_raw_stems_share_a_gain_and_have_the_songs_length(song_file, tmp_path, capsys, monkeypatch, format):
+    loud, quiet = noise(4, 2.14), noise(4, 0.5)
+    monkeypatch.setattr(Pipeline, "extract_raw", lambda *_: [loud, quiet])
+    out, region = tmp_path / "out", ("--start", 2, "--end", 6)
+    arguments = ("--prompt", "drums", "--raw", *region, "--format", format, "--out", out)
+    assert run("extract", song_file, *arguments, "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert 0.9 / 2.14 < report["gain"] < 1 / 2.14
+    for path, wanted in zip(report["files"], (loud, quiet), strict=True):
+        found = read(path).samples
+        assert found.shape == (2, 44100 * 7)
+        assert np.abs(found[:, 2 * 44100 : 6 * 44100] - wanted.samples * report["gain"]).max() <= 1 / 2**15
+        assert not found[:, : 2 * 44100].any() and not found[:, 6 * 44100 :].any()
+    assert run("extract", song_file, *arguments) == 0
+    assert f"a gain of {report['gain']:.6f}" in capsys.readouterr().out
+
+
+def test_loud_music_is_turned_down_in_integer_formats_alone(tmp_path, capsys, monkeypatch):
+    loud = noise(3, 1.5, 16000)
+    monkeypatch.setattr(Pipeline, "generate", lambda *_: loud)
+    for format in ("wav16", "wav32"):
+        assert run("generate", "--duration", 3, "--out", tmp_path, "--format", format, "--json") == 0
+        gain = json.loads(capsys.readouterr().out)["gain"]
+        assert gain == 1 if format == "wav32" else 0.9 / 1.5 < gain < 1 / 1.5
+        assert np.abs(read(tmp_path / "music.wav").samples - loud.samples * gain).max() <= 1 / 2**15
+
+
+def test_what_just_fits_is_not_turned_down(tmp_path, capsys, monkeypatch):
+    """An inpainted file is the song outside the region, to the last bit of an integer format."""
+    song = np.round(noise(2, 0.5).samples * 2**15) / 2**15
+    song[0, 100], song[1, 200] = 1 - 2**-15, -1
+    write(tmp_path / "song.wav", AudioClip(song.astype(np.float32), 44100), "wav16")
+    silence = AudioClip(np.zeros((2, 44100), np.float32), 44100)
+    monkeypatch.setattr(Pipeline, "inpaint", lambda *_: (noise(1, 0.1), silence))
+    region = ("--start", 1, "--end", 2)
+    arguments = ("--prompt", "bass", *region, "--format", "wav16", "--out", tmp_path / "out", "--json")
+    assert run("inpaint", tmp_path / "song.wav", *arguments) == 0
+    assert json.loads(capsys.readouterr().out)["gain"] == 1
+    before, _ = soundfile.read(tmp_path / "song.wav", dtype="int16")
+    after, _ = soundfile.read(tmp_path / "out" / "song - inpainted.wav", dtype="int16")
+    assert np.array_equal(before[:44100], after[:44100])
+    assert not np.array_equal(before, after)
 
 
 def test_models_verifies(capsys):
@@ -173,7 +225,8 @@ def test_a_folder_that_is_a_file_is_said(tmp_path, song_file, capsys):
     assert "cannot be made" in capsys.readouterr().err
 
 
-def test_a_full_disk_leaves_nothing_partial(tmp_path, song_file, capsys, monkeypatch):
+@pytest.mark.parametrize(("more", "blocks"), [([], 4), (["--raw"], 1)])
+def test_a_full_disk_leaves_nothing_partial(tmp_path, song_file, capsys, monkeypatch, more, blocks):
     import errno
 
     from mgeldm.audio import _WavSink
@@ -182,12 +235,12 @@ def test_a_full_disk_leaves_nothing_partial(tmp_path, song_file, capsys, monkeyp
 
     def full(self, samples):
         written.append(1)
-        if len(written) > 4:
+        if len(written) > blocks:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         original(self, samples)
 
     monkeypatch.setattr(_WavSink, "write", full)
-    assert run("extract", song_file, "--prompt", "bass", "--out", tmp_path / "out") == 1
+    assert run("extract", song_file, "--prompt", "bass", "--out", tmp_path / "out", *more) == 1
     assert "room" in capsys.readouterr().err
     assert not list((tmp_path / "out").iterdir())
 

@@ -68,6 +68,19 @@ def test_the_table_has_a_line_for_every_class_and_a_hole_where_nothing_was_tried
     assert not row[[head.strip("| ") for head in heads].index(PEER)].strip()
 
 
+def test_a_set_in_which_nothing_plays_beside_others_costs_the_others_nothing(pipeline, scored, tmp_path, monkeypatch):
+    classes, _ = scored
+    found = {"synthetic": classes, "lonely": {}}
+    monkeypatch.setattr(extraction, "score", lambda _, part, *more: found[part.name])
+    parts = [ExcerptSet(name, name, False, 1, partial(iter, ())) for name in found]
+    monkeypatch.setattr(Material, "sets", lambda _: parts)
+    result = evaluate(pipeline, Plan(parts=("extraction",), plots=tmp_path))
+    assert set(result["below_silence"]) == {"synthetic"}
+    assert set(result["sets"]["synthetic"]) == set(classes) and result["sets"]["lonely"] == {}
+    assert "lonely: nothing to separate" in result["text"]
+    assert [path.name for path in tmp_path.iterdir()] == ["SDR - synthetic.png"]
+
+
 def test_pictures_are_drawn(scored):
     classes, pictures = scored
     extraction.chart(pictures, "one", classes)
@@ -141,6 +154,46 @@ def test_data_sets_bring_their_own_splits(folder, tmp_path):
     assert [excerpt.name for excerpt in found["musdb, seen"].excerpts()] == ["a train song"]
     assert {excerpt.name for excerpt in found["stems"].excerpts()} == {"other song", corpus.HELD_OUT_SONG}
     assert {stem.label for stem in next(found["musdb"].excerpts()).audible} == {"vocals", "drums", "bass", "other"}
+
+
+def silent_song(folder, seconds) -> Path:
+    for name in ("bass", "drums"):
+        (folder / "song").mkdir(parents=True, exist_ok=True)
+        write(folder / "song" / f"{name}.wav", AudioClip(np.zeros((1, int(seconds * 8000)), np.float32), 8000))
+    return folder
+
+
+def test_excerpts_of_a_song_follow_each_other_to_its_end(tmp_path):
+    for seconds, count in ((36, 3), (35, 2), (12, 1)):
+        folder = silent_song(tmp_path / str(seconds), seconds)
+        (_, part) = Material(data_sets=(("stems", folder),)).sets()
+        assert [excerpt.mixture.duration_s for excerpt in part.excerpts()] == [12.0] * count
+
+
+def test_songs_too_short_are_said_before_anything_is_scored_or_left_out(tmp_path):
+    short = silent_song(tmp_path / "short", 11)
+    with pytest.raises(InputError, match=r"no song of 12 s or longer in .*short"):
+        Material(data_sets=(("stems", short),)).sets()
+    (short / "song").rename(short / corpus.HELD_OUT_SONG)
+    with pytest.raises(InputError, match="no stem of 12 s or longer"):
+        Material(short).sets()
+    silent_song(short, 11)
+    assert Material(short).others() is None
+    (silent_song(tmp_path / "long", 13) / "song").rename(short / "long song")
+    assert [excerpt.name for excerpt in Material(short).others().excerpts()] == ["long song"]
+
+
+def test_sets_of_one_reader_have_names_of_their_own(tmp_path):
+    a, b, again = (silent_song(tmp_path / place, 13) for place in ("A", "B", "more/A"))
+
+    def names(*folders):
+        return [part.name for part in Material(data_sets=tuple(("stems", f) for f in folders)).sets()][1:]
+
+    assert names(a) == names(a, a) == ["stems"]
+    assert names(a, b) == ["stems (A)", "stems (B)"]
+    assert names(a, again, b) == [f"stems ({a})", f"stems ({again})", "stems (B)"]
+    found = Material(data_sets=(("stems", a), ("stems", b))).sets()
+    assert [part.kind for part in found] == ["synthetic", "stems (A)", "stems (B)"]
 
 
 @pytest.mark.parametrize(

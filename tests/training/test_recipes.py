@@ -110,6 +110,14 @@ def test_every_recipe_runs_and_their_weights_become_one_file(config, tmp_path):
     assert torch.allclose(received["leave.weight"], ema["leave.weight"], atol=1e-3)
 
 
+@pytest.mark.parametrize("folder", [".", "nowhere"])
+def test_a_folder_without_weights_to_receive_is_said(config, tmp_path, capsys, folder):
+    arguments = ["train", "receive", "--config", str(config), "--parts", str(tmp_path / folder)]
+    assert cli.main(arguments) == 2
+    told = capsys.readouterr().err
+    assert str(tmp_path / folder) in told and "no weights of autoencoder, text-audio, denoiser" in told
+
+
 def test_a_deeper_denoiser_begins_by_answering_as_the_one_it_comes_from():
     torch.manual_seed(0)
     small = Denoiser(replace(SMALL.denoiser, depth=2))

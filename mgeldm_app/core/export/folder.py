@@ -97,6 +97,18 @@ def _variable(value: int) -> bytes:
     return out
 
 
+def _tempo_text(project: Project) -> str:
+    tempo = project.tempo
+    if tempo.source == "none":
+        return say("Tempo: unknown (Tempo.mid needs one, and says {bpm:g} bpm)", bpm=tempo.bpm)
+    return say(
+        "Tempo: {bpm:g} bpm, {beats}/4, first downbeat at {time}",
+        bpm=tempo.bpm,
+        beats=tempo.beats_per_bar,
+        time=time_text(Grid.of(project).first_bar, project.rate_hz),
+    )
+
+
 def _read_me(project: Project, rows: Sequence[Row], colours: Colours, gain: float) -> str:
     tempo, rate_hz = project.tempo, project.rate_hz
     lines = [
@@ -107,13 +119,7 @@ def _read_me(project: Project, rows: Sequence[Row], colours: Colours, gain: floa
             "and markers. Together the extracted stems and the rest are the song, so keep the song itself muted."
         ),
         "",
-        say(
-            "Tempo: {bpm:g} bpm, {beats}/4, first downbeat at {time}",
-            bpm=tempo.bpm,
-            beats=tempo.beats_per_bar,
-            time=time_text(Grid.of(project).first_bar, rate_hz),
-        )
-        + (say(", key: {key}", key=tempo.key) if tempo.key else ""),
+        _tempo_text(project) + (say(", key: {key}", key=tempo.key) if tempo.key else ""),
     ]
     if region := region_of(project):
         start, stop = time_text(region.start, rate_hz), time_text(region.stop, rate_hz)

@@ -98,14 +98,15 @@ def _extraction(pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], repo
     found = {
         part.name: extraction.score(pipeline, part, plan.quality, peer, plan.plots, reporter) for part in sets
     }
+    filled = {name: classes for name, classes in found.items() if classes}
     if plan.plots is not None:
-        for name, classes in found.items():
+        for name, classes in filled.items():
             extraction.chart(plan.plots, name, classes)
     gaps = extraction.gaps(sets, found)
     tables = [extraction.table(name, classes) for name, classes in found.items()]
     tables += [extraction.gaps_text(gaps)] if gaps else []
     result: dict[str, Any] = {"sets": {name: extraction.plain(classes) for name, classes in found.items()}}
-    result["below_silence"] = {name: round(extraction.below_silence(classes), 3) for name, classes in found.items()}
+    result["below_silence"] = {name: round(extraction.below_silence(classes), 3) for name, classes in filled.items()}
     if peer is not None:
         result["peer"] = peer.about
     return result | {"gaps": gaps}, tables

@@ -136,6 +136,8 @@ def table(name: str, classes: Classes) -> str:
     The log-mel L1 of the decoder's own sound, which the paper states, is in brackets. The last line holds means of the
     classes, and the share of all excerpts.
     """
+    if not classes:
+        return f"{name}: nothing to separate, as no stem is heard beside others"
     known = {method for scores in classes.values() for method in scores.values["sdr_db"]}
     methods = [method for method in (DECODER, PEER, *BASELINES, LIMIT, IDEAL) if method in known]
     heads = ["class", "excerpts", "ours (95 %)", "SI-SDR", "< 0 dB", "log-mel L1 (decoder)", *methods]

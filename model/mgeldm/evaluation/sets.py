@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -99,9 +99,9 @@ class Material:
         seeds = [_UNSEEN_SEED + number for number in range(self.songs)]
         found = [self._set("synthetic", False, partial(_rendered, unseen, seeds, "test"))]
         if self.stems is not None:
-            found.append(self._set("real", False, partial(_real, [_held_out(self.stems)], self.songs)))
-        for name, folder in self.data_sets:
-            found += [self._set(name, seen, songs) for seen, songs in self._data_set(name, folder)]
+            found.append(self._set("real", False, partial(_spread, [_held_out(self.stems)], self.songs)))
+        for name, (reader, folder) in _named(self.data_sets).items():
+            found += [self._set(name, seen, songs) for seen, songs in self._data_set(reader, folder)]
         if self.seen is not None and (seeds := _seeds(self.seen)[: self.songs]):
             found.append(self._set("synthetic", True, partial(_rendered, self.seen_banks, seeds, "train")))
         if self.seen is not None:
@@ -111,27 +111,56 @@ class Material:
     def others(self) -> ExcerptSet | None:
         """The real songs but the held-out one, if there are any."""
         folders = other_songs(self.stems) if self.stems is not None else []
-        return self._set("real", True, partial(_real, folders, self.songs)) if folders else None
+        songs = _long_enough(map(corpus.read_real_song, folders))
+        return self._set("real", True, partial(_spread, songs, self.songs)) if songs else None
 
-    def _data_set(self, name: str, folder: Path) -> list[tuple[bool, Callable[[], Iterator[Excerpt]]]]:
+    def _data_set(self, reader: str, folder: Path) -> list[tuple[bool, Callable[[], Iterator[Excerpt]]]]:
         """Unseen excerpts of a data set and, where they are asked for, those of its training songs."""
         splits: tuple[dict[str, str], ...] = ({},)
-        if name != "stems":  # any folder: it has no splits, and nothing of it was trained on
+        if reader != "stems":  # any folder: it has no splits, and nothing of it was trained on
             splits = ({"split": "test"}, {"split": "train"})[: 2 if self.seen else 1]
-        songs = [list(open_set(name, folder, **split)) for split in splits]
+        songs = [_long_enough(open_set(reader, folder, **split)) for split in splits]
         if not songs[0]:
-            raise InputError(f"There is no song to score in {folder}; give the folder of {name}'s songs.")
+            raise InputError(
+                "There is no song of {least:g} s or longer in {folder} to score; give the folder of {reader}'s songs.",
+                least=EXCERPT_S,
+                folder=folder,
+                reader=reader,
+            )
         return [(i > 0, partial(_spread, part, self.songs)) for i, part in enumerate(songs) if part]
 
     def _set(self, kind: str, seen: bool, excerpts: Callable[[], Iterator[Excerpt]]) -> ExcerptSet:
         return ExcerptSet(f"{kind}, seen" if seen else kind, kind, seen, self.songs, excerpts)
 
 
-def _held_out(stems: Path) -> Path:
-    folder = stems / corpus.HELD_OUT_SONG
-    if not folder.is_dir():
-        raise InputError(f"There is no song {corpus.HELD_OUT_SONG} in {stems}; give the folder of the real stems.")
-    return folder
+def _named(data_sets: Sequence[tuple[str, Path]]) -> dict[str, tuple[str, Path]]:
+    """Data sets by names of their own: the reader's, where it has several the folder's too, or even its whole path."""
+    data_sets = list(dict.fromkeys(data_sets))
+    names = [reader for reader, _ in data_sets]
+    for shown in (lambda folder: folder.resolve().name, str):
+        names = [
+            f"{reader} ({shown(folder)})" if names.count(name) > 1 else name
+            for name, (reader, folder) in zip(names, data_sets, strict=True)
+        ]
+    return dict(zip(names, data_sets, strict=True))
+
+
+def _held_out(stems: Path) -> corpus.Song:
+    name = corpus.HELD_OUT_SONG
+    if not (stems / name).is_dir():
+        raise InputError(
+            "There is no song {name} in {stems}; give the folder of the real stems.", name=name, stems=stems
+        )
+    song = corpus.read_real_song(stems / name)
+    if not _places(song):
+        raise InputError(
+            "The song {name} in {stems} has no stem of {least:g} s or longer, so there is nothing to score; give the "
+            "folder of the real stems.",
+            name=name,
+            stems=stems,
+            least=EXCERPT_S,
+        )
+    return song
 
 
 def other_songs(stems: Path) -> list[Path]:
@@ -166,13 +195,18 @@ def _first_part(song: corpus.Song) -> corpus.Song:
     return corpus.Song([replace(stem, audio=stem.audio[:, :samples]) for stem in song.stems], song.rate_hz)
 
 
-def _real(folders: list[Path], most: int) -> Iterator[Excerpt]:
-    return _spread([corpus.read_real_song(folder) for folder in folders], most)
+def _places(song: corpus.Song) -> list[float]:
+    """Where the excerpts of a song begin, in seconds."""
+    return [number * EXCERPT_S for number in range(int(song.duration_s // EXCERPT_S))]
+
+
+def _long_enough(songs: Iterable[corpus.Song]) -> list[corpus.Song]:
+    return [song for song in songs if _places(song)]
 
 
 def _spread(songs: list[corpus.Song], most: int) -> Iterator[Excerpt]:
     """At most `most` excerpts, spread evenly over all songs."""
-    places = [(song, float(at)) for song in songs for at in np.arange(0, song.duration_s - EXCERPT_S, EXCERPT_S)]
+    places = [(song, start_s) for song in songs for start_s in _places(song)]
     for index in np.unique(np.linspace(0, len(places) - 1, min(most, len(places))).astype(int)):
         song, start_s = places[index]
         yield Excerpt.of(song.name, song.read(start_s, EXCERPT_S))

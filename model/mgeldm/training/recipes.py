@@ -132,9 +132,15 @@ def train_from(
     if recipe == "receive":
         if parts is None:
             raise InputError("Say with --parts where the weights lie that are to be received.")
-        for name in RECIPES:
-            if list(parts.glob(f"{name}-*-of-*.safetensors")):
-                receive(parts, settings.run, name)
+        found = [name for name in RECIPES if list(parts.glob(f"{name}-*-of-*.safetensors"))]
+        if not found:
+            raise InputError(
+                "There are no weights of {recipes} in {folder}; give the folder that --parts named in training.",
+                recipes=", ".join(RECIPES),
+                folder=parts,
+            )
+        for name in found:
+            receive(parts, settings.run, name)
         return
     if settings.start is not None:
         embedded.unpack(settings.start, settings.run, settings.model.denoiser.depth)

@@ -221,6 +221,14 @@ def test_a_name_that_xml_cannot_hold_and_a_lane_without_sound(kit, path):
     assert [file.path for file in report.files] == [path]
 
 
+@pytest.mark.parametrize("code", [0xFFFE, 0xFFFF, 0x1FFFE, 0x10FFFF, 0xFDD0, 0xFDEF])
+def test_a_name_with_what_never_is_a_character_is_one_without(kit, path, code):
+    lanes = [replace(lane, name=f"B{chr(code)}ass 🩷") if lane.id == "l1" else lane for lane in kit.project.lanes]
+    write_dawproject(kit.hand_off(path, replace(kit.project, lanes=tuple(lanes))))
+    _, _, files = opened(path)
+    assert "audio/Bass 🩷 1.wav" in files  # newer than this Python's tables may be, and stays
+
+
 def test_mono_songs(kit, path):
     frames = np.random.default_rng(9).uniform(-1, 1, (5000, 1)).astype(np.float32)
     project = Project(SongFile(kit.clip(frames, 48_000), "Mono"))

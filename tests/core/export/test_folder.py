@@ -83,6 +83,15 @@ def test_the_mixer_is_written_down(kit, tmp_path):
     assert "  04 Keys.wav: +3.0 dB, pan +0.25, colour #ff0000, solo" in text
 
 
+@pytest.mark.parametrize("key", ["", "A minor"])
+def test_a_tempo_that_nobody_knows_is_not_stated(kit, tmp_path, key):
+    write_folder(kit.hand_off(tmp_path / "Song", replace(kit.project, tempo=Tempo(key=key))))
+    line = next(x for x in (tmp_path / "Song" / "Read me.txt").read_text("utf-8").splitlines() if "Tempo:" in x)
+    said = "Tempo: unknown (Tempo.mid needs one, and says 120 bpm)"
+    assert line == (f"{said}, key: {key}" if key else said)
+    assert of_kind(read_midi((tmp_path / "Song" / "Tempo.mid").read_bytes()), 0x51)[-1][1] == bytes([7, 0xA1, 0x20])
+
+
 def test_tempo_time_signature_and_markers(kit):
     events = read_midi(tempo_midi(kit.project))
     assert of_kind(events, 0x51)[-1][1] == round(60e6 / 123.4).to_bytes(3, "big")

@@ -334,6 +334,7 @@ ADJECTIVES: dict[str, tuple[str, ...]] = {
     "fm": ("fm", "glassy"),
     "wavetable": ("wavetable", "morphing"),
     "struck": ("struck", "bell-like"),
+    "808": ("808", "booming"),
     "plucked": ("plucked", "plucky"),
     "female": ("female", "a woman's"),
     "male": ("male", "a man's"),

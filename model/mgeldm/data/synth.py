@@ -149,10 +149,13 @@ def plucked(rng: np.random.Generator, pitches) -> Sampler:
     return _sampler(exact, audio, 0.08)
 
 
-def sub_bass(rng: np.random.Generator, pitches) -> Sampler:
-    """An 808-like bass: a decaying sine with a falling pitch at its start, driven."""
+def sub_bass(rng: np.random.Generator, pitches, drops=(0.0, 2.5), falls_s=(0.01, 0.05)) -> Sampler:
+    """An 808-like bass: a decaying sine with a falling pitch at its start, driven.
+
+    The pitch begins `drops` (a range) times higher than it is and falls within `falls_s`.
+    """
     time = _time()
-    drop, fall_s, drive = rng.uniform(0, 2.5), rng.uniform(0.01, 0.05), rng.uniform(0.5, 4)
+    drop, fall_s, drive = rng.uniform(*drops), rng.uniform(*falls_s), rng.uniform(0.5, 4)
     envelope = _envelope(time, 0.003, rng.uniform(0.5, 2), rng.uniform(0, 0.3))
     audio = []
     for pitch in pitches:

@@ -225,8 +225,10 @@ def _instrument(part: _Part, banks: Sequence[Bank], rng: np.random.Generator) ->
         return synth.modal(rng, pitches), ["struck"], None
     if part.label in ("plucked strings", "acoustic guitar"):
         return synth.plucked(rng, pitches), ["plucked"], None
+    if part.label == "bass" and pick < 0.4:  # begins like a kick drum, and is none
+        return synth.sub_bass(rng, pitches, drops=(2.0, 25.0), falls_s=(0.02, 0.12)), ["808"], None
     kind = {"bass": "bass", "lead synth": "lead", "pad synth": "pad", "effects": "pad"}.get(part.label)
-    if kind is not None and pick < 0.35:
+    if kind is not None and pick < (0.6 if kind == "bass" else 0.35):
         return synth.wavetable(rng, pitches, kind), ["wavetable"], None
     if kind is not None and pick < 0.45 and kind != "bass":
         return synth.modal(rng, pitches), ["struck"], None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -27,11 +28,19 @@ _LOST = later("The lane that this part listened to is gone, or silent there now;
 
 @dataclass(frozen=True)
 class Target:
-    """Where an output of a request goes: `lane` (one that exists, or a new one) and how the take was made."""
+    """Where an output of a request goes.
+
+    Attributes:
+        lane: One that exists, or a new one; without its parts, which may be others once the output is there.
+        made: How the take was made.
+        muted: A new lane is silent: what is on it is what was taken away.
+        again: It takes the place of the part from which it was asked for anew.
+    """
 
     lane: Lane
     made: Made
     muted: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,7 +122,13 @@ def check(project: Project, prompt: Prompt, selected: tuple[str, ...] = ()) -> N
 
 
 def asks(
-    project: Project, prompt: Prompt, store: ClipStore, selected: tuple[str, ...], seeds: list[int], new_id: NewId
+    project: Project,
+    prompt: Prompt,
+    store: ClipStore,
+    selected: tuple[str, ...],
+    seeds: list[int],
+    new_id: NewId,
+    coming: Sequence[Lane] = (),
 ) -> list[Ask]:
     """The work that a prompt stands for; new parts are asked for once a seed.
 
@@ -124,10 +139,11 @@ def asks(
         selected: Selected lanes: the one to accompany.
         seeds: One a take.
         new_id: Gives ids of new lanes.
+        coming: Lanes that something is being made for and that the project does not have yet.
     """
-    span = span_of(project, prompt)
+    span, lanes_there = span_of(project, prompt), (*project.lanes, *coming)
     if prompt.task == "extract":
-        return [_extraction(project, prompt, store, span, seeds[0], new_id)]
+        return [_extraction(project, prompt, store, seeds[0], new_id, lanes_there)]
     found = []
     beside = _accompanied(project, selected) if prompt.task == "accompany" else ""
     texts = split_prompts(prompt.text) or ("",)
@@ -135,20 +151,32 @@ def asks(
     lanes = [_new_lane(project, name, "added", new_id) for name in names]
     for lane, name, text in zip(lanes, names, texts, strict=True):
         single = replace(prompt, text=text)
-        replaced = _new_lane(project, f"{name} (replaced)", "extracted", new_id)
+        replaced = stem_called(lanes_there, replaced_name(name))
+        replaced = replaced or _new_lane(project, replaced_name(name), "extracted", new_id)
         for number, seed in enumerate(seeds):
             request = _requests(project, single, span, seed)[0]
             made = replace(_made(single, text, seed), beside=beside)
             targets: tuple[Target | None, ...] = (Target(lane, made),)
             if prompt.task == "inpaint":
                 gone = replace(single, task="extract", like=None if text else single.like)
-                old = Target(replaced, _made(gone, text, seed), muted=True)
+                old = Target(replace(replaced, parts=()), _made(gone, text, seed), muted=True)
                 targets = (*targets, old)
             title = say(_VERBS[prompt.task], what=name)
             title = say("{job}, take {number}", job=title, number=number + 1) if len(seeds) > 1 else title
             heard = _heard(project, prompt, store, selected)
             found.append(Ask(title, request, heard, span, targets, _example(project, prompt, store)))
     return found
+
+
+def stem_called(lanes: Iterable[Lane], name: str) -> Lane | None:
+    """The extracted lane of that name: a source that is on two of them would be taken from the rest twice."""
+    name = called(name).casefold()
+    return next((lane for lane in lanes if lane.kind == "extracted" and lane.name.casefold() == name), None)
+
+
+def replaced_name(name: str) -> str:
+    """What the lane is called that holds a source where it was regenerated."""
+    return f"{name} (replaced)"
 
 
 class NewId:
@@ -175,7 +203,7 @@ def again(project: Project, lane: Lane, part: int, store: ClipStore, **changes: 
     if not repeatable(project, old.take.made):
         raise InputError(_LOST)
     made = replace(old.take.made, **changes)  # type: ignore[arg-type]
-    target = Target(lane, made)
+    target = Target(replace(lane, parts=()), made, again=True)
     title = say(_VERBS[made.task], what=lane.name)
     request, heard, example = _request_of(project, made, old.span, store, without=lane.id)
     targets: tuple[Target | None, ...] = (target, None) if made.task == "inpaint" else (target,)
@@ -219,22 +247,30 @@ def _request_of(
     return request, _song_layer(project, store), example
 
 
-def _extraction(project: Project, prompt: Prompt, store: ClipStore, span: Span, seed: int, new_id: NewId) -> Ask:
-    texts = split_prompts(prompt.text)
+def _extraction(
+    project: Project, prompt: Prompt, store: ClipStore, seed: int, new_id: NewId, lanes_there: Sequence[Lane]
+) -> Ask:
+    span, texts = span_of(project, prompt), split_prompts(prompt.text)
     request = _requests(project, prompt, span, seed)[0]
     names = [*texts, *([_like(project, prompt)] if prompt.like else [])]
     targets: list[Target | None] = []
     for number, name in enumerate(names):
         made = _made(prompt, name if number < len(texts) else "", seed)
-        lane = next((x for x in project.of_kind("extracted") if x.name.casefold() == called(name).casefold()), None)
+        lane = _regenerated(lanes_there, name, span) or stem_called(lanes_there, name)
         lane = lane or _new_lane(project, name, "extracted", new_id, len(targets))
-        targets.append(Target(lane, replace(made, together=texts)))
+        targets.append(Target(replace(lane, parts=()), replace(made, together=texts)))
     if len(targets) == 1 and targets[0] and isinstance(request, Extract):  # several stems are refined once they land
         sensitivity = targets[0].lane.sensitivity
         request = replace(request, sensitivity=sensitivity)
         targets = [replace(targets[0], made=replace(targets[0].made, sensitivity=sensitivity))]
     title = say(_VERBS["extract"], what=", ".join(names))
     return Ask(title, request, _song_layer(project, store), span, tuple(targets), _example(project, prompt, store))
+
+
+def _regenerated(lanes: Iterable[Lane], name: str, span: Span) -> Lane | None:
+    """Where all of a source in a span lies since it was regenerated there, if it was."""
+    lane = stem_called(lanes, replaced_name(name))
+    return lane if lane and any(part.span.covers(span) for part in lane.parts) else None
 
 
 def _requests(project: Project, prompt: Prompt, span: Span, seed: int) -> list[Request]:

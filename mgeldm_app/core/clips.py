@@ -21,6 +21,7 @@ from .project import Audio
 Frames = npt.NDArray[np.float32]
 """Samples [samples, channels]."""
 
+FADE_S = 0.01  # of the edges of parts, but at the song's own ends
 _BLOCK_SAMPLES = 1 << 18
 _PART = ".part.wav"
 
@@ -29,8 +30,8 @@ class ClipStore:
     """The folder `audio` of a project.
 
     A clip is written aside under a name of its own (`begin`), perhaps by another process, then named by its content
-    (`adopt`). Clips are never changed afterwards and never deleted while the program runs, since a DAW may refer to
-    them and undo may bring them back.
+    (`adopt`). Clips are never changed afterwards, and never deleted while their project is open, since undo may bring
+    them back.
 
     Args:
         folder: Where the files lie; made if it is not there.
@@ -40,6 +41,7 @@ class ClipStore:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._views: dict[str, Frames] = {}
+        self._silences: dict[tuple[int, int, int], Audio] = {}
 
     def path(self, audio: Audio) -> Path:
         """The file of a clip."""
@@ -123,7 +125,7 @@ class ClipStore:
         return self.adopt(path)
 
     def cut(self, source: Path, samples: int) -> Audio:
-        """The first samples of a file of the store, as a clip of their own.
+        """The first samples of a file of the store, faded where they are cut off, as a clip of their own.
 
         They are written, not copied through a map: where the disk is full, that would end the program.
 
@@ -132,21 +134,25 @@ class ClipStore:
             OutputError: The store cannot be written.
         """
         frames, rate_hz = map_wav(source)
-        path = self.folder / f"{secrets.token_hex(8)}{_PART}"
+        fade = min(round(FADE_S * rate_hz), samples // 2) if samples < len(frames) else 0  # else it has its own
+        falls, path = samples - fade, self.folder / f"{secrets.token_hex(8)}{_PART}"
         with Writer(path, rate_hz, frames.shape[1]) as writer:
-            for start in range(0, samples, _BLOCK_SAMPLES):
-                writer.write(frames[start : min(start + _BLOCK_SAMPLES, samples)].T)
+            for start in range(0, falls, _BLOCK_SAMPLES):
+                writer.write(frames[start : min(start + _BLOCK_SAMPLES, falls)].T)
+            if fade:
+                writer.write((frames[falls:samples] * rising(fade)[::-1, None]).T)
         return self.adopt(path)
 
-    def silence_like(self, source: Path, samples: int | None = None) -> Audio:
-        """Silence as long as a file of the store, or of so many samples, as a clip.
+    def silence(self, rate_hz: int, channels: int, samples: int) -> Audio:
+        """A clip of silence: slow when it is asked for the first time.
 
         Raises:
-            AudioError: The file is missing or damaged.
             OutputError: The store cannot be written.
         """
-        frames, rate_hz = map_wav(source)
-        return self.adopt(self.begin(rate_hz, frames.shape[1], len(frames) if samples is None else samples))
+        kind = rate_hz, channels, samples
+        if kind not in self._silences:
+            self._silences[kind] = self.adopt(self.begin(*kind))
+        return self._silences[kind]
 
     @staticmethod
     def unfinished(path: Path) -> bool:
@@ -157,3 +163,8 @@ class ClipStore:
         """Remove what an earlier run began and never finished, but for files `kept`; before anything is begun."""
         discard(*(path for path in self.folder.glob(f"*{_PART}") if path.name not in kept))
         sweep_parts(self.folder)
+
+
+def rising(samples: int) -> Frames:
+    """Sine-squared gains [samples]; with their own reverse they sum to one."""
+    return np.square(np.sin(np.pi / 2 * (np.arange(samples) + 0.5) / max(samples, 1))).astype(np.float32)

@@ -170,12 +170,17 @@ def set_prompt(prompt: Prompt) -> Command:
     return Command(say("prompt"), lambda p: replace(p, prompt=fitting), "prompt")
 
 
-def new_take(title: str, lane_id: str, start: int, take: Take) -> Command:
-    """A part made once more: another take of it, or the same one again, which sounds from now on."""
+def new_take(title: str, lane_id: str, start: int, take: Take, instead: bool = False) -> Command:
+    """A part made once more: another take of it, or the same one again, which sounds from now on.
+
+    With `instead` it is the only one, as stems have it.
+    """
 
     def change(part: Part) -> Part:
         if part.start != start or part.take.audio.samples != take.audio.samples:
             return part
+        if instead:
+            return replace(part, takes=(take,), chosen=0)
         known = [number for number, old in enumerate(part.takes) if old.audio == take.audio]
         takes = part.takes if known else (*part.takes, take)[:MOST_TAKES]
         return replace(part, takes=takes, chosen=known[0] if known else len(takes) - 1)

@@ -15,6 +15,7 @@ from mgeldm.progress import Reporter
 from mgeldm.requests import Quality
 
 from . import asks, commands
+from .delivery import Delivery
 from .documents import Documents
 from .events import Event
 from .history import History
@@ -69,7 +70,8 @@ class Controller:
         self.settings = load_settings()
         self.models = Models()
         self.wants, self.settings_changed = Event(), Event()
-        self.making = Making(self.session, engine, workers, self._learn)
+        self._delivery = Delivery(workers)
+        self.making = Making(self.session, engine, self._delivery, self._learn)
         self.documents = Documents(
             session,
             workers,
@@ -253,19 +255,25 @@ class Controller:
 
     def close(self) -> None:
         """Save, and end what runs."""
+        self.documents.save_now()
+        self._end_errands()
+        self._delivery.deliver()  # stems that were finished just now
         unfinished = self.making.unfinished()
         self.documents.unfinished = lambda: unfinished  # the next time the project is opened
-        self.documents.save_now()
-        self.documents.stop()
-        self.taking.cancel_all()
         self.making.leave(everything=True)
         self.player.close()
         self.engine.close()
-        self.workers.close()
+        self._end_errands()  # what came of that
         self.documents.save_now()  # nothing can be asked for any more, so this state is the last one
         self.saver.close()
         if self.session.folder is not None:
             self.session.folder.close()
+
+    def _end_errands(self) -> None:
+        """Wait for what the workers are at, and drop what is of no use any more."""
+        self.documents.stop()
+        self.taking.cancel_all()
+        self.workers.close()
 
     @contextmanager
     def told(self) -> Iterator[None]:

@@ -118,6 +118,11 @@ class Documents:
             self.session.tell(say("{project} is open already.", project=folder.stem))
             return
 
+        def read() -> ProjectFolder:
+            opened = ProjectFolder.open(folder)
+            opened.tidy()
+            return opened
+
         def show(opened: ProjectFolder) -> None:
             self._begin(opened, opened.project)
             self._saved = opened.project
@@ -126,7 +131,7 @@ class Documents:
             if opened.project.tempo.source == "none":
                 self._find_tempo()
 
-        self._open(Opening(folder.stem), lambda: ProjectFolder.open(folder), show)
+        self._open(Opening(folder.stem), read, show)
 
     def begin_empty(self, name: str) -> None:
         """A project without a song, for music from nothing.

@@ -7,7 +7,7 @@ too. Takes of a new part come one after the other and join the first. What a fai
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +17,11 @@ from mgeldm.requests import Quality
 
 from .asks import Ask, NewId, Target, Unfinished, again, asks, check, repeatable
 from .clips import ClipStore
+from .delivery import Delivery
 from .files import discard
 from .jobs import CancelledJob, EngineStatus, Failed, Filled, Finished, Job, JobEvent, Progressed, Started
 from .landing import Group, Landing, Results, Work, quality_of, results
-from .ports import Engine, Growing, Workers
+from .ports import Engine, Growing
 from .project import MOST_TAKES, Audio, Lane, Project, Prompt, Span, Task
 from .reports import report
 from .resuming import LOST_ITS_LANE, NOT_FINISHED, kept, moved, resumed
@@ -44,12 +45,13 @@ class Making:
     Args:
         session: What is open.
         engine: Does the work.
-        workers: Hash files and copy.
+        workers: Hash files and copy. Files that they have renamed are found no more by the next run, so what they did
+            must be delivered, even where the window closes meanwhile.
         learned: Receives (task, quality, seconds of music a second of work) of finished jobs.
     """
 
     def __init__(
-        self, session: Session, engine: Engine, workers: Workers, learned: Callable[[Task, Quality, float], None]
+        self, session: Session, engine: Engine, workers: Delivery, learned: Callable[[Task, Quality, float], None]
     ) -> None:
         self.session, self.engine, self.workers, self.learned = session, engine, workers, learned
         self._landing = Landing(session)
@@ -74,7 +76,8 @@ class Making:
         first = drawn_seed() if prompt.seed is None else prompt.seed
         takes = 1 if prompt.task == "extract" or session.project.song is None else prompt.takes
         seeds = [first + number for number in range(takes)]
-        wanted = asks(session.project, prompt, session.store, session.selected, seeds, session.new_id)
+        coming = tuple(session.coming.values())
+        wanted = asks(session.project, prompt, session.store, session.selected, seeds, session.new_id, coming)
         for same_lane in _by_lane(wanted):
             self._submit_takes(same_lane, prompt.quality)
 
@@ -87,8 +90,7 @@ class Making:
         """
         lane = self.session.project.lane(lane_id)
         assert self.session.store is not None
-        if len(lane.parts[part].takes) >= MOST_TAKES:
-            raise InputError("{lane} has {most} takes here; remove some first.", lane=lane.name, most=MOST_TAKES)
+        _check_room(lane, lane.parts[part].start, self._works.values())
         changes = {"seed": drawn_seed()} if vary else {}
         ask = again(self.session.project, lane, part, self.session.store, **changes)
         group = _group_of(ask)
@@ -137,9 +139,17 @@ class Making:
                 self.cancel(work.job.id)
 
     def retry(self, job_id: str) -> None:
-        """Try a job again that failed or was stopped, with new files."""
+        """Try a job again that failed or was stopped, with new files.
+
+        Raises:
+            InputError: Its part has as many takes as there can be.
+            OutputError: The disk has no room.
+        """
         work = self._works.get(job_id)
         if work is not None and work.failed:
+            for lane in self.session.project.lanes:
+                if lane.id in work.lanes and not work.replaces:
+                    _check_room(lane, work.ask.span.start, self._works.values())
             self._submit(
                 work.ask,
                 work.group,
@@ -199,9 +209,11 @@ class Making:
         paths = _begun(store, project.rate_hz, channels, ask)
         job = Job(uuid.uuid4().hex, ask.title, ask.request, ask.heard, paths, ask.span.start, urgent, ask.example)
         replaces = {} if replaces is None else replaces  # an empty one may be filled by a draft
-        self._works[job.id] = Work(job, ask, store, group, replaces, gives_way, refines)
+        work = self._works[job.id] = Work(job, ask, store, group, replaces, gives_way, refines)
+        work.look(project)  # it ends with lanes that are there already
         if shown and not replaces:
-            self.session.coming.update({x.id: x for x in group.lanes.values() if not project.has_lane(x.id)})
+            for lane in (lane for lane in group.lanes.values() if not project.has_lane(lane.id)):
+                self.session.coming.setdefault(lane.id, lane)
             growing = [_growing(target, path, ask) for target, path in zip(ask.targets, paths, strict=True) if target]
             self.session.growing[job.id] = tuple(growing)
         self.session.show_job(JobView(job))
@@ -247,14 +259,16 @@ class Making:
         if made is not None and event.seconds > 0 and event.is_new:
             self.learned(made.task, quality_of(work), event.audio_s / event.seconds)
 
+        silences = set() if work.replaces else self._landing.silences(work, work.ask.span.samples)
+
         def adopt() -> Results:
-            found = results(work)
+            found = results(work, silences)
             discard(*work.job.outputs)  # those that nobody needs
             return found
 
         def land(found: Results) -> None:
             try:
-                self._land(work, *found)
+                self._land(work, found)
             except Exception as error:  # whatever it is, the job is over, and the user hears of it
                 lost(error)
 
@@ -304,13 +318,18 @@ class Making:
         Until that has come about, it counts as filled: if the project is left, it is done when it is opened again.
         """
         samples, work.keeping = work.filled, True
+        silences = self._landing.silences(work, samples)
 
         def land(found: Results) -> None:
             ended()
             if work.store is self.session.store:
                 work.filled = 0
-                if not self._landing.has_all(work, samples):
-                    self._landing.add(work, *found, say("keep what was finished of {step}", step=work.group.title))
+                if self._landing.has_all(work, samples):
+                    return
+                try:
+                    self._landing.add(work, found, say("keep what was finished of {step}", step=work.group.title))
+                except MgeldmError as error:
+                    failed(error)
 
         def failed(error: BaseException) -> None:
             ended()
@@ -321,11 +340,11 @@ class Making:
             if work.cancelled:  # tried again or put away meanwhile
                 discard(*work.job.outputs)
 
-        self.workers.run(lambda: results(work, samples), land, failed)
+        self.workers.run(lambda: results(work, silences, samples), land, failed)
 
     # ----------------------------------------------------------------------------------------------------- landing
 
-    def _land(self, work: Work, audios: list[Audio | None], silence: Audio | None) -> None:
+    def _land(self, work: Work, audios: Results) -> None:
         """Put finished audio into the project it was made for, unless it was cancelled while its files were read."""
         self._works.pop(work.job.id, None)
         if work.store is self.session.store and not work.cancelled:
@@ -337,7 +356,7 @@ class Making:
                     for other in self._works.values():
                         other.follow(old, new)
             else:
-                self._landing.add(work, audios, silence, work.group.title)
+                self._landing.add(work, audios, work.group.title)
             self._refine_unmet(set(work.group.lanes))
         self._forget(work)
 
@@ -405,8 +424,7 @@ class Making:
             return
         self._take_up()
         for work in list(self._works.values()):
-            gone = work.group.landed and not any(self.session.project.has_lane(x) for x in work.group.lanes)
-            if gone or (work.replaces and not any(self.session.project.has_lane(x) for x in work.group.lanes)):
+            if work.look(self.session.project) and not work.cancelled:
                 self.cancel(work.job.id)
 
 
@@ -414,6 +432,19 @@ def below_best(project: Project, lane: Lane) -> list[int]:
     """Parts of an extracted lane that could be had better."""
     made = [part.take.made for part in lane.parts] if lane.kind == "extracted" else []
     return [number for number, each in enumerate(made) if repeatable(project, each) and each.quality != "best"]
+
+
+def _check_room(lane: Lane, start: int, works: Iterable[Work]) -> None:
+    """Takes still to come count too, so that none is made in vain.
+
+    Raises:
+        InputError: The part that begins at `start` has as many takes as there can be.
+    """
+    takes = sum(len(part.takes) for part in lane.parts if part.start == start)
+    asked = [work for work in works if lane.id in work.lanes and work.ask.span.start == start]
+    takes += sum(not (work.failed or work.cancelled or work.replaces) for work in asked)
+    if takes >= MOST_TAKES:
+        raise InputError("{lane} has {most} takes here; remove some first.", lane=lane.name, most=MOST_TAKES)
 
 
 def _begun(store: ClipStore, rate_hz: int, channels: int, ask: Ask) -> tuple[Path, ...]:

@@ -36,6 +36,10 @@ class Span:
         """Whether both share a sample."""
         return self.start < other.stop and other.start < self.stop
 
+    def covers(self, other: Span) -> bool:
+        """Whether every sample of the other is in this one."""
+        return self.start <= other.start and other.stop <= self.stop
+
 
 @dataclass(frozen=True)
 class Audio:

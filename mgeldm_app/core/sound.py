@@ -1,7 +1,7 @@
 """What a lane sounds like: one description that drawing, playing and exporting share, so that all three agree.
 
 A lane is flattened to `Clip`s that do not overlap except in short fades. Parts come faded at their edges
-(`mgeldm.refine.edge_gains`: 10 ms, sine squared, but not at the song's own ends); where a later part lies over an
+(`mgeldm.refine.edge_gains`: 10 ms, sine squared; stems not at the song's own ends); where a later part lies over an
 earlier one, the earlier is faded out by the complement, so that both add up to what a single extraction would have
 given. The inner edges of parts still growing are faded here.
 """
@@ -13,11 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .clips import Frames
+from .clips import FADE_S, Frames, rising
 from .ports import Growing
 from .project import Audio, Lane, Project, Span
-
-FADE_S = 0.01
 
 
 @dataclass(frozen=True)
@@ -85,11 +83,6 @@ def flatten(parts: Sequence[tuple[int, Frames]], rate_hz: int, song_samples: int
     return _laid([_sheet(start, frames, rate_hz, song_samples) for start, frames in parts])
 
 
-def _rising(samples: int) -> Frames:
-    """Sine-squared gains [samples]; with their own reverse they sum to one."""
-    return np.square(np.sin(np.pi / 2 * (np.arange(samples) + 0.5) / max(samples, 1))).astype(np.float32)
-
-
 def _sheet(
     start: int,
     frames: Frames,
@@ -100,11 +93,11 @@ def _sheet(
 ) -> _Sheet:
     """Samples to be laid from `start` on, with fades of the clip's own where theirs are wanting."""
     fade = min(round(FADE_S * rate_hz), len(frames) // 2)
-    rising = fade if start > 0 else 0
-    falling = 0 if song_samples is not None and start + len(frames) >= song_samples else fade
-    fade_in = _NO_FADE if faded_in else _rising(rising)
-    fade_out = _NO_FADE if faded_out else _rising(falling)[::-1]
-    return _Sheet(Clip(start, frames, fade_in, fade_out), rising, falling)
+    into = fade if start > 0 else 0
+    out_of = 0 if song_samples is not None and start + len(frames) >= song_samples else fade
+    fade_in = _NO_FADE if faded_in else rising(into)
+    fade_out = _NO_FADE if faded_out else rising(out_of)[::-1]
+    return _Sheet(Clip(start, frames, fade_in, fade_out), into, out_of)
 
 
 def _laid(sheets: Sequence[_Sheet]) -> tuple[Clip, ...]:
@@ -127,13 +120,13 @@ def _under(clip: Clip, over: _Sheet) -> list[Clip]:
     rises, falls = span.start + over.rising, span.stop - over.falling
     if clip.start < rises:
         last = min(rises, clip.span.stop)
-        gains = 1 - _rising(over.rising)
+        gains = 1 - rising(over.rising)
         piece = _cut(clip, 0, last - clip.start)
         gains = gains[max(clip.start - span.start, 0) : last - span.start]
         pieces.append(replace(piece, fade_out=_both(piece.fade_out[::-1], gains[::-1])[::-1]))
     if clip.span.stop > falls:
         first = max(falls, clip.start)
-        gains = 1 - _rising(over.falling)[::-1]
+        gains = 1 - rising(over.falling)[::-1]
         piece = _cut(clip, first - clip.start, len(clip.frames))
         pieces.append(replace(piece, fade_in=_both(piece.fade_in, gains[first - falls : clip.span.stop - falls])))
     return pieces

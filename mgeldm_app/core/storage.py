@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,19 +29,21 @@ from mgeldm.language import Sentence, later, say
 from .asks import Unfinished
 from .clips import ClipStore
 from .errors import StorageError
-from .files import aside_of, link_or_copy, sweep_parts, write_whole
+from .files import aside_of, discard, link_or_copy, sweep_parts, write_whole
 from .project import REST_ID, SCHEMA, SONG_ID, Audio, Project
 from .settings import home
 
 SUFFIX = ".mgeldm"
 PROGRAM = "MGE-LDM Desktop"
 KEPT = 3  # states before the last one
+SPARED_S = 7 * 86400  # a clip that nothing names stays so long: another computer's newest state may be on its way
 
 Document = dict[str, Any]
 MIGRATIONS: dict[int, Callable[[Document], Document]] = {}
 """From a project of the schema named by the key, as plain values, to one of the next schema."""
 
 _STATE, _JOBS, _LOCK = "project.json", "jobs.json", ".lock"
+_CLIP = re.compile(rb"\b[0-9a-f]{64}\b")  # what a clip is called, see `ClipStore.adopt`
 
 _OPEN_ELSEWHERE = later("{project} is open in another window; changes are not saved. Use Save as to go on with a copy.")
 _NOT_WRITABLE = later("{project} cannot be written to; changes are not saved. Use Save as to go on with a copy.")
@@ -286,26 +290,24 @@ class ProjectFolder:
             ) from error
         return ProjectFolder.open(new_folder)
 
-    def tidy(self, project: Project, keep: set[Audio]) -> int:
-        """Remove clips that neither `project`, nor the states kept on the disk, nor `keep` refer to.
+    def tidy(self) -> None:
+        """Remove clips that were made a while ago and that nothing in the folder names: no state, no job, no copy.
 
-        Call it on the user's wish only, when nothing is being made or played and undo need not bring anything back.
-
-        Returns:
-            The number of bytes freed.
+        Call it while nothing is shown yet: what undo might bring back must be gone for good. Where a file cannot be
+        read that may name clips, or the project is read-only, nothing is removed.
         """
         if self.read_only:
-            return 0
-        used = {audio.id for audio in project.audios() | keep}
-        for path in _states(self.folder):
-            if path.is_file():
-                used |= {audio.id for audio in _decode(path.read_bytes()).audios()}
-        freed = 0
-        for path in self.store.folder.glob("*.wav"):
-            if path.stem not in used and not self.store.unfinished(path):
-                freed += path.stat().st_size
-                path.unlink()
-        return freed
+            return
+        try:
+            documents = [path.read_bytes() for path in self.folder.rglob("*.json")]
+            for data in documents:
+                msgspec.json.decode(data)
+            named = {name.decode() for data in documents for name in _CLIP.findall(data)}
+            clips = [path for path in self.store.folder.glob("*.wav") if _CLIP.fullmatch(path.stem.encode())]
+            old = [path for path in clips if path.stat().st_mtime < time.time() - SPARED_S]
+            discard(*(path for path in old if path.stem not in named))
+        except (OSError, ValueError):  # msgspec's errors are ValueErrors
+            return
 
     def close(self) -> None:
         """Let others open the project for writing, once a save under way is done."""

@@ -142,17 +142,22 @@ def test_the_first_samples_of_a_file_become_a_clip(tmp_path):
     store = ClipStore(tmp_path / "audio")
     path = store.begin(8000, 2, 1000)
     frames = map_wav(path, writable=True)[0]
-    frames[:] = np.arange(2000, dtype=np.float32).reshape(1000, 2)
+    frames[:] = 1
     audio = store.cut(path, 300)
     assert (audio.samples, audio.channels) == (300, 2)
-    np.testing.assert_array_equal(store.view(audio), frames[:300])
+    cut, fade = store.view(audio), 80
+    np.testing.assert_array_equal(cut[: 300 - fade], frames[: 300 - fade])
+    assert (np.diff(cut[300 - fade :, 0]) < 0).all() and cut[-1].max() < 1e-3
+    np.testing.assert_allclose(cut[300 - fade :] + cut[300 - fade :][::-1], 1, atol=1e-6)  # as all edges of parts
+    np.testing.assert_array_equal(store.view(store.cut(path, 1000)), frames)  # the file has an edge of its own
+    assert store.view(store.cut(path, 1)).shape == (1, 2)
     assert path.exists()
 
 
-def test_silence_is_as_long_as_a_file_or_as_is_wished(store):
-    path = made(store, noise(), 48_000)
-    silence = store.silence_like(path)
+def test_silence_is_made_once(store, monkeypatch):
+    silence = store.silence(48_000, 2, 5000)
     assert (silence.rate_hz, silence.channels, silence.samples) == (48_000, 2, 5000)
     assert not store.view(silence).any()
-    assert store.silence_like(path, 300).samples == 300
-    assert path.exists()
+    assert store.silence(48_000, 2, 300).samples == 300
+    monkeypatch.setattr(store, "begin", None)
+    assert store.silence(48_000, 2, 5000) == silence

@@ -1,3 +1,5 @@
+import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -5,7 +7,7 @@ import numpy as np
 import pytest
 from mgeldm.audio import AudioClip, write
 
-from mgeldm_app.core import drop
+from mgeldm_app.core import commands, drop
 from mgeldm_app.core.project import Span, Tempo
 from mgeldm_app.core.storage import ProjectFolder
 from tests.fakes.world import RATE_HZ, World, write_song
@@ -348,3 +350,48 @@ def test_a_key_given_while_the_tempo_is_sought_stays_and_the_tempo_is_found(worl
     world.c.set_tempo(replace(world.project.tempo, key="C major"))
     world.workers.release()
     assert (world.project.tempo.key, world.project.tempo.bpm, world.project.tempo.source) == ("C major", 120.0, "found")
+
+
+def aged(world):
+    """The world's clips were made long ago."""
+    for path in world.session.store.folder.iterdir():
+        os.utime(path, times=(time.time() - 30 * 86400,) * 2)
+
+
+def clips(world):
+    return {path.stem for path in world.session.store.folder.iterdir()}
+
+
+def test_what_nothing_needs_any_more_is_gone_when_a_project_is_opened(opened):
+    opened.ask("strings", task="impute", takes=3)
+    opened.engine.finish_all()
+    lane = opened.lane("strings")
+    opened.session.do(commands.keep_takes(lane.id, 0, (1,)))
+    for number in range(5):
+        opened.c.set_lane(lane.id, "name", f"strings {number}")
+    before, folder = opened.project, opened.session.folder.folder
+    aged(opened)
+    opened.session.undo()
+    opened.session.redo()
+    assert len(clips(opened)) == 4  # undo may bring them back
+    second = World()
+    second.open(folder)
+    second.c.close()
+    assert len(clips(opened)) == 4
+    opened.c.documents.close()
+    opened.open(folder)
+    assert opened.project == before and not opened.told
+    assert clips(opened) == {audio.id for audio in before.audios()} and len(clips(opened)) == 2
+
+
+def test_save_as_takes_along_what_undo_may_bring_back(opened, tmp_path):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    while opened.session.history.undo_title:
+        opened.session.undo()
+    aged(opened)
+    opened.c.documents.save_as(tmp_path / "copy.mgeldm")
+    while opened.session.history.redo_title:
+        opened.session.redo()
+    assert opened.session.store.folder.parent.name == "copy.mgeldm"
+    assert clips(opened) == {audio.id for audio in opened.project.audios()} and len(clips(opened)) == 2

@@ -10,6 +10,7 @@ import pytest
 from mgeldm.errors import InputError, OutputError
 from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint
 
+from mgeldm_app.core import commands
 from mgeldm_app.core.clips import ClipStore
 from mgeldm_app.core.jobs import Finished
 from mgeldm_app.core.landing import Landing
@@ -243,6 +244,127 @@ def test_regenerating_replaces_the_source_there_and_only_once(opened):
     assert np.abs(sound(opened, opened.lane("bass"), *middle)).max() > 0
 
 
+def shares(world):
+    """What of the song is in the rest: in the region, and outside it."""
+    rest, song = (sound(world, world.project.lane(lane_id)) for lane_id in ("rest", "song"))
+    inside, outside = slice(REGION.start + 200, REGION.stop - 200), slice(REGION.stop + 200, None)
+    return tuple(round(float(np.vdot(rest[x], song[x]) / np.vdot(song[x], song[x])), 3) for x in (inside, outside))
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_regenerating_a_source_again_takes_it_away_once(opened, together):
+    opened.c.set_region(REGION)
+    for _ in range(3):
+        opened.ask("the bass", task="inpaint", takes=2)
+        if not together:
+            opened.engine.finish_all()
+    opened.engine.finish_all()
+    assert [lane.name for lane in opened.project.of_kind("extracted")] == ["bass (replaced)"]
+    assert [len(lane.parts[0].takes) for lane in opened.project.of_kind("added")] == [2, 2, 2]
+    assert shares(opened) == (0.75, 1.0)
+    check_null(opened)
+
+
+def test_regenerating_again_in_part_or_beside_takes_away_what_is_new(opened):
+    second = Span(REGION.start + RATE_HZ, REGION.stop + RATE_HZ)
+    for region in (REGION, Span(REGION.start + 10, REGION.stop - 10), second):
+        opened.c.set_region(region)
+        opened.ask("bass", task="inpaint", takes=1)
+        opened.engine.finish_all()
+    assert [part.span for part in opened.lane("bass (replaced)").parts] == [REGION, second]
+    assert shares(opened)[0] == 0.75
+    check_null(opened)
+
+
+def test_a_take_regenerated_again_that_fails_is_kept_as_far_as_it_came(opened):
+    opened.c.set_region(REGION)
+    opened.ask("bass", task="inpaint", takes=1)
+    opened.engine.finish_all()
+    opened.ask("bass", task="inpaint", takes=1)
+    opened.engine.fail(0.5)
+    assert [lane.parts[0].span.samples for lane in opened.project.of_kind("added")] == [4 * RATE_HZ, 2 * RATE_HZ]
+    assert shares(opened)[0] == 0.75
+
+
+def test_undoing_what_was_regenerated_again_ends_its_further_takes(opened):
+    opened.c.set_region(REGION)
+    opened.ask("bass", task="inpaint", takes=1)
+    opened.engine.finish_all()
+    opened.ask("bass", task="inpaint", takes=2)
+    opened.engine.finish()
+    opened.session.undo()
+    assert not opened.engine.jobs and len(opened.project.of_kind("added")) == 1
+
+
+@pytest.mark.parametrize("muted", [False, True])
+@pytest.mark.parametrize("first", [False, True])
+def test_a_source_that_was_regenerated_is_not_taken_away_by_its_stem_too(opened, muted, first):
+    if first:
+        opened.ask("bass")
+        opened.engine.finish_all()
+    opened.c.set_region(REGION)
+    opened.ask("bass", task="inpaint", takes=1)
+    opened.engine.finish_all()
+    opened.c.set_lane(opened.lane("bass (replaced)").id, "muted", muted)
+    opened.c.set_region(None)
+    opened.ask("bass, drums", task="extract")
+    opened.engine.finish_all()
+    assert shares(opened) == (0.5, 0.25)  # without half of the drums: a quarter less
+    stems = opened.project.of_kind("extracted")
+    bass = next(lane for lane in stems if lane.name == "bass")
+    assert not sound(opened, bass, REGION.start + 200, REGION.stop - 200).any()
+    assert sound(opened, bass, REGION.stop + 200).any()
+    check_null(opened)
+    opened.session.undo()
+    assert shares(opened) == (0.75, 0.5 if first else 1.0)
+
+
+def test_a_source_is_extracted_to_where_it_lies_since_it_was_regenerated(opened):
+    opened.c.set_region(REGION)
+    opened.ask("bass", task="inpaint", takes=1)
+    opened.engine.finish_all()
+    inside = Span(REGION.start + RATE_HZ, REGION.stop)
+    opened.c.set_region(inside)
+    opened.ask("bass", task="extract")
+    opened.engine.finish_all()
+    (lane,) = opened.project.of_kind("extracted")
+    assert (lane.name, lane.muted, lane.parts[-1].span) == ("bass (replaced)", True, inside)
+    assert sound(opened, lane, inside.start + 200, inside.stop - 200).any()
+
+
+def test_a_stem_that_is_extracted_while_its_source_is_regenerated_is_silent_there(opened):
+    opened.c.set_region(REGION)
+    opened.ask("bass", task="inpaint", takes=1)
+    opened.c.set_region(None)
+    opened.ask("bass", task="extract")
+    opened.engine.finish_all()
+    assert shares(opened) == (0.75, 0.5)
+
+
+def test_a_stem_asked_for_again_while_it_is_made_goes_to_the_same_lane(opened):
+    opened.c.set_region(REGION)
+    opened.ask("bass", seed=1)
+    opened.engine.begin(0.25)
+    opened.c.set_lane(opened.player.growing[0].lane_id, "gain_db", -3.0)
+    opened.ask("The Bass", seed=2)
+    opened.c.set_region(Span(0, RATE_HZ))
+    opened.ask("bass", seed=3)
+    opened.engine.finish_all()
+    (lane,) = opened.project.of_kind("extracted")
+    assert [(part.span, part.take.made.seed) for part in lane.parts] == [(REGION, 2), (Span(0, RATE_HZ), 3)]
+    assert lane.gain_db == -3.0 and not opened.session.coming
+    assert shares(opened) == (0.5, 1.0)
+
+
+def test_a_stem_asked_for_twice_is_still_to_come_when_the_first_job_is_cancelled(opened):
+    for _ in range(2):
+        opened.ask("bass")
+    opened.c.making.cancel(opened.engine.begin(0.25).id)
+    assert [lane.name for lane in opened.session.coming.values()] == ["bass"]
+    opened.engine.finish_all()
+    assert len(opened.lane("bass").parts) == 1
+
+
 def test_whichever_take_comes_first_takes_the_replaced_source_away(opened):
     opened.c.set_region(REGION)
     opened.ask("bass", task="inpaint", takes=3)
@@ -319,6 +441,115 @@ def test_a_part_is_made_again_or_varied_as_another_take(opened):
     job = opened.engine.finish()
     assert job.request.sampling.seed != 5
     assert len(opened.lane("strings").parts[0].takes) == 2
+
+
+def test_undoing_a_part_ends_its_variation(opened):
+    opened.ask("rhodes", task="impute", takes=1)
+    opened.engine.finish_all()
+    opened.c.making.make_again(opened.lane("rhodes").id, 0, vary=True)
+    opened.session.undo()
+    assert not opened.engine.jobs and not opened.session.jobs
+    opened.session.redo()
+    assert len(opened.lane("rhodes").parts[0].takes) == 1
+
+
+def test_undoing_a_stem_ends_what_was_asked_for_beside_it(opened):
+    opened.c.set_region(Span(0, RATE_HZ))
+    opened.ask("bass")
+    opened.engine.finish_all()
+    opened.c.set_region(REGION)
+    opened.ask("bass")
+    while opened.session.history.undo_title:
+        opened.session.undo()
+    assert not opened.engine.jobs and not opened.session.jobs
+    while opened.session.history.redo_title:
+        opened.session.redo()
+    assert [part.span for part in opened.lane("bass").parts] == [Span(0, RATE_HZ)]
+
+
+def test_a_lane_that_is_gone_comes_back_without_what_was_undone(opened):
+    opened.c.set_region(Span(0, RATE_HZ))
+    opened.ask("bass")
+    opened.engine.finish_all()
+    opened.c.set_region(REGION)
+    opened.ask("bass, drums")
+    opened.session.select((opened.lane("bass").id,))
+    opened.session.do(commands.remove_lanes(opened.session.selected))
+    opened.engine.finish_all()  # the drums are still wanted
+    assert [part.span for part in opened.lane("bass").parts] == [REGION]
+    check_null(opened)
+
+
+def test_a_stem_made_again_keeps_its_place_under_later_parts(opened):
+    opened.ask("bass", seed=1)
+    opened.engine.finish_all()
+    opened.c.set_region(REGION)
+    opened.ask("bass", seed=2, quality="best")
+    opened.engine.finish_all()
+    lane = opened.lane("bass")
+    opened.c.making.make_again(lane.id, 0, vary=True)
+    job = opened.engine.finish()
+    first, second = opened.lane("bass").parts
+    assert (len(first.takes), first.take.made.seed) == (1, job.request.sampling.seed)
+    assert second == lane.parts[1]
+    assert opened.session.history.undo_title == "vary bass"
+    check_null(opened)
+    opened.session.undo()
+    assert opened.lane("bass") == lane
+
+
+def test_a_part_that_was_undone_while_it_was_made_again_stays_undone(opened):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    opened.c.set_region(REGION)
+    opened.ask("bass")
+    opened.engine.finish_all()
+    opened.c.making.make_again(opened.lane("bass").id, 1, vary=True)
+    opened.session.undo()
+    opened.engine.finish_all()
+    assert len(opened.lane("bass").parts) == 1 and not opened.session.jobs
+    opened.session.redo()
+    assert len(opened.lane("bass").parts) == 2
+
+
+def test_a_stem_asked_for_anew_lies_over_what_is_there(opened):
+    opened.ask("bass", seed=1)
+    opened.engine.finish_all()
+    opened.c.set_region(REGION)
+    opened.ask("bass", seed=2)
+    opened.engine.finish_all()
+    opened.c.set_region(None)
+    opened.ask("bass", seed=3)
+    opened.engine.finish_all()
+    assert [part.take.made.seed for part in opened.lane("bass").parts] == [3]
+
+
+def test_variations_under_way_count_as_takes(opened):
+    opened.ask("strings", task="impute", takes=7)
+    opened.engine.finish_all()
+    lane = opened.lane("strings")
+    for _ in range(2):
+        opened.c.making.make_again(lane.id, 0, vary=True)
+    with pytest.raises(InputError, match="9 takes"):
+        opened.c.making.make_again(lane.id, 0, vary=True)
+    assert len(opened.engine.jobs) == 2
+    failed = opened.engine.fail(0.0)
+    opened.c.making.make_again(lane.id, 0, vary=True)
+    opened.engine.finish_all()
+    assert len(opened.lane("strings").parts[0].takes) == 9
+    with pytest.raises(InputError, match="9 takes"):
+        opened.c.making.retry(failed.id)
+    opened.c.retry(failed.id)
+    assert "9 takes" in opened.told[-1][0] and not opened.engine.jobs
+
+
+def test_what_is_kept_of_a_failed_job_ends_without_a_click(opened):
+    opened.ask("bass")
+    opened.engine.fail(0.5)
+    (part,) = opened.lane("bass").parts
+    kept = opened.session.store.view(part.take.audio)
+    assert np.abs(kept[-1]).max() < 1e-3 < np.abs(kept[-100]).max()
+    check_null(opened)
 
 
 def test_a_whole_song_is_made_best_before_an_export(opened):

@@ -3,6 +3,7 @@ import shutil
 import numpy as np
 import pytest
 
+from mgeldm_app.core import commands
 from mgeldm_app.core.project import Span
 from mgeldm_app.core.storage import ProjectFolder
 from tests.core.test_making import REGION, check_null
@@ -64,6 +65,33 @@ def test_a_stem_under_way_comes_back_with_what_was_finished_and_can_be_had_whole
     check_null(again)
     assert not list(again.session.store.folder.glob("*.part.wav"))
     assert not (again.session.folder.folder / "jobs.json").exists() and folder.exists()
+
+
+@pytest.mark.parametrize("then", ["finish", "fail"])
+def test_a_stem_that_is_finished_as_the_window_closes_is_there_the_next_time(opened, killed, then):
+    opened.c.set_region(REGION)
+    opened.ask("bass")
+    opened.workers.holding = True
+    getattr(opened.engine, then)()
+    opened.workers.wait()  # the worker has done its part, but the window closes before it hears of that
+    opened.c.close()
+    again = killed()
+    assert [part.span.samples for part in again.lane("bass").parts] == [
+        REGION.samples if then == "finish" else REGION.samples // 2
+    ]
+    assert rows(again) == ([] if then == "finish" else [("stopped", "Extracting bass")])
+    assert not again.told
+    check_null(again)
+
+
+def test_a_stem_that_is_finished_but_not_yet_read_as_the_window_closes_is_kept(opened, killed):
+    opened.ask("bass")
+    opened.workers.holding = True
+    opened.engine.finish()
+    opened.c.close()
+    again = killed()
+    assert [part.span for part in again.lane("bass").parts] == [Span(0, again.project.samples)]
+    check_null(again)
 
 
 def test_what_was_put_away_does_not_come_back(opened, killed):
@@ -244,3 +272,35 @@ def test_a_job_that_failed_goes_along_when_the_project_is_saved_under_another_na
     assert not opened.session.jobs and not list(copy.glob("*.part.wav"))
     assert ProjectFolder.open(first).unfinished  # as it was left
     check_null(opened)
+
+
+def test_a_lane_that_a_job_brings_back_has_nothing_of_what_it_had(opened):
+    opened.c.set_region(Span(0, RATE_HZ))
+    opened.ask("bass")
+    opened.engine.finish_all()
+    opened.c.set_region(REGION)
+    opened.ask("bass, drums")
+    opened.session.do(commands.remove_lanes((opened.lane("bass").id,)))
+    closed(opened)
+    (job_id,) = opened.session.jobs
+    opened.c.retry(job_id)
+    assert not any(lane.parts for lane in opened.session.coming.values())
+    opened.engine.finish_all()
+    assert [part.span for part in opened.lane("bass").parts] == [REGION]
+    check_null(opened)
+
+
+def test_a_part_made_again_takes_its_place_the_next_time_too(opened):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    opened.c.set_region(REGION)
+    opened.ask("bass")
+    opened.engine.finish_all()
+    later = opened.lane("bass").parts[1]
+    opened.c.making.make_again(opened.lane("bass").id, 0, vary=True)
+    closed(opened)
+    (job_id,) = opened.session.jobs
+    opened.c.retry(job_id)
+    job = opened.engine.finish()
+    first, second = opened.lane("bass").parts
+    assert (first.take.made.seed, second) == (job.request.sampling.seed, later)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import soundfile
 from mgeldm.audio import map_wav
 
 from mgeldm_app.core import storage
+from mgeldm_app.core.asks import Target, Unfinished
 from mgeldm_app.core.errors import StorageError
 from mgeldm_app.core.project import Lane, Made, Part, Project, Prompt, SongFile, Span, Take, Tempo
 from mgeldm_app.core.storage import KEPT, ProjectFolder, free_name
@@ -299,18 +301,66 @@ def test_a_lost_song_is_read_again_from_where_it_came_from(folder, tmp_path):
     third.close()
 
 
-def test_tidy_keeps_what_is_used_kept_or_in_an_earlier_state(folder):
+def keys(audio):
+    return Lane("l2", "added", "Keys", parts=(Part(0, (Take(audio, Made("impute", "keys")),)),))
+
+
+def aged(folder, days=30):
+    """All its audio was made long ago."""
+    for path in folder.store.folder.iterdir():
+        os.utime(path, times=(time.time() - days * 86400,) * 2)
+
+
+@pytest.fixture
+def left(folder):
+    """A project with one clip that nothing names, and others that something names, in whichever way."""
     project = full_project(folder)
-    earlier, kept, unused = clip(folder, 10), clip(folder, 11), clip(folder, 12)
-    lane = Lane("l2", "added", "Keys", parts=(Part(0, (Take(earlier, Made("impute", "keys")),)),))
-    folder.save(project.with_lane(lane))
+    earlier, wanted, replaced, copied, unused = (clip(folder, seed) for seed in range(10, 15))
+    folder.save(project.with_lane(keys(earlier)))
     folder.save(project)
+    target = Target(keys(wanted), Made("impute", "keys"))
+    folder.save_unfinished((Unfinished("t", "s", Span(0, 9), (target,), replaces=((replaced,),)),))
+    (folder.folder / "of the user").mkdir()
+    (folder.folder / "of the user" / "project copy.json").write_text(json.dumps({"audio": copied.id}))
     begun = folder.store.begin(44_100, 2, 100)
-    assert folder.tidy(project, {kept}) == 116 + 3000 * 2 * 4
-    assert not folder.store.path(unused).exists()
-    assert all(folder.store.path(audio).exists() for audio in project.audios() | {earlier, kept})
-    assert begun.exists()
-    assert folder.tidy(project, set()) == 116 + 3000 * 2 * 4  # the kept one
+    (folder.store.folder / "mine.wav").write_bytes(b"mine")
+    stays = {folder.store.path(audio) for audio in project.audios() | {earlier, wanted, replaced, copied}}
+    aged(folder)
+    return stays | {begun, folder.store.folder / "mine.wav"}, folder.store.path(unused)
+
+
+def test_tidy_removes_what_nothing_names(folder, left):
+    stays, _ = left
+    folder.tidy()
+    assert set(folder.store.folder.iterdir()) == stays
+    folder.tidy()
+    assert set(folder.store.folder.iterdir()) == stays
+
+
+@pytest.mark.parametrize("why", ["new", "damaged state", "damaged jobs", "elsewhere"])
+def test_tidy_removes_nothing_where_that_might_be_a_loss(folder, left, why):
+    stays, unused = left
+    if why == "new":
+        aged(folder, days=1)
+    elif why == "elsewhere":
+        second = ProjectFolder.open(folder.folder)
+        second.tidy()
+        second.close()
+    else:
+        path = folder.folder / ("jobs.json" if why == "damaged jobs" else "project.json")
+        path.write_bytes(path.read_bytes()[:-40])
+    if why == "damaged state":
+        folder.close()
+        again = ProjectFolder.open(folder.folder)
+        again.tidy()
+        again.close()
+        again = ProjectFolder.open(folder.folder)  # what was damaged lies aside now
+        again.tidy()
+        again.close()
+    elif why != "elsewhere":
+        folder.tidy()
+    assert stays - set(folder.store.folder.iterdir()) <= {path for path in stays if ".part" in path.name}  # swept
+    assert unused.exists()
 
 
 # -------------------------------------------------------------------------------------------------------------- copies

@@ -71,7 +71,7 @@ def _item(project: Project, lane: Lane, piece: Piece, lead_s: float) -> Iterator
     yield f"      NAME {quoted(lane.name)}"
     yield "      SOFFS 0"
     yield "      <SOURCE WAVE"
-    yield f"        FILE {quoted('audio/' + piece.name)}"
+    yield f'        FILE "audio/{piece.name}"'  # as it is on the disk, whose names hold no such quotes
     yield "      >"
     yield "    >"
 

@@ -74,6 +74,13 @@ def written(kit, path):
     return parse(file.path.read_text(encoding="utf-8"))
 
 
+def test_a_file_is_named_as_it_is_on_the_disk(kit, path):
+    kit.project = replace(kit.project, lanes=tuple(replace(x, name=f"👩\u200d🎤 {x.kind}") for x in kit.project.lanes))
+    files = [source.lines["FILE"][0][0] for track in written(kit, path).all("TRACK") for item in track.all("ITEM")
+             for source in item.all("SOURCE")]  # fmt: skip
+    assert files and all((path / file).is_file() for file in files)
+
+
 def test_it_plays_what_the_window_plays(kit, path):
     project = written(kit, path)
     lead_s = 3 * 60 / 123.4 - 0.25

@@ -158,7 +158,7 @@ def asks(
             made = replace(_made(single, text, seed), beside=beside)
             targets: tuple[Target | None, ...] = (Target(lane, made),)
             if prompt.task == "inpaint":
-                gone = replace(single, task="extract", like=None if text else single.like)
+                gone = replace(single, task="extract", like=None if text else single.like, negative="")
                 old = Target(replace(replaced, parts=()), _made(gone, text, seed), muted=True)
                 targets = (*targets, old)
             title = say(_VERBS[prompt.task], what=name)
@@ -168,10 +168,15 @@ def asks(
     return found
 
 
+def stems_called(lanes: Iterable[Lane], name: str) -> list[Lane]:
+    """The extracted lanes of that name; several in projects from before a source went to the one that there is."""
+    name = called(name).casefold()
+    return [lane for lane in lanes if lane.kind == "extracted" and lane.name.casefold() == name]
+
+
 def stem_called(lanes: Iterable[Lane], name: str) -> Lane | None:
     """The extracted lane of that name: a source that is on two of them would be taken from the rest twice."""
-    name = called(name).casefold()
-    return next((lane for lane in lanes if lane.kind == "extracted" and lane.name.casefold() == name), None)
+    return next(iter(stems_called(lanes, name)), None)
 
 
 def replaced_name(name: str) -> str:
@@ -269,8 +274,8 @@ def _extraction(
 
 def _regenerated(lanes: Iterable[Lane], name: str, span: Span) -> Lane | None:
     """Where all of a source in a span lies since it was regenerated there, if it was."""
-    lane = stem_called(lanes, replaced_name(name))
-    return lane if lane and any(part.span.covers(span) for part in lane.parts) else None
+    replaced = stems_called(lanes, replaced_name(name))
+    return next((lane for lane in replaced if any(part.span.covers(span) for part in lane.parts)), None)
 
 
 def _requests(project: Project, prompt: Prompt, span: Span, seed: int) -> list[Request]:

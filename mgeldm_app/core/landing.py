@@ -11,7 +11,7 @@ from mgeldm.audio import map_wav
 from mgeldm.requests import Quality
 
 from . import commands
-from .asks import Ask, Target, replaced_name, stem_called
+from .asks import Ask, Target, replaced_name, stems_called
 from .clips import ClipStore
 from .jobs import Job
 from .project import Audio, Lane, Made, Part, Project, SongFile, Span, Take
@@ -34,7 +34,7 @@ class Work:
         failed: It waits to be tried again or put away.
         keeping: What it had done is being copied, for which its outputs must stay.
         cancelled: It is not wanted any more: the engine was told to stop it, or it is gone while it is kept.
-        seen: Those of its lanes that have been in the project.
+        seen: Those of its lanes that have been in the project with what it goes on from.
     """
 
     job: Job
@@ -56,9 +56,13 @@ class Work:
         return {target.lane.id for target in self.ask.targets if target and not target.muted}
 
     def look(self, project: Project) -> bool:
-        """Look after every change for its lanes; whether all have been in the project and are not any more."""
+        """Look after every change for its lanes; whether it goes on from what is not in the project any more.
+
+        More of a stem, elsewhere in the song, is a wish of its own.
+        """
         there = {lane.id for lane in project.lanes}
-        self.seen |= self.lanes & there
+        if self.group.landed or self.replaces or any(target.again for target in self.ask.targets if target):
+            self.seen |= self.lanes & there
         return self.lanes <= self.seen - there
 
     def follow(self, old: set[Audio], new: Audio) -> None:
@@ -154,9 +158,9 @@ class Landing:
                 lane = self.session.coming.pop(target.lane.id, target.lane)
                 lane = dataclasses.replace(lane, parts=(), muted=lane.muted or target.muted)
                 steps.append(commands.add_part(lane, Part(span.start, (take,)), title))
+        group.landed = True  # its other takes end with what is put there now
         if steps:
             self.session.do(commands.together(title, [*steps, *self._holes(work, audios)]))
-        group.landed = True
 
     def has_all(self, work: Work, samples: int) -> bool:
         """Whether lanes of a job have something in its first `samples` already: half of another take is of no use."""
@@ -182,8 +186,8 @@ class Landing:
             return [(lane, made) for lane in hold if any(part.span.meets(made) for part in lane.parts)]
         found = []
         for target in targets if new.made.task == "extract" and not new.again else []:
-            replaced = stem_called(stems, replaced_name(target.lane.name))
-            spans = [part.span for part in replaced.parts] if replaced else []
+            replaced = stems_called(stems, replaced_name(target.lane.name))
+            spans = [part.span for lane in replaced for part in lane.parts]
             found += [(target.lane, span) for span in spans if span.meets(made)]
         return found
 

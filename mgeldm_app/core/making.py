@@ -322,14 +322,15 @@ class Making:
 
         def land(found: Results) -> None:
             ended()
-            if work.store is self.session.store:
-                work.filled = 0
-                if self._landing.has_all(work, samples):
-                    return
+            if work.store is not self.session.store:
+                return
+            if not self._landing.has_all(work, samples):
                 try:
                     self._landing.add(work, found, say("keep what was finished of {step}", step=work.group.title))
-                except MgeldmError as error:
+                except Exception as error:  # whatever it is, it must not keep the window from closing
                     failed(error)
+                    return
+            work.filled = 0
 
         def failed(error: BaseException) -> None:
             ended()
@@ -435,14 +436,14 @@ def below_best(project: Project, lane: Lane) -> list[int]:
 
 
 def _check_room(lane: Lane, start: int, works: Iterable[Work]) -> None:
-    """Takes still to come count too, so that none is made in vain.
+    """Takes still to come count too, so that none is made in vain; a draft and its better version are one.
 
     Raises:
         InputError: The part that begins at `start` has as many takes as there can be.
     """
     takes = sum(len(part.takes) for part in lane.parts if part.start == start)
     asked = [work for work in works if lane.id in work.lanes and work.ask.span.start == start]
-    takes += sum(not (work.failed or work.cancelled or work.replaces) for work in asked)
+    takes += sum(not (work.failed or work.cancelled or work.replaces or work.gives_way is not None) for work in asked)
     if takes >= MOST_TAKES:
         raise InputError("{lane} has {most} takes here; remove some first.", lane=lane.name, most=MOST_TAKES)
 

@@ -304,7 +304,7 @@ class ProjectFolder:
                 msgspec.json.decode(data)
             named = {name.decode() for data in documents for name in _CLIP.findall(data)}
             clips = [path for path in self.store.folder.glob("*.wav") if _CLIP.fullmatch(path.stem.encode())]
-            old = [path for path in clips if path.stat().st_mtime < time.time() - SPARED_S]
+            old = [path for path in clips if _came_s(path) < time.time() - SPARED_S]
             discard(*(path for path in old if path.stem not in named))
         except (OSError, ValueError):  # msgspec's errors are ValueErrors
             return
@@ -348,6 +348,12 @@ def _locked(folder: Path) -> filelock.BaseFileLock | None:
     except (filelock.Timeout, OSError, RuntimeError):  # the last, of a kind below it: a disk that knows no locks
         return None
     return lock
+
+
+def _came_s(path: Path) -> float:
+    """When a file came to this computer: programs that copy and synchronise keep the time at which it was changed."""
+    stat = path.stat()
+    return max(stat.st_mtime, stat.st_ctime)
 
 
 def _states(folder: Path) -> list[Path]:

@@ -39,8 +39,8 @@ SUGGESTIONS = 8
 def split_prompts(text: str) -> tuple[str, ...]:
     """The prompts of a line, in order, each once: commas, semicolons and line ends divide them.
 
-    After "everything but" a comma names another exception instead, as in a sentence: "everything but drums, bass" is
-    one stem without either, read as "everything but drums and bass". A semicolon or a line end closes it.
+    After "everything but" or "no" a comma names another exception instead, as in a sentence: "everything but drums,
+    bass" is one stem without either, read as "everything but drums and bass". A semicolon or a line end closes it.
     """
     found: dict[str, str] = {}
     for group in re.split(r"[;\n]", text):

@@ -212,7 +212,7 @@ def _decode(path: Path, out: IO[bytes]) -> AudioInfo:
             except av.error.InvalidDataError as error:
                 broken = error  # behind the last sound these are tags or padding, and no harm
                 continue
-            if frames and broken:
+            if frames and broken and container.format.name != "mp3":  # where tags also lie between files joined to one
                 raise broken
             if packet.pts is not None and packet.duration and stream.time_base == 1 / _fraction(rate_hz):
                 end = packet.pts + packet.duration - (stream.start_time or 0)

@@ -18,9 +18,15 @@ SHORTEST_S = 0.05
 LONGEST_GENERATED_S = 3600.0
 
 # The text towers hear no "no": to them "without drums" is drums.
-_SONG = r"(?:(?:the|this|my|whole|full|entire)\s+)*(?:everything|all|anything|song|track|mix|music)"
+_SONG = (
+    r"(?:(?:the|this|my|whole|full|entire)\s+)*"
+    r"(?:everything(?:\s+else)?|all(?:\s+instruments)?|anything|song|track|mix|music)"
+)
 _BUT = r"(?:but|except|excluding|besides|without|minus|no|apart\s+from|aside\s+from|other\s+than)(?:\s+for)?"
-_KEEP_REST = re.compile(rf"^\s*(?:{_SONG}\s+{_BUT}|no|not|without|minus|remove)\s+(.+)$", re.IGNORECASE)
+_KEEP_REST = re.compile(
+    rf"^\s*(?:{_SONG}\s+{_BUT}|no(?!\s+wave)|without(?!\s+an?\s)|remove|exclude)\s+(.+?)(?:\s+from\s+{_SONG})?\s*$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)

@@ -186,6 +186,15 @@ def test_mp3_files_put_behind_each_other_are_read_whole(tmp_path):
     assert 0 <= audio.read(path).samples.shape[1] - 2 * once < 4 * 1152
 
 
+@pytest.mark.parametrize("stated", [True, False])
+def test_mp3_files_with_tags_put_behind_each_other_are_read_whole(tmp_path, stated):
+    path = noise_mp3(tmp_path / "song.mp3", (0.1, 0.1), stated)
+    once = audio.read(path).samples.shape[1]
+    tag = b"ID3\x04\x00\x00\x00\x00\x20\x00" + bytes(4096)
+    path.write_bytes(2 * (tag + path.read_bytes()))
+    assert abs(audio.read(path).samples.shape[1] - 2 * once) < 5 * 1152
+
+
 def test_a_flac_file_that_does_not_state_its_length_is_read_whole(tmp_path):
     samples = np.random.default_rng(0).integers(-20_000, 20_000, (50_000, 2)).astype(np.int16)
     soundfile.write(path := tmp_path / "pipe.flac", samples, 44_100, subtype="PCM_16")

@@ -1,5 +1,3 @@
-import os
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -352,17 +350,17 @@ def test_a_key_given_while_the_tempo_is_sought_stays_and_the_tempo_is_found(worl
     assert (world.project.tempo.key, world.project.tempo.bpm, world.project.tempo.source) == ("C major", 120.0, "found")
 
 
-def aged(world):
-    """The world's clips were made long ago."""
-    for path in world.session.store.folder.iterdir():
-        os.utime(path, times=(time.time() - 30 * 86400,) * 2)
+@pytest.fixture
+def aged(monkeypatch):
+    """All clips were made long ago."""
+    monkeypatch.setattr("mgeldm_app.core.storage.SPARED_S", -86400)
 
 
 def clips(world):
     return {path.stem for path in world.session.store.folder.iterdir()}
 
 
-def test_what_nothing_needs_any_more_is_gone_when_a_project_is_opened(opened):
+def test_what_nothing_needs_any_more_is_gone_when_a_project_is_opened(opened, aged):
     opened.ask("strings", task="impute", takes=3)
     opened.engine.finish_all()
     lane = opened.lane("strings")
@@ -370,7 +368,6 @@ def test_what_nothing_needs_any_more_is_gone_when_a_project_is_opened(opened):
     for number in range(5):
         opened.c.set_lane(lane.id, "name", f"strings {number}")
     before, folder = opened.project, opened.session.folder.folder
-    aged(opened)
     opened.session.undo()
     opened.session.redo()
     assert len(clips(opened)) == 4  # undo may bring them back
@@ -384,12 +381,11 @@ def test_what_nothing_needs_any_more_is_gone_when_a_project_is_opened(opened):
     assert clips(opened) == {audio.id for audio in before.audios()} and len(clips(opened)) == 2
 
 
-def test_save_as_takes_along_what_undo_may_bring_back(opened, tmp_path):
+def test_save_as_takes_along_what_undo_may_bring_back(opened, aged, tmp_path):
     opened.ask("bass")
     opened.engine.finish_all()
     while opened.session.history.undo_title:
         opened.session.undo()
-    aged(opened)
     opened.c.documents.save_as(tmp_path / "copy.mgeldm")
     while opened.session.history.redo_title:
         opened.session.redo()

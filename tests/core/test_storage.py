@@ -15,7 +15,7 @@ from mgeldm_app.core import storage
 from mgeldm_app.core.asks import Target, Unfinished
 from mgeldm_app.core.errors import StorageError
 from mgeldm_app.core.project import Lane, Made, Part, Project, Prompt, SongFile, Span, Take, Tempo
-from mgeldm_app.core.storage import KEPT, ProjectFolder, free_name
+from mgeldm_app.core.storage import KEPT, SPARED_S, ProjectFolder, free_name
 
 
 def clip(folder, seed, samples=3000):
@@ -305,10 +305,14 @@ def keys(audio):
     return Lane("l2", "added", "Keys", parts=(Part(0, (Take(audio, Made("impute", "keys")),)),))
 
 
-def aged(folder, days=30):
-    """All its audio was made long ago."""
-    for path in folder.store.folder.iterdir():
-        os.utime(path, times=(time.time() - days * 86400,) * 2)
+@pytest.fixture
+def later(monkeypatch):
+    """So many days pass."""
+
+    def pass_days(days):
+        monkeypatch.setattr("mgeldm_app.core.storage.SPARED_S", SPARED_S - days * 86400)
+
+    return pass_days
 
 
 @pytest.fixture
@@ -325,23 +329,25 @@ def left(folder):
     begun = folder.store.begin(44_100, 2, 100)
     (folder.store.folder / "mine.wav").write_bytes(b"mine")
     stays = {folder.store.path(audio) for audio in project.audios() | {earlier, wanted, replaced, copied}}
-    aged(folder)
     return stays | {begun, folder.store.folder / "mine.wav"}, folder.store.path(unused)
 
 
-def test_tidy_removes_what_nothing_names(folder, left):
+def test_tidy_removes_what_nothing_names(folder, left, later):
     stays, _ = left
+    later(30)
     folder.tidy()
     assert set(folder.store.folder.iterdir()) == stays
     folder.tidy()
     assert set(folder.store.folder.iterdir()) == stays
 
 
-@pytest.mark.parametrize("why", ["new", "damaged state", "damaged jobs", "elsewhere"])
-def test_tidy_removes_nothing_where_that_might_be_a_loss(folder, left, why):
+@pytest.mark.parametrize("why", ["new", "old but just copied here", "damaged state", "damaged jobs", "elsewhere"])
+def test_tidy_removes_nothing_where_that_might_be_a_loss(folder, left, later, why):
     stays, unused = left
-    if why == "new":
-        aged(folder, days=1)
+    later(1 if why == "new" else 30)
+    if why == "old but just copied here":
+        later(0)
+        os.utime(unused, times=(time.time() - 30 * 86400,) * 2)
     elif why == "elsewhere":
         second = ProjectFolder.open(folder.folder)
         second.tidy()

@@ -126,6 +126,21 @@ def test_what_is_not_meant_competes(pipeline, mono, quality):
     assert level("percussion") < level("") and level("drums") < 0.7 * level("")
 
 
+def test_what_a_new_part_is_not_to_be_keeps_nothing_of_the_old_one(pipeline, clip):
+    def old(negative):
+        return pipeline.inpaint(clip, Inpaint("bass", Region(4.0, 6.0), Sampling("draft", 2, negative=negative)))[1]
+
+    assert np.array_equal(old("synth bass").samples, old("").samples)
+
+
+def test_what_is_kept_out_of_the_rest_is_all_of_it(pipeline, mono):
+    def rest(negative):
+        request = Extract(("no drums",), Region(0.0, 4.0), Sampling("draft", negative=negative))
+        return pipeline.extract(mono, request).estimates(0.0, 4.0).sources
+
+    assert np.array_equal(rest("bass"), rest(""))
+
+
 def test_raw_moves_away_from_what_is_not_meant(pipeline, mono):
     def stem(negative):
         request = Extract(("drums",), Region(0.0, 4.0), Sampling("draft", negative=negative), raw=True)

@@ -74,12 +74,22 @@ def test_a_sound_stands_for_words():
         ("no drums", "drums"),
         ("Without the vocals", "the vocals"),
         ("remove the vocals", "the vocals"),
+        ("remove the vocals from the song", "the vocals"),
+        ("all instruments except drums", "drums"),
+        ("everything else but the bass", "the bass"),
     ],
 )
 def test_the_rest_is_wanted(prompt, source):
     assert parse_prompt(prompt) == (source, True)
 
 
-@pytest.mark.parametrize("prompt", ["the drums", "nostalgic organ", "notched bass", "removed", "mixed drums", "no"])
+@pytest.mark.parametrize(
+    "prompt", ["the drums", "nostalgic organ", "notched bass", "removed", "mixed drums", "no", "mix bus", "minus one"]
+)
 def test_the_source_itself_is_wanted(prompt):
     assert parse_prompt(f" {prompt}") == (prompt, False)
+
+
+@pytest.mark.parametrize("prompt", ["no wave guitar", "not too loud drums", "without a doubt vocals", "all drums"])
+def test_a_negation_that_is_none(prompt):
+    assert parse_prompt(prompt) == (prompt, False)

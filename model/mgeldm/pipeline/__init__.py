@@ -203,7 +203,8 @@ class Pipeline:
         inverted = torch.tensor([rest for _, rest in parsed] + [False] * len(request.examples))
         sampling, negative = request.sampling, self._negative(request.sampling)
         if masks and negative is not None:
-            conditions.append(negative)
+            if not inverted.any():  # it would keep from the rest what is to be kept out of it
+                conditions.append(negative)
             sampling, negative = replace(sampling, negative=""), None
         if masks and sampling.quality != "draft":
             conditions += self._unasked(torch.stack(conditions))
@@ -297,7 +298,8 @@ class Pipeline:
         context_s = self.config.window_samples / self.config.rate_hz
         region = Region(max(0.0, start_s - context_s), min(song.info.duration_s, end_s + context_s))
         prompts, like = (request.prompt,) if request.prompt else (), (request.like,) if request.like else ()
-        gone = Extract(prompts, region, request.sampling, examples=() if prompts else like)
+        sampling = replace(request.sampling, negative="")  # it says what the new part is not to sound like
+        gone = Extract(prompts, region, sampling, examples=() if prompts else like)
         extraction = self.extract(song, gone, reporter, example)
         blocks = list(refine_region(song, extraction.estimates, start_s=region.start_s, end_s=region.end_s))
         rate_hz, begin = song.info.rate_hz, blocks[0].start

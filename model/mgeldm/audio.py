@@ -718,24 +718,23 @@ def map_wav(path: str | Path, writable: bool = False) -> tuple[npt.NDArray[np.fl
     """
     path = Path(path)
     try:
-        with open(path, "rb") as file:
+        with open(path, "r+b" if writable else "rb") as file:  # once: it may be renamed meanwhile
             header = file.read(_HEADER_BYTES)
             size = os.fstat(file.fileno()).st_size
-        channels, rate_hz = struct.unpack_from("<HI", header, 58)
-        bits, tag = struct.unpack_from("<H", header, 70)[0], struct.unpack_from("<H", header, 80)[0]
-        if header[48:52] != b"fmt " or header[108:112] != b"data" or (bits, tag) != (32, 3) or not channels:
-            raise AudioError(
-                "{file} is not a 32-bit float wav file of this program; export the stem again.", file=path.name
-            )
+            channels, rate_hz = struct.unpack_from("<HI", header, 58)
+            bits, tag = struct.unpack_from("<H", header, 70)[0], struct.unpack_from("<H", header, 80)[0]
+            if header[48:52] != b"fmt " or header[108:112] != b"data" or (bits, tag) != (32, 3) or not channels:
+                raise AudioError(
+                    "{file} is not a 32-bit float wav file of this program; export the stem again.", file=path.name
+                )
+            shape = ((size - _HEADER_BYTES) // (4 * channels), channels)
+            if shape[0] == 0:
+                return np.zeros(shape, np.float32), rate_hz
+            return np.memmap(file, "<f4", "r+" if writable else "r", offset=_HEADER_BYTES, shape=shape), rate_hz
     except (OSError, struct.error) as error:
         raise AudioError(
             "{file} cannot be opened ({why}); check that the project's folder is whole.", file=path.name, why=error
         ) from error
-    samples = (size - _HEADER_BYTES) // (4 * channels)
-    if samples == 0:
-        return np.zeros((0, channels), np.float32), rate_hz
-    shape = (samples, channels)
-    return np.memmap(path, "<f4", "r+" if writable else "r", offset=_HEADER_BYTES, shape=shape), rate_hz
 
 
 # -------------------------------------------------------------------------------------------------------------- names

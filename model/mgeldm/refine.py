@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 WINDOW_S = 2048 / 44100
 SEGMENT_S = 2.3  # panning is taken as constant over about two of these
 SENSITIVITY_DB = 12.0  # what a sensitivity of one adds to the estimates of the sources
+HEADROOM_DB = 1.0
 FADE_S = 0.01
 EDGE_BANDS = 4  # the mask above the model's band is the mean of this many top bands
 PANNING_FLOOR = 0.01  # keeps the covariance of a source that sits in one place invertible
@@ -576,13 +577,16 @@ def loudness_match(part: AudioClip, context: AudioClip) -> AudioClip:
 
 
 def at_loudness(part: AudioClip, wanted_db: float, context: AudioClip | None = None) -> AudioClip:
-    """A part at a loudness in dB (LUFS), measured as beside `context`, with no clipping that the context has not."""
+    """A part at a loudness in dB (LUFS), measured as beside `context`, with no clipping that the context has not.
+
+    Alone it stays `HEADROOM_DB` under full scale.
+    """
     given_db = _loudness_db(part, context or part)
     if not (np.isfinite(wanted_db) and np.isfinite(given_db)):
         return part
     gain = 10 ** ((wanted_db - given_db) / 20)
     peak = float(np.abs(part.samples).max())
-    ceiling = max(1.0, float(np.abs(context.samples).max()) if context else 0.0)
+    ceiling = max(1.0, float(np.abs(context.samples).max())) if context else 10 ** (-HEADROOM_DB / 20)
     return replace(part, samples=(part.samples * min(gain, ceiling / peak)).astype(np.float32))
 
 

@@ -198,3 +198,18 @@ thread.join()
 """
     subprocess.run([sys.executable, "-c", script], check=True)
     assert audio.read(tmp_path / "long.ogg").duration_s == pytest.approx(2**18 / 44100, abs=0.01)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows renames no file that is open")
+def test_a_file_that_gets_its_name_while_it_is_mapped(tmp_path, monkeypatch):
+    path, fstat = tmp_path / "a.part.wav", os.fstat
+    audio.write(path, audio.AudioClip(np.full((2, 1000), 0.5, np.float32), 44_100))
+
+    def renamed(file):
+        if path.exists():
+            path.rename(tmp_path / "named.wav")
+        return fstat(file)
+
+    monkeypatch.setattr("mgeldm.audio.os.fstat", renamed)
+    frames, rate_hz = audio.map_wav(path)
+    assert (frames.shape, rate_hz, float(frames.min())) == ((1000, 2), 44_100, 0.5)

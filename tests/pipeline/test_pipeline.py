@@ -315,8 +315,8 @@ def test_accompaniment_and_generation(pipeline, clip):
     assert music.samples.shape == (1, round(9.5 * 44100))
     assert bool(np.isfinite(music.samples).all())
     peak = np.abs(music.samples).max()
-    assert peak > 0.9 or abs(level_db(music) - MADE_LUFS) < 6  # as loud as songs are, unless that would clip
-    assert peak <= 1 and np.abs(music.samples[:, [0, -1]]).max() < 0.01 * peak  # and it does not click
+    assert peak > 0.85 or abs(level_db(music) - MADE_LUFS) < 6  # as loud as songs are, unless that would clip
+    assert peak < 0.9 and np.abs(music.samples[:, [0, -1]]).max() < 0.01 * peak  # and it does not click
 
 
 def level_db(part):
@@ -356,6 +356,14 @@ def test_inpainting_changes_nothing_outside(pipeline, clip):
     for part in (new, old):
         assert np.abs(part.samples[:, [0, -1]]).max() < 1e-2
     assert not np.allclose(new.samples, old.samples, atol=1e-3)
+
+
+def test_what_replaces_something_that_was_not_there_is_heard(pipeline, monkeypatch):
+    """A tone has no drums: as loud as what was found of them, new ones would be silent."""
+    time_s = np.arange(10 * 44100) / 44100
+    song = AudioClip(np.sin(2 * np.pi * 440 * time_s)[None].astype(np.float32) * 0.3, 44100)
+    new, old = pipeline.inpaint(song, Inpaint("drums", Region(2.0, 6.0), Sampling("draft", 3)))
+    assert level_db(old) < level_db(song) - 30 < level_db(new) - 10
 
 
 def test_inpainting_a_little_of_a_long_song_reads_a_little(pipeline, clip):

@@ -49,6 +49,7 @@ __all__ = ["EMBEDDED_PATH", "Extraction", "Pipeline", "model_path"]
 APART_DB, SAMPLED_APART_DB = -30.0, 3.0
 PART_BELOW_CONTEXT_DB = 6.0  # a new part sits this far under the loudness of all it joins
 PAUSE_DB = -20.0  # what lies this far under the song is no music to be as loud as
+ABSENT_DB = -30.0  # a source this far under the song was not there: what replaces it is as loud as any new part
 MADE_LUFS = -18.0  # music from nothing, about as loud as songs are
 _SILENT_RMS = 1e-4
 NO_PART_DB = -50.0  # what comes out this far under the song is no part: made loud, it would be noise
@@ -288,7 +289,7 @@ class Pipeline:
 
         Returns:
             The new part and the old one, both of the region, faded over 10 ms at its edges: the song minus the old
-            part plus the new one is the result.
+            part plus the new one is the result. The new one is as loud as the old one, if that is there at all.
 
         Raises:
             InputError: The request does not fit the song, or the model plays nothing for it.
@@ -310,7 +311,8 @@ class Pipeline:
         new = self._add(song, "impute", condition, request.sampling, bounds, reporter, others, around)
         first, stop = _samples(song, start_s, end_s)
         old = AudioClip(stem.read(first, stop), rate_hz)
-        if float(np.square(old.samples).mean()) > 1e-8:
+        song_db = 20 * np.log10(max(self._survey(song).rms, _SILENT_RMS))
+        if float(np.square(old.samples).mean() ** 0.5) > 10 ** ((song_db + ABSENT_DB) / 20):
             new = loudness_match(new, old)
         return new, _faded(old, first, song.info.samples)
 

@@ -6,6 +6,7 @@ clock, summed or compared after each step. So the recipes know nothing of it, an
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -91,6 +92,7 @@ class FabricMachine(Machine):
         accelerator = self.device.type
         self.fabric: Any = Fabric(accelerator=accelerator, devices=processes, num_nodes=nodes, strategy="ddp")
         self.fabric.launch()
+        atexit.register(_leave)
         self.rank, self.processes, self.device = self.fabric.global_rank, self.fabric.world_size, self.fabric.device
 
     def add_gradients(self, modules: Sequence[nn.Module]) -> None:
@@ -105,6 +107,12 @@ class FabricMachine(Machine):
         """The largest of all processes' clocks."""
         clock = torch.tensor(seconds, dtype=torch.float64, device=self.device)
         return float(self.fabric.all_reduce(clock, reduce_op="max"))
+
+
+def _leave() -> None:
+    """End the threads of the group of processes: left to the end of the program, gloo's may abort it."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _trained(modules: Sequence[nn.Module]) -> list[nn.Parameter]:

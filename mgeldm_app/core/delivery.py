@@ -27,11 +27,7 @@ class Delivery:
         """See `ports.Workers`."""
 
         def work() -> None:
-            try:
-                outcome = partial(done, function())
-            except BaseException as error:
-                outcome = partial(failed, error)
-            self._outcomes.append(outcome)
+            self._outcomes.append(outcome(function, done, failed))
 
         self._workers.run(work, lambda _: self.deliver(), failed)
 
@@ -39,3 +35,13 @@ class Delivery:
         """Deliver all that is there, on the GUI thread: where the window closes, after its last event."""
         while self._outcomes:
             self._outcomes.popleft()()
+
+
+def outcome(
+    function: Callable[[], Any], done: Callable[[Any], None], failed: Callable[[BaseException], None]
+) -> Callable[[], None]:
+    """What is to be called once `function`, which is called now, is over: `done` with its result, or `failed`."""
+    try:
+        return partial(done, function())
+    except BaseException as error:
+        return partial(failed, error)

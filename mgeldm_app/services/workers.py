@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QThreadPool
+
+from ..core.delivery import outcome
 
 Post = Callable[[Callable[[], Any]], None]
 """Calls a function on the GUI thread (`ui.bridge.Bridge.post`)."""
@@ -33,14 +34,7 @@ class Workers:
     ) -> None:
         """Run `function` on a worker; exactly one of `done` and `failed` is called on the GUI thread."""
 
-        def work() -> None:
-            try:
-                outcome = partial(done, function())
-            except BaseException as error:
-                outcome = partial(failed, error)
-            self._post(outcome)
-
-        self._pool.start(work)
+        self._pool.start(lambda: self._post(outcome(function, done, failed)))
 
     def wait(self) -> None:
         """Wait for what runs and what is queued; `done` and `failed` of it are called later, as ever."""

@@ -312,7 +312,7 @@ class Pipeline:
         first, stop = _samples(song, start_s, end_s)
         old = AudioClip(stem.read(first, stop), rate_hz)
         song_db = 20 * np.log10(max(self._survey(song).rms, _SILENT_RMS))
-        if float(np.square(old.samples).mean() ** 0.5) > 10 ** ((song_db + ABSENT_DB) / 20):
+        if _rms(old.samples) > 10 ** ((song_db + ABSENT_DB) / 20):
             new = loudness_match(new, old)
         return new, _faded(old, first, song.info.samples)
 
@@ -340,7 +340,7 @@ class Pipeline:
         total, given = max(listener.frames, stop), self._hearing(song, context)
         wish = Wish(TASKS[task], condition, negative, start, stop, total, given, around or {})
         mono = Maker(self.model, self.compute, self._part_how(sampling), reporter).make(wish)
-        if float(np.square(mono).mean() ** 0.5) < 10 ** (NO_PART_DB / 20) * self._survey(song).rms * listener.gain:
+        if _rms(mono) < 10 ** (NO_PART_DB / 20) * self._survey(song).rms * listener.gain:
             raise InputError("The model plays nothing for this here; try other words, another seed or another region.")
         skip = round((start_s - start * listener.frame_s) * self.config.rate_hz)
         part = self._at_song_rate(song, mono[None, skip:], start_s, end_s)
@@ -473,10 +473,14 @@ def _loudest(song: Song, start: int, stop: int) -> tuple[int, int]:
     return first, min(first + EXAMPLE_S * second, stop)
 
 
+def _rms(samples: Samples) -> float:
+    return float(np.square(samples).mean() ** 0.5)
+
+
 def _beside(part: AudioClip, heard: AudioClip, song_rms: float) -> AudioClip:
     """A part somewhat under the loudness of what is heard with it; in a pause, where that says nothing, of the song."""
     song_db = 20 * float(np.log10(song_rms)) if song_rms > _SILENT_RMS else MADE_LUFS
-    if float(np.square(heard.samples).mean() ** 0.5) > 10 ** ((song_db + PAUSE_DB) / 20):
+    if _rms(heard.samples) > 10 ** ((song_db + PAUSE_DB) / 20):
         part = loudness_match(part, heard)
     else:
         part = at_loudness(part, song_db)

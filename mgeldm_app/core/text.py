@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from mgeldm.language import later, say
-from mgeldm.requests import Quality, parse_prompt
+from mgeldm.requests import Quality
+from mgeldm.words import parse_prompt
 
 from .project import Prompt, Task
 

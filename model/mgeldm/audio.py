@@ -315,6 +315,10 @@ def _open_source(path: Path) -> _Source:
     import soundfile
 
     try:
+        if not path.is_dir() and not path.is_file() and path.exists():
+            raise AudioError(
+                "{file} is a stream, and songs are read twice; save it as a file first.", file=path.name
+            )
         if path.stat().st_size == 0:
             raise AudioError("{file} is empty; copy or export it again.", file=path.name)
         with open(path, "rb"):
@@ -754,6 +758,16 @@ def safe_name(prompt: str, suffix: str = "", prefix: str = "") -> str:
     if _RESERVED.match(name):
         name = "_" + name
     return _shortened(name, 255 - len(suffix.encode())) + suffix
+
+
+def free_names(folder: Path, prompts: Sequence[str], suffix: str = "", prefix: str = "") -> list[str]:
+    """`unique_names` of which none is in `folder` yet: where one is, all are numbered, "bass 2" and "rest 2"."""
+    there = {path.name.casefold() for path in folder.iterdir()} if folder.is_dir() else set()
+    names, number = unique_names(prompts, suffix, prefix), 1
+    while any(name.casefold() in there for name in names):
+        number += 1
+        names = unique_names(prompts, f" {number}{suffix}", prefix)
+    return names
 
 
 def unique_names(prompts: Sequence[str], suffix: str = "", prefix: str = "") -> list[str]:

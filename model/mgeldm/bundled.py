@@ -8,6 +8,7 @@ _HERE = Path(__file__).resolve().parent
 _INSTALLED = _HERE / "resources"
 RESOURCES = _INSTALLED if _INSTALLED.is_dir() else _HERE.parents[1] / "resources"
 EMBEDDED_PATH = RESOURCES / "embedded" / "model.safetensors"
+CHECKSUMS = EMBEDDED_PATH.with_name("SHA256SUMS")
 DEMO_SONG = RESOURCES / "demo" / "demo.flac"
 ICONS = RESOURCES / "icons"
 TRANSLATIONS = RESOURCES / "translations"

@@ -26,14 +26,25 @@ from .audio import (
     Song,
     Writer,
     fitting_gain,
+    free_names,
     open_audio,
     reach_of,
     rounded,
-    unique_names,
 )
-from .errors import Cancelled, InputError, MgeldmError, OutputError
+from .bundled import CHECKSUMS, EMBEDDED_PATH
+from .errors import Cancelled, CheckpointError, InputError, MgeldmError, OutputError
 from .progress import Progress, Reporter
-from .requests import QUALITIES, Accompany, Extract, Generate, Impute, Inpaint, Region, Sampling
+from .requests import (
+    LONGEST_GENERATED_S,
+    QUALITIES,
+    Accompany,
+    Extract,
+    Generate,
+    Impute,
+    Inpaint,
+    Region,
+    Sampling,
+)
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline
@@ -56,9 +67,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (MgeldmError, MemoryError, OSError) as error:
         print(f"mgeldm: {error or type(error).__name__}", file=sys.stderr)
         return 1
-    if result is not None:
-        print(json.dumps(result, ensure_ascii=False) if args.json else _told(result))
-    return 0
+    return 0 if result is None else _print(json.dumps(result, ensure_ascii=False) if args.json else _told(result))
+
+
+def _print(text: str) -> int:
+    """Print a report; what it tells of is done, whether anybody reads it or not."""
+    try:
+        print(text, flush=True)
+        return 0
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would try once more as it ends
+        if isinstance(error, BrokenPipeError):
+            return 0
+        print(f"mgeldm: all is done, but the report could not be written ({error.strerror}).", file=sys.stderr)
+        return 1
 
 
 # ------------------------------------------------------------------------------------------------------- arguments
@@ -242,7 +264,7 @@ def _generate(args: argparse.Namespace) -> dict[str, Any]:
     with _reporting(args) as reporter:
         clip = pipeline.generate(request, reporter)
     _make_folder(args.out)
-    path = args.out / unique_names([args.prompt or "music"], FORMATS[args.format])[0]
+    path = args.out / free_names(args.out, [args.prompt or "music"], FORMATS[args.format])[0]
     gain = _write_tracks(clip, [path], lambda start, stop: [clip.read(start, stop)], args.format)
     return _report(pipeline, [path], began_s, args.duration, gain)
 
@@ -295,8 +317,8 @@ def _make_folder(folder: Path) -> None:
 
 
 def _paths(args: argparse.Namespace, names: Sequence[str]) -> list[Path]:
-    """`<song> - <name>.wav` for each name, cleaned, shortened, and numbered where equal."""
-    return [args.out / n for n in unique_names(names, FORMATS[args.format], prefix=f"{args.song.stem} - ")]
+    """`<song> - <name>.wav` for each name, cleaned, shortened, and numbered where equal, or where files are there."""
+    return [args.out / n for n in free_names(args.out, names, FORMATS[args.format], prefix=f"{args.song.stem} - ")]
 
 
 def _length_s(song: Song, region: Region) -> float:
@@ -327,9 +349,7 @@ def _write_inpainted(
     return _write_tracks(song, paths, tracks, args.format)
 
 
-def _write_tracks(
-    song: Song, paths: Sequence[Path], tracks: Callable[[int, int], list[Samples]], format: str
-) -> float:
+def _write_tracks(song: Song, paths: Sequence[Path], tracks: Callable[[int, int], list[Samples]], format: str) -> float:
     """Write `tracks(start, stop)` block by block as files of the song's length; all appear together, or none.
 
     Returns:
@@ -382,12 +402,10 @@ def _told(result: dict[str, Any]) -> str:
 
 
 def _models(args: argparse.Namespace) -> dict[str, Any]:
-    from .checkpoint import load_model
-    from .pipeline import model_path
-
-    path = model_path(args.model)
-    model = load_model(path)
-    size = path.stat().st_size / 2**20
+    model = _load(args).model
+    path, size = model.path, model.path.stat().st_size / 2**20
+    if path == EMBEDDED_PATH and model.sha256 not in CHECKSUMS.read_text(encoding="utf-8").split():
+        raise CheckpointError(f"{path} is damaged: its SHA-256 is not that of {CHECKSUMS}; install the program again.")
     text = f"{model.config.name}: {path} ({size:.1f} MiB), complete, SHA-256 {model.sha256}"
     return {"models": [{"name": model.config.name, "path": str(path), "sha256": model.sha256}], "text": text}
 
@@ -395,6 +413,8 @@ def _models(args: argparse.Namespace) -> dict[str, Any]:
 def _bench(args: argparse.Namespace) -> dict[str, Any]:
     from .evaluation.bench import bench
 
+    if not 1 <= args.seconds <= LONGEST_GENERATED_S:
+        raise InputError(f"{args.seconds:g} s is no length to measure; choose 1 to {LONGEST_GENERATED_S:g} s.")
     return bench(_load(args), args.seconds)
 
 
@@ -431,8 +451,10 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def run() -> None:
     """The program: `main`, and out."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored
-        signal.signal(signal.SIGINT, _interrupt)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # a key, the system, a terminal that closes
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) is not signal.SIG_IGN:  # as a shell has it for a job in the background
+            signal.signal(number, _interrupt)
     status = main()
     if status == INTERRUPTED:  # Python would die of the signal itself if it fell into an import, handled or not
         sys.stdout.flush()

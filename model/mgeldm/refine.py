@@ -568,12 +568,12 @@ def _write_blocks(
             writer.finish()
 
 
-def loudness_match(part: AudioClip, context: AudioClip) -> AudioClip:
-    """A generated part as loud as its context (ITU-R BS.1770; by RMS where too short), with no new clipping.
+def loudness_match(part: AudioClip, context: AudioClip, above_db: float = 0.0) -> AudioClip:
+    """A generated part as loud as its context (ITU-R BS.1770; by RMS where too short), or so many dB louder.
 
-    A silent part or context leaves the part as it is.
+    It brings no new clipping. A silent part or context leaves the part as it is.
     """
-    return at_loudness(part, _loudness_db(context, part), context)
+    return at_loudness(part, _loudness_db(context, part) + above_db, context)
 
 
 def at_loudness(part: AudioClip, wanted_db: float, context: AudioClip | None = None) -> AudioClip:

@@ -13,6 +13,7 @@ import pytest
 import soundfile
 from mgeldm import cli
 from mgeldm.audio import AudioClip, read, write
+from mgeldm.bundled import EMBEDDED_PATH
 from mgeldm.cli import main
 from mgeldm.pipeline import Pipeline
 from mgeldm.pipeline.extraction import Masks
@@ -64,13 +65,6 @@ def test_equal_and_strange_prompts_become_file_names(song_file, tmp_path):
     assert all(len(path.name.encode()) <= 255 for path in out.iterdir())
 
 
-def test_a_rerun_replaces_its_own_files(song_file, tmp_path):
-    out = tmp_path / "out"
-    for _ in range(2):
-        assert run("extract", song_file, "--prompt", "bass", "--out", out) == 0
-    assert len(list(out.iterdir())) == 2
-
-
 def test_every_other_task_writes_its_files(song_file, tmp_path, capsys):
     out, few = tmp_path / "out", ("--steps", 2, "--out", tmp_path / "out")
     assert run("impute", song_file, "--prompt", "rhodes", "--prompt", "bass", "--start", 1, "--end", 5, *few) == 0
@@ -115,10 +109,10 @@ def test_loud_music_is_turned_down_in_integer_formats_alone(tmp_path, capsys, mo
     loud = noise(3, 1.5, 16000)
     monkeypatch.setattr(Pipeline, "generate", lambda *_: loud)
     for format in ("wav16", "wav32"):
-        assert run("generate", "--duration", 3, "--out", tmp_path, "--format", format, "--json") == 0
+        assert run("generate", "--duration", 3, "--out", tmp_path / format, "--format", format, "--json") == 0
         gain = json.loads(capsys.readouterr().out)["gain"]
         assert gain == 1 if format == "wav32" else 0.9 / 1.5 < gain < 1 / 1.5
-        assert np.abs(read(tmp_path / "music.wav").samples - loud.samples * gain).max() <= 1 / 2**15
+        assert np.abs(read(tmp_path / format / "music.wav").samples - loud.samples * gain).max() <= 1 / 2**15
 
 
 def test_what_just_fits_is_not_turned_down(tmp_path, capsys, monkeypatch):
@@ -138,9 +132,71 @@ def test_what_just_fits_is_not_turned_down(tmp_path, capsys, monkeypatch):
     assert not np.array_equal(before, after)
 
 
-def test_models_verifies(capsys):
+def test_models_verifies(capsys, monkeypatch, tmp_path):
+    """`resources/embedded/SHA256SUMS` is made anew with the weights: `sha256sum *.safetensors > SHA256SUMS` there."""
     assert run("models") == 0
     assert "SHA-256" in capsys.readouterr().out
+    other = tmp_path / "SHA256SUMS"
+    other.write_text(f"{'0' * 64}  model.safetensors\n")
+    monkeypatch.setattr(cli, "CHECKSUMS", other)
+    assert run("models") == 1
+    assert "damaged" in capsys.readouterr().err
+
+
+def test_models_finds_damage_in_any_part(capsys, tmp_path):
+    raw = bytearray(EMBEDDED_PATH.read_bytes())
+    where = raw.index(b"vocabulary")  # the header says where it lies, and the whole is zlib's
+    begin, end = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])[_named(raw, where)]["data_offsets"]
+    start = 8 + int.from_bytes(raw[:8], "little") + begin
+    raw[start : start + (end - begin) // 2] = bytes((end - begin) // 2)
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(raw)
+    assert run("models", "--model", damaged) == 1
+    assert "damaged" in capsys.readouterr().err
+
+
+def _named(raw: bytearray, where: int) -> str:
+    """The whole name, in the header's quotes, of the tensor that is named at `where`."""
+    return raw[raw.rindex(b'"', 0, where) + 1 : raw.index(b'"', where)].decode()
+
+
+def test_files_that_are_there_stay(song_file, tmp_path, capsys):
+    """A second request's rest does not take the place of the first one's, nor a piece that of another file."""
+    out = tmp_path / "out"
+    for prompt in ("drums", "bass"):
+        assert run("extract", song_file, "--prompt", prompt, "--quality", "draft", "--out", out, "--json") == 0
+        paths = json.loads(capsys.readouterr().out)["files"]
+        together = sum(read(Path(path)).samples for path in paths)
+        assert np.allclose(together, read(song_file).samples, atol=1e-6)
+    assert [Path(path).name for path in paths] == ["My Song - bass 2.wav", "My Song - rest 2.wav"]
+    mine = out / "Over.wav"
+    mine.write_bytes(b"mine")
+    assert run("generate", "--prompt", "over", "--duration", 1, "--quality", "draft", "--out", out) == 0
+    assert mine.read_bytes() == b"mine"
+
+
+def test_a_report_that_nobody_reads_is_no_failure():
+    """As in `mgeldm models | true`; where there is no room for it, that is said."""
+    command = [sys.executable, "-m", "mgeldm.cli", "models"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+    if Path("/dev/full").exists():
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert done.returncode == 1
+        assert "report" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("seconds", ["0", "-3", "nan", "1e9"])
+def test_a_length_that_cannot_be_measured(seconds, capsys):
+    assert run("bench", "--seconds", seconds) == 2
+    assert "length" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -260,7 +316,8 @@ def test_an_interrupt_that_a_library_swallows_ends_the_work_at_its_next_report(s
     assert not list(out.iterdir())
 
 
-def test_an_interrupted_run_leaves_no_partial_file(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)])
+def test_an_interrupted_run_leaves_no_partial_file(number, tmp_path):
     song, out = tmp_path / "long.wav", tmp_path / "out"
     noise = np.random.default_rng(0).normal(0, 0.1, (1, 8000 * 1800)).astype(np.float32)
     write(song, AudioClip(noise, 8000))
@@ -273,7 +330,7 @@ def test_an_interrupted_run_leaves_no_partial_file(tmp_path):
     try:
         while process.poll() is None and not list(out.glob(".*.part")):
             time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, told = process.communicate(timeout=60)
     finally:
         process.kill()  # nothing, unless it failed

@@ -1,9 +1,10 @@
 import pytest
 import torch
 from mgeldm.conditioning.embedded import EmbeddedConditioner, WordPiece, WordTable, contrastive_loss
-from mgeldm.data.captions import CAPTIONS, HELD_OUT_CAPTIONS
+from mgeldm.data.captions import CAPTIONS, HELD_OUT_CAPTIONS, MORE_CAPTIONS
 from mgeldm.errors import CheckpointError
 from mgeldm.pipeline import EMBEDDED_PATH
+from mgeldm.words import plain
 
 WORDS = EMBEDDED_PATH.with_name("words.safetensors")
 
@@ -47,6 +48,34 @@ def test_phrases_never_trained_on_name_the_right_class(conditioner):
     found = (conditioner.embed_text([phrase for _, phrase in phrases]) @ centres.T).argmax(1)
     right = sum(labels[i] == label for i, (label, _) in zip(found.tolist(), phrases, strict=True))
     assert right / len(phrases) >= 0.9
+
+
+def test_slang_names_what_producers_mean_by_it(conditioner):
+    """Most of it does not without being put plainly."""
+    every = CAPTIONS | MORE_CAPTIONS
+    centres = torch.stack([conditioner.embed_text(list(phrases)).mean(0) for phrases in every.values()])
+
+    def named(phrases):
+        return [list(every)[i] for i in (conditioner.embed_text(phrases) @ centres.T).argmax(1).tolist()]
+
+    classes = {
+        "vocals": ("vox", "rapper", "bgv"),
+        "drums": ("toms", "hats", "kik"),
+        "percussion": ("perc",),
+        "guitar": ("gtr",),
+        "electric guitar": ("e-gtr", "strat"),
+        "acoustic guitar": ("ukulele",),
+        "bass": ("reese",),
+        "piano": ("wurlitzer",),
+        "organ": ("hammond",),
+        "strings": ("orchestra",),
+        "harmonica": ("blues harp",),
+        "lead synth": ("moog",),
+    }
+    for label, phrases in classes.items():
+        assert set(named([plain(phrase) for phrase in phrases])) == {label}
+    as_typed = [name == label for label, phrases in classes.items() for name in named(list(phrases))]
+    assert sum(as_typed) < len(as_typed) / 4
 
 
 def test_a_sounds_level_does_not_matter(conditioner):

@@ -3,7 +3,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mgeldm.requests import parse_prompt
+from mgeldm.words import parse_prompt
 
 from mgeldm_app.core import text as words
 from mgeldm_app.core.project import Prompt, Span

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyloudnorm
 import pytest
 import torch
 from mgeldm.audio import AudioClip, AudioReader, write
@@ -13,7 +14,7 @@ from mgeldm.data import corpus
 from mgeldm.errors import Cancelled, CheckpointError, InputError, OutputError
 from mgeldm.evaluation.metrics import sdr_db
 from mgeldm.nn.dit import Denoiser
-from mgeldm.pipeline import EMBEDDED_PATH, MADE_LUFS, PITCHES, Pipeline, Placed
+from mgeldm.pipeline import EMBEDDED_PATH, MADE_LUFS, PART_BELOW_CONTEXT_DB, PITCHES, Pipeline, Placed
 from mgeldm.pipeline.compute import choose_device
 from mgeldm.pipeline.generation import Maker
 from mgeldm.progress import Reporter
@@ -102,6 +103,7 @@ def evaluated(pipeline, monkeypatch):
 
 def test_a_second_prompt_need_not_find_again_what_competes(pipeline, mono, evaluated):
     """What one prompt found is reused by the next on the same song, which gives what it would have given alone."""
+
     def sources(song, prompt, **sampling):
         evaluated.clear()
         found = pipeline.extract(song, Extract((prompt,), Region(0.0, 8.0), Sampling("standard", **sampling)))
@@ -326,6 +328,7 @@ def level_db(part):
 @pytest.mark.parametrize("pause", [0.0, 1e-4])
 def test_in_a_pause_a_part_is_as_loud_as_suits_the_song(pipeline, mono, pause):
     """Of silence, or of hiss, nothing can be learnt about how loud a part is to be."""
+
     def part(gain):
         samples = mono.samples * np.float32(gain)
         samples[:, 4 * 44100 : 8 * 44100] *= pause
@@ -335,6 +338,19 @@ def test_in_a_pause_a_part_is_as_loud_as_suits_the_song(pipeline, mono, pause):
     loud, soft = part(1.0), part(0.1)
     assert abs(level_db(loud) - level_db(soft) - 20) < 1
     assert -12 < level_db(loud) - level_db(mono) < 0
+
+
+def test_a_part_in_a_loud_song_lies_under_it_by_what_is_meant(pipeline, clip):
+    """Its peaks would pass full scale at the song's own loudness, but not where it is to lie."""
+    loud = AudioClip(clip.samples / np.abs(clip.samples).max(), 44100)
+    where, meter = Region(2.0, 8.0), pyloudnorm.Meter(44100)
+    part = pipeline.impute(loud, Impute(("bass",), where, Sampling("draft")))[0]
+    song_db, part_db = (
+        meter.integrated_loudness(samples.T.astype(np.float64))
+        for samples in (loud.samples[:, 2 * 44100 : 8 * 44100], part.samples)
+    )
+    assert 0.5 < np.abs(part.samples).max() < 1
+    assert part_db - song_db == pytest.approx(-PART_BELOW_CONTEXT_DB, abs=0.5)
 
 
 def test_a_part_does_not_click_at_the_songs_own_ends(pipeline, clip):
@@ -375,7 +391,7 @@ def test_inpainting_a_little_of_a_long_song_reads_a_little(pipeline, clip):
             return super().read(start, stop)
 
     hour = Read(clip, 0, replace(clip.info, samples=3600 * clip.rate_hz))
-    pipeline.inpaint(hour, Inpaint("bass", Region(4.0, 6.0), Sampling(steps=3)))
+    pipeline.inpaint(hour, Inpaint("vocals", Region(4.0, 6.0), Sampling(steps=3)))
     assert max(reads) < 30 * clip.rate_hz
     assert sum(reads) < 300 * clip.rate_hz
 
@@ -514,6 +530,7 @@ def test_a_long_part_is_as_loud_where_stretches_meet(pipeline, monkeypatch):
 
 def test_hours_of_estimates_need_room_on_the_disk_before_they_are_made(pipeline, mono, monkeypatch):
     """A map over a sparse file would kill the process where the disk is full."""
+
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 

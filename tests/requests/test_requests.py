@@ -2,7 +2,7 @@ import math
 
 import pytest
 from mgeldm.errors import InputError
-from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint, Region, Sampling, parse_prompt
+from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint, Region, Sampling
 
 SONG_S = 30.0
 
@@ -49,47 +49,18 @@ def test_a_length_that_cannot_be_made_is_refused(duration_s):
         Generate(duration_s).validate()
 
 
-@pytest.mark.parametrize("prompt", ["the bass", "スライドギター", "AC/DC guitar", "808", "female vocals: \"ooh\""])
+@pytest.mark.parametrize("prompt", ["the bass", "スライドギター", "AC/DC guitar", "808", 'female vocals: "ooh"'])
 def test_any_words_will_do(prompt):
     Extract((prompt,), Region(2, 9)).validate(SONG_S)
     Generate(10, prompt).validate()
+
+
+@pytest.mark.parametrize("start_s", [0, 7, 7.95, 123.45])
+def test_the_shortest_region_is_long_enough(start_s):
+    Extract(("bass",), Region(start_s, start_s + 0.05)).validate()
 
 
 def test_a_sound_stands_for_words():
     like = Region(3, 5)
     for request in (Impute((), like=like), Accompany("", like=like), Inpaint("", Region(1, 2), like=like)):
         request.validate(SONG_S)
-
-
-@pytest.mark.parametrize(
-    "prompt, source",
-    [
-        ("Everything but the drums", "the drums"),
-        ("all except vocals ", "vocals"),
-        ("everything except for the bass", "the bass"),
-        ("the whole song without drums", "drums"),
-        ("the mix minus the lead guitar", "the lead guitar"),
-        ("everything apart from the piano", "the piano"),
-        ("music other than strings", "strings"),
-        ("no drums", "drums"),
-        ("Without the vocals", "the vocals"),
-        ("remove the vocals", "the vocals"),
-        ("remove the vocals from the song", "the vocals"),
-        ("all instruments except drums", "drums"),
-        ("everything else but the bass", "the bass"),
-    ],
-)
-def test_the_rest_is_wanted(prompt, source):
-    assert parse_prompt(prompt) == (source, True)
-
-
-@pytest.mark.parametrize(
-    "prompt", ["the drums", "nostalgic organ", "notched bass", "removed", "mixed drums", "no", "mix bus", "minus one"]
-)
-def test_the_source_itself_is_wanted(prompt):
-    assert parse_prompt(f" {prompt}") == (prompt, False)
-
-
-@pytest.mark.parametrize("prompt", ["no wave guitar", "not too loud drums", "without a doubt vocals", "all drums"])
-def test_a_negation_that_is_none(prompt):
-    assert parse_prompt(prompt) == (prompt, False)

@@ -1,9 +1,9 @@
 """The library's front door: load a model once, then one method a request.
 
-    pipeline = Pipeline.load()
-    with open_audio("song.flac") as song:
-        stems = pipeline.extract(song, Extract(("the bass", "the drums")))
-        write_stems(song, stems.estimates, ["bass.wav", "drums.wav"], "rest.wav")
+pipeline = Pipeline.load()
+with open_audio("song.flac") as song:
+    stems = pipeline.extract(song, Extract(("the bass", "the drums")))
+    write_stems(song, stems.estimates, ["bass.wav", "drums.wav"], "rest.wav")
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from ..requests import (
     Inpaint,
     Region,
     Sampling,
-    parse_prompt,
 )
 from ..tracks import TASKS, Track
+from ..words import parse_prompt, plain
 from .compute import Compute, OnNotice, choose_device
 from .extraction import Decoded, EstimateStream, Heard, How, Latents, Masks
 from .generation import LatentsAt, Maker, Wish
@@ -378,7 +378,7 @@ class Pipeline:
         return [self._listener(song, channel) for channel in range(song.info.channels)]
 
     def _text(self, text: str) -> Tensor:
-        return self.conditioner.embed_text([text])[0].cpu()
+        return self.conditioner.embed_text([plain(text) if self.config.is_embedded else text])[0].cpu()
 
     def _negative(self, sampling: Sampling) -> Tensor | None:
         return self._text(sampling.negative) if sampling.negative else None
@@ -481,10 +481,8 @@ def _beside(part: AudioClip, heard: AudioClip, song_rms: float) -> AudioClip:
     """A part somewhat under the loudness of what is heard with it; in a pause, where that says nothing, of the song."""
     song_db = 20 * float(np.log10(song_rms)) if song_rms > _SILENT_RMS else MADE_LUFS
     if _rms(heard.samples) > 10 ** ((song_db + PAUSE_DB) / 20):
-        part = loudness_match(part, heard)
-    else:
-        part = at_loudness(part, song_db)
-    return replace(part, samples=part.samples * np.float32(10 ** (-PART_BELOW_CONTEXT_DB / 20)))
+        return loudness_match(part, heard, -PART_BELOW_CONTEXT_DB)
+    return at_loudness(part, song_db - PART_BELOW_CONTEXT_DB)
 
 
 def _faded(clip: AudioClip, first: int = 1, song_samples: int | None = None) -> AudioClip:

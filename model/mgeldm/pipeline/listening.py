@@ -10,14 +10,15 @@ import numpy.typing as npt
 from ..audio import Samples, Song, resample
 from ..refine import mono_loss_db
 
-_SURVEY_PIECES, _PIECE_S = 10, 3.0
+_SURVEY_PIECES, _PIECE_S = 100, 0.3
+_PAUSE_DB = -30.0  # under the loudest piece: nothing plays there, which says nothing of how loud the music is
 _QUIETEST = 0.1  # of the loudest channel's level: what is quieter is not brought up to the others
 _MARGIN_SAMPLES = 512  # of context, so that a resampled piece does not feel its edges
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What a few pieces of a song tell of all of it, without reading hours of music twice.
+    """What short pieces of a song tell of all of it, without reading hours of music twice; its pauses do not count.
 
     Attributes:
         rms: Level of the mono sum.
@@ -33,17 +34,20 @@ class Survey:
     def of(cls, song: Song) -> Survey:
         """Survey a song."""
         size, total = round(_PIECE_S * song.info.rate_hz), song.info.samples
-        starts = [0] if total <= _SURVEY_PIECES * size else np.linspace(0, total - size, _SURVEY_PIECES).astype(int)
-        stops = [total] if len(starts) == 1 else [int(start) + size for start in starts]
-        pieces = [song.read(int(start), stop) for start, stop in zip(starts, stops, strict=True)]
+        few = total > _SURVEY_PIECES * size
+        starts = np.linspace(0, total - size, _SURVEY_PIECES).astype(int) if few else np.arange(0, max(total, 1), size)
+        pieces = [song.read(start, min(start + size, total)) for start in starts.tolist()]
+        powers = [float(np.square(piece, dtype=np.float64).mean(1).max()) for piece in pieces]
+        pieces = [x for x, power in zip(pieces, powers, strict=True) if power >= max(powers) * 10 ** (_PAUSE_DB / 10)]
         rms = _rms([piece.mean(0, keepdims=True) for piece in pieces])[0]
         each = _rms(pieces)
         return cls(float(rms), tuple(np.maximum(each, _QUIETEST * each.max()).tolist()), mono_loss_db(pieces))
 
 
 def _rms(pieces: list[Samples]) -> npt.NDArray[np.float64]:
-    """Levels [channels] of pieces [channels, samples] of equal weight."""
-    return np.sqrt(np.mean([np.square(piece, dtype=np.float64).mean(1) for piece in pieces], 0))
+    """Levels [channels] of pieces [channels, samples]."""
+    energies = np.sum([np.square(piece, dtype=np.float64).sum(1) for piece in pieces], 0)
+    return np.sqrt(energies / sum(piece.shape[1] for piece in pieces))
 
 
 class Listener:
@@ -91,4 +95,3 @@ class Listener:
         skip = round(margin / self.ratio)
         piece = heard[skip : skip + wanted]
         return np.pad(piece, (0, wanted - len(piece)))
-

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import gc
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -112,6 +113,29 @@ def build(devices: Devices | None = None) -> App:
     return App(application, bridge, controller, MainWindow(controller))
 
 
+def end_on_signals(window: MainWindow) -> None:
+    """Ctrl+C in the terminal, and a system that shuts down, close the window: everything is saved, nothing is asked.
+
+    Python calls a handler between any two of its instructions, which the window's timer sees to even when nobody does
+    anything; closing is left to the event loop. The same signal once more ends the program as if there were no handler.
+    """
+
+    def end() -> None:
+        window.asks = False
+        if not window.isHidden():
+            window.close()
+        QCoreApplication.exit()  # also out of a dialog
+
+    def handle(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        QTimer.singleShot(0, end)
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows knows no SIGHUP
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, handle)
+
+
 def run(paths: Sequence[Path] = (), demo: bool = False) -> int:
     """Show the window and run until it is closed; returns the exit status. Without a display it says so.
 
@@ -126,6 +150,7 @@ def run(paths: Sequence[Path] = (), demo: bool = False) -> int:
     if isinstance(app.qt, Application):
         app.qt.handed.connect(lambda path: app.controller.documents.open_paths([path]))
     reports.install(lambda text, details: app.bridge.post(lambda: app.window.tell(text, True, details)))
+    end_on_signals(app.window)
     app.window.show()
     if demo:
         app.controller.wants.emit("demo")

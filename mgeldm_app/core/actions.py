@@ -28,6 +28,10 @@ def _has_song(c: Controller) -> bool:
     return c.session.project.song is not None
 
 
+def _has_tempo(c: Controller) -> bool:
+    return _has_song(c) and c.session.project.tempo.source != "none"
+
+
 def _has_region(c: Controller) -> bool:
     return c.session.project.region is not None
 
@@ -48,6 +52,14 @@ def _can_submit(c: Controller) -> bool:
     return not c.blocked(c.session.project.prompt)
 
 
+def _can_undo(c: Controller) -> bool:
+    return bool(c.session.history.undo_title)
+
+
+def _can_redo(c: Controller) -> bool:
+    return bool(c.session.history.redo_title)
+
+
 @dataclass(frozen=True)
 class Action:
     """One thing to do.
@@ -61,6 +73,7 @@ class Action:
         enabled: Whether it can be done now.
         checked: For switches: whether it is on.
         dialog: It asks something of the user first.
+        repeats: It is a step of many, taken again and again while its key is held; all else is done once a press.
     """
 
     id: str
@@ -71,6 +84,7 @@ class Action:
     enabled: Callable[[Controller], bool] = _always
     checked: Callable[[Controller], bool] | None = None
     dialog: bool = False
+    repeats: bool = False
 
 
 def _wants(word: str) -> Callable[[Controller], None]:
@@ -268,14 +282,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("settings", "File", "Settings", _wants("settings"), "Ctrl+,", dialog=True),
     Action("models", "File", "Models", _wants("models"), "", dialog=True),
     Action("quit", "File", "Quit", _wants("quit"), "Ctrl+Q", dialog=True),
-    Action("undo", "Edit", "Undo", lambda c: c.session.undo(), "Ctrl+Z", lambda c: bool(c.session.history.undo_title)),
-    Action(
-        "redo", "Edit", "Redo", lambda c: c.session.redo(), "Ctrl+Shift+Z", lambda c: bool(c.session.history.redo_title)
-    ),
+    Action("undo", "Edit", "Undo", lambda c: c.session.undo(), "Ctrl+Z", _can_undo, repeats=True),
+    Action("redo", "Edit", "Redo", lambda c: c.session.redo(), "Ctrl+Shift+Z", _can_redo, repeats=True),
     Action("remove", "Edit", "Remove the selected lanes", lambda c: c.remove_selected(), "Delete", _has_stems),
     Action("rename", "Edit", "Rename the selected lane", _wants("rename"), "F2", _has_one_lane),
-    Action("lane_up", "Edit", "Move the lane up", _move(-1), "Ctrl+Up", _has_one_stem),
-    Action("lane_down", "Edit", "Move the lane down", _move(1), "Ctrl+Down", _has_one_stem),
+    Action("lane_up", "Edit", "Move the lane up", _move(-1), "Ctrl+Up", _has_one_stem, repeats=True),
+    Action("lane_down", "Edit", "Move the lane down", _move(1), "Ctrl+Down", _has_one_stem, repeats=True),
     Action("mute", "Edit", "Mute the selected lanes", _flip("muted"), "M", _has_selection),
     Action("solo", "Edit", "Solo the selected lanes", _flip("soloed"), "S", _has_selection),
     Action("play", "Play", "Play or pause", lambda c: c.toggle_play(), "Space", _has_song, lambda c: c.player.playing),
@@ -296,12 +308,14 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("tap", "Play", "Tap the tempo", lambda c: c.tap(), "T", _has_song),
     Action("downbeat", "Play", "A bar begins here", lambda c: c.downbeat_here(), "Shift+T", _has_song),
-    Action("half_tempo", "Play", "Half the tempo", _times_tempo(0.5), "", _has_song),
-    Action("double_tempo", "Play", "Double the tempo", _times_tempo(2.0), "", _has_song),
-    Action("left", "Region", "Move left", lambda c: c.nudge(-1), "Left", _has_song),
-    Action("right", "Region", "Move right", lambda c: c.nudge(1), "Right", _has_song),
-    Action("shorter", "Region", "Shorter", lambda c: c.nudge(-1, end_only=True), "Shift+Left", _has_region),
-    Action("longer", "Region", "Longer", lambda c: c.nudge(1, end_only=True), "Shift+Right", _has_region),
+    Action("half_tempo", "Play", "Half the tempo", _times_tempo(0.5), "", _has_tempo),
+    Action("double_tempo", "Play", "Double the tempo", _times_tempo(2.0), "", _has_tempo),
+    Action("left", "Region", "Move left", lambda c: c.nudge(-1), "Left", _has_song, repeats=True),
+    Action("right", "Region", "Move right", lambda c: c.nudge(1), "Right", _has_song, repeats=True),
+    Action(
+        "shorter", "Region", "Shorter", lambda c: c.nudge(-1, end_only=True), "Shift+Left", _has_region, repeats=True
+    ),
+    Action("longer", "Region", "Longer", lambda c: c.nudge(1, end_only=True), "Shift+Right", _has_region, repeats=True),
     Action("twice", "Region", "Twice as long", _grow_region, "Shift+D", _has_song),
     Action("select_all", "Region", "Whole song", _select_all, "Ctrl+A", _has_song),
     Action("clear_region", "Region", "Clear the region", lambda c: c.set_region(None), "Ctrl+D", _has_region),
@@ -312,19 +326,19 @@ ACTIONS: tuple[Action, ...] = (
     Action("cancel_jobs", "Prompt", "Cancel all jobs", _cancel, "Ctrl+.", _busy),
     Action("again", "Takes", "Make the part again", _again(False), "", _has_part),
     Action("vary", "Takes", "Make a variation of the part", _again(True), "V", _has_part),
-    Action("next_take", "Takes", "Next take", _step(1), "]", _has_takes),
-    Action("previous_take", "Takes", "Previous take", _step(-1), "[", _has_takes),
+    Action("next_take", "Takes", "Next take", _step(1), "]", _has_takes, repeats=True),
+    Action("previous_take", "Takes", "Previous take", _step(-1), "[", _has_takes, repeats=True),
     *_take_actions(),
     Action("keep_take", "Takes", "Keep this take alone", _keep(lambda n, chosen: n == chosen), "Shift+K", _has_takes),
     Action("drop_take", "Takes", "Remove this take", _keep(lambda n, chosen: n != chosen), "Shift+Delete", _has_takes),
     Action("jobs", "View", "Jobs", _wants("jobs"), "J"),
     Action("spectrogram", "View", "Waveform or spectrogram", _flip_view, "W", _has_song),
-    Action("zoom_in", "View", "Zoom in", _wants("zoom_in"), "Ctrl+=", _has_song),
-    Action("zoom_out", "View", "Zoom out", _wants("zoom_out"), "Ctrl+-", _has_song),
+    Action("zoom_in", "View", "Zoom in", _wants("zoom_in"), "Ctrl+=", _has_song, repeats=True),
+    Action("zoom_out", "View", "Zoom out", _wants("zoom_out"), "Ctrl+-", _has_song, repeats=True),
     Action("fit", "View", "Whole song in view", _wants("fit"), "F", _has_song),
     Action("zoom_region", "View", "Region in view", _wants("zoom_region"), "Z", _has_region),
-    Action("taller", "View", "Taller lanes", _wants("taller"), "Ctrl+Shift+Up", _has_song),
-    Action("lower", "View", "Shorter lanes", _wants("lower"), "Ctrl+Shift+Down", _has_song),
+    Action("taller", "View", "Taller lanes", _wants("taller"), "Ctrl+Shift+Up", _has_song, repeats=True),
+    Action("lower", "View", "Shorter lanes", _wants("lower"), "Ctrl+Shift+Down", _has_song, repeats=True),
     Action("theme", "View", "Dark or light", _wants("theme"), ""),
     Action("palette", "View", "Command palette", _wants("palette"), "Ctrl+K", dialog=True),
     Action("shortcuts", "Help", "Shortcuts", _wants("shortcuts"), "F1", dialog=True),

@@ -188,12 +188,17 @@ class NewId:
     """Counts lane ids; a project never sees one twice."""
 
     def __init__(self, project: Project) -> None:
-        taken = [int(lane.id[1:]) for lane in project.lanes if lane.id[0] == "L" and lane.id[1:].isdigit()]
-        self._last = max(taken, default=0)
+        self._last = 0
+        self.pass_over(project)
 
     def __call__(self) -> str:
         self._last += 1
         return f"L{self._last}"
+
+    def pass_over(self, project: Project) -> None:
+        """Leave out the ids of more lanes; what was given stays given, as the past of the history has lanes too."""
+        taken = [int(lane.id[1:]) for lane in project.lanes if lane.id[0] == "L" and lane.id[1:].isdigit()]
+        self._last = max([self._last, *taken])
 
 
 def again(project: Project, lane: Lane, part: int, store: ClipStore, **changes: object) -> Ask:

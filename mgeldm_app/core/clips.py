@@ -6,7 +6,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from mgeldm.audio import Writer, create_wav, map_wav, open_audio, writing
 from mgeldm.errors import AudioError
 from mgeldm.progress import Reporter
 
-from .files import aside_of, discard, sweep_parts
+from .files import aside_of, discard, link_or_copy, sweep_parts
 from .project import Audio
 
 Frames = npt.NDArray[np.float32]
@@ -41,6 +41,7 @@ class ClipStore:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._views: dict[str, Frames] = {}
+        self._lost: set[str] = set()  # for which silence stands in
         self._silences: dict[tuple[int, int, int], Audio] = {}
 
     def path(self, audio: Audio) -> Path:
@@ -62,6 +63,35 @@ class ClipStore:
             self._views[audio.id] = frames
         return self._views[audio.id]
 
+    def real(self, audio: Audio) -> Frames:
+        """As `view`, but silence that stands in for a clip is not taken for it: for what leaves the program.
+
+        Raises:
+            AudioError: The file is missing or damaged, or was when the project was opened.
+        """
+        if audio.id in self._lost:
+            raise AudioError("{file} is missing; bring it back from a backup.", file=self.path(audio).name)
+        return self.view(audio)
+
+    def hand_on(self, audios: Iterable[Audio], folder: Path) -> None:
+        """Give another store those clips that it lacks; what is missing here, too, it is left to find out.
+
+        A clip whose file was moved away is still mapped where it was heard or seen, and is written from there.
+
+        Raises:
+            OSError, OutputError: There is no room.
+        """
+        for audio in audios:
+            target = folder / f"{audio.id}.wav"
+            if target.exists() or audio.id in self._lost:
+                continue
+            if self.path(audio).exists():
+                link_or_copy(self.path(audio), target)
+            elif audio.id in self._views:
+                with Writer(target, audio.rate_hz, audio.channels) as writer:
+                    for start in range(0, audio.samples, _BLOCK_SAMPLES):
+                        writer.write(self._views[audio.id][start : start + _BLOCK_SAMPLES].T)
+
     def begin(self, rate_hz: int, channels: int, samples: int) -> Path:
         """A new file of silence at full length, to be filled through `mgeldm.audio.map_wav` and then adopted.
 
@@ -74,6 +104,7 @@ class ClipStore:
 
     def stand_in(self, audio: Audio) -> None:
         """Let silence sound in place of a clip whose file is missing or damaged, until the program ends."""
+        self._lost.add(audio.id)
         self._views[audio.id] = np.broadcast_to(np.float32(0), (audio.samples, audio.channels))
 
     def adopt(self, path: Path) -> Audio:
@@ -96,14 +127,17 @@ class ClipStore:
         with writing(target, aside):
             if target.exists() and target.stat().st_size == path.stat().st_size:
                 discard(path)
-                return audio
-            with open(path, "r+b") as file:
-                os.fsync(file.fileno())
-            try:
-                os.replace(path, target)
-            except PermissionError:  # Windows, and somebody else still has it mapped
-                shutil.copyfile(path, aside)
-                os.replace(aside, target)
+            else:
+                with open(path, "r+b") as file:
+                    os.fsync(file.fileno())
+                try:
+                    os.replace(path, target)
+                except PermissionError:  # Windows, and somebody else still has it mapped
+                    shutil.copyfile(path, aside)
+                    os.replace(aside, target)
+        if audio.id in self._lost:  # made anew, from the same seed
+            self._lost.remove(audio.id)
+            del self._views[audio.id]
         return audio
 
     def take_in(self, source: Path, reporter: Reporter | None = None) -> Audio:

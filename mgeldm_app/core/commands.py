@@ -27,6 +27,7 @@ from .project import (
 from .timeline import BPM
 
 _LIMITS: dict[str, tuple[float, float]] = {"gain_db": GAIN_DB, "pan": (-1.0, 1.0), "sensitivity": (-1.0, 1.0)}
+_UNKNOWN = Tempo()
 _TITLES = {
     "name": later("rename {lane}"),
     "gain_db": later("gain of {lane}"),
@@ -141,33 +142,38 @@ def set_region(region: Span | None) -> Command:
             return replace(project, region=None, looping=False)
         return replace(project, region=inside)
 
-    return Command(say("region"), apply, "region")
+    return Command(say("region"), apply, "region", beside=True)
 
 
 def set_looping(on: bool) -> Command:
     """Play the region round and round, or not."""
-    return Command(say("loop"), lambda p: replace(p, looping=on and p.region is not None))
+    return Command(say("loop"), lambda p: replace(p, looping=on and p.region is not None), beside=True)
 
 
-def set_tempo(tempo: Tempo) -> Command:
-    """Correct tempo, downbeat, metre or key."""
-    low, high = BPM
-    beats = min(max(tempo.beats_per_bar, 1), 32)
-    fitting = replace(tempo, bpm=min(max(tempo.bpm, low), high), beats_per_bar=beats, source="given")
+def set_tempo(tempo: Tempo, before: Tempo = _UNKNOWN) -> Command:
+    """Correct tempo, downbeat, metre or key: whatever differs from `before`, each as a step of its own.
+
+    Who says how fast it is, or where bars begin in a tempo that is known, has given the tempo. A downbeat, metre or key
+    that comes before the tempo is known says nothing of it: it may still be found.
+    """
+    given = _differing(tempo, before)
+    if "bpm" in given:
+        given["bpm"] = min(max(tempo.bpm, BPM[0]), BPM[1])
+    if "beats_per_bar" in given:
+        given["beats_per_bar"] = min(max(tempo.beats_per_bar, 1), 32)
 
     def apply(project: Project) -> Project:
-        new_key = replace(project.tempo, key=fitting.key)
-        if new_key != project.tempo and replace(new_key, source="given") == fitting:
-            return replace(project, tempo=new_key)  # which says nothing of the grid: it may still be found
-        return replace(project, tempo=fitting)
+        old = project.tempo
+        is_given = tempo.source == "given" or "bpm" in given or ("downbeat_s" in given and old.source != "none")
+        return replace(project, tempo=replace(old, **given, source="given" if is_given else old.source))
 
-    return Command(say("tempo"), apply, "tempo")
+    return Command(say("tempo"), apply, " ".join(["tempo", *given]))
 
 
 def set_prompt(prompt: Prompt) -> Command:
     """Type into the prompt bar."""
     fitting = replace(prompt, takes=min(max(prompt.takes, 1), MOST_TAKES))
-    return Command(say("prompt"), lambda p: replace(p, prompt=fitting), "prompt")
+    return Command(say("prompt"), lambda p: replace(p, prompt=fitting), "prompt", beside=True)
 
 
 def new_take(title: str, lane_id: str, start: int, take: Take, instead: bool = False) -> Command:
@@ -192,8 +198,13 @@ def new_take(title: str, lane_id: str, start: int, take: Take, instead: bool = F
 
 
 def found_tempo(tempo: Tempo) -> Callable[[Project], Project]:
-    """What analysis found, unless the user has said better."""
-    return lambda p: p if p.tempo.source == "given" else replace(p, tempo=replace(tempo, key=p.tempo.key or tempo.key))
+    """What analysis found, unless the user has said better, also of downbeat, metre or key alone."""
+
+    def apply(project: Project) -> Project:
+        old = project.tempo
+        return project if old.source != "none" else replace(project, tempo=replace(tempo, **_differing(old, _UNKNOWN)))
+
+    return apply
 
 
 def add_take(lane_id: str, start: int, take: Take) -> Callable[[Project], Project]:
@@ -226,6 +237,11 @@ def replace_take(
 
 
 # -------------------------------------------------------------------------------------------------------------- pieces
+
+
+def _differing(tempo: Tempo, before: Tempo) -> dict[str, Any]:
+    fields = ("bpm", "downbeat_s", "beats_per_bar", "key")
+    return {field: value for field in fields if (value := getattr(tempo, field)) != getattr(before, field)}
 
 
 def _chosen(part: Part, take: int) -> Part:

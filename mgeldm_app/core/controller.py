@@ -18,6 +18,7 @@ from . import asks, commands
 from .delivery import Delivery
 from .documents import Documents
 from .events import Event
+from .files import whole_path
 from .history import History
 from .jobs import EngineConfig
 from .making import Making
@@ -25,7 +26,7 @@ from .models import Models
 from .ports import Engine, Player, Workers
 from .project import REST_ID, SONG_ID, Lane, Project, Prompt, Span, Task, Tempo
 from .session import Session
-from .settings import Settings, Speed, load_settings, save_settings
+from .settings import Settings, Speed, latest, load_settings, save_changes
 from .storage import projects_home
 from .taking import Taking
 from .timeline import TAP_PAUSE_S, Grid, Unit, tapped
@@ -67,7 +68,7 @@ class Controller:
     ) -> None:
         self.session = session
         self.engine, self.player, self.workers, self.saver = engine, player, workers, saver
-        self.settings = load_settings()
+        self.settings = self._kept = load_settings()
         self.models = Models()
         self.wants, self.settings_changed = Event(), Event()
         self._delivery = Delivery(workers)
@@ -76,17 +77,18 @@ class Controller:
             session,
             workers,
             saver,
-            home=lambda: Path(self.settings.projects) if self.settings.projects else projects_home(),
+            home=lambda: whole_path(self.settings.projects) if self.settings.projects else projects_home(),
             analyse=analyse,
-            opened=lambda folder: self.set_settings(self.settings.opened(folder)),
+            opened=lambda folder: self.set_settings(latest(self.settings).opened(folder)),
         )
-        self.documents.unfinished = self.making.unfinished
+        self.documents.unfinished, self.documents.deliver = self.making.unfinished, self._delivery.deliver
         self.taking = Taking(session, workers)
         self.snap: Unit = self.settings.snap
         self.listening: Literal["song", "stems"] = "stems"
         self.click = False
         self._taps_s: list[float] = []
         self._history = session.history = History(Project(prompt=Prompt(quality=self.settings.quality)))
+        self._song = self._history.project.song
         self.session.changed.connect(self._on_changed)
         self.configure_engine()
         player.set_device(self.settings.device, self.settings.latency)
@@ -156,7 +158,7 @@ class Controller:
             if self.session.folder is None:
                 self.documents.begin_empty(prompt.text or "Generated music")
             self.making.submit(prompt)
-            self.set_settings(self.settings.asked_for(prompt.text))
+            self.set_settings(latest(self.settings).asked_for(prompt.text))
 
     def retry(self, job_id: str) -> None:
         """Try a failed job again."""
@@ -186,7 +188,7 @@ class Controller:
 
     def set_tempo(self, tempo: Tempo) -> None:
         """The user knows better."""
-        self.session.do(commands.set_tempo(tempo))
+        self.session.do(commands.set_tempo(tempo, self.session.project.tempo))
 
     def tap(self) -> None:
         """One tap of the tempo; three make a tempo. While the song plays they are its beats, the first one of a bar."""
@@ -243,7 +245,8 @@ class Controller:
         """Use and keep settings."""
         before, self.settings = self.settings, settings
         with self.told():
-            save_settings(settings)
+            save_changes(settings, self._kept)
+            self._kept = settings
         if settings != before:
             self.snap = settings.snap
             self.settings_changed.emit(settings)
@@ -291,13 +294,19 @@ class Controller:
         """What this computer needed; new figures count as much as all before them, since models and loads change."""
         device = self.session.engine.device
         old = self.settings.speed(task, quality, device) or times_real_time
-        self.set_settings(self.settings.measured(Speed(task, quality, device, (old * times_real_time) ** 0.5)))
+        new = Speed(task, quality, device, (old * times_real_time) ** 0.5)
+        self.set_settings(latest(self.settings).measured(new))
 
     def _on_changed(self, what: str) -> None:
+        song = self.session.project.song
         if self.session.history is not self._history:  # another project: from its start, as it is
-            self._history = self.session.history
+            self._history, self._song = self.session.history, song
             self.player.pause()
             self.player.seek(0)
             self.listen_to("stems")
+        elif song != self._song:  # made from nothing, or back after an undo
+            self._song = song
+            if self.session.project.tempo.source == "none":
+                self.documents.find_tempo()
         if what in ("project", "growing", "folder"):
             self.player.show(self.session.shown, self.session.all_growing())

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mgeldm.errors import Cancelled, MgeldmError
 from mgeldm.language import say
 from mgeldm.progress import Reporter
 
 from . import commands, drop
-from .asks import Unfinished
-from .files import link_or_copy
+from .asks import Target, Unfinished, replaced_name, stem_called
+from .delivery import Delivery
 from .opening import Opening, Overview, look_into
 from .ports import Workers
-from .project import Project, SongFile, Tempo
+from .project import Lane, Project, SongFile, Tempo
 from .reports import trace_of
 from .session import Session
 from .storage import ProjectFolder, free_name
@@ -38,6 +39,8 @@ class Documents:
         later: Calls a function a third of a second later: what somebody types or drags is saved that often.
         unfinished: Gives what is under way, which is kept beside the project.
         ask_to_leave: Asks the user whether a project may be left while stems are being made for it.
+        ask_to_lose: Asks the user whether a project may be left with changes that could not be saved.
+        deliver: Puts what workers have finished into the project: the window's turn for that may come too late.
     """
 
     def __init__(
@@ -52,12 +55,16 @@ class Documents:
         self.session, self.workers, self.saver, self.home = session, workers, saver, home
         self.analyse, self.opened = analyse, opened
         self.opening: Opening | None = None
+        self._reading = Delivery(workers)
         self._heard: Opening | None = None  # the song whose tempo is being found
         self._saved: Project | None = None
+        self._coming: dict[str, Lane] = {}  # lanes still being made, as they were last
         self._saving = self._waiting = self._failed = False
         self.later: Callable[[Callable[[], None]], None] = lambda function: function()
         self.unfinished: Callable[[], tuple[Unfinished, ...]] = tuple
         self.ask_to_leave: Callable[[], bool] = lambda: True
+        self.ask_to_lose: Callable[[], bool] = lambda: True
+        self.deliver: Callable[[], None] = lambda: None
         session.changed.connect(self._on_changed)
 
     def open_paths(self, paths: Sequence[Path]) -> None:
@@ -88,13 +95,18 @@ class Documents:
             folder, song = result
             prompt = replace(self.session.project.prompt, like=None)  # what was typed while the song was read
             self._begin(folder, commands.open_song(song).apply(Project(prompt=prompt)))
-            self._find_tempo()
+            self.find_tempo()
 
         def seen(overview: Overview | None) -> None:
             opening.overview = overview
             self.session.changed.emit("folder")
 
-        if self._open(opening, read, show):  # the other worker looks into the file meanwhile; why it fails, `read` says
+        def drop(result: tuple[ProjectFolder, SongFile]) -> None:
+            result[0].close()
+            shutil.rmtree(result[0].folder, ignore_errors=True)
+
+        # the other worker looks into the file meanwhile; why it fails, `read` says
+        if self._go_to(opening, read, show, drop):
             self.workers.run(lambda: look_into(path), seen, lambda error: None)
 
     def cancel_opening(self) -> None:
@@ -103,9 +115,13 @@ class Documents:
             self.opening.cancelled = True
 
     def stop(self) -> None:
-        """End what is slow and of no use any more: the window closes."""
+        """End what is slow and of no use any more, and drop what came of it: the window closes.
+
+        What workers were still at then is dropped by calling it again when they are at rest.
+        """
         self.cancel_opening()
         self._stop_listening()
+        self._reading.deliver()
 
     def _stop_listening(self) -> None:
         if self._heard is not None:
@@ -129,9 +145,9 @@ class Documents:
             if opened.notice:
                 self.session.tell(opened.notice)
             if opened.project.tempo.source == "none":
-                self._find_tempo()
+                self.find_tempo()
 
-        self._open(Opening(folder.stem), read, show)
+        self._go_to(Opening(folder.stem), read, show, ProjectFolder.close)
 
     def begin_empty(self, name: str) -> None:
         """A project without a song, for music from nothing.
@@ -166,38 +182,51 @@ class Documents:
                 return
             self.save_now()
             try:
-                for audio in self.session.project.audios():  # what came while the rest was copied
-                    if not copied.store.path(audio).exists():
-                        link_or_copy(here.store.path(audio), copied.store.path(audio))
-            except OSError as error:
+                here.store.hand_on(self.session.project.audios(), copied.store.folder)  # what came meanwhile, too
+            except (MgeldmError, OSError) as error:
                 copied.close()
                 self._tell(say("{project} has not got all audio; this project stays open.", project=copied_name), error)
                 return
             self._saved = None  # the copy has what was saved when it was made, the session may be further
             self.session.move_to(copied)
             self.opened(copied.folder)
-            self.session.tell(say("Saved as {project}; the project goes on there.", project=copied_name))
+            told = say("Saved as {project}; the project goes on there.", project=copied_name)
+            self.session.tell(f"{told} {copied.notice}".strip())
 
-        self.save_now()  # what is on the disk is copied
-        self._open(Opening(folder.stem), lambda: here.copy_to(folder), show)
+        project = self.session.project
+        self._open(Opening(folder.stem), lambda: here.copy_to(folder, project), show, ProjectFolder.close)
 
-    def may_leave(self) -> bool:
-        """Whether nothing is being made for the project, or the user would leave it all the same."""
-        return not self.session.busy or self.ask_to_leave()
+    def may_leave(self, agreed: Set[object] = frozenset()) -> bool:
+        """Whether nothing is being made for the project, or the user would leave it all the same.
+
+        Args:
+            agreed: Ids of the jobs that the user would leave, as is known already.
+        """
+        return _under_work(self.session) <= agreed or self.ask_to_leave()
+
+    def may_lose(self, agreed: Set[object] = frozenset()) -> bool:
+        """Save what is not saved; whether that is all, or the user would do without it.
+
+        Args:
+            agreed: States of the project that the user would lose, as is known already.
+        """
+        self.save_now()
+        return not self.unsaved or self.session.project in agreed or self.ask_to_lose()
 
     def close(self) -> None:
         """Close the project, if it may be left; the window becomes empty."""
-        if not self.may_leave():
-            return
-        self.save_now()
-        self._stop_listening()
-        self.session.begin(None, Project(prompt=replace(self.session.project.prompt, like=None)))
+        if self._may_go():
+            self._stop_listening()
+            self._coming.clear()
+            self.session.begin(None, Project(prompt=replace(self.session.project.prompt, like=None)))
 
     @property
     def unsaved(self) -> bool:
-        """Whether there is something that is not yet on the disk, and should be."""
-        folder = self.session.folder
-        return folder is not None and not folder.read_only and self.session.project is not self._saved
+        """Whether there is something that is not yet on the disk; of a project that is read only, any change."""
+        folder, project = self.session.folder, self.session.project
+        if folder is None:
+            return False
+        return project != self._saved if folder.read_only else project is not self._saved
 
     def save_again(self) -> None:
         """Try once more if the last try failed; the window calls it every few seconds."""
@@ -210,28 +239,65 @@ class Documents:
         if folder is None:
             return
         self.saver.wait()
-        folder.save_unfinished(self.unfinished())
+        folder.save_unfinished(self._under_way())
         try:
             folder.save(project)  # which alone knows what lies on the disk, and writes nothing twice
-            self._saved = project
+            if not folder.read_only:
+                self._saved = project
         except (MgeldmError, OSError) as error:
             self._tell(say("The project could not be saved."), error)
 
     # -------------------------------------------------------------------------------------------------------- pieces
 
-    def _open(self, opening: Opening, read: Callable[[], object], show: Callable[..., None]) -> bool:
-        """Run `read` on a worker, then `show` what it gives; one at a time, and if the project may be left."""
+    def _go_to(
+        self, opening: Opening, read: Callable[[], Any], show: Callable[[Any], None], drop: Callable[[Any], None]
+    ) -> bool:
+        """`_open` in place of this project, if that may be left, both now and when it is read."""
+        if self._is_opening() or not (self.may_leave() and self.may_lose()):
+            return False
+        agreed = _under_work(self.session) | {self.session.project}
+
+        def go(result: Any) -> None:
+            if self._may_go(agreed):  # jobs and changes may have come meanwhile
+                show(result)
+            else:
+                drop(result)
+                self.session.changed.emit("folder")
+
+        return self._open(opening, read, go, drop)
+
+    def _may_go(self, agreed: Set[object] = frozenset()) -> bool:
+        """Whether the project may be left now; see `may_leave` and `may_lose`."""
+        if not self.may_leave(agreed):
+            return False
+        if self.session.busy:  # a stem may be finished and still being named: it is kept
+            self._stop_listening()
+            self.workers.wait()
+            self.deliver()
+        return self.may_lose(agreed)
+
+    def _is_opening(self) -> bool:
+        """Whether something is being opened already, which is told."""
         if self.opening is not None:
             self.session.tell(say("{name} is still being opened; wait a moment.", name=self.opening.name))
-            return False
-        if not self.may_leave():
+        return self.opening is not None
+
+    def _open(
+        self, opening: Opening, read: Callable[[], Any], show: Callable[[Any], None], drop: Callable[[Any], None]
+    ) -> bool:
+        """Run `read` on a worker, then `show` what it gives, or `drop` it if it was called off; one at a time."""
+        if self._is_opening():
             return False
         self.opening = opening
         self.session.changed.emit("folder")
 
-        def done(result: object) -> None:
+        def done(result: Any) -> None:
             self.opening = None
-            show(result)
+            if opening.cancelled:  # too late for `read` to hear of it
+                drop(result)
+                self.session.changed.emit("folder")
+            else:
+                show(result)
 
         def failed(error: BaseException) -> None:
             self.opening = None
@@ -239,7 +305,7 @@ class Documents:
             if not isinstance(error, Cancelled):
                 self._tell(say("{name} could not be opened; try another file.", name=opening.name), error)
 
-        self.workers.run(read, done, failed)
+        self._reading.run(read, done, failed)
         return self.opening is opening
 
     def _tell(self, sentence: str, error: BaseException) -> None:
@@ -248,13 +314,15 @@ class Documents:
         self.session.tell(str(error) if known else sentence, error=True, details="" if known else trace_of(error))
 
     def _begin(self, folder: ProjectFolder, project: Project) -> None:
-        self.save_now()
+        """Show another project; this one may be left."""
         self._stop_listening()
         self._saved = None
+        self._coming.clear()
         self.session.begin(folder, project)
         self.opened(folder.folder)
 
-    def _find_tempo(self) -> None:
+    def find_tempo(self) -> None:
+        """Hear how fast the song is, on a worker; what the user says meanwhile holds."""
         song, store = self.session.project.song, self.session.store
         if song is None or store is None:
             return
@@ -263,7 +331,10 @@ class Documents:
 
         def found(tempo: Tempo) -> None:
             if not heard.cancelled:
+                is_opened = not self.unsaved
                 self.session.amend(commands.found_tempo(tempo))
+                if is_opened and self.session.folder is not None and self.session.folder.read_only:
+                    self._saved = self.session.project  # nothing that a user would miss
 
         def failed(error: BaseException) -> None:
             if not heard.cancelled:
@@ -271,21 +342,26 @@ class Documents:
 
         self.workers.run(lambda: self.analyse(path, heard.reporter()), found, failed)
 
+    def _under_way(self) -> tuple[Unfinished, ...]:
+        """What is under way, for lanes as the user has set them since; a window that closes drops these first."""
+        self._coming |= self.session.coming
+        return tuple(_as_set(job, self._coming, self.session.project) for job in self.unfinished())
+
     def _on_changed(self, what: str) -> None:
+        def save_waiting() -> None:
+            self._waiting = False
+            self._save()
+
         if what == "growing" or (what == "project" and self.session.history.merging):
             if not self._waiting:
                 self._waiting = True
-                self.later(self._save_waiting)
+                self.later(save_waiting)
         elif what in ("project", "settled", "jobs"):
             self._save()
 
-    def _save_waiting(self) -> None:
-        self._waiting = False
-        self._save()
-
     def _save(self) -> None:
         """Let the saver write what is new of project and jobs; while that is being written, the next waits."""
-        folder, project, jobs = self.session.folder, self.session.project, self.unfinished()
+        folder, project, jobs = self.session.folder, self.session.project, self._under_way()
         is_new = project is not self._saved
         if folder is None or folder.read_only or self._saving or not (is_new or jobs != folder.unfinished):
             return
@@ -309,3 +385,23 @@ class Documents:
             self._failed = True
 
         self.saver.run(write, done, failed)
+
+
+def _under_work(session: Session) -> set[object]:
+    """Ids of the jobs that are queued or running."""
+    return {view.job.id for view in session.jobs.values() if view.state in ("queued", "running")}
+
+
+def _as_set(job: Unfinished, lanes: Mapping[str, Lane], project: Project) -> Unfinished:
+    """A job for lanes as they are set by now.
+
+    Where a source was or is regenerated they keep their names, which say which stems fall silent (`landing.Landing`).
+    """
+    targets = [target for target in job.targets if target]
+    named = any(each.muted or stem_called(project.lanes, replaced_name(each.lane.name)) for each in targets)
+
+    def known(target: Target) -> Target:
+        lane = lanes.get(target.lane.id, target.lane)
+        return replace(target, lane=replace(lane, name=target.lane.name) if named else lane)
+
+    return replace(job, targets=tuple(target and known(target) for target in job.targets))

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from mgeldm.language import say
 
+from .files import whole_path
+
 PROJECT_SUFFIX = ".mgeldm"
 AUDIO_SUFFIXES = (
     ".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".aif", ".aiff", ".wma", ".mp4", ".mov", ".mkv", ".webm",
@@ -31,13 +33,20 @@ class Plan:
 
 
 def plan(paths: Sequence[Path]) -> Plan:
-    """Choose among files and folders; a file's content decides later whether it really is audio."""
+    """Choose among files and folders; a file's content decides later whether it really is audio.
+
+    Of several files the first that is called like audio is the song: an album comes with pictures and lists.
+    """
+    paths = [whole_path(path) for path in paths]
+    first = next((path for path in paths if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()), None)
     project: Path | None = None
     song: Path | None = None
     refused: list[tuple[str, str]] = []
     for path in paths:
         folder = path.parent if path.name == "project.json" else path
-        if folder.suffix == PROJECT_SUFFIX or (folder.is_dir() and (folder / "project.json").is_file()):
+        if path.suffix == PROJECT_SUFFIX and path.is_file():
+            refused.append((path.name, say("it is a file, and projects are folders; unpack it and drop the folder")))
+        elif folder.suffix == PROJECT_SUFFIX or (folder.is_dir() and (folder / "project.json").is_file()):
             if project is None:
                 project = folder
             else:
@@ -46,7 +55,7 @@ def plan(paths: Sequence[Path]) -> Plan:
             refused.append((path.name, say("it is a folder; drop a song or a project")))
         elif not path.exists():
             refused.append((path.name, say("it is no longer there")))
-        elif song is None and project is None:
+        elif song is None and project is None and first in (path, None):
             song = path
         else:
             refused.append((path.name, say("one song at a time can be open")))

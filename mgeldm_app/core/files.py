@@ -14,6 +14,11 @@ PART = ".part"
 """The end of the names of files that are still being written aside."""
 
 
+def whole_path(path: Path | str) -> Path:
+    """A path as somebody types it, with the home folder for "~", from the root: it outlives the place it began in."""
+    return Path(os.path.expanduser(path)).absolute()  # a pathlib.Path would not forgive the home of nobody
+
+
 def aside_of(path: Path) -> Path:
     """A name beside `path` under which it can be written before it appears."""
     return path.with_name(f".{secrets.token_hex(6)}{PART}")

@@ -18,11 +18,13 @@ class Command:
         title: What the menu says after "Undo": "gain of bass".
         apply: From the project before to the project after.
         merge: Commands in a row with the same key make one step ("" never merges): a fader being dragged.
+        beside: It says what to look at or what to ask for next, and makes nothing that was undone pointless.
     """
 
     title: str
     apply: Callable[[Project], Project]
     merge: str = ""
+    beside: bool = False
 
 
 @dataclass
@@ -51,7 +53,11 @@ class History:
         return self._project
 
     def do(self, command: Command) -> bool:
-        """Apply a command; False if it changed nothing."""
+        """Apply a command; False if it changed nothing.
+
+        What was undone can be redone after one that is `beside`: it comes about there as well, so that redoing brings
+        back a stem and leaves the region of now. A step of the same kind that was undone has nothing left to redo.
+        """
         before, after = self._project, command.apply(self._project)
         if after == before:
             return False
@@ -62,7 +68,11 @@ class History:
                 self._done.pop()
         else:
             self._done = [*self._done[-MOST_STEPS + 1 :], _Step(command.title, before, after, command.merge)]
-        self._undone.clear()
+        if command.beside:
+            self._change(self._undone, command.apply)
+            self._undone = [step for step in self._undone if step.before != step.after]
+        else:
+            self._undone.clear()
         self._project = after
         return True
 
@@ -103,6 +113,13 @@ class History:
 
     def amend(self, change: Callable[[Project], Project]) -> None:
         """Change the project and every step alike: a better version of a take replaces its draft, also in the past."""
+        now = _Step("", self._project, self._project, "")
+        self._change([*self._done, *self._undone, now], change)
+        self._project = now.after
+
+    @staticmethod
+    def _change(steps: list[_Step], change: Callable[[Project], Project]) -> None:
+        """Change the projects of steps, each once."""
         known: dict[int, Project] = {}
 
         def changed(project: Project) -> Project:
@@ -110,7 +127,6 @@ class History:
                 known[id(project)] = change(project)
             return known[id(project)]
 
-        kept = [(step.before, step.after) for step in (*self._done, *self._undone)]  # keeps their ids in use
-        for step, (before, after) in zip((*self._done, *self._undone), kept, strict=True):
+        kept = [(step.before, step.after) for step in steps]  # keeps their ids in use
+        for step, (before, after) in zip(steps, kept, strict=True):
             step.before, step.after = changed(before), changed(after)
-        self._project = changed(self._project)

@@ -15,7 +15,7 @@ from mgeldm.errors import InputError, MgeldmError
 from mgeldm.language import later, say
 from mgeldm.requests import Quality
 
-from .asks import Ask, NewId, Target, Unfinished, again, asks, check, repeatable
+from .asks import Ask, Target, Unfinished, again, asks, check, repeatable
 from .clips import ClipStore
 from .delivery import Delivery
 from .files import discard
@@ -133,10 +133,20 @@ class Making:
             self.engine.cancel(job_id)
 
     def cancel_all(self, lane_ids: Sequence[str] | None = None) -> None:
-        """Stop everything, or what will be new on some lanes: a better version of what is there goes with its lane."""
+        """Stop everything, or what will be new on some lanes: a better version of what is there goes with its lane.
+
+        A job that also makes something for other lanes goes on without these.
+        """
+        growing = self.session.growing
         for work in list(self._works.values()):
-            if lane_ids is None or not (work.failed or work.replaces or work.group.lanes.keys().isdisjoint(lane_ids)):
+            is_new = not (work.failed or work.replaces)
+            if lane_ids is None or (is_new and not _goes_on_without(work, lane_ids)):
                 self.cancel(work.job.id)
+            elif is_new and work.job.id in growing:
+                growing[work.job.id] = tuple(part for part in growing[work.job.id] if part.lane_id not in lane_ids)
+        if lane_ids:
+            self._drop_coming(lane_ids)
+            self.session.changed.emit("growing")
 
     def retry(self, job_id: str) -> None:
         """Try a job again that failed or was stopped, with new files.
@@ -290,7 +300,7 @@ class Making:
             self._keep(work)
         else:
             work.filled = 0
-            self._drop_coming(work)
+            self._drop_coming(work.group.lanes)
         self.session.show_job(view)
         self.session.changed.emit("growing")
 
@@ -306,7 +316,7 @@ class Making:
         self._works |= {work.job.id: work for work in works}
         for lane in (lane for work in works for lane in work.group.lanes.values()):
             project = project if project.has_lane(lane.id) else project.with_lane(lane)
-        session.new_id = NewId(project)
+        session.new_id.pass_over(project)
         for work in works:
             whole = all(repeatable(session.project, target.made) for target in work.ask.targets if target)
             message = say(NOT_FINISHED if whole else LOST_ITS_LANE)
@@ -378,17 +388,17 @@ class Making:
         """A job is over. Its files go last: Windows keeps them while the player shows them."""
         self._works.pop(work.job.id, None)
         if work.store is self.session.store:
-            self._drop_coming(work)
+            self._drop_coming(work.group.lanes)
         self.session.drop_job(work.job.id)
         if work.keeping:
             work.cancelled = True  # `_keep` needs its files, and removes them
         else:
             discard(*work.job.outputs)
 
-    def _drop_coming(self, work: Work) -> None:
+    def _drop_coming(self, lane_ids: Iterable[str]) -> None:
         """Lanes that nothing is being made for any more do not come."""
         waiting = {lane_id for other in self._works.values() if not other.failed for lane_id in other.group.lanes}
-        for lane_id in set(work.group.lanes) - waiting:
+        for lane_id in set(lane_ids) - waiting:
             self.session.coming.pop(lane_id, None)
 
     def leave(self, everything: bool = False) -> None:
@@ -468,6 +478,24 @@ def _meets(work: Work, lane: Lane) -> bool:
     """Whether a job gives a lane the sensitivity that it has, or waits to be tried again with it."""
     made = [target.made for target in work.ask.targets if target and target.lane.id == lane.id]
     return work.refines and not work.cancelled and any(each.sensitivity == lane.sensitivity for each in made)
+
+
+def _goes_on_without(work: Work, lane_ids: Sequence[str]) -> bool:
+    """Let a job make nothing for some lanes; False, and all is as it was, where that leaves nothing to be made.
+
+    A source is not made anew without a lane for what it takes the place of.
+    """
+    targets = [target for target in work.ask.targets if target]
+    left = [target for target in targets if target.lane.id not in lane_ids]
+    if left == targets:
+        return True
+    if not left or any(target.muted for target in targets):
+        return False
+    work.ask = replace(work.ask, targets=tuple(target if target in left else None for target in work.ask.targets))
+    work.group.title = _title_of_step(work.ask)
+    for lane_id in lane_ids:
+        work.group.lanes.pop(lane_id, None)
+    return True
 
 
 def _growing(target: Target, path: Path, ask: Ask) -> Growing:

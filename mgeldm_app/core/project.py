@@ -159,7 +159,7 @@ class Tempo:
         downbeat_s: Where some bar begins, in seconds.
         beats_per_bar: Beats in a bar.
         key: "A minor", or "" where unknown.
-        source: "none" before anything is known, "found" by the computer, "given" by the user (never overwritten).
+        source: Of `bpm`: "none" before it is known, "found" by the computer, "given" by the user (never overwritten).
     """
 
     bpm: float = 120.0

@@ -16,7 +16,7 @@ import msgspec
 from mgeldm.errors import OutputError
 from mgeldm.requests import Quality
 
-from .files import write_whole
+from .files import whole_path, write_whole
 from .project import Task
 from .timeline import Unit
 
@@ -120,7 +120,7 @@ class Settings:
 def home() -> Path | None:
     """The folder that `MGELDM_HOME` names, if it does."""
     name = os.environ.get("MGELDM_HOME", "")
-    return Path(name).absolute() if name else None
+    return whole_path(name) if name else None
 
 
 def settings_path() -> Path:
@@ -130,13 +130,35 @@ def settings_path() -> Path:
     return (home() or platformdirs.user_config_path("mgeldm-desktop", appauthor=False)) / "settings.json"
 
 
-def load_settings(path: Path | None = None) -> Settings:
-    """The settings of a file; what is missing or makes no sense in it is at its default, the rest is kept."""
+def load_settings(path: Path | None = None, otherwise: Settings | None = None) -> Settings:
+    """The settings of a file; what is missing or makes no sense in it is at its default, the rest is kept.
+
+    Args:
+        path: The file; None for the user's own.
+        otherwise: Settings where there is no file, or one that cannot be read; None for the defaults.
+    """
     try:
         document = msgspec.json.decode((path or settings_path()).read_bytes())
     except (OSError, ValueError):
-        return Settings()
+        return otherwise or Settings()
     return _fitting(Settings, document)
+
+
+def latest(settings: Settings) -> Settings:
+    """Settings with what any window of the program has remembered by now."""
+    kept = load_settings(otherwise=settings)
+    return replace(settings, recent=kept.recent, prompts=kept.prompts, speeds=kept.speeds)
+
+
+def save_changes(settings: Settings, before: Settings) -> None:
+    """Write what differs from `before` into the user's settings; what else another window has set there stays.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    names = (each.name for each in fields(Settings))
+    changed = {name: new for name in names if (new := getattr(settings, name)) != getattr(before, name)}
+    save_settings(replace(load_settings(otherwise=before), **changed))
 
 
 def save_settings(settings: Settings, path: Path | None = None) -> None:

@@ -264,29 +264,31 @@ class ProjectFolder:
                 "{folder} cannot be written to ({why}); free some disk.", folder=self.folder, why=error.strerror
             ) from error
 
-    def copy_to(self, new_folder: Path) -> ProjectFolder:
-        """Open a copy of what is saved, with all audio (but not the files handed to a DAW); this one stays open.
+    def copy_to(self, new_folder: Path, project: Project) -> ProjectFolder:
+        """Open a copy with all audio (but not the files handed to a DAW) that holds `project`; this one stays open.
+
+        Nothing that is saved is needed: this folder may have been moved or removed.
 
         Raises:
             StorageError: There is something already, or no room.
         """
         if new_folder.exists():
             raise StorageError("There already is something at {folder}; choose another name.", folder=new_folder)
-        aside = aside_of(new_folder)
+        aside, state = aside_of(new_folder), _encode(project)
         try:
             (aside / "audio").mkdir(parents=True)
-            with self._saving:
-                shutil.copyfile(next(path for path in _states(self.folder) if path.is_file()), aside / _STATE)
+            (aside / _STATE).write_bytes(state)
             for path in self.store.folder.glob("*.wav"):
                 if not self.store.unfinished(path):
                     link_or_copy(path, aside / "audio" / path.name)
+            self.store.hand_on(project.audios(), aside / "audio")
             os.replace(aside, new_folder)
-        except OSError as error:
+        except (OSError, OutputError) as error:
             shutil.rmtree(aside, ignore_errors=True)
             raise StorageError(
                 "The project could not be copied to {folder} ({why}); choose another place.",
                 folder=new_folder,
-                why=error.strerror,
+                why=error.strerror if isinstance(error, OSError) else error,
             ) from error
         return ProjectFolder.open(new_folder)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from mgeldm.language import say
 from mgeldm.progress import Progress, Reporter
 
 from .export import Colours, ExportReport, export, prepare
+from .files import whole_path
 from .ports import Workers
+from .project import Project
 from .reports import trace_of
 from .session import Session
 from .settings import ExportSettings
@@ -60,17 +62,29 @@ class Taking:
         self.session, self.workers = session, workers
         self.errands: dict[str, Errand] = {}
 
-    def export(self, lane_ids: Sequence[str], options: ExportSettings, colours: Colours) -> None:
-        """Export lanes to the folder of the options; what came of it is told."""
-        project, store, folder = self.session.project, self.session.store, Path(options.folder)
+    def export(
+        self, lane_ids: Sequence[str], options: ExportSettings, colours: Colours, chosen: Project | None = None
+    ) -> None:
+        """Export lanes to the folder of the options; what came of it is told.
+
+        Args:
+            lane_ids: Which.
+            options: What is made of them.
+            colours: Of lanes.
+            chosen: The project when the user chose them, if their parts were made better since: of it are names,
+                faders and region.
+        """
+        project, store, folder = self.session.project, self.session.store, whole_path(options.folder)
         if store is None:
             return
+        if chosen is not None:
+            project = _as_chosen(chosen, project)
         lanes = [lane for lane in project.lanes if lane.id in lane_ids]
 
         def write(reporter: Reporter) -> ExportReport:
             with contextlib.suppress(OSError):  # whoever writes there will say so
                 folder.mkdir(parents=True, exist_ok=True)
-            return export(project, store.view, lanes, folder, options, colours, reporter)
+            return export(project, store.real, lanes, folder, options, colours, reporter)
 
         title = say("Exporting to {folder}", folder=folder.name or folder)
         self._run(Errand(title), write, lambda report: self.session.tell(report.text))
@@ -83,7 +97,7 @@ class Taking:
         lanes = [lane for lane in project.lanes if lane.id in lane_ids]
 
         def write(reporter: Reporter) -> list[Path]:
-            return prepare(project, store.view, lanes, folder.exports, region_only, reporter)
+            return prepare(project, store.real, lanes, folder.exports, region_only, reporter)
 
         title = say("Making files of {lanes}", lanes=", ".join(lane.name for lane in lanes))
         self._run(Errand(title), write, done)
@@ -118,3 +132,9 @@ class Taking:
         self.errands[errand.id] = errand
         self.session.changed.emit("jobs")
         self.workers.run(lambda: write(errand.reporter()), written, failed)
+
+
+def _as_chosen(chosen: Project, now: Project) -> Project:
+    """A project as it was, with what its lanes hold by now; those that are gone stay."""
+    lanes = (replace(lane, parts=now.lane(lane.id).parts) if now.has_lane(lane.id) else lane for lane in chosen.lanes)
+    return replace(chosen, lanes=tuple(lanes))

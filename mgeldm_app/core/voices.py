@@ -216,7 +216,7 @@ def make_plan(
         project: Song, lanes, region.
         view: Samples of a clip (`ClipStore.view`).
         growing: Parts being made, each with the samples of its file.
-        listen: The original, or stems and rest.
+        listen: The original, or stems and rest; where the song's lane is soloed, always the original.
         click: Whether beats click.
         old: A plan whose sources are used again where they have not changed.
     """
@@ -225,6 +225,8 @@ def make_plan(
     heard = _heard(project, lanes)
     silence = (0.0, 0.0)
     song = sources.of_song()
+    if song is not None and project.lane(SONG_ID).soloed:
+        listen = "song"
     rest = lane_gains(project.lane(REST_ID)) if song is not None and REST_ID in heard else silence
     voices = [] if song is None else [_song_voice(project, song, rest, listen)]
     for lane in lanes:
@@ -251,7 +253,7 @@ def _heard(project: Project, lanes: Sequence[Lane]) -> set[str]:
 
 def _song_voice(project: Project, source: tuple[Hashable, Source], rest: tuple[float, float], listen: Listen) -> Voice:
     lane = project.lane(SONG_ID)
-    original = (0.0, 0.0) if lane.muted else lane_gains(lane)
+    original = (0.0, 0.0) if lane.muted and not lane.soloed else lane_gains(lane)
     return Voice(*source, original if listen == "song" else rest, "song")
 
 

@@ -1,21 +1,21 @@
-"""Dragging lanes out of the window: real files, made ready when the mouse is pressed, taken when it moves."""
+"""Dragging lanes out of the window: real files, made once the mouse moves, and only for as long as it holds them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QMimeData, QObject, Qt, QUrl
+from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QObject, Qt, QTimer, QUrl
 from PySide6.QtGui import QColor, QDrag, QGuiApplication, QPainter, QPixmap
 from PySide6.QtWidgets import QApplication, QWidget
 
 from ..core.controller import Controller
 
 _WIDTH, _ROW = 220, 22
+_SLOW_MS = 300  # files that are there by then need no word
 
 
 class Dragging(QObject):
-    """Turns pressed lanes into a drag of files.
+    """Turns lanes that the mouse drags into a drag of files.
 
     Args:
         controller: Makes the files.
@@ -25,24 +25,32 @@ class Dragging(QObject):
     def __init__(self, controller: Controller, source: QWidget) -> None:
         super().__init__(source)
         self.controller, self.source = controller, source
-        self._wanted: tuple[tuple[str, ...], bool] = ((), False)
-        self._files: list[Path] | None = None
-        self._moved = False
+        self._errands: set[str] = set()  # make the files that the mouse waits for
+        self._slow = QTimer(self)
+        self._slow.setSingleShot(True)
+        self._slow.setInterval(_SLOW_MS)
+        self._slow.timeout.connect(self._explain)
 
-    def press(self, lane_ids: tuple[str, ...], region_only: bool) -> None:
-        """Get files ready: the mouse was pressed where a drag may begin."""
-        self._wanted, self._files, self._moved = (lane_ids, region_only), None, False
-        self.controller.taking.prepare(lane_ids, region_only, self._ready_for((lane_ids, region_only)))
+    def press(self) -> None:
+        """The mouse was pressed where a drag may begin: an earlier one is over. A mere click makes no files."""
+        self._let_go()
 
     def start(self, lane_ids: tuple[str, ...], region_only: bool) -> None:
-        """The mouse moved: drag now, or as soon as the files are there."""
-        if self._wanted != (lane_ids, region_only):
-            self.press(lane_ids, region_only)
-        self._moved = True
-        if self._files is not None:
-            self._drag(self._files)
-        else:
-            self.controller.session.tell(self.tr("Making the files; keep the mouse button down."))
+        """The mouse moved: drag as soon as the files are there, unless the mouse has let go by then."""
+        self._let_go()
+        taking, at_once = self.controller.taking, True
+        known = set(taking.errands)
+
+        def ready(files: list[Path]) -> None:
+            waits = QApplication.mouseButtons() & Qt.MouseButton.LeftButton and self._errands == mine
+            if at_once or waits:
+                self._wait_for(set())
+                self._drag(files)
+
+        mine: set[str] = set()
+        taking.prepare(lane_ids, region_only, ready)
+        at_once, mine = False, set(taking.errands) - known
+        self._wait_for(mine)
 
     def copy(self, lane_ids: tuple[str, ...], region_only: bool) -> None:
         """Put the files on the clipboard."""
@@ -55,18 +63,31 @@ class Dragging(QObject):
 
         self.controller.taking.prepare(lane_ids, region_only, ready)
 
-    def _ready_for(self, wanted: tuple[tuple[str, ...], bool]) -> Callable[[list[Path]], None]:
-        def ready(files: list[Path]) -> None:
-            if wanted != self._wanted:
-                return
-            self._files = files
-            if self._moved and QApplication.mouseButtons() & Qt.MouseButton.LeftButton:
-                self._drag(files)
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """The mouse lets go before the files are there: nobody needs them."""
+        if event.type() == QEvent.Type.MouseButtonRelease:
+            self._let_go()
+        return False
 
-        return ready
+    def _wait_for(self, errands: set[str]) -> None:
+        self._errands, app = errands, QCoreApplication.instance()
+        self._slow.stop()
+        if app is not None:
+            app.removeEventFilter(self)
+        if errands and app is not None:
+            app.installEventFilter(self)
+            self._slow.start()
+
+    def _let_go(self) -> None:
+        for errand_id in self._errands:
+            self.controller.taking.cancel(errand_id)
+        self._wait_for(set())
+
+    def _explain(self) -> None:
+        if self._errands & self.controller.taking.errands.keys():
+            self.controller.session.tell(self.tr("Making the files; keep the mouse button down."))
 
     def _drag(self, files: list[Path]) -> None:
-        self._moved = False
         drag = QDrag(self.source)
         drag.setMimeData(as_mime(files))
         drag.setPixmap(_label(files, self.source))

@@ -64,20 +64,23 @@ class MainWindow(QMainWindow):
 
     Args:
         controller: Does everything.
+
+    Attributes:
+        asks: Whether the user is asked before it closes, where something may be lost.
     """
 
     def __init__(self, controller: Controller) -> None:
         super().__init__()
-        self.controller = controller
+        self.controller, self.asks = controller, True
         self.transport, self.prompt, self.jobs = Transport(), PromptBar(), JobsBar()
         self.empty, self.opening = EmptyState(), OpeningPage()
         self.theme = self._theme()
         self.lanes = LanesView(controller.workers, self.theme)
         self.dragging = Dragging(controller, self.lanes)
         self._lay_out()
-        self.menus = Menus(self, controller)
-        self.wishes = Wishes(self, controller, self.menus)
         self.keys = Keys(controller, self)
+        self.menus = Menus(self, controller, self.keys)
+        self.wishes = Wishes(self, controller, self.menus)
         self._connect_widgets()
         self._connect_session()
         self._timer = QTimer(self)
@@ -95,7 +98,7 @@ class MainWindow(QMainWindow):
 
     def _lay_out(self) -> None:
         self.setWindowTitle("MGE-LDM Desktop")
-        self.setMinimumSize(*SMALLEST)
+        self.setMinimumSize(QSize(*SMALLEST).boundedTo(self.screen().availableSize()))
         self.middle = QStackedWidget()
         self.middle.addWidget(self.empty)
         self.middle.addWidget(self.lanes)
@@ -124,13 +127,13 @@ class MainWindow(QMainWindow):
         t.click_toggled.connect(c.set_click)
         t.listen_chosen.connect(c.listen_to)
         t.tap_clicked.connect(c.tap)
-        t.tempo_entered.connect(lambda bpm: c.set_tempo(replace(self._tempo, bpm=bpm)))
+        t.tempo_entered.connect(lambda bpm: c.set_tempo(replace(self._tempo, bpm=bpm, source="given")))
         t.key_entered.connect(lambda key: c.set_tempo(replace(self._tempo, key=key)))
         t.metre_chosen.connect(lambda beats: c.set_tempo(replace(self._tempo, beats_per_bar=beats)))
         t.device_clicked.connect(lambda: c.wants.emit("models"))
         t.output_clicked.connect(lambda: c.wants.emit("settings"))
         self.prompt.changed.connect(c.set_prompt)
-        self.prompt.submitted.connect(c.submit)
+        self.prompt.submitted.connect(lambda prompt: c.submit(prompt) if not self.keys.repeated else None)
         self.prompt.left.connect(self.lanes.setFocus)
         self.jobs.cancel_clicked.connect(c.making.cancel)
         self.jobs.cancel_clicked.connect(c.taking.cancel)
@@ -366,7 +369,9 @@ class MainWindow(QMainWindow):
 
         Whether to leave what is being made or written is asked of a user who closes it, not of the program itself.
         """
-        if (event.spontaneous() and not self.wishes.may_quit()) or not self.wishes.may_close():
+        wishes = self.wishes
+        stays = self.asks and not ((not event.spontaneous() or wishes.may_quit()) and wishes.may_close())
+        if stays and self.asks:  # which may have changed while the user was asked
             event.ignore()
             return
         geometry = bytes(self.saveGeometry().toBase64().data()).decode()

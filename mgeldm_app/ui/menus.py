@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from mgeldm.language import say
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer
-from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
-from PySide6.QtWidgets import QAbstractButton, QComboBox, QMainWindow, QSlider
+from PySide6.QtGui import QAction, QGuiApplication, QKeyEvent, QKeySequence
+from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QApplication, QComboBox, QLineEdit, QMainWindow
 
 from ..core.actions import ACTIONS, BY_ID, MENUS, Action
 from ..core.controller import Controller
+from .lanes.minimap import Minimap
 from .palette import Entry
 
 _NO_MATTER = ("progress", "growing")  # nothing can be done that could not be done before
 HOLD_KEY = Qt.Key.Key_A
-_ARROWS = (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End)
+_PRESSES = (Qt.Key.Key_Space, Qt.Key.Key_Return)
+_ARROWS = (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down)
+_MOVES = (*_ARROWS, Qt.Key.Key_Home, Qt.Key.Key_End)
 
 
 class Menus(QObject):
@@ -22,11 +25,12 @@ class Menus(QObject):
     Args:
         window: Whose menus.
         controller: Whose actions.
+        keys: Knows which keys are held.
     """
 
-    def __init__(self, window: QMainWindow, controller: Controller) -> None:
+    def __init__(self, window: QMainWindow, controller: Controller, keys: Keys) -> None:
         super().__init__(window)
-        self.controller, self.window = controller, window
+        self.controller, self.window, self._keys = controller, window, keys
         self.actions: dict[str, QAction] = {}
         self._refreshing = QTimer(self)
         self._refreshing.setSingleShot(True)
@@ -42,15 +46,16 @@ class Menus(QObject):
     def _made(self, action: Action) -> QAction:
         made = QAction(say(action.title) + ("…" if action.dialog else ""), self.window)
         made.setShortcut(QKeySequence(action.shortcut))
+        made.setAutoRepeat(action.repeats)
         made.setCheckable(action.checked is not None)
         made.triggered.connect(lambda: self.run(action.id))
         self.actions[action.id] = made
         return made
 
     def run(self, action_id: str) -> None:
-        """Do an action, if it can be done now."""
+        """Do an action, if it can be done now; while a key is held, again only if it is a step of many."""
         action = BY_ID[action_id]
-        if action.enabled(self.controller):
+        if action.enabled(self.controller) and (action.repeats or not self._keys.repeated):
             action.run(self.controller)
         self.refresh_soon()
 
@@ -83,22 +88,30 @@ class Menus(QObject):
 class Keys(QObject):
     """What shortcuts alone cannot say: a key that is held, and keys that the focused control needs itself.
 
-    While A is held, the original is heard. A focused button keeps Space, a slider or list its arrows: the keyboard can
-    reach everything, and since buttons take no focus from the mouse, Space plays at all other times.
+    While A is held, the original is heard. A focused button keeps Space, and a slider, a dial, a list, the strip of the
+    whole song and one of several buttons keep their arrows: the keyboard can reach everything, and since buttons take
+    no focus from the mouse, Space plays at all other times.
+
+    Attributes:
+        repeated: Whether the key that is down was pressed before, and only held since.
     """
 
     def __init__(self, controller: Controller, window: QMainWindow) -> None:
         super().__init__(window)
         self.controller, self.window = controller, window
+        self.repeated = False
+        self._released = (0, 0)  # which key, and when
         self._before = ""
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Look at keys on their way."""
+        if isinstance(event, QKeyEvent):
+            self._follow(event)
+        elif event.type() == QEvent.Type.MouseButtonPress:
+            self.repeated = False  # where a key is released in another program, nobody hears of it
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
-            plain = event.modifiers() == Qt.KeyboardModifier.NoModifier
-            button = isinstance(watched, QAbstractButton) and event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Return)
-            moved = isinstance(watched, QSlider | QComboBox) and event.key() in _ARROWS
-            if plain and (button or moved):
+            plain = not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier  # as arrows have on macOS
+            if plain and _needs(watched, event.key()):
                 event.accept()
                 return True
         if event.type() in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease) and isinstance(event, QKeyEvent):
@@ -107,19 +120,35 @@ class Keys(QObject):
             self._let_go()
         return False
 
-    def _held(self, event: QKeyEvent) -> bool:
-        from PySide6.QtWidgets import QApplication, QLineEdit
+    def _follow(self, event: QKeyEvent) -> None:
+        """On X11, Qt often takes a key that is held for one released and pressed, both in the same millisecond."""
+        this = event.key(), event.timestamp()
+        if event.type() == QEvent.Type.KeyRelease:
+            self.repeated, self._released = False, this
+        else:
+            on_x11 = QGuiApplication.platformName() == "xcb"
+            self.repeated = event.isAutoRepeat() or (on_x11 and this == self._released)
 
-        typing = isinstance(QApplication.focusWidget(), QLineEdit)
-        if event.key() != HOLD_KEY or event.modifiers() or event.isAutoRepeat() or (typing and not self._before):
+    def _held(self, event: QKeyEvent) -> bool:
+        """The key is the one that was pressed, whatever else is held by the time it is released."""
+        if event.key() != HOLD_KEY or event.isAutoRepeat():
             return False
-        if event.type() == QEvent.Type.KeyPress and not self._before:
+        typing = isinstance(QApplication.focusWidget(), QLineEdit)
+        if event.type() == QEvent.Type.KeyRelease and self._before:
+            self._let_go()
+        elif event.type() == QEvent.Type.KeyPress and not (self._before or typing or event.modifiers()):
             self._before = self.controller.listening
             self.controller.listen_to("song" if self._before == "stems" else "stems")
-        elif event.type() == QEvent.Type.KeyRelease and self._before:
-            self._let_go()
         return False
 
     def _let_go(self) -> None:
         self.controller.listen_to(self._before)
         self._before = ""
+
+
+def _needs(widget: QObject, key: int) -> bool:
+    """Whether a control with the keyboard has a use of its own for a key."""
+    if isinstance(widget, QAbstractButton):
+        group = widget.group()
+        return key in _PRESSES or (group is not None and group.exclusive() and key in _ARROWS)
+    return isinstance(widget, QAbstractSlider | QComboBox | Minimap) and key in _MOVES

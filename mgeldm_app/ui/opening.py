@@ -21,7 +21,7 @@ class _Outline(QWidget):
         super().__init__()
         self._opening: Opening | None = None
         self._theme = DARK
-        self.setMinimumHeight(_HEIGHT)
+        self.setMinimumHeight(_HEIGHT // 3)
 
     def sizeHint(self) -> QSize:
         """Wide."""

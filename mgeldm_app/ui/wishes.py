@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox
 
 from ..core.drop import AUDIO_SUFFIXES
 from ..core.export import Colours, formats, names_of
+from ..core.files import whole_path
 from ..core.making import below_best
 from ..core.project import Project
 from ..core.settings import Settings
@@ -85,6 +86,7 @@ class Wishes(QObject):
         self._saving.start(SAVE_AGAIN_MS)
         controller.wants.connect(lambda wish: self.table[wish]())
         controller.documents.ask_to_leave = self.ask_to_leave
+        controller.documents.ask_to_lose = self.ask_to_lose
 
     # ------------------------------------------------------------------------------------------------------- documents
 
@@ -141,11 +143,13 @@ class Wishes(QObject):
 
     def may_close(self) -> bool:
         """Save what is not saved; where that fails, the user decides."""
-        documents = self.controller.documents
-        documents.save_now()
-        if not documents.unsaved:
-            return True
-        text = self.tr("The last changes could not be saved. Close all the same, and lose them?")
+        return self.controller.documents.may_lose()
+
+    def ask_to_lose(self) -> bool:
+        """Ask whether to leave a project that cannot be saved; whatever is not a yes is a no."""
+        text = self.tr(
+            "The last changes could not be saved. Close all the same, and lose them? Save as keeps them in a copy."
+        )
         close, stay = QMessageBox.StandardButton.Discard, QMessageBox.StandardButton.Cancel
         return QMessageBox.warning(self.window, self.tr("Not saved"), text, close | stay, stay) == close
 
@@ -166,8 +170,15 @@ class Wishes(QObject):
         c, project = self.controller, self.controller.session.project
         theme = self.window.theme
         chosen = set(c.session.selected)
+        heard = {lane.id for lane in project.heard_lanes()}
         rows = [
-            LaneRow(lane.id, lane.name, themes.colour_of(theme, lane).name(), not chosen or lane.id in chosen)
+            LaneRow(
+                lane.id,
+                lane.name,
+                themes.colour_of(theme, lane).name(),
+                chosen=not chosen or lane.id in chosen,
+                heard=lane.id in heard,
+            )
             for lane in project.lanes
         ]
         region = span_text(project, project.region) if project.region else ""
@@ -180,18 +191,19 @@ class Wishes(QObject):
         with c.told():
             if choice.best and c.making.best(choice.lanes):
                 c.session.tell(self.tr("The stems are made at best quality first; the export follows."))
-                c.making.when_idle(lambda: self._write_best(choice))
+                asked = c.session.project
+                c.making.when_idle(lambda: self._write_best(choice, asked))
             else:
                 self._write(choice)
 
-    def _write_best(self, choice: ExportChoice) -> None:
-        """Export once the best is made, or what there is where that failed."""
+    def _write_best(self, choice: ExportChoice, asked: Project) -> None:
+        """Export once the best is made, or what there is where that failed, otherwise as it was when asked for."""
         project = self.controller.session.project
         if any(below_best(project, lane) for lane in project.lanes if lane.id in choice.lanes):
             self.controller.session.tell(
                 self.tr("Not every stem could be made at best quality; those are exported as they are."), error=True
             )
-        self._write(choice)
+        self._write(choice, asked)
 
     def _best_note(self, project: Project) -> str:
         stems = [lane for lane in project.lanes if below_best(project, lane)]
@@ -202,10 +214,10 @@ class Wishes(QObject):
         count = self.tr("{0} stems").format(len(stems)) if len(stems) > 1 else self.tr("one stem")
         return self.tr("{0}, about {1}").format(count, duration_text(music_s / speed)) if speed else count
 
-    def _write(self, choice: ExportChoice) -> None:
+    def _write(self, choice: ExportChoice, asked: Project | None = None) -> None:
         theme = self.window.theme
         colours = Colours(theme.stems, theme.song, theme.rest)
-        self.controller.taking.export(choice.lanes, choice.options, colours)
+        self.controller.taking.export(choice.lanes, choice.options, colours, asked)
 
     # -------------------------------------------------------------------------------------------------------- settings
 
@@ -303,4 +315,5 @@ def _accepted(dialog: QDialog) -> bool:
 def _names(project: Project, choice: ExportChoice) -> list[str]:
     """Names of the files of a choice, for the dialog's example."""
     lanes = [lane for lane in project.lanes if lane.id in choice.lanes]
-    return names_of(project, lanes, choice.options, Path(choice.options.folder) if choice.options.folder else None)
+    folder = whole_path(choice.options.folder) if choice.options.folder else None
+    return names_of(project, lanes, choice.options, folder)

@@ -161,3 +161,28 @@ def test_silence_is_made_once(store, monkeypatch):
     assert store.silence(48_000, 2, 300).samples == 300
     monkeypatch.setattr(store, "begin", None)
     assert store.silence(48_000, 2, 5000) == silence
+
+
+def test_silence_that_stands_in_is_nothing_real(store):
+    audio = store.adopt(made(store, noise()))
+    np.testing.assert_array_equal(store.real(audio), noise())
+    store.stand_in(audio)
+    assert not store.view(audio).any()
+    with pytest.raises(AudioError, match="is missing; bring it back"):
+        store.real(audio)
+    store.path(audio).unlink()
+    assert store.adopt(made(store, noise())) == audio  # made anew, from the same seed
+    np.testing.assert_array_equal(store.real(audio), noise())
+
+
+def test_clips_are_handed_on_even_where_only_their_maps_are_left(store, tmp_path):
+    audio, lost = store.adopt(made(store, noise())), Audio("a" * 64, 44_100, 2, 10)
+    store.view(audio)
+    store.stand_in(lost)
+    other = ClipStore(tmp_path / "other")
+    moved = tmp_path / "moved"
+    store.folder.rename(moved)
+    store.hand_on([audio, lost], other.folder)
+    assert [path.name for path in other.folder.iterdir()] == [store.path(audio).name]
+    np.testing.assert_array_equal(other.view(audio), noise())
+    assert other.path(audio).read_bytes() == (moved / store.path(audio).name).read_bytes()

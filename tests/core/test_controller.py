@@ -1,10 +1,13 @@
 import itertools
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from mgeldm.errors import OutputError
 
 from mgeldm_app.core.actions import ACTIONS, BY_ID, MENUS
-from mgeldm_app.core.project import Span
+from mgeldm_app.core.project import Span, Tempo
+from mgeldm_app.core.settings import load_settings, settings_path
 from mgeldm_app.core.timeline import Grid
 from tests.fakes.world import RATE_HZ, World, write_song
 
@@ -103,6 +106,75 @@ def test_a_bar_begins_where_the_user_says(opened):
     assert opened.project.tempo.bpm == 240
 
 
+@pytest.fixture
+def sought(world, tmp_path):
+    """A song whose tempo is still being sought: 93 beats a minute, in four, from 0.3 s on."""
+    world.tempo = Tempo(93.0, 0.3, 4, "A minor", "found")
+    world.workers.holding = True
+    world.open(write_song(tmp_path / "song.wav"))
+    world.workers.step()
+    assert world.project.tempo == Tempo()
+    return world
+
+
+def test_a_tempo_that_nobody_knows_is_not_halved(sought):
+    assert not BY_ID["half_tempo"].enabled(sought.c) and not BY_ID["double_tempo"].enabled(sought.c)
+    sought.workers.release()
+    do(sought, "half_tempo")
+    assert sought.project.tempo.bpm == 46.5
+
+
+def test_the_tempo_of_music_from_nothing_is_found_when_it_comes(world):
+    world.ask("funk", task="generate")
+    world.engine.finish()
+    assert world.project.song is not None and world.project.tempo == world.tempo
+    while world.session.history.undo_title:
+        world.session.undo()
+    world.tempo = replace(world.tempo, bpm=77.0)
+    while world.session.history.redo_title:
+        world.session.redo()
+    assert world.project.tempo.bpm == 120.0  # it is known
+    world.engine.finish_all()
+
+
+def test_a_metre_given_while_the_tempo_is_sought_stays_and_the_tempo_is_found(sought):
+    sought.c.set_tempo(replace(sought.project.tempo, beats_per_bar=3))
+    sought.workers.release()
+    assert sought.project.tempo == Tempo(93.0, 0.3, 3, "A minor", "found")
+    sought.session.undo()
+    assert sought.project.tempo == Tempo(93.0, 0.3, 4, "A minor", "found")
+
+
+def test_a_downbeat_given_while_the_tempo_is_sought_stays_and_the_tempo_is_found(sought):
+    sought.player.position = 2 * RATE_HZ
+    do(sought, "downbeat")
+    assert sought.project.tempo.source == "none"
+    sought.workers.release()
+    assert sought.project.tempo == Tempo(93.0, 2.0, 4, "A minor", "found")
+
+
+def test_a_tempo_given_while_it_is_sought_stays_even_where_it_was_guessed_right(sought):
+    sought.c.set_tempo(replace(sought.project.tempo, bpm=120.0, source="given"))
+    sought.workers.release()
+    assert sought.project.tempo == Tempo(120.0, source="given")
+
+
+def test_tempo_downbeat_and_key_are_steps_of_their_own(opened):
+    found = opened.project.tempo
+    for bpm in (100.0, 101.0, 102.0):
+        opened.c.set_tempo(replace(opened.project.tempo, bpm=bpm))
+    opened.player.position = 4000
+    do(opened, "downbeat")
+    opened.c.set_tempo(replace(opened.project.tempo, key="C major"))
+    assert opened.project.tempo == Tempo(102.0, 0.5, 4, "C major", "given")
+    opened.session.undo()
+    assert opened.project.tempo == Tempo(102.0, 0.5, 4, "A minor", "given")
+    opened.session.undo()
+    assert opened.project.tempo == Tempo(102.0, 0.0, 4, "A minor", "given")
+    opened.session.undo()
+    assert opened.project.tempo == found
+
+
 def test_what_is_heard_and_the_click_reach_the_player(opened):
     do(opened, "listen")
     assert opened.player.what == "song"
@@ -124,8 +196,6 @@ def test_an_error_becomes_a_notice(opened, monkeypatch):
 def test_settings_are_kept(opened):
     opened.ask("Bass")
     opened.engine.finish_all()
-    from mgeldm_app.core.settings import load_settings
-
     assert load_settings().prompts == ("Bass",)
     do(opened, "snap")
     assert load_settings().snap == opened.c.snap != "bar"
@@ -205,3 +275,60 @@ def test_the_quality_of_the_settings_is_the_one_to_begin_with(home, tmp_path):
     second.open(write_song(tmp_path / "song.wav"))
     assert second.project.prompt.quality == "best"
     second.c.close()
+
+
+def test_projects_lie_in_the_folder_that_was_typed(home, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    world = World()
+    for typed, folder in (("~/My Projects", "My Projects"), ("songs", "songs")):
+        world.c.set_settings(replace(world.c.settings, projects=typed))
+        world.open(write_song(tmp_path / "song.wav"))
+        assert world.session.folder.folder == tmp_path / folder / "song.mgeldm"
+        assert world.c.settings.recent[0] == str(world.session.folder.folder)
+    world.c.close()
+
+
+def test_a_project_named_from_where_the_program_was_started_is_found_from_elsewhere(home, tmp_path, monkeypatch):
+    first = World()
+    first.open(write_song(tmp_path / "song.wav"))
+    folder = first.session.folder.folder
+    first.c.close()
+    monkeypatch.chdir(folder.parent)
+    second = World()
+    second.open(folder.name)
+    assert second.c.settings.recent[0] == str(folder)
+    second.c.close()
+
+
+def test_two_windows_keep_each_others_settings(home, tmp_path):
+    first, second = World(), World()
+    songs = [write_song(tmp_path / f"{name}.wav") for name in ("first", "second", "third")]
+    second.c.set_settings(replace(second.c.settings, theme="light", device="Interface X"))
+    second.open(songs[1])
+    second.ask("bass")
+    first.open(songs[0])
+    first.c.set_settings(replace(first.c.settings, snap="beat"))
+    second.open(songs[2])
+    kept = load_settings()
+    assert (kept.theme, kept.device, kept.snap, kept.prompts) == ("light", "Interface X", "beat", ("bass",))
+    assert [Path(folder).stem for folder in kept.recent] == ["third", "first", "second"]
+    assert (first.c.settings.theme, first.c.settings.device) == ("system", "")  # what it sounds and looks like
+    first.c.close()
+    second.c.close()
+
+
+def test_settings_that_could_not_be_kept_are_kept_the_next_time(opened, monkeypatch):
+    def full(*_, **__):
+        raise OutputError("There is no room.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mgeldm_app.core.settings.write_whole", full)
+        opened.c.set_settings(replace(opened.c.settings, theme="light"))
+    assert opened.told[-1] == ("There is no room.", True) and load_settings().theme == "system"
+    opened.c.set_settings(replace(opened.c.settings, snap="beat"))
+    assert (load_settings().theme, load_settings().snap) == ("light", "beat")
+    settings_path().unlink()
+    opened.c.set_settings(replace(opened.c.settings, quality="best"))
+    assert (load_settings().theme, load_settings().quality) == ("light", "best")

@@ -169,7 +169,7 @@ def test_where_the_disk_is_full_the_project_goes_on_elsewhere(opened, tmp_path, 
 def test_a_tempo_given_by_the_user_is_never_overwritten(opened):
     opened.c.set_tempo(Tempo(99.0))
     opened.tempo = Tempo(140.0, source="found")
-    opened.c.documents._find_tempo()
+    opened.c.documents.find_tempo()
     assert opened.project.tempo.bpm == 99.0
 
 
@@ -391,3 +391,152 @@ def test_save_as_takes_along_what_undo_may_bring_back(opened, aged, tmp_path):
         opened.session.redo()
     assert opened.session.store.folder.parent.name == "copy.mgeldm"
     assert clips(opened) == {audio.id for audio in opened.project.audios()} and len(clips(opened)) == 2
+
+
+def moved_away(world):
+    """Somebody renames the project's folder, so that nothing can be saved any more; where it is now."""
+    folder = world.session.folder.folder
+    return folder.rename(folder.with_name("moved.mgeldm"))
+
+
+@pytest.mark.parametrize("way", ["close", "song", "project"])
+def test_changes_that_cannot_be_saved_are_not_lost_unasked(opened, tmp_path, way):
+    other, answers, here = write_song(tmp_path / "other.wav"), [], opened.session.folder
+    opened.c.documents.ask_to_lose = lambda: answers.pop()
+    moved = moved_away(opened)
+    opened.c.set_lane("rest", "name", "What is left")
+    places = {"song": other, "project": moved}
+
+    def leave():
+        opened.open(places[way]) if way in places else opened.c.documents.close()
+
+    answers.append(False)
+    leave()
+    assert not answers and opened.session.folder is here and opened.lane("What is left")
+    answers.append(True)
+    leave()
+    assert not answers and opened.session.folder is not here
+
+
+def test_what_cannot_be_saved_by_the_time_that_a_song_is_read_is_asked_for_then(opened, tmp_path):
+    asked, here = [], opened.session.folder
+    opened.c.documents.ask_to_lose = lambda: asked.append(1)
+    opened.workers.holding = True
+    opened.open(write_song(tmp_path / "other.wav"))
+    moved_away(opened)
+    opened.c.set_tempo(Tempo(77.0))
+    opened.workers.release()
+    assert asked and opened.session.folder is here and opened.project.tempo.bpm == 77.0
+    assert not (opened.c.documents.home() / "other.mgeldm").exists()
+
+
+def test_changes_of_what_is_only_read_are_not_lost_unasked(opened):
+    folder, asked = opened.session.folder.folder, []
+    second = World(tempo=Tempo(99.0, source="found"))
+    second.c.documents.ask_to_lose = lambda: asked.append(1)
+    second.open(folder)
+    second.c.set_lane("rest", "gain_db", -9.0)
+    second.c.documents.close()
+    assert asked and second.session.folder is not None
+    second.session.undo()
+    second.c.documents.close()
+    assert len(asked) == 1 and second.session.folder is None
+    second.c.close()
+
+
+def test_a_tempo_found_in_what_is_only_read_is_no_change_of_the_users(opened):
+    opened.session.amend(lambda project: replace(project, tempo=Tempo()))
+    second = World(tempo=Tempo(99.0, source="found"))
+    second.c.documents.ask_to_lose = lambda: pytest.fail("nothing to ask")
+    second.open(opened.session.folder.folder)
+    assert second.project.tempo.bpm == 99.0
+    second.c.documents.close()
+    assert second.session.folder is None
+    second.c.close()
+
+
+def test_save_as_rescues_what_is_in_the_window_from_a_folder_that_was_moved(opened, tmp_path):
+    opened.ask("bass, drums")
+    opened.engine.finish_all()
+    for audio in opened.project.audios():
+        opened.session.store.view(audio)  # as the player does
+    moved_away(opened)
+    (tmp_path / "A song.wav").unlink()
+    opened.c.set_lane("rest", "gain_db", -9.0)
+    before = opened.project
+    opened.c.documents.save_as(tmp_path / "rescue.mgeldm")
+    assert opened.told[-1] == ("Saved as rescue.mgeldm; the project goes on there.", False)
+    opened.c.documents.close()
+    opened.told.clear()
+    opened.open(tmp_path / "rescue.mgeldm")
+    assert opened.project == before and not opened.told  # no audio is missing
+
+
+@pytest.mark.parametrize("way", ["close", "song"])
+def test_a_stem_that_is_finished_just_as_the_project_is_left_is_kept(opened, tmp_path, way):
+    folder, other = opened.session.folder.folder, write_song(tmp_path / "other.wav")
+    opened.c.documents.deliver = opened.c.making.workers.deliver
+    opened.ask("bass")
+    opened.workers.holding = True
+    opened.engine.finish()  # a worker names its file now
+    opened.workers.wait()
+    opened.c.documents.close() if way == "close" else opened.open(other)
+    opened.workers.release()
+    opened.open(folder)
+    assert opened.lane("bass").parts and not opened.session.jobs
+
+
+@pytest.mark.parametrize("way", ["project", "window"])
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_lane_that_was_named_before_it_came_has_its_name_when_it_is_opened_again(home, tmp_path, way, share):
+    world = World()
+    world.open(write_song(tmp_path / "song.wav"))
+    folder = world.session.folder.folder
+    world.ask("bass")
+    world.engine.begin(share) if share else None
+    (lane_id,) = world.session.coming
+    world.c.set_lane(lane_id, "name", "My bass")
+    world.c.set_lane(lane_id, "muted", True)
+    if way == "project":
+        world.c.documents.close()
+    world.c.close()
+    world = World()
+    world.open(folder)
+    if not share:
+        world.c.retry(next(iter(world.session.jobs)))
+        world.engine.finish_all()
+    assert world.lane("My bass").muted and world.lane("My bass").parts
+    world.c.close()
+
+
+def test_a_song_called_off_when_it_was_just_read_is_not_opened(opened, tmp_path):
+    here = opened.session.folder
+    opened.workers.holding = True
+    opened.open(write_song(tmp_path / "other.wav"))
+    opened.workers.wait()  # at 100 %
+    opened.c.documents.cancel_opening()
+    opened.workers.release()
+    assert opened.session.folder is here and opened.c.documents.opening is None and not opened.told
+    assert not (opened.c.documents.home() / "other.mgeldm").exists()
+
+
+def test_a_song_that_was_just_read_when_the_window_closes_leaves_nothing(world, tmp_path):
+    world.workers.holding = True
+    world.open(write_song(tmp_path / "other.wav"))
+    world.workers.wait()
+    world.c.close()
+    assert not list(world.c.documents.home().iterdir())
+
+
+def test_stems_asked_for_while_the_next_song_is_read_are_not_dropped_unasked(opened, tmp_path):
+    asked, here = [], opened.session.folder
+    opened.c.documents.ask_to_leave = lambda: asked.append(1)
+    opened.workers.holding = True
+    opened.open(write_song(tmp_path / "other.wav"))
+    opened.ask("drums")
+    assert not asked
+    opened.workers.release()
+    assert asked and opened.session.folder is here and opened.session.busy
+    assert not (opened.c.documents.home() / "other.mgeldm").exists()
+    opened.engine.finish_all()
+    assert opened.lane("drums").parts

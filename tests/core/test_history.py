@@ -1,11 +1,13 @@
 from dataclasses import replace
+from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mgeldm_app.core import commands
 from mgeldm_app.core.history import Command, History
-from mgeldm_app.core.project import Audio, Lane, Made, Part, Project, SongFile, Span, Take
+from mgeldm_app.core.project import Audio, Lane, Made, Part, Project, Prompt, SongFile, Span, Take
 
 SONG = SongFile(Audio("a" * 64, 8000, 2, 80000), "song.wav")
 BASE = Project(song=SONG)
@@ -74,6 +76,61 @@ def test_what_changes_nothing_is_no_step_and_keeps_redo():
     history.undo()
     assert not history.do(commands.set_region(None))
     assert history.redo_title == "region"
+
+
+ASIDE = [
+    commands.set_region(Span(100, 900)),
+    commands.set_region(None),
+    commands.set_looping(False),
+    commands.set_prompt(Prompt("drums")),
+]
+
+
+@pytest.mark.parametrize("command", ASIDE, ids=["region", "no region", "no loop", "prompt"])
+def test_selecting_and_typing_leave_what_was_undone_to_be_redone(command):
+    history = History(replace(BASE, region=Span(0, 50), looping=True, prompt=Prompt("bass")))
+    history.do(commands.add_part(LANE, Part(0, (TAKE,)), "extract bass"))
+    history.undo()
+    assert history.do(command)
+    now = history.project
+    history.redo()
+    assert history.project == now.with_lane(replace(LANE, parts=(Part(0, (TAKE,)),)))  # and nothing else has come back
+    history.undo()
+    assert history.project == now
+    history.undo()
+    assert history.project.region == Span(0, 50)
+
+
+def test_another_region_takes_the_place_of_one_that_was_undone():
+    history = History(BASE)
+    history.do(commands.set_region(Span(0, 50)))
+    history.do(commands.set_lane(BASE.lanes[0], "muted", True))
+    history.undo()
+    history.undo()
+    history.do(commands.set_region(Span(100, 900)))
+    assert history.redo_title == "mute Song"
+    history.redo()
+    assert (history.project.lanes[0].muted, history.project.region) == (True, Span(100, 900))
+    history.undo()
+    history.do(commands.set_lane(BASE.lanes[0], "pan", 0.5))  # another future
+    assert not history.redo_title
+
+
+@given(st.lists(st.one_of(EDITS, st.sampled_from(["undo", "redo", "settle"])), max_size=40))
+def test_whatever_was_done_and_undone_the_way_back_and_the_way_forward_are_one(steps):
+    history, way = History(BASE), {"undo": History.undo, "redo": History.redo, "settle": History.end_merging}
+    for step in steps:
+        way[step](history) if isinstance(step, str) else history.do(step)
+    back = [history.project]
+    while history.undo_title:
+        history.undo()
+        back.append(history.project)
+    forth = [history.project]
+    while history.redo_title:
+        history.redo()
+        forth.append(history.project)
+    assert back[-1] == BASE and forth[: len(back)] == back[::-1]
+    assert all(one != other for one, other in pairwise(forth))
 
 
 def test_a_result_reaches_the_past():

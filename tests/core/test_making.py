@@ -785,6 +785,44 @@ def test_a_failed_job_leaves_no_empty_lane_and_retry_brings_it_back(opened):
     assert opened.lane("bass")
 
 
+@pytest.mark.parametrize("looped", [False, True], ids=["whole", "draft first"])
+def test_one_of_several_stems_is_removed_and_the_others_still_come(opened, looped):
+    if looped:
+        loop(opened)
+    opened.ask("drums, bass, vocals")
+    opened.engine.begin(0.5)
+    bass = next(lane.id for lane in opened.session.shown.lanes if lane.name == "bass")
+    opened.session.select((bass,))
+    opened.c.remove_selected()
+    assert [lane.name for lane in opened.session.shown.of_kind("extracted")] == ["drums", "vocals"]
+    assert [part.lane_id == bass for part in opened.player.growing] == [False, False]
+    opened.engine.finish_all()
+    assert [lane.name for lane in opened.project.of_kind("extracted")] == ["drums", "vocals"]
+    assert {lane.parts[0].take.made.quality for lane in opened.project.of_kind("extracted")} == {"standard"}
+    assert opened.session.history.undo_title == "extract drums, vocals"
+    assert not opened.session.jobs and not list(opened.session.store.folder.glob("*.part.wav"))
+    check_null(opened)
+
+
+def test_a_job_all_of_whose_stems_are_removed_is_stopped(opened):
+    opened.ask("drums, bass")
+    opened.engine.begin(0.5)
+    for lane in opened.session.shown.of_kind("extracted"):
+        opened.session.select((lane.id,))
+        opened.c.remove_selected()
+    assert not opened.engine.jobs and not opened.session.shown.of_kind("extracted")
+
+
+def test_a_regenerated_source_goes_with_either_of_its_lanes(opened):
+    opened.c.set_region(REGION)
+    for name in ("bass", "bass (replaced)"):
+        opened.ask("bass", task="inpaint", takes=1)
+        lane = next(lane for lane in opened.session.shown.lanes if lane.name == name)
+        opened.session.select((lane.id,))
+        opened.c.remove_selected()
+        assert not opened.engine.jobs
+
+
 def test_generated_music_leaves_no_empty_lane(world):
     world.ask("calm piano, drums", task="generate")
     world.engine.finish()
@@ -801,6 +839,21 @@ def test_ids_of_removed_lanes_do_not_come_back(opened):
     opened.ask("strings", task="impute", takes=3)
     opened.engine.finish_all()
     assert opened.lane("strings").id != gone
+
+
+def test_ids_of_removed_lanes_do_not_come_back_under_another_name(opened, tmp_path):
+    opened.ask("rhodes", task="impute", takes=2)
+    opened.engine.finish_all()
+    gone = opened.lane("rhodes").id
+    opened.session.select((gone,))
+    opened.c.remove_selected()
+    opened.c.documents.save_as(tmp_path / "Copy.mgeldm")
+    opened.ask("strings", task="impute", takes=3)
+    opened.engine.finish_all()
+    assert opened.lane("strings").id != gone
+    while opened.session.history.undo_title != "add rhodes":
+        opened.session.undo()
+    assert [take.made.prompt for take in opened.lane("rhodes").parts[0].takes] == ["rhodes", "rhodes"]
 
 
 def test_jobs_of_a_project_that_was_left_are_forgotten(opened, tmp_path):

@@ -135,6 +135,15 @@ def test_song_against_stems_is_never_both():
     assert np.array_equal(desk.heard[4000 + FADE :], song[4000 + FADE : 8000])
 
 
+def test_the_songs_lane_soloed_is_the_song():
+    band = Band()
+    band.change("bass", muted=True)
+    band.change("keys", soloed=True)
+    band.change("song", muted=True, soloed=True)
+    for listen in ("stems", "song"):
+        assert np.array_equal(played(band.plan(listen=listen)), band.sounds["song"])
+
+
 def test_turning_between_song_and_stems_at_unity_changes_no_bit():
     band = Band()
     band.change("new", muted=True)

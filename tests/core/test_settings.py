@@ -98,6 +98,10 @@ def test_a_folder_of_ones_own(tmp_path, monkeypatch):
     assert settings_path().is_file() and settings_path().is_relative_to(tmp_path / "portable")
     assert load_settings() == FULL
     assert projects_home().parent == tmp_path / "portable"
+    with monkeypatch.context() as patch:
+        for name, value in (("HOME", tmp_path), ("USERPROFILE", tmp_path), ("MGELDM_HOME", "~/portable")):
+            patch.setenv(name, str(value))
+        assert load_settings() == FULL
     monkeypatch.delenv("MGELDM_HOME")
     assert not settings_path().is_relative_to(tmp_path)
 

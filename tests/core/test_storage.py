@@ -376,14 +376,14 @@ def test_a_copy_is_a_project_of_its_own(folder, tmp_path):
     project = full_project(folder)
     folder.save(project)
     folder.store.begin(44_100, 2, 100)
-    copy = folder.copy_to(tmp_path / "deep" / "Copy.mgeldm")
+    copy = folder.copy_to(tmp_path / "deep" / "Copy.mgeldm", project)
     assert (copy.project, copy.read_only, copy.notice) == (project, False, "")
     copy.save(named("only the copy"))
     folder.save(named("only the first"))
     assert {p.name for p in copy.store.folder.iterdir()} == {f"{audio.id}.wav" for audio in project.audios()}
     copy.close()
     with pytest.raises(StorageError, match="choose another name"):
-        folder.copy_to(copy.folder)
+        folder.copy_to(copy.folder, project)
     folder.close()
     for path, name in ((copy.folder, "only the copy"), (folder.folder, "only the first")):
         again = ProjectFolder.open(path)
@@ -399,7 +399,7 @@ def test_a_copy_where_the_file_system_links_nothing_and_one_that_fails(folder, t
         raise OSError(95, "not supported")
 
     monkeypatch.setattr(os, "link", no_links)
-    copy = folder.copy_to(tmp_path / "Copy.mgeldm")
+    copy = folder.copy_to(tmp_path / "Copy.mgeldm", project)
     assert copy.project == project and copy.notice == ""
     copy.close()
     folder.save(named("links are not needed to save either"))
@@ -409,7 +409,7 @@ def test_a_copy_where_the_file_system_links_nothing_and_one_that_fails(folder, t
 
     monkeypatch.setattr(storage.shutil, "copyfile", full)
     with pytest.raises(StorageError, match=r"No space left on device.*choose another place"):
-        folder.copy_to(tmp_path / "Other.mgeldm")
+        folder.copy_to(tmp_path / "Other.mgeldm", project)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["Copy.mgeldm", "Song.mgeldm"]
 
 

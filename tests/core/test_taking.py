@@ -1,8 +1,11 @@
+import numpy as np
 import pytest
+from mgeldm.audio import read
 from mgeldm.progress import Progress
 
 from mgeldm_app.core.actions import BY_ID
 from mgeldm_app.core.export import Colours
+from mgeldm_app.core.project import Span
 from mgeldm_app.core.settings import ExportSettings
 
 COLOURS = Colours(("#112233",), "#445566", "#778899")
@@ -101,3 +104,69 @@ def test_nothing_is_taken_from_an_empty_window(world, out):
     export(world, out)
     world.c.taking.prepare(["song"], False, lambda files: None)
     assert not world.c.taking.errands and not out.exists()
+
+
+def two_at_once(world, monkeypatch, function):
+    """Do something, and once more while the third block of the first is read, as the other worker would."""
+    during(world, monkeypatch, function)
+    function()
+
+
+@pytest.mark.parametrize("format", ["wav24", "dawproject", "reaper", "folder"])
+def test_two_exports_at_once_leave_each_other_alone(opened, out, monkeypatch, format):
+    two_at_once(opened, monkeypatch, lambda: export(opened, out, format))
+    assert [error for _, error in opened.told] == [False, False]
+    assert len(list(out.iterdir())) == (4 if format == "wav24" else 2)
+    assert all(path.stat().st_size for path in out.rglob("*"))
+
+
+@pytest.mark.parametrize("typed", ["~/out", "out"])
+def test_a_folder_that_was_typed_is_found(opened, home, tmp_path, monkeypatch, typed):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    export(opened, typed)
+    folder = (home if typed[0] == "~" else tmp_path) / "out"
+    assert opened.told[-1] == (f"Exported 2 files to {folder}.", False)
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_missing_audio_is_not_taken_away_as_silence(opened, out, tmp_path):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    folder, bass = opened.session.folder.folder, opened.lane("bass")
+    clip = opened.session.store.path(bass.parts[0].take.audio)
+    opened.c.documents.close()
+    clip.rename(tmp_path / "kept.wav")
+    opened.open(folder)
+    opened.told.clear()
+    for take in (
+        lambda: export(opened, out),  # the rest, too, is made of it
+        lambda: opened.c.taking.export([bass.id], ExportSettings(folder=str(out)), COLOURS),
+        lambda: opened.c.taking.prepare([bass.id], False, lambda files: None),
+    ):
+        take()
+        ((text, error),) = opened.told
+        assert error and text.startswith("Audio of bass is missing") and "make these parts anew" in text
+        opened.told.clear()
+    opened.c.taking.export(["song"], ExportSettings(folder=str(out)), COLOURS)
+    assert len(list(out.iterdir())) == 1
+    opened.c.documents.close()
+    (tmp_path / "kept.wav").rename(clip)
+    opened.open(folder)
+    files = []
+    opened.c.taking.prepare([bass.id], False, files.extend)
+    assert np.array_equal(read(files[0]).samples.T, opened.session.store.view(bass.parts[0].take.audio))
+
+
+def test_what_is_made_better_first_is_taken_as_it_was_chosen(opened, out):
+    opened.c.set_region(Span(8000, 16_000))
+    opened.ask("bass")
+    opened.engine.finish_all()
+    bass, chosen = opened.lane("bass"), opened.project
+    opened.c.set_lane(bass.id, "name", "renamed meanwhile")
+    opened.c.set_lane(bass.id, "gain_db", -60.0)
+    opened.c.set_region(Span(0, 800))
+    opened.c.taking.export([bass.id], ExportSettings(region_only=True, faders=True, folder=str(out)), COLOURS, chosen)
+    (file,) = out.iterdir()
+    assert file.name == "A song - bass.wav" and read(file).samples.shape == (2, 8000) and read(file).samples.any()

@@ -1,5 +1,6 @@
 import gc
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from mgeldm.errors import InputError
@@ -26,8 +27,8 @@ from mgeldm_app.ui.theme import LIGHT
 COMPUTES = [Choice("auto", "Automatic"), Choice("cpu", "CPU")]
 MODELS = [Choice("embedded", "Embedded model"), Choice("/m/x.ckpt", "x")]
 FULL = Settings(
-    device="Card", latency="low", quality="best", compute="cpu", model="/m/x.ckpt", clap="/c", theme="light",
-    projects="/p", recent=("/a",), prompts=("drums",),
+    device="Card", latency="low", quality="best", compute="cpu", model="/m/x.ckpt", theme="light",
+    clap=str(Path("/c").absolute()), projects=str(Path("/p").absolute()), recent=("/a",), prompts=("drums",),
 )  # fmt: skip
 
 # ------------------------------------------------------------------------------------------------------------ settings
@@ -65,10 +66,23 @@ def test_what_is_not_there_any_more_is_kept_and_said(qtbot):
 
 def test_a_folder_is_chosen_or_kept(qtbot, monkeypatch):
     dialog = settings_dialog(qtbot, Settings())
-    for answer, path in (("/new", "/new"), ("", "/new")):
+    new = str(Path("/new").absolute())
+    for answer, path in (("/new", new), ("", new)):
         monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_, answer=answer: answer)
         dialog.projects.browse.click()
         assert dialog.settings().projects == path
+
+
+def test_a_folder_that_is_typed_is_whole(qtbot, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    dialog = settings_dialog(qtbot, Settings())
+    for typed, folder in (("~", tmp_path), (" ~/My Songs ", tmp_path / "My Songs"), ("here", tmp_path / "here")):
+        dialog.projects.edit.setText(typed)
+        assert dialog.settings().projects == str(folder)
+    dialog.projects.edit.setText("  ")
+    assert dialog.settings().projects == ""
 
 
 # -------------------------------------------------------------------------------------------------------------- models
@@ -181,7 +195,7 @@ def test_everything_can_be_chosen(qtbot):
     dialog.folder.edit.setText("/else")
     wanted = ExportSettings("flac", region_only=True, as_mix=True, pattern="{lane}", folder="/else")
     assert dialog.choice() == ExportChoice(("song",), wanted, best=True)
-    assert dialog.example.text() == "For example: {lane} song" and dialog.summary.text() == "1 file"
+    assert dialog.example.text() == "For example: {lane} song" and dialog.summary.text() == "1 file: Song"
 
 
 def test_options_are_remembered(qtbot):
@@ -201,6 +215,22 @@ def test_what_is_missing_is_said_and_stops_it(qtbot):
     dialog.pattern.setText("{x}")
     assert not dialog.accept_button.isEnabled() and "{x}" in dialog.example.text()
     dialog.pattern.setText("{lane}")
+    assert dialog.accept_button.isEnabled()
+
+
+def test_what_will_be_in_a_mix_is_said(qtbot, monkeypatch):
+    heard = [replace(row, heard=row.id in ("L2", "rest")) for row in LANES]
+    monkeypatch.setattr("tests.ui.test_dialogs.LANES", heard)
+    dialog = export_dialog(qtbot)
+    dialog.mix.click()
+    dialog.all.click()
+    assert dialog.summary.text() == "1 file: bass and Rest"
+    dialog.none.click()
+    dialog.lanes.item(0).setCheckState(Qt.CheckState.Checked)
+    assert dialog.summary.text() == "1 file: Song"
+    dialog.lanes.item(1).setCheckState(Qt.CheckState.Checked)
+    assert not dialog.accept_button.isEnabled() and "None of these lanes is heard" in dialog.summary.text()
+    dialog.format.setCurrentIndex(dialog.format.findData("dawproject"))  # which takes them as they are
     assert dialog.accept_button.isEnabled()
 
 

@@ -1,6 +1,7 @@
 import pytest
 from mgeldm.progress import Progress
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QEvent, QPoint, QSize, Qt
+from PySide6.QtGui import QGuiApplication, QKeyEvent
 from PySide6.QtWidgets import QApplication, QMenu
 
 from mgeldm_app.core.actions import ACTIONS
@@ -8,7 +9,8 @@ from mgeldm_app.core.jobs import EngineStatus, Progressed
 from mgeldm_app.core.project import Span
 from mgeldm_app.ui import a11y
 from mgeldm_app.ui.lanes.header import LaneHeader
-from mgeldm_app.ui.main_window import MainWindow
+from mgeldm_app.ui.lanes.minimap import Minimap
+from mgeldm_app.ui.main_window import SMALLEST, MainWindow
 from tests.fakes.world import RATE_HZ, World, write_song
 
 BAR = 2 * RATE_HZ
@@ -50,6 +52,13 @@ def test_without_a_song_the_button_promises_no_seconds(window):
     assert window.prompt.action.text() == "Extract from a song"
     window.prompt.tasks["generate"].click()
     assert window.prompt.action.text().startswith("Generate 10.0 s")
+
+
+def test_it_is_no_larger_than_the_screen(window):
+    screen = window.screen().availableSize()
+    assert screen.width() < SMALLEST[0]  # as at 200 % on a small one
+    assert window.minimumSize() == QSize(*SMALLEST).boundedTo(screen)
+    assert window.width() <= screen.width() and window.height() <= screen.height()
 
 
 def test_the_keyboard_is_where_it_is_needed(window, world, tmp_path, qtbot):
@@ -144,6 +153,44 @@ def test_enter_in_the_prompt_extracts(opened, world, qtbot):
     assert world.lane("strings").kind == "extracted"
 
 
+def key_event(kind, key, text="", time_ms=0, held=False):
+    made = QKeyEvent(kind, key, Qt.KeyboardModifier.NoModifier, text, held)
+    made.setTimestamp(time_ms)
+    return made
+
+
+@pytest.mark.parametrize("platform", ["wayland", "xcb"])
+def test_enter_that_is_held_asks_once(opened, world, monkeypatch, platform):
+    monkeypatch.setattr(QGuiApplication, "platformName", lambda: platform)
+    press, release, enter = QEvent.Type.KeyPress, QEvent.Type.KeyRelease, Qt.Key.Key_Return
+    line, told_apart = opened.prompt.line, platform != "xcb"
+    line.setText("piano")
+    for time_ms in range(1, 6):
+        QApplication.sendEvent(line, key_event(press, enter, "\r", time_ms, told_apart and time_ms > 1))
+        QApplication.sendEvent(line, key_event(release, enter, "\r", time_ms + 1, told_apart))
+    assert len(world.engine.jobs) == 3  # the takes of one part
+    QApplication.sendEvent(line, key_event(press, enter, "\r", 99))
+    assert len(world.engine.jobs) == 6
+
+
+def test_a_key_that_is_held_plays_once_and_steps_on(opened, world, qtbot):
+    opened.menus.refresh()
+    opened.menus.actions["play"].trigger()
+    opened.keys.repeated = True
+    opened.menus.actions["play"].trigger()
+    opened.menus.actions["right"].trigger()
+    assert (world.player.playing, world.player.position) == (True, BAR)
+    qtbot.mouseClick(opened.transport.start, Qt.MouseButton.LeftButton)
+    opened.menus.actions["play"].trigger()
+    assert not world.player.playing
+
+
+def test_only_steps_are_repeated_while_their_key_is_held(opened):
+    repeated = {name for name, made in opened.menus.actions.items() if made.autoRepeat()}
+    moves = "left right shorter longer zoom_in zoom_out taller lower lane_up lane_down"
+    assert repeated == {*moves.split(), "undo", "redo", "next_take", "previous_take"}
+
+
 def test_every_action_is_in_a_menu_and_undo_says_what(opened, world):
     in_menus = {action for menu in opened.menuBar().findChildren(QMenu) for action in menu.actions()}
     assert {opened.menus.actions[action.id] for action in ACTIONS} <= in_menus
@@ -166,6 +213,43 @@ def test_a_held_key_hears_the_original(opened, world, qtbot):
     assert world.player.what == "song"
     qtbot.keyRelease(opened.windowHandle(), Qt.Key.Key_A)
     assert world.player.what == "stems"
+
+
+def test_a_held_key_lets_go_whatever_else_is_held_by_then(opened, world, qtbot):
+    opened.lanes.setFocus()
+    qtbot.keyPress(opened.windowHandle(), Qt.Key.Key_A)
+    qtbot.keyRelease(opened.windowHandle(), Qt.Key.Key_A, Qt.KeyboardModifier.ShiftModifier)
+    assert world.player.what == "stems"
+    qtbot.keyPress(opened.windowHandle(), Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)  # selects all
+    assert world.player.what == "stems"
+
+
+def test_a_control_with_the_keyboard_keeps_its_arrows(opened, world, qtbot):
+    def press(widget, *keys):
+        widget.setFocus(Qt.FocusReason.TabFocusReason)
+        qtbot.wait(1)  # menus show what can be done
+        for key in keys:
+            qtbot.keyClick(opened.windowHandle(), key)
+
+    world.player.position = BAR
+    header = next(header for header in opened.findChildren(LaneHeader) if header.lane.name == "bass")
+    press(header.pan, Qt.Key.Key_Right, Qt.Key.Key_Up)
+    assert world.lane("bass").pan == pytest.approx(0.1)
+    press(header.fader, Qt.Key.Key_End)
+    assert world.lane("bass").gain_db == 12.0
+    axis, strip = opened.lanes.axis, opened.findChild(Minimap)
+    axis.show(2 * BAR, 20)
+    press(strip, Qt.Key.Key_Right)
+    assert axis.left > 2 * BAR
+    press(strip, Qt.Key.Key_End)
+    assert axis.left + axis.width * axis.scale >= world.project.samples
+    press(strip, Qt.Key.Key_Home)
+    assert axis.left == 0
+    press(opened.prompt.tasks["impute"], Qt.Key.Key_Right)
+    assert world.project.prompt.task == "accompany"
+    assert world.player.position == BAR
+    press(opened.transport.loop, Qt.Key.Key_Right)  # which has no use for it
+    assert world.player.position == 2 * BAR
 
 
 def test_letters_typed_into_the_prompt_are_letters(opened, world, qtbot):

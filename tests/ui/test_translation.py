@@ -335,7 +335,7 @@ def test_errors_of_projects_and_exports(world, tmp_path):
     (tmp_path / "5.mgeldm").mkdir()
     said = list(errors_of(
         lambda: ProjectFolder.create(folder), lambda: ProjectFolder.open(tmp_path / "4"),
-        lambda: ProjectFolder.open(tmp_path / "5.mgeldm"), lambda: world.session.folder.copy_to(folder),
+        lambda: ProjectFolder.open(tmp_path / "5.mgeldm"), lambda: world.session.folder.copy_to(folder, project),
         lambda: export_lanes(Project(), view, lanes, tmp_path, options),
         lambda: export_lanes(project, view, (), tmp_path, options),
         lambda: export_lanes(project, view, lanes, tmp_path, replace(options, region_only=True)),
@@ -351,6 +351,12 @@ def test_errors_of_projects_and_exports(world, tmp_path):
     def lost(_):
         raise AudioError("")
 
+    mix = replace(options, as_mix=True)
+    silent = replace(project, lanes=tuple(replace(lane, muted=True) for lane in lanes))
+    said += errors_of(
+        lambda: export_lanes(project, lost, lanes, tmp_path, options),
+        lambda: export_lanes(silent, view, silent.lanes, tmp_path, mix),
+    )
     said += make_plan(project, lost).problems
     said += [export_lanes(project, view, lanes[:1], tmp_path, options).text]
     assert bare(said) == [] and all("⟦" in each for each in said)

@@ -8,8 +8,10 @@ from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QApplication, QDialog, QMessageBox
 
 from mgeldm_app.core import models
+from mgeldm_app.core.mixer import Mixer, Order
 from mgeldm_app.core.models import EMBEDDED, Known
 from mgeldm_app.core.project import Span
+from mgeldm_app.core.voices import make_plan
 from mgeldm_app.ui import dragging, wishes
 from mgeldm_app.ui.dialogs.export import ExportChoice
 from mgeldm_app.ui.dialogs.models import ModelsDialog
@@ -57,6 +59,52 @@ def test_an_export_nulls_and_is_remembered(window, world, monkeypatch, tmp_path)
     assert np.array_equal(song, sum(sounds.values()))
     assert world.c.settings.export.format == "flac"
     assert "Exported 4 files" in world.told[-1][0]
+
+
+def test_one_mix_of_all_is_what_is_heard(window, world, monkeypatch, tmp_path):
+    """All lanes are chosen at first: the song, and, after a source was regenerated, what is muted in its place, too."""
+    world.c.set_region(Span(0, 8000))
+    world.ask("bass", task="inpaint", takes=1)
+    world.engine.finish_all()
+    world.c.set_region(None)
+    assert world.lane("bass (replaced)").muted
+    monkeypatch.setattr(wishes.ExportDialog, "exec", lambda self: QDialog.DialogCode.Accepted)
+    options = replace(world.c.settings.export, format="wav32", as_mix=True, folder=str(tmp_path / "mix"))
+    world.c.set_settings(replace(world.c.settings, export=options))
+    window.menus.run("export")
+    (file,) = (tmp_path / "mix").iterdir()
+    mixer, heard = Mixer(RATE_HZ), np.zeros((world.project.samples, 2), np.float32)
+    mixer.order = Order(make_plan(world.project, world.session.store.view), playing=True)
+    mixer.render(heard)
+    np.testing.assert_allclose(read(file).samples.T, heard, atol=1e-6)
+    world.c.set_lane("rest", "muted", True)
+    assert wishes_dialog(window, monkeypatch).summary.text() == "1 file: bass, drums and bass"
+
+
+def wishes_dialog(window, monkeypatch):
+    """The export dialog as it is shown."""
+    shown = []
+    with monkeypatch.context() as patch:
+        patch.setattr(wishes.ExportDialog, "exec", lambda self: shown.append(self) or QDialog.DialogCode.Rejected)
+        window.menus.run("export")
+    return shown[0]
+
+
+def test_a_best_export_is_of_what_was_chosen(window, world, monkeypatch, tmp_path):
+    def choice(self):
+        options = replace(self._options, folder=str(tmp_path / "new folder"), region_only=True)
+        return ExportChoice(("L1",), options, best=True)
+
+    world.c.set_region(Span(8000, 16_000))
+    accept(monkeypatch, "choice", choice, wishes.ExportDialog)
+    window.menus.run("export")
+    world.c.set_region(Span(40_000, 44_000))
+    world.c.set_lane("L1", "name", "renamed meanwhile")
+    world.engine.finish_all()
+    (file,) = (tmp_path / "new folder").iterdir()
+    assert file.name == "song - bass.wav" and read(file).samples.shape[1] == 8000
+    made = world.session.store.view(world.lane("renamed meanwhile").parts[0].take.audio)[8000:16_000]
+    np.testing.assert_allclose(read(file).samples.T, made, atol=2**-23)
 
 
 def test_a_best_export_waits_for_the_stems(window, world, monkeypatch, tmp_path):
@@ -310,3 +358,28 @@ def test_what_cannot_be_saved_is_tried_again_and_not_lost_unasked(window, world,
     world.c.documents.save_again()
     assert not world.c.documents.unsaved
     assert window.wishes.may_close()
+
+
+def test_a_project_that_cannot_be_saved_is_not_closed_or_left_unasked(window, world, monkeypatch, tmp_path):
+    asked, folder = [], world.session.folder.folder
+    stay = wishes.QMessageBox.StandardButton.Cancel
+    monkeypatch.setattr(wishes.QMessageBox, "warning", lambda *words: asked.append(words[2]) or stay)
+    folder.rename(folder.with_name("moved.mgeldm"))
+    world.c.set_lane(world.lane("bass").id, "gain_db", -3.0)
+    window.menus.run("close")
+    world.open(write_song(tmp_path / "other.wav"))
+    assert len(asked) == 2 and "Save as keeps them" in asked[0]
+    assert world.session.folder.folder == folder and world.lane("bass").gain_db == -3.0
+
+
+def test_a_stem_that_is_finished_as_the_project_is_closed_is_kept(window, world, monkeypatch):
+    folder = world.session.folder.folder
+    world.ask("organ")
+    world.workers.holding = True
+    world.engine.finish()
+    asked = answering(window, "Close")
+    world.c.documents.close()
+    world.workers.release()
+    assert asked and world.session.folder is None
+    world.open(folder)
+    assert world.lane("organ").parts and not world.session.jobs

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mgeldm.audio import unique_names, writing
+from mgeldm.audio import safe_name, unique_names, writing
 from mgeldm.errors import OutputError
 from mgeldm.progress import Reporter
 
 from ..files import aside_of
 from ..project import Lane, Project, Span
 from ..timeline import Grid
-from .render import Track, View, wanted_span, write_tracks
+from .render import Track, View, hold, wanted_span, write_tracks
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Row:
     Attributes:
         lane: What it is.
         pieces: Its files.
-        muted: As in the window, but the song always is: it equals its stems and the rest.
+        muted: As in the window, but the song always is beside stems or the rest, which add up to it.
     """
 
     lane: Lane
@@ -71,7 +72,7 @@ class HandOff:
         project: The project.
         view: Gives a clip's samples.
         lanes: Which of its lanes.
-        path: What is made: a file or a folder.
+        path: What is made, a file or a folder; where something is there already, a number is added.
         colours: Of lanes.
         reporter: Hears of samples written, and may stop the work.
     """
@@ -96,16 +97,21 @@ class HandOff:
             for lane, each in zip(self.lanes, spans, strict=True)
             for number in range(1, len(each) + 1)
         ]
-        names = iter(unique_names(counted, ".wav"))
+        names, doubled = iter(unique_names(counted, ".wav")), self.doubled
         return tuple(
-            Row(lane, tuple(Piece(next(names), span) for span in each), lane.muted or lane.kind == "song")
+            Row(lane, tuple(Piece(next(names), span) for span in each), lane.muted or (doubled and lane.kind == "song"))
             for lane, each in zip(self.lanes, spans, strict=True)
         )
+
+    @property
+    def doubled(self) -> bool:
+        """Whether the song would be heard twice beside what it is the sum of."""
+        return any(lane.kind in ("extracted", "rest") for lane in self.lanes)
 
     def write(self, rows: Sequence[Row], folder: Path, format: str) -> float:
         """Write the files of tracks, before their faders, to a folder; returns the gain that they share."""
         tracks = [Track(folder / piece.name, (row.lane,), piece.span) for row in rows for piece in row.pieces]
-        return write_tracks(self.project, self.view, tracks, format, self.reporter)
+        return write_tracks(self.project, self.view, tracks, format, self.reporter)[1]
 
 
 def stretches(lane: Lane, song: Span) -> list[Span]:
@@ -138,6 +144,31 @@ def region_of(project: Project) -> Span | None:
     if project.region is None or not project.region.meets(Span(0, project.samples)):
         return None
     return Span(max(project.region.start, 0), min(project.region.stop, project.samples))
+
+
+def numbered(path: Path, suffix: str) -> Iterator[Path]:
+    """A path, then others beside it: "Song.dawproject", "Song 2.dawproject", and so on."""
+    yield path
+    for number in itertools.count(2):
+        yield path.with_name(safe_name(path.name.removesuffix(suffix), f" {number}{suffix}"))
+
+
+@contextlib.contextmanager
+def free_name(path: Path, suffix: str = "") -> Iterator[Path]:
+    """The first path of `numbered` that is free, held by an empty file, or a folder without a suffix, to be replaced.
+
+    What holds it is removed if it was not replaced because of an error.
+    """
+    with contextlib.ExitStack() as undone:
+        yield next(each for each in numbered(path, suffix) if hold(each, undone, folder=not suffix))
+        undone.pop_all()
+
+
+def put_folder(aside: Path, path: Path) -> None:
+    """Let a folder take the place of an empty one."""
+    if os.name == "nt":  # which renames to new names alone
+        path.rmdir()
+    os.replace(aside, path)
 
 
 @contextlib.contextmanager

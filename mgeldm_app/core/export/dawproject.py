@@ -13,10 +13,11 @@ from mgeldm.progress import Reporter
 
 from ..project import Project, Span
 from ..timeline import Grid
-from .arrange import HandOff, Row, folder_aside, lead_beats, region_of
+from .arrange import HandOff, Row, folder_aside, free_name, lead_beats, region_of
 from .bwf import PROGRAM
 from .render import Exported, ExportReport, fader
 
+SUFFIX = ".dawproject"
 _COPIED_BYTES = 1 << 20
 
 
@@ -35,7 +36,8 @@ def write_dawproject(hand_off: HandOff) -> ExportReport:
             archive.writestr("project.xml", _Document(hand_off, rows).bytes(), zipfile.ZIP_DEFLATED)
             for piece in (piece for row in rows for piece in row.pieces):
                 _pack(archive, aside / piece.name, hand_off.reporter)
-        os.replace(packed, path)
+        with free_name(path, SUFFIX) as path:
+            os.replace(packed, path)
     return ExportReport((Exported(path, ""),), gain)
 
 

@@ -14,7 +14,7 @@ from ..project import Lane, Project, Span
 from .render import Track, View, wanted_span, write_tracks
 
 _FORMAT = "wav32"
-_SOUND = 1  # rises when `sound` or this package would make other samples of the same project
+_SOUND = 2  # rises when `sound` or this package would make other samples of the same project
 
 
 def prepare(

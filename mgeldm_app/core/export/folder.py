@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +10,7 @@ from mgeldm.language import say
 
 from ..project import Project
 from ..timeline import Grid, time_text
-from .arrange import Colours, HandOff, Row, folder_aside, region_of
+from .arrange import Colours, HandOff, Row, folder_aside, free_name, put_folder, region_of
 from .render import Exported, ExportReport
 
 TICKS = 960  # a quarter note
@@ -31,7 +30,8 @@ def write_folder(hand_off: HandOff) -> ExportReport:
         (aside / "Tempo.mid").write_bytes(tempo_midi(hand_off.project))
         text = _read_me(hand_off.project, rows, hand_off.colours, gain)
         (aside / "Read me.txt").write_text(text, encoding="utf-8", newline="\r\n")
-        os.replace(aside, path)
+        with free_name(path) as path:
+            put_folder(aside, path)
     files = [Exported(path / row.pieces[0].name, row.lane.id) for row in rows]
     return ExportReport((*files, Exported(path / "Tempo.mid", "")), gain)
 
@@ -116,11 +116,13 @@ def _read_me(project: Project, rows: Sequence[Row], colours: Colours, gain: floa
         "",
         say(
             "Put all files at the very beginning, bar 1: they are equally long. Import Tempo.mid first for tempo, bars "
-            "and markers. Together the extracted stems and the rest are the song, so keep the song itself muted."
+            "and markers."
         ),
         "",
         _tempo_text(project) + (say(", key: {key}", key=tempo.key) if tempo.key else ""),
     ]
+    if any(row.lane.kind in ("extracted", "rest") for row in rows):
+        lines[2] += " " + say("Together the extracted stems and the rest are the song, so keep the song itself muted.")
     if region := region_of(project):
         start, stop = time_text(region.start, rate_hz), time_text(region.stop, rate_hz)
         lines.append(say("Region: {start} to {stop}", start=start, stop=stop))

@@ -13,11 +13,11 @@ from mgeldm.progress import Reporter
 
 from ..project import Lane, Project
 from ..settings import ExportSettings
-from .arrange import Colours, HandOff
-from .dawproject import write_dawproject
+from .arrange import Colours, HandOff, numbered
+from .dawproject import SUFFIX, write_dawproject
 from .folder import write_folder
 from .reaper import write_reaper
-from .render import ExportReport, View, export_lanes, file_names
+from .render import ExportReport, View, export_lanes, file_names, names_in
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,9 @@ def names_of(project: Project, lanes: Sequence[Lane], options: ExportSettings, f
         InputError: The pattern has a field that is not known.
     """
     if options.format not in _PROJECTS:
-        return file_names(project, lanes, options, folder)
-    name = Path(project.song.name).stem if project.song else ""
-    suffix = ".dawproject" if options.format == "dawproject" else ""
-    number, free = 1, safe_name(name, suffix)
-    while folder is not None and (folder / free).exists():
-        number += 1
-        free = safe_name(name, f" {number}{suffix}")
-    return [free]
+        return file_names(project, lanes, options, names_in(folder) if folder else ())
+    first, suffix = _project_path(project, options, folder or Path()), _suffix(options)
+    return [next(path.name for path in numbered(first, suffix) if folder is None or not path.exists())]
 
 
 def export(
@@ -119,5 +114,14 @@ def export(
         return export_lanes(project, view, lanes, folder, options, reporter)
     if not lanes:
         raise InputError("No lane is chosen; choose at least one to export.")
-    path = folder / names_of(project, lanes, options, folder)[0]
+    path = _project_path(project, options, folder)
     return _PROJECTS[form.key](HandOff(project, view, lanes, path, colours, reporter or Reporter()))
+
+
+def _project_path(project: Project, options: ExportSettings, folder: Path) -> Path:
+    """Where a project for another program goes, if nothing is there."""
+    return folder / safe_name(Path(project.song.name).stem if project.song else "", _suffix(options))
+
+
+def _suffix(options: ExportSettings) -> str:
+    return SUFFIX if options.format == "dawproject" else ""

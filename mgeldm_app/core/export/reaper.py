@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Iterator, Sequence
 
 from ..project import Lane, Project
-from .arrange import Colours, HandOff, Piece, Row, folder_aside, lead_beats, region_of
+from .arrange import Colours, HandOff, Piece, Row, folder_aside, free_name, lead_beats, put_folder, region_of
 from .render import Exported, ExportReport, fader
 
 _NATIVE = 0x1000000  # says that a colour is set
@@ -24,8 +23,9 @@ def write_reaper(hand_off: HandOff) -> ExportReport:
         (aside / "audio").mkdir()
         gain = hand_off.write(rows, aside / "audio", "wav32")
         text = "\n".join(_project(hand_off.project, rows, hand_off.colours)) + "\n"
-        (aside / f"{path.name}.rpp").write_text(text, encoding="utf-8", newline="\n")
-        os.replace(aside, path)
+        with free_name(path) as path:
+            (aside / f"{path.name}.rpp").write_text(text, encoding="utf-8", newline="\n")
+            put_folder(aside, path)
     return ExportReport((Exported(path / f"{path.name}.rpp", ""),), gain)
 
 

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from mgeldm.audio import BITS, FORMATS, LOSSY, Writer, fitting_gain, reach_of, rounded, unique_names
-from mgeldm.errors import InputError
+from mgeldm.audio import BITS, FORMATS, LOSSY, Writer, fitting_gain, reach_of, rounded, unique_names, writing
+from mgeldm.errors import AudioError, InputError
 from mgeldm.language import say
 from mgeldm.progress import Reporter
 
 from ..clips import Frames
-from ..project import Audio, Lane, Project, Span
+from ..files import aside_of, discard
+from ..project import REST_ID, Audio, Lane, Project, Span
 from ..settings import ExportSettings
 from ..sound import read_lane
 from ..voices import lane_gains
 from .bwf import broadcast_chunk
 
 View = Callable[[Audio], Frames]
-"""Gives a clip's samples: `ClipStore.view`."""
+"""Gives a clip's samples: `ClipStore.real`."""
+Names = Callable[[Sequence[str]], Sequence[Path]]
+"""Gives a free path to each of several files, none of them called as the files given, which came meanwhile."""
 
 FIELDS = ("song", "lane", "number", "bpm", "key", "prompt")
 _BLOCK_SAMPLES = 1 << 17
@@ -76,7 +82,7 @@ class Track:
     """A file to be written: the sum of lanes over a span of the song.
 
     Attributes:
-        path: Where it goes.
+        path: Where it goes, unless something is there by then.
         lanes: One, or those of a mix.
         span: Which samples.
         faders: Whether gains and pans are applied.
@@ -98,11 +104,11 @@ def export_lanes(
 ) -> ExportReport:
     """Write lanes, or their mix, to a folder under names of their own; no file that is there is touched.
 
-    Lanes are written as chosen, muted or not. Without faders the song equals its stems and the rest: to the last bit
-    in integer formats, where the rest is made of rounded samples.
+    Lanes are written as chosen, muted or not; a mix is what is heard of them. Without faders the song equals its stems
+    and the rest: to the last bit in integer formats, where the rest is made of rounded samples.
 
     Raises:
-        InputError: There is no song, no lane, no region, or the pattern has a field that is not known.
+        InputError: There is no song, no lane, none that is heard, no region, or a field of the pattern is not known.
         AudioError: A clip is missing or damaged.
         OutputError: A file cannot be written.
         Cancelled: The reporter says so. In each of these cases no file is left.
@@ -110,16 +116,33 @@ def export_lanes(
     span = wanted_span(project, options.region_only)
     if not lanes:
         raise InputError("No lane is chosen; choose at least one to export.")
-    names = file_names(project, lanes, options, folder)
-    if options.as_mix:
-        tracks = [Track(folder / names[0], tuple(lanes), span, faders=True)]
-    else:
-        each = zip(lanes, names, strict=True)
-        tracks = [Track(folder / name, (lane,), span, options.faders) for lane, name in each]
-    gain = write_tracks(project, view, tracks, options.format, reporter or Reporter())
-    return ExportReport(
-        tuple(Exported(track.path, "" if options.as_mix else track.lanes[0].id) for track in tracks), gain
-    )
+    groups = [tuple(mixed(project, lanes))] if options.as_mix else [(lane,) for lane in lanes]
+
+    def named(came: Sequence[str] = ()) -> list[Path]:
+        return [folder / name for name in file_names(project, lanes, options, [*names_in(folder), *came])]
+
+    faders, each = options.as_mix or options.faders, zip(named(), groups, strict=True)
+    tracks = [Track(path, group, span, faders) for path, group in each]
+    paths, gain = write_tracks(project, view, tracks, options.format, reporter or Reporter(), named)
+    ids = [""] if options.as_mix else [lane.id for lane in lanes]
+    return ExportReport(tuple(Exported(path, lane_id) for path, lane_id in zip(paths, ids, strict=True)), gain)
+
+
+def mixed(project: Project, lanes: Sequence[Lane]) -> Sequence[Lane]:
+    """What a mix of lanes is made of: those that are heard beside the original, or the song where it alone is chosen.
+
+    Raises:
+        InputError: None of them is heard.
+    """
+    if [lane.kind for lane in lanes] == ["song"]:
+        return lanes
+    heard = {lane.id for lane in project.heard_lanes()}
+    found = [lane for lane in lanes if lane.id in heard]
+    if not found:
+        raise InputError(
+            "None of the chosen lanes is heard in the mix; unmute one, switch off the solo of others, or choose others."
+        )
+    return found
 
 
 def wanted_span(project: Project, region_only: bool) -> Span:
@@ -138,9 +161,9 @@ def wanted_span(project: Project, region_only: bool) -> Span:
 
 
 def file_names(
-    project: Project, lanes: Sequence[Lane], options: ExportSettings, folder: Path | None = None
+    project: Project, lanes: Sequence[Lane], options: ExportSettings, taken: Sequence[str] = ()
 ) -> list[str]:
-    """Names for the audio files of lanes (one name for a mix), by the pattern; none is taken in `folder`.
+    """Names for the audio files of lanes (one name for a mix), by the pattern; none is among those taken, in any case.
 
     Raises:
         InputError: The pattern has a field that is not known.
@@ -168,18 +191,35 @@ def file_names(
         )
         texts.append(re.sub(r"(\s*[-_]\s*){2,}", " - ", text).strip(" -_"))  # where a value is unknown
     suffix = (FORMATS | LOSSY).get(options.format, "")
-    taken = [path.stem for path in folder.glob(f"*{suffix}")] if folder is not None and folder.is_dir() else []
-    return unique_names([*taken, *texts], suffix)[len(taken) :]
+    stems = [name[: -len(suffix)] for name in taken if name.casefold().endswith(suffix)]
+    return unique_names([*stems, *texts], suffix)[len(stems) :]
 
 
-def write_tracks(project: Project, view: View, tracks: Sequence[Track], format: str, reporter: Reporter) -> float:
-    """Write files in blocks; all appear, or none. Returns the gain that they share.
+def names_in(folder: Path) -> list[str]:
+    """Names of all that is in a folder; none where it is not there or cannot be looked into."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
-    Where a file of an integer format clips, all are written again, turned down.
+
+def write_tracks(
+    project: Project,
+    view: View,
+    tracks: Sequence[Track],
+    format: str,
+    reporter: Reporter,
+    names: Names | None = None,
+) -> tuple[Sequence[Path], float]:
+    """Write files in blocks; all appear, or none. Returns where they are, and the gain that they share.
+
+    Where a file of an integer format clips, all are written again, turned down. Files that came meanwhile stay: `names`
+    gives others, and without it, where a path stands for what is in the file, they are what would have been written.
 
     Raises:
         AudioError, OutputError, Cancelled: As `export_lanes`.
     """
+    _check_audio(project, view, {lane.id for track in tracks for lane in track.lanes})
     bits = _LOSSY_BITS if format in LOSSY else BITS.get(format)
     gain = 1.0
     while True:
@@ -188,9 +228,28 @@ def write_tracks(project: Project, view: View, tracks: Sequence[Track], format: 
             writers, reach = _written(project, view, tracks, format, gain, reporter, stack)
             fitting = fitting_gain(reach, bits, len(project.lanes)) if bits else 1.0
             if fitting == 1:
-                _commit(writers)
-                return gain
+                return _commit(writers, names), gain
         gain *= fitting
+
+
+def _check_audio(project: Project, view: View, lane_ids: set[str]) -> None:
+    """Raise `AudioError` where audio is missing that lanes are made of: what is silent would pass for what it was."""
+    if REST_ID in lane_ids:
+        lane_ids = lane_ids | {lane.id for lane in project.lanes if lane.kind in ("song", "extracted")}
+    lost = []
+    for lane in (lane for lane in project.lanes if lane.id in lane_ids):
+        song = [project.song.audio] if lane.kind == "song" and project.song else []
+        try:
+            for audio in (*song, *(part.take.audio for part in lane.parts)):
+                view(audio)
+        except AudioError:
+            lost.append(lane.name)
+    if lost:
+        raise AudioError(
+            "Audio of {lanes} is missing or damaged, so no file was made; bring the project's audio back from a backup "
+            "and open the project again, or make these parts anew.",
+            lanes=", ".join(lost),
+        )
 
 
 def _written(
@@ -209,7 +268,7 @@ def _written(
     writers, reach = [], 0
     for track in tracks:
         chunk = _broadcast(project, track, format) if format.startswith("wav") else b""
-        writer = Writer(track.path, audio.rate_hz, audio.channels, format, chunk)
+        writer = Writer(track.path, audio.rate_hz, _channels(project, track), format, chunk)
         stack.callback(writer.discard)
         for block in _blocks(project, view, track, bits, gain):
             if bits:
@@ -222,17 +281,51 @@ def _written(
     return writers, reach
 
 
-def _commit(writers: Sequence[Writer]) -> None:
-    """Give all files their names, or none: their names were free."""
-    done: list[Path] = []
-    try:
-        for writer in writers:
+def _commit(writers: Sequence[Writer], names: Names | None) -> Sequence[Path]:
+    """Give all files their names, or none."""
+    with contextlib.ExitStack() as undone:
+        paths = [writer.path for writer in writers] if names is None else _held(names, undone)
+        for writer, path in zip(writers, paths, strict=True):
+            if names is None and path.exists():
+                continue
+            writer.path = path
+            undone.callback(discard, path)
             writer.commit()
-            done.append(writer.path)
-    except BaseException:
-        for path in done:
-            path.unlink(missing_ok=True)
-        raise
+        undone.pop_all()
+    return paths
+
+
+def _held(names: Names, undone: contextlib.ExitStack) -> Sequence[Path]:
+    """Free paths, each held by an empty file that goes with `undone` where nothing takes its place."""
+    came: list[str] = []
+    while True:
+        with contextlib.ExitStack() as held:
+            paths = names(came)
+            lost = next((path for path in paths if not hold(path, held)), None)
+            if lost is None:
+                undone.push(held.pop_all())
+                return paths
+            came.append(lost.name)
+
+
+def hold(path: Path, undone: contextlib.ExitStack, folder: bool = False) -> bool:
+    """Take a name by an empty file or folder, so that nobody else gets it; False where somebody has it.
+
+    Args:
+        path: The name.
+        undone: Removes it again.
+        folder: Which of the two.
+
+    Raises:
+        OutputError: Nothing can be made there.
+    """
+    with writing(path, aside_of(path)):
+        try:
+            path.mkdir() if folder else path.touch(exist_ok=False)
+        except FileExistsError:
+            return False
+    undone.callback(partial(shutil.rmtree, ignore_errors=True) if folder else discard, path)
+    return True
 
 
 def _blocks(
@@ -257,10 +350,16 @@ def _summed(project: Project, view: View, track: Track, start: int, stop: int) -
     out: npt.NDArray[np.float64] | None = None
     for lane in track.lanes:
         frames = read_lane(project, lane, view, start, stop).astype(np.float64)
-        frames *= fader(lane, frames.shape[1]) if track.faders else 1.0
+        frames = frames * (fader(lane, _channels(project, track)) if track.faders else 1.0)
         out = frames if out is None else out + frames
     assert out is not None  # a track has lanes
     return out
+
+
+def _channels(project: Project, track: Track) -> int:
+    """Of a file: the song's, but two where a lane of a mono song is panned, as it is heard."""
+    channels = project.song.audio.channels if project.song else 2
+    return 2 if channels == 1 and track.faders and any(lane.pan for lane in track.lanes) else channels
 
 
 def fader(lane: Lane, channels: int) -> npt.NDArray[np.float64]:
@@ -278,5 +377,5 @@ def _whole(
 def _broadcast(project: Project, track: Track, format: str) -> bytes:
     audio = project.song.audio if project.song else Audio("", project.rate_hz, 2, 0)
     song, names = project.song.name if project.song else "", ", ".join(lane.name for lane in track.lanes)
-    bits = BITS.get(format, 32)
-    return broadcast_chunk(track.span.start, f"{song}: {names}", audio.id[:32], audio.rate_hz, audio.channels, bits)
+    channels, bits = _channels(project, track), BITS.get(format, 32)
+    return broadcast_chunk(track.span.start, f"{song}: {names}", audio.id[:32], audio.rate_hz, channels, bits)

@@ -23,7 +23,9 @@ from PySide6.QtWidgets import (
 )
 
 from ...core.export.formats import Format
+from ...core.project import SONG_ID
 from ...core.settings import ExportSettings
+from ...core.text import listed
 from ..parts import ElidedLabel, button, label
 from ..theme import set_role
 from .form import FolderField, Form, Sheet
@@ -33,12 +35,13 @@ _ID = Qt.ItemDataRole.UserRole
 
 @dataclass(frozen=True)
 class LaneRow:
-    """A lane that can be exported; `chosen` at first if it is heard."""
+    """A lane that can be exported; `chosen` at first, and `heard` in a mix."""
 
     id: str
     name: str
     colour: str
     chosen: bool = True
+    heard: bool = True
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ class ExportDialog(Sheet):
         translate = QCoreApplication.translate
         super().__init__(translate("ExportDialog", "Export"), translate("ExportDialog", "Export"), parent)
         self._formats, self._options, self._names = {form.key: form for form in formats}, options, names
+        self._rows = lanes
         self._build_lanes(lanes)
         self._build_format(formats, options)
         self._build_scope(options, region)
@@ -142,6 +146,7 @@ class ExportDialog(Sheet):
         (self.region if options.region_only and region else self.whole).setChecked(True)
         self.each = QRadioButton(self.tr("A file for each lane"))
         self.mix = QRadioButton(self.tr("One mix of all"))
+        self.mix.setToolTip(self.tr("As it is heard: with gain and pan, without what is muted"))
         (self.mix if options.as_mix else self.each).setChecked(True)
         self._groups = []
         for pair in ((self.whole, self.region), (self.each, self.mix)):
@@ -229,12 +234,24 @@ class ExportDialog(Sheet):
         self._count = len(names)
         if not choice.lanes:
             return self.tr("Choose at least one lane.")
+        if self._is_mix(choice) and not self._mixed(choice):
+            return self.tr("None of these lanes is heard; unmute one, or switch off the solo of others.")
         return "" if choice.options.folder else self.tr("Choose a folder.")
 
     def _summary(self, choice: ExportChoice, form: Format) -> str:
         if form.kind == "project":
             return self.tr("{0} with {1} lanes").format(form.title, len(choice.lanes))
+        if choice.options.as_mix:
+            return self.tr("1 file: {0}").format(listed(self._mixed(choice)))
         return self.tr("1 file") if self._count == 1 else self.tr("{0} files").format(self._count)
+
+    def _is_mix(self, choice: ExportChoice) -> bool:
+        return choice.options.as_mix and self._formats[choice.options.format].kind == "audio"
+
+    def _mixed(self, choice: ExportChoice) -> list[str]:
+        """Names of the lanes that a mix is made of; see `core.export.render.mixed`."""
+        rows = [row for row in self._rows if row.id in choice.lanes]
+        return [row.name for row in rows if row.heard or choice.lanes == (SONG_ID,)]
 
 
 def _side_by_side(*widgets: QWidget) -> QWidget:

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from ...core.files import whole_path
 from ..parts import button, label
 
 LABEL_PX = 92
@@ -73,8 +74,9 @@ class FolderField(QWidget):
 
     @property
     def path(self) -> str:
-        """What stands in the field."""
-        return self.edit.text().strip()
+        """What stands in the field, whole; "" where nothing does."""
+        text = self.edit.text().strip()
+        return str(whole_path(text)) if text else ""
 
     def _choose(self) -> None:
         path = QFileDialog.getExistingDirectory(self, self._name, self.path or self.edit.placeholderText())

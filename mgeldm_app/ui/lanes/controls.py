@@ -319,7 +319,7 @@ class Grip(QWidget):
         return QSize(14, 64)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """The audio should be ready when the drag begins."""
+        """A drag may begin, or it is a click."""
         event.ignore()  # the header selects the lane
         if event.button() == Qt.MouseButton.LeftButton:
             event.accept()

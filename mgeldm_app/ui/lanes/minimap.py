@@ -16,7 +16,7 @@ _TOP, _BOTTOM = 6, 6
 
 
 class Minimap(QWidget):
-    """Stands where a scroll bar would. Arrow keys scroll, plus and minus zoom."""
+    """Stands where a scroll bar would. Arrow keys scroll, Home and End go to the ends, plus and minus zoom."""
 
     def __init__(self, state: State, sources: Sources, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -83,9 +83,12 @@ class Minimap(QWidget):
         """Scroll and zoom."""
         axis = self._state.axis
         steps = {Qt.Key.Key_Left: -0.1, Qt.Key.Key_Right: 0.1, Qt.Key.Key_PageUp: -0.9, Qt.Key.Key_PageDown: 0.9}
+        ends = {Qt.Key.Key_Home: 0, Qt.Key.Key_End: axis.samples}
         zooms = {Qt.Key.Key_Plus: 1.25, Qt.Key.Key_Equal: 1.25, Qt.Key.Key_Minus: 0.8}
         if event.key() in steps:
             axis.scroll(steps[Qt.Key(event.key())] * axis.width)
+        elif event.key() in ends:
+            self._go(ends[Qt.Key(event.key())])
         elif event.key() in zooms:
             axis.zoom(zooms[Qt.Key(event.key())], axis.width / 2)
         else:

@@ -9,7 +9,7 @@ from PySide6.QtCore import QPoint, QRect, Qt, Signal, SignalInstance
 from PySide6.QtGui import QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QApplication, QFrame, QLabel, QScrollArea, QWidget
 
-from ...core.project import Lane, SongFile, Span
+from ...core.project import SONG_ID, Lane, SongFile, Span
 from .body import LaneBody
 from .header import WIDTH, LaneHeader
 from .sources import Sources
@@ -87,8 +87,10 @@ class Rows(QScrollArea):
             self._arrange(ids)
         changed = False
         heard = {lane.id for lane in state.project.heard_lanes()}
+        song_alone = state.project.lane(SONG_ID).soloed
         for lane in lanes:
-            sounds = not lane.muted if lane.kind == "song" else lane.id in heard or not state.project.has_lane(lane.id)
+            stem_sounds = not song_alone and (lane.id in heard or not state.project.has_lane(lane.id))
+            sounds = (song_alone or not lane.muted) if lane.kind == "song" else stem_sounds
             growing = tuple(file for file in state.growing if file.lane_id == lane.id)
             looks = (lane, sounds, lane.id in self.selected, state.notes.get(lane.id, ""), growing,
                      state.busy.get(lane.id), state.theme)

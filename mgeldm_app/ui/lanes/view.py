@@ -59,7 +59,7 @@ class LanesView(QWidget):
         take_chosen: Lane id, part index, take index.
         lane_menu: The menu of a lane is wanted at a place of the screen.
         lanes_selected: Ids from top to bottom.
-        drag_pressed: Lanes may be dragged out soon (only the region?): their files should be got ready.
+        drag_pressed: The mouse was pressed where lanes can be dragged out (only the region?).
         drag_started: They are being dragged.
         files_dropped: Paths.
     """

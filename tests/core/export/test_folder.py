@@ -129,3 +129,11 @@ def test_bars_fall_on_downbeats_throughout_the_song(bpm, downbeat_s, beats_per_b
 def test_no_region_no_marker(kit):
     events = read_midi(tempo_midi(replace(kit.project, region=None)))
     assert [value for _, value in of_kind(events, 0x06)] == [b"Pickup"]
+
+
+def test_the_song_alone_need_not_be_muted(kit, tmp_path):
+    for names, said in (("song", "l3"), False), (("song", "rest"), True):
+        hand_off = replace(kit.hand_off(tmp_path / "out"), lanes=[kit.project.lane(name) for name in names])
+        folder = write_folder(hand_off).files[0].path.parent
+        text = (folder / "Read me.txt").read_text(encoding="utf-8")
+        assert ("keep the song itself muted" in text) is said and ("muted" in text) is said

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 from mgeldm import audio
-from mgeldm.errors import OutputError
 
 from mgeldm_app.core.export.reaper import quoted, write_reaper
 from mgeldm_app.core.project import Lane, Tempo
@@ -141,10 +140,19 @@ def test_any_name_stays_one_word(name):
 def test_a_folder_that_is_there_is_not_touched(kit, path):
     path.mkdir()
     (path / "mine.txt").write_text("precious")
-    with pytest.raises(OutputError):
-        write_reaper(kit.hand_off(path))
-    assert [p.name for p in path.parent.iterdir()] == ["Söng"]
+    report = write_reaper(kit.hand_off(path))
     assert [p.name for p in path.iterdir()] == ["mine.txt"]
+    assert [file.path for file in report.files] == [path.parent / "Söng 2" / "Söng 2.rpp"]
+
+
+def test_the_song_alone_is_heard_and_beside_what_it_is_the_sum_of_it_is_muted(kit, path):
+    def muted(*lane_ids):
+        hand_off = replace(kit.hand_off(path), lanes=[kit.project.lane(each) for each in lane_ids])
+        tracks = parse(write_reaper(hand_off).files[0].path.read_text(encoding="utf-8")).all("TRACK")
+        return [track.numbers("MUTESOLO")[0] for track in tracks]
+
+    assert muted("song") == [0] and muted("song", "l3") == [0, 0]
+    assert muted("song", "l1") == [1, 0] and muted("song", "rest") == [1, 0]
 
 
 def test_a_lane_without_sound_is_a_track_without_items(kit, path):

@@ -16,10 +16,13 @@ from mgeldm.errors import AudioError, Cancelled, InputError, OutputError
 from mgeldm.progress import Reporter
 
 from mgeldm_app.core.clips import ClipStore
-from mgeldm_app.core.export import ExportReport, export_lanes, formats, names_of, render
+from mgeldm_app.core.export import ExportReport, export, export_lanes, formats, names_of, render
+from mgeldm_app.core.mixer import Mixer, Order
 from mgeldm_app.core.project import Lane, Project, SongFile, Span, Tempo
 from mgeldm_app.core.settings import ExportSettings
 from mgeldm_app.core.sound import read_lane
+from mgeldm_app.core.voices import make_plan
+from tests.core.export.conftest import COLOURS, noise
 
 
 @pytest.fixture
@@ -107,6 +110,7 @@ def test_floats_beyond_full_scale_stay(kit, out):
 
 
 def test_the_mix_goes_through_the_faders_and_lanes_do_where_asked(kit, out):
+    kit.project = kit.project.with_lane(replace(kit.project.lane("l3"), soloed=False))
     lanes = [kit.project.lane(name) for name in ("l1", "l3", "rest")]
     mix = exported(kit, out, lanes, format="wav32", as_mix=True)
     apart = exported(kit, out, lanes, format="wav32", faders=True)
@@ -120,6 +124,50 @@ def test_the_mix_goes_through_the_faders_and_lanes_do_where_asked(kit, out):
     keys = read_lane(kit.project, lanes[1], kit.view, 0, kit.project.samples)
     gain = 10 ** (3 / 20)
     np.testing.assert_allclose(heard[1], keys * [gain * 0.75, gain], atol=1e-6)
+
+
+def heard(kit):
+    """What the mixer plays [samples, 2]."""
+    mixer, out = Mixer(kit.project.rate_hz), np.zeros((kit.project.samples, 2), np.float32)
+    mixer.order = Order(make_plan(replace(kit.project, looping=False), kit.view), playing=True)
+    mixer.render(out)
+    return out
+
+
+@pytest.mark.parametrize("soloed", [("l3",), (), ("l1", "rest")])
+@pytest.mark.parametrize("muted", [("l2",), (), ("l1", "song"), ("rest",)])
+def test_a_mix_of_all_lanes_is_what_is_heard(kit, out, muted, soloed):
+    lanes = (replace(each, muted=each.id in muted, soloed=each.id in soloed) for each in kit.project.lanes)
+    kit.project = replace(kit.project, lanes=tuple(lanes))
+    (file,) = exported(kit, out, format="wav32", as_mix=True).files
+    np.testing.assert_allclose(audio.read(file.path).samples.T, heard(kit), atol=1e-6)
+
+
+def test_a_mix_has_of_the_chosen_lanes_those_that_are_heard(kit, out):
+    def mix(*lane_ids):
+        (file,) = exported(kit, out, [kit.project.lane(each) for each in lane_ids], format="wav32", as_mix=True).files
+        return audio.read(file.path).samples.T
+
+    song = kit.view(kit.project.song.audio)
+    np.testing.assert_array_equal(mix("song"), song)
+    np.testing.assert_array_equal(mix("song", "l2", "l3"), mix("l3"))  # which is soloed
+    with pytest.raises(InputError, match="None of the chosen lanes is heard"):
+        mix("song", "l1")
+
+
+@pytest.mark.parametrize("pan", [0.0, 0.4])
+def test_a_mono_song_is_mixed_in_stereo_where_a_lane_that_is_heard_is_panned(kit, out, pan):
+    part = kit.part(0, noise(7, 50_000, channels=1))
+    kit.project = Project(SongFile(kit.clip(noise(0, 60_000, channels=1)), "Mono"))
+    for lane in (
+        Lane("l1", "extracted", "Bass", parts=(part,), gain_db=-3.0, pan=pan),
+        Lane("l2", "added", "Muted", parts=(part,), pan=-1.0, muted=True),
+    ):
+        kit.project = kit.project.with_lane(lane)
+    (file,) = exported(kit, out, format="wav32", as_mix=True).files
+    mix = audio.read(file.path).samples.T
+    assert mix.shape == (60_000, 2 if pan else 1)
+    np.testing.assert_allclose(np.broadcast_to(mix, (60_000, 2)), heard(kit), atol=1e-6)
 
 
 def test_a_fader_at_the_bottom_is_silence(kit, out):
@@ -229,6 +277,33 @@ def test_equal_names_are_numbered_and_files_that_are_there_stay(kit, out):
     assert [file.path.name for file in again.files] == ["same.wav", "same 2.wav"]
 
 
+def test_names_that_differ_only_in_case_are_taken(kit, out):
+    (out / "DRUMS.WAV").write_bytes(b"on Windows and macOS it is the same file")
+    report = exported(kit, out, [kit.project.lane("l2")], pattern="{lane}")
+    assert [file.path.name for file in report.files] == ["Drums 2.wav"]
+
+
+@pytest.mark.parametrize("key", [form.key for form in formats()])
+def test_what_came_while_it_was_written_stays(kit, out, key):
+    """Two exports at once choose the same names: the one that is ready first has them, the other the next ones."""
+    lanes, options = [kit.project.lane(each) for each in ("l2", "rest")], ExportSettings(format=key)
+    reports, before = [], {}
+
+    def write(reporter=None):
+        reports.append(export(kit.project, kit.view, lanes, out, options, COLOURS, reporter))
+
+    def other(_):
+        if not reports:
+            write()
+            before.update((file.path, file.path.read_bytes()) for file in reports[0].files)
+
+    write(Reporter(on_progress=other))
+    files = [file.path for report in reports for file in report.files]
+    assert len(set(files)) == 2 * len(before) and all(path.stat().st_size for path in files)
+    assert {path: path.read_bytes() for path in before} == before
+    assert len(names(out)) == len({path.relative_to(out).parts[0] for path in files})
+
+
 @hypothesis_settings(max_examples=40)
 @given(st.lists(st.text(max_size=300), min_size=1, max_size=4), st.text(max_size=300))
 def test_any_names_give_different_files_inside_the_folder(tmp_path_factory, lane_names, song):
@@ -283,12 +358,23 @@ def test_a_failure_in_the_last_file_leaves_none(kit, out, monkeypatch):
     assert names(out) == []
 
 
-def test_a_damaged_clip_leaves_nothing(kit, out):
-    kit.store.path(kit.project.lane("l3").parts[0].take.audio).unlink()
+@pytest.mark.parametrize("key", [form.key for form in formats()])
+@pytest.mark.parametrize("lane_id", ["l3", "l2"])
+def test_a_damaged_clip_leaves_nothing_and_its_lane_is_named(kit, out, key, lane_id):
+    lane = kit.project.lane(lane_id)
+    kit.store.path(lane.parts[0].take.audio).unlink()
     fresh = ClipStore(kit.store.folder)
-    with pytest.raises(AudioError):
-        export_lanes(kit.project, fresh.view, kit.project.lanes, out, ExportSettings(format="wav32"))
+    fresh.stand_in(lane.parts[0].take.audio)
+    options = ExportSettings(format=key)
+    with pytest.raises(AudioError, match=f"Audio of {lane.name} is missing .* bring .* or make these parts anew"):
+        export(kit.project, fresh.real, kit.project.lanes, out, options, COLOURS)
     assert names(out) == []
+    rest = kit.project.lanes[-1:]
+    if lane.kind == "extracted":  # the rest is what they leave of the song
+        with pytest.raises(AudioError, match=f"Audio of {lane.name} is missing"):
+            export(kit.project, fresh.real, rest, out, options, COLOURS)
+    else:
+        export(kit.project, fresh.real, rest, out, options, COLOURS)
 
 
 def test_memory_is_bounded_by_the_block_not_by_the_song(kit, out, monkeypatch):

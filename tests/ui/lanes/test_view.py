@@ -111,6 +111,11 @@ def test_muted_lanes_are_faint(make_view, project, studio, workers, lane_id):
     assert colour_of(DARK, project.lane("b")).name() not in colours(body(view, "b"), view.axis.x_of(6 * studio.bar))
 
 
+def test_the_soloed_song_is_heard_alone(make_view, project, studio):
+    view = make_view(studio.changed(project, SONG_ID, muted=True, soloed=True))
+    assert [body(view, lane.id).heard for lane in project.lanes] == [lane.id == SONG_ID for lane in project.lanes]
+
+
 def test_the_playhead_is_where_it_is(make_view, project, studio):
     view = make_view(project)
     for bar in (3, 10.25):

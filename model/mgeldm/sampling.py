@@ -84,6 +84,7 @@ def guided(
     negative: Tensor | None = None,
     interval: tuple[float, float] = (0.0, 1.0),
     heed: Heed | None = None,
+    silence: Tensor | None = None,
 ) -> Denoise:
     """Classifier-free guidance: negative + scale (conditional - negative), all evaluations in one forward.
 
@@ -98,6 +99,9 @@ def guided(
         negative: What to move away from, the same shape; None is the null condition, zeros.
         interval: Range of tau within which guidance acts (Kynkaanniemi et al. 2024, arXiv 2404.07724).
         heed: How much the known tracks count; None is once.
+        silence: Latents [channels] in which nothing plays, where distance from them is level. Guidance then says what
+            is played and not how loud: else what is softer than the average part is pushed into silence (the parallel
+            part of Sadat et al. 2024, arXiv 2410.02416, taken from there on).
     """
     away = torch.zeros_like(conditions) if negative is None else negative
 
@@ -114,7 +118,12 @@ def guided(
         found = denoiser(torch.cat(inputs), torch.cat(levels), torch.cat(wishes))
         towards, other, *alone = found.unflatten(1, z.shape[1:3]).chunk(len(inputs))  # [batch, tracks, channels, f]
         base = other if heed is None else alone[0] + heed.scale * (other - alone[0])
-        return base + scale * (towards - other)
+        push = towards - other
+        if silence is not None:
+            heard = z0_of_velocity(z, towards, torch.tensor(tau, device=z.device)) - silence[:, None]
+            level = (push * heard).sum((2, 3), keepdim=True) / heard.square().sum((2, 3), keepdim=True).clamp(min=1e-9)
+            push = push - (1 - 1 / scale) * level * heard
+        return base + scale * push
 
     return denoise
 

@@ -36,8 +36,8 @@ _INSTRUMENTAL = re.compile(rf"{_ASKED}(?:the\s+|an?\s+)?(?:instrumentals?|karaok
 _AND_NO = re.compile(r"\b(?:(and|or)\s+(?:no|without)|nor)\b")
 _AROUND = " \t\n\"'“”‘’«»„.!?…"
 
-# Studio words that the embedded text tower takes for something else, in words that it knows (tests/conditioning holds it
-# to that). It hears a drum kit as one, so hats and toms are drums.
+# Studio words that the embedded text tower takes for something else, in words that it knows (see tests/conditioning).
+# It hears a drum kit as one, so hats and toms are drums.
 _SLANG = {
     "vocals": "vox, vocs, acapella, acappella, acapela, a cappella, a capella, topline, rap, rapper",
     "backing vocals": "bgv, bgvs, bv, bvs, adlibs, ad-libs",

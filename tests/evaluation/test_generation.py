@@ -56,6 +56,7 @@ def test_a_perfect_part_scores_as_the_true_stem(pipeline, songs):
     assert found["onset"][OURS] == pytest.approx(found["onset"][TRUE], abs=1e-3)
     assert found["onset"]["halfway"] == pytest.approx(1, abs=0.02)
     assert found["key"]["halfway"] == pytest.approx(1, abs=0.02)
+    assert found["named"][OURS] == found["named"][TRUE] == 1
     assert "| onset agreement |" in generation.imputation_text("synthetic", found)
 
 

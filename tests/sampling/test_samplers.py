@@ -3,7 +3,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mgeldm.diffusion import add_noise, alpha_sigma
+from mgeldm.diffusion import add_noise, alpha_sigma, z0_of_velocity
 from mgeldm.errors import Cancelled
 from mgeldm.sampling import Heed, ddim, dpmpp_2m, guided, posterior_mean, window_noise
 from mgeldm.tracks import Known, Track
@@ -98,6 +98,31 @@ def test_guidance_goes_from_the_negative_through_the_condition():
     negative = torch.full((2, 3, 6), -1.0)
     assert float(guided(network, conditions, 3.0, negative)(z, timesteps).max()) == 5.0
     assert float(guided(network, conditions, 3.0, negative, (0.6, 1.0))(z, timesteps).max()) == 1.0
+
+
+def test_guidance_from_silence_changes_what_is_played_and_not_how_loud():
+    """At any scale what it adds to the condition's own estimate is at right angles to that one's way from silence."""
+
+    def network(z, timesteps, conditions):
+        return torch.randn(1, 12, 5, generator=torch.Generator().manual_seed(0)) + conditions[:, :1, :1] * z.cos()
+
+    z, silence, tau = torch.randn(2, 3, 4, 5), torch.randn(4), torch.tensor(0.7)
+    conditions, timesteps = torch.full((2, 3, 6), 1.0), torch.full((2, 3), float(tau))
+    plain, steered, free = (
+        guided(network, conditions, scale, silence=origin)(z, timesteps)
+        for scale, origin in ((1.0, silence), (5.0, silence), (5.0, None))
+    )
+    heard = z0_of_velocity(z, plain, tau) - silence[:, None]
+    added = z0_of_velocity(z, steered, tau) - z0_of_velocity(z, plain, tau)
+    assert torch.allclose((added * heard).sum((2, 3)), torch.zeros(2, 3), atol=1e-3)
+    assert float(added.abs().max()) > 0.1
+    assert not torch.allclose(steered, free, atol=1e-2)
+
+
+def test_a_gain_moves_latents_from_silence_in_a_line(pipeline):
+    autoencoder, mel = pipeline.model.autoencoder, torch.rand(1, 128, 8)
+    quiet, loud = (autoencoder.encode_mel(mel * gain) - autoencoder.silence[:, None] for gain in (0.5, 1.0))
+    assert torch.allclose(2 * quiet, loud, atol=1e-4)
 
 
 def test_a_callback_counts_steps_and_can_stop():

@@ -128,7 +128,8 @@ def imputation(
     Returns:
         `silent`, the share of parts 50 dB or more under the true stem; `sub_fad[embedding][system]`; `onset` and
         `key`, each with system -> mean, "95" of ours and "halfway": where ours lies from the random stem (0) to the
-        true one (1). Unpitched classes have no key.
+        true one (1). Unpitched classes have no key. `named`: system -> share of parts that lie, in the first embedding,
+        nearer to the mean of their class's true stems than to that of another class.
     """
     gaps = _gaps(songs, strangers, count)
     if len(gaps) < 2:
@@ -150,10 +151,22 @@ def imputation(
             name: round(frechet_distance(points(embedding, _joined(gaps, made)), mixtures), 3)
             for name, made in {RANDOM: parts[RANDOM], OURS: parts[OURS], "no part": nothing}.items()
         }
+    result["named"] = _named(embeddings[0], gaps, parts)
     pitched = [i for i, gap in enumerate(gaps) if gap.label not in UNPITCHED]
     result["onset"] = _agreement(onset_agreement, range(len(gaps)), gaps, parts)
     result["key"] = _agreement(key_agreement, pitched, gaps, parts) if pitched else {}
     return result
+
+
+def _named(embedding: Embedding, gaps: Sequence[Gap], parts: dict[str, list[np.ndarray]]) -> dict[str, float]:
+    labels = [gap.label for gap in gaps]
+    where = {name: np.stack([embedding(_clip(part)).mean(0) for part in made]) for name, made in parts.items()}
+    classes = sorted(set(labels))
+    rows = [[i for i, label in enumerate(labels) if label == each] for each in classes]
+    centres = np.stack([where[TRUE][own].mean(0) for own in rows])  # [classes, d]
+    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    named = {name: [classes[i] for i in (found @ centres.T).argmax(1)] for name, found in where.items()}
+    return {name: round(float(np.mean(np.array(found) == labels)), 3) for name, found in named.items()}
 
 
 def _gaps(songs: ExcerptSet, strangers: ExcerptSet, count: int) -> list[Gap]:
@@ -243,6 +256,8 @@ def imputation_text(name: str, found: dict[str, Any]) -> str:
     lines = [head, "| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for space, row in found["sub_fad"].items():
         lines.append(f"| sub-FAD, {space} | {row[RANDOM]:.3f} | {row[OURS]:.3f} | 0 | {row['no part']:.3f} | |")
+    named = found["named"]
+    lines.append(f"| nearest to its class | {named[RANDOM]:.0%} | {named[OURS]:.0%} | {named[TRUE]:.0%} | | |")
     for measure in ("onset", "key"):
         if row := found[measure]:
             low, high = row["95"]

@@ -106,6 +106,11 @@ class SpectralAutoencoder(nn.Module):
         """Seconds between mel frames."""
         return self.config.hop_samples * self.config.frames_per_mel / self.rate_hz
 
+    @property
+    def silence(self) -> Tensor:
+        """Latents [channels] of mels that are zero: a sound that gets louder moves away from them in a line."""
+        return -(self.basis @ self.mean) / self.scale
+
     def stft(self, audio: Tensor) -> Tensor:
         """STFT [batch, bins, samples / hop] of audio [batch, samples]; frame j is centred on (j + 1/2) hops."""
         return self.phases.stft(audio)

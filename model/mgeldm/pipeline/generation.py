@@ -138,7 +138,8 @@ class Maker:
             away, known = None if negative is None else negative.to(noise), Known(latents, mask)
             heed = None if self.how.heed == 1.0 else Heed(self.how.heed, known, noise)
             denoiser = self.compute.spread(self.model.denoiser)
-            denoise = guided(denoiser, conditions, self.how.guidance, away, heed=heed)
+            silence = self.model.autoencoder.silence if self.model.config.is_embedded else None
+            denoise = guided(denoiser, conditions, self.how.guidance, away, heed=heed, silence=silence)
             per_frame = self.model.config.denoiser.frame_timesteps
             return dpmpp_2m(denoise, noise, known, self.how.steps, per_frame, REPAINT_HOPS, on_step)
 

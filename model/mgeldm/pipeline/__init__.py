@@ -61,7 +61,7 @@ PITCHES = {"draft": (0.0,), "standard": (-3.0, 0.0, 3.0), "best": (-4.0, -2.0, 0
 EXTRACTION_STEPS = {"draft": 10, "standard": 25, "best": 100}  # published; the embedded model takes one
 GENERATION_STEPS = {"draft": 8, "standard": 24, "best": 60}
 EXTRACTION_GUIDANCE, GENERATION_GUIDANCE = 1.5, 2.0
-PART_GUIDANCE, HEED = 5.0, 2.0  # of the embedded model's new parts: the words', and that of what plays (model/README)
+PART_GUIDANCE, HEED = 3.0, 2.0  # of the embedded model's new parts: the words', and that of what plays (model/README)
 SILENT = Reporter()
 # All but `draft` let these compete for the masks, unless a prompt means the same (cosine of their conditions): fewer
 # stems come out worse than silence (model/README). What they find is kept for the next prompt on the song.

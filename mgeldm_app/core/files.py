@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
-from mgeldm.audio import writing
+from mgeldm.audio import safe_name, writing
 
 PART = ".part"
 """The end of the names of files that are still being written aside."""
@@ -17,6 +19,13 @@ PART = ".part"
 def whole_path(path: Path | str) -> Path:
     """A path as somebody types it, with the home folder for "~", from the root: it outlives the place it began in."""
     return Path(os.path.expanduser(path)).absolute()  # a pathlib.Path would not forgive the home of nobody
+
+
+def numbered(path: Path, suffix: str) -> Iterator[Path]:
+    """A path, then others beside it: "Song.dawproject", "Song 2.dawproject", and so on."""
+    yield path
+    for number in itertools.count(2):
+        yield path.with_name(safe_name(path.name.removesuffix(suffix), f" {number}{suffix}"))
 
 
 def aside_of(path: Path) -> Path:

@@ -29,7 +29,7 @@ from mgeldm.language import Sentence, later, say
 from .asks import Unfinished
 from .clips import ClipStore
 from .errors import StorageError
-from .files import aside_of, discard, link_or_copy, sweep_parts, write_whole
+from .files import aside_of, discard, link_or_copy, numbered, sweep_parts, write_whole
 from .project import REST_ID, SCHEMA, SONG_ID, Audio, Project
 from .settings import home
 
@@ -335,11 +335,7 @@ def free_name(folder: Path, song_name: str) -> Path:
 
 
 def _free(folder: Path, name: str, suffix: str) -> Path:
-    number, path = 1, folder / safe_name(name, suffix)
-    while path.exists():
-        number += 1
-        path = folder / safe_name(name, f" {number}{suffix}")
-    return path
+    return next(path for path in numbered(folder / safe_name(name, suffix), suffix) if not path.exists())
 
 
 def _locked(folder: Path) -> filelock.BaseFileLock | None:

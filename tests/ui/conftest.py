@@ -6,6 +6,15 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 
 @pytest.fixture
+def world(tmp_path, monkeypatch):
+    """A controller among fakes, with nothing open."""
+    from tests.fakes.world import World
+
+    monkeypatch.setenv("MGELDM_HOME", str(tmp_path / "home"))
+    return World()
+
+
+@pytest.fixture
 def shown(qtbot):
     """Shows a widget in an active window, dressed, as a user would meet it."""
     from PySide6.QtWidgets import QApplication

@@ -5,15 +5,9 @@ from PySide6.QtWidgets import QApplication
 from mgeldm_app.ui import dragging
 from mgeldm_app.ui.lanes.header import LaneHeader
 from mgeldm_app.ui.main_window import MainWindow
-from tests.fakes.world import World, write_song
+from tests.fakes.world import write_song
 
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-
-
-@pytest.fixture
-def world(tmp_path, monkeypatch):
-    monkeypatch.setenv("MGELDM_HOME", str(tmp_path / "home"))
-    return World()
 
 
 @pytest.fixture

@@ -11,15 +11,9 @@ from mgeldm_app.ui import a11y
 from mgeldm_app.ui.lanes.header import LaneHeader
 from mgeldm_app.ui.lanes.minimap import Minimap
 from mgeldm_app.ui.main_window import SMALLEST, MainWindow
-from tests.fakes.world import RATE_HZ, World, write_song
+from tests.fakes.world import RATE_HZ, write_song
 
 BAR = 2 * RATE_HZ
-
-
-@pytest.fixture
-def world(tmp_path, monkeypatch):
-    monkeypatch.setenv("MGELDM_HOME", str(tmp_path / "home"))
-    return World()
 
 
 @pytest.fixture

@@ -17,13 +17,7 @@ from mgeldm_app.ui.dialogs.export import ExportChoice
 from mgeldm_app.ui.dialogs.models import ModelsDialog
 from mgeldm_app.ui.main_window import MainWindow
 from mgeldm_app.ui.model_desk import ModelDesk
-from tests.fakes.world import RATE_HZ, World, write_song
-
-
-@pytest.fixture
-def world(tmp_path, monkeypatch):
-    monkeypatch.setenv("MGELDM_HOME", str(tmp_path / "home"))
-    return World()
+from tests.fakes.world import RATE_HZ, write_song
 
 
 @pytest.fixture

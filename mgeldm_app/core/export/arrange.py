@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mgeldm.audio import safe_name, unique_names, writing
+from mgeldm.audio import unique_names, writing
 from mgeldm.errors import OutputError
 from mgeldm.progress import Reporter
 
-from ..files import aside_of
+from ..files import aside_of, numbered
 from ..project import Lane, Project, Span
 from ..timeline import Grid
 from .render import Track, View, hold, wanted_span, write_tracks
@@ -144,13 +143,6 @@ def region_of(project: Project) -> Span | None:
     if project.region is None or not project.region.meets(Span(0, project.samples)):
         return None
     return Span(max(project.region.start, 0), min(project.region.stop, project.samples))
-
-
-def numbered(path: Path, suffix: str) -> Iterator[Path]:
-    """A path, then others beside it: "Song.dawproject", "Song 2.dawproject", and so on."""
-    yield path
-    for number in itertools.count(2):
-        yield path.with_name(safe_name(path.name.removesuffix(suffix), f" {number}{suffix}"))
 
 
 @contextlib.contextmanager

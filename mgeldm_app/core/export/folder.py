@@ -10,7 +10,7 @@ from mgeldm.language import say
 
 from ..project import Project
 from ..timeline import Grid, time_text
-from .arrange import Colours, HandOff, Row, folder_aside, free_name, put_folder, region_of
+from .arrange import HandOff, Row, folder_aside, free_name, put_folder, region_of
 from .render import Exported, ExportReport
 
 TICKS = 960  # a quarter note
@@ -28,7 +28,7 @@ def write_folder(hand_off: HandOff) -> ExportReport:
     with folder_aside(path) as aside:
         gain = hand_off.write(rows, aside, "wav24")
         (aside / "Tempo.mid").write_bytes(tempo_midi(hand_off.project))
-        text = _read_me(hand_off.project, rows, hand_off.colours, gain)
+        text = _read_me(hand_off, rows, gain)
         (aside / "Read me.txt").write_text(text, encoding="utf-8", newline="\r\n")
         with free_name(path) as path:
             put_folder(aside, path)
@@ -109,7 +109,8 @@ def _tempo_text(project: Project) -> str:
     )
 
 
-def _read_me(project: Project, rows: Sequence[Row], colours: Colours, gain: float) -> str:
+def _read_me(hand_off: HandOff, rows: Sequence[Row], gain: float) -> str:
+    project, colours = hand_off.project, hand_off.colours
     tempo, rate_hz = project.tempo, project.rate_hz
     lines = [
         say("{song}, by MGE-LDM Desktop", song=project.song.name if project.song else ""),
@@ -121,7 +122,7 @@ def _read_me(project: Project, rows: Sequence[Row], colours: Colours, gain: floa
         "",
         _tempo_text(project) + (say(", key: {key}", key=tempo.key) if tempo.key else ""),
     ]
-    if any(row.lane.kind in ("extracted", "rest") for row in rows):
+    if hand_off.doubled:
         lines[2] += " " + say("Together the extracted stems and the rest are the song, so keep the song itself muted.")
     if region := region_of(project):
         start, stop = time_text(region.start, rate_hz), time_text(region.stop, rate_hz)

@@ -11,9 +11,10 @@ from mgeldm.audio import safe_name
 from mgeldm.errors import InputError
 from mgeldm.progress import Reporter
 
+from ..files import numbered
 from ..project import Lane, Project
 from ..settings import ExportSettings
-from .arrange import Colours, HandOff, numbered
+from .arrange import Colours, HandOff
 from .dawproject import SUFFIX, write_dawproject
 from .folder import write_folder
 from .reaper import write_reaper

@@ -15,15 +15,23 @@ import torch
 
 from ..audio import AudioClip, open_audio, write
 from ..data import corpus
+from ..errors import InputError
 from ..pipeline import Pipeline
 from ..refine import refine_blocks, write_stems
 from ..requests import QUALITIES, Extract, Quality, Region, Sampling
 
 RATE_HZ = 44100
+LONGEST_S = 3600.0  # of a song that is rendered in memory
 
 
 def bench(pipeline: Pipeline, seconds: float) -> dict[str, Any]:
-    """Measure, on a rendered stereo song of `seconds`: see the rows of the table that comes back."""
+    """Measure, on a rendered stereo song of `seconds`: see the rows of the table that comes back.
+
+    Raises:
+        InputError: The length makes no sense.
+    """
+    if not 1 <= seconds <= LONGEST_S:
+        raise InputError(f"{seconds:g} s is no length to measure; choose 1 to {LONGEST_S:g} s.")
     rows: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         song = Path(folder, "song.wav")

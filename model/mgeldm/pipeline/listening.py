@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ..audio import Samples, Song, resample
 from ..refine import mono_loss_db
@@ -37,17 +36,15 @@ class Survey:
         few = total > _SURVEY_PIECES * size
         starts = np.linspace(0, total - size, _SURVEY_PIECES).astype(int) if few else np.arange(0, max(total, 1), size)
         pieces = [song.read(start, min(start + size, total)) for start in starts.tolist()]
-        powers = [float(np.square(piece, dtype=np.float64).mean(1).max()) for piece in pieces]
-        pieces = [x for x, power in zip(pieces, powers, strict=True) if power >= max(powers) * 10 ** (_PAUSE_DB / 10)]
-        rms = _rms([piece.mean(0, keepdims=True) for piece in pieces])[0]
-        each = _rms(pieces)
-        return cls(float(rms), tuple(np.maximum(each, _QUIETEST * each.max()).tolist()), mono_loss_db(pieces))
-
-
-def _rms(pieces: list[Samples]) -> npt.NDArray[np.float64]:
-    """Levels [channels] of pieces [channels, samples]."""
-    energies = np.sum([np.square(piece, dtype=np.float64).sum(1) for piece in pieces], 0)
-    return np.sqrt(energies / sum(piece.shape[1] for piece in pieces))
+        energies = np.array([np.square(piece, dtype=np.float64).sum(1) for piece in pieces])  # [pieces, channels]
+        lengths = np.array([piece.shape[1] for piece in pieces])
+        powers = (energies / lengths[:, None]).max(1)
+        is_music = powers >= powers.max() * 10 ** (_PAUSE_DB / 10)
+        music = [piece for piece, kept in zip(pieces, is_music.tolist(), strict=True) if kept]
+        samples = lengths[is_music].sum()
+        rms = np.sqrt(sum(float(np.square(piece.mean(0), dtype=np.float64).sum()) for piece in music) / samples)
+        each = np.sqrt(energies[is_music].sum(0) / samples)
+        return cls(float(rms), tuple(np.maximum(each, _QUIETEST * each.max()).tolist()), mono_loss_db(music))
 
 
 class Listener:

@@ -90,8 +90,11 @@ class Making:
         """
         lane = self.session.project.lane(lane_id)
         assert self.session.store is not None
-        _check_room(lane, lane.parts[part].start, self._works.values())
-        changes = {"seed": drawn_seed()} if vary else {}
+        start = lane.parts[part].start
+        _check_room(lane, start, self._works.values())
+        taken = {take.made.seed for take in lane.parts[part].takes}
+        taken |= {work.ask.request.sampling.seed for work in _asked(self._works.values(), lane, start)}
+        changes = {"seed": drawn_seed(taken)} if vary else {}
         ask = again(self.session.project, lane, part, self.session.store, **changes)
         group = _group_of(ask)
         group.title = say("vary {lane}", lane=lane.name) if vary else say("make {lane} again", lane=lane.name)
@@ -452,10 +455,15 @@ def _check_room(lane: Lane, start: int, works: Iterable[Work]) -> None:
         InputError: The part that begins at `start` has as many takes as there can be.
     """
     takes = sum(len(part.takes) for part in lane.parts if part.start == start)
-    asked = [work for work in works if lane.id in work.lanes and work.ask.span.start == start]
+    asked = _asked(works, lane, start)
     takes += sum(not (work.failed or work.cancelled or work.replaces or work.gives_way is not None) for work in asked)
     if takes >= MOST_TAKES:
         raise InputError("{lane} has {most} takes here; remove some first.", lane=lane.name, most=MOST_TAKES)
+
+
+def _asked(works: Iterable[Work], lane: Lane, start: int) -> list[Work]:
+    """What is to come, or has failed, for the parts of a lane that begin there."""
+    return [work for work in works if lane.id in work.lanes and work.ask.span.start == start]
 
 
 def _begun(store: ClipStore, rate_hz: int, channels: int, ask: Ask) -> tuple[Path, ...]:

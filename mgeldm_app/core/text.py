@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from mgeldm.language import later, say
@@ -328,6 +328,6 @@ def parse_key(text: str) -> str | None:
     return f"{_SAME.get(note, note)} {mode}" if mode else None
 
 
-def drawn_seed() -> int:
-    """A seed that is short enough to be told to somebody."""
-    return random.randrange(10_000)
+def drawn_seed(taken: Collection[int] = ()) -> int:
+    """A seed that is short enough to be told to somebody, and none of those that would sound as what is there."""
+    return random.choice([seed for seed in range(10_000) if seed not in taken])

@@ -559,6 +559,19 @@ def test_variations_under_way_count_as_takes(opened):
     assert "9 takes" in opened.told[-1][0] and not opened.engine.jobs
 
 
+def test_a_variation_has_a_seed_that_no_other_take_has(opened, monkeypatch):
+    opened.ask("strings", task="impute", takes=2, seed=4)
+    opened.engine.finish_all()
+    drawn = []
+    monkeypatch.setattr("random.choice", lambda seeds: drawn.append(seeds) or seeds[4])
+    lane = opened.lane("strings")
+    for _ in range(2):
+        opened.c.making.make_again(lane.id, 0, vary=True)
+    opened.engine.finish_all()
+    assert [take.made.seed for take in opened.lane("strings").parts[0].takes] == [4, 5, 6, 7]
+    assert [len(seeds) for seeds in drawn] == [9998, 9997]
+
+
 def test_what_is_kept_of_a_failed_job_ends_without_a_click(opened):
     opened.ask("bass")
     opened.engine.fail(0.5)

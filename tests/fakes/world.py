@@ -135,7 +135,7 @@ class FakeEngine:
                 out[first:stop] = heard[job.start + first : job.start + stop] * np.float32(share)
             else:
                 time = np.arange(first, stop) / RATE_HZ
-                pitch_hz, level = 220 + job.request.sampling.seed % 9973 / 100, 0.05 if quality == "draft" else 0.1
+                pitch_hz, level = 220 + job.request.sampling.seed % 10_007 / 100, 0.05 if quality == "draft" else 0.1
                 tone = level * np.sin(2 * np.pi * pitch_hz * time)
                 out[first:stop] = tone[:, None]
             del out

@@ -143,11 +143,13 @@ def _command(commands: Any, name: str, run: Callable, about: str, *has: str) -> 
 def _add_evaluate(commands: Any) -> None:
     evaluate = commands.add_parser("evaluate", help="measure the model on songs never trained on, beside baselines")
     evaluate.set_defaults(run=_evaluate)
-    evaluate.add_argument("--stems", type=Path, metavar="DIR", help="folder of song folders of stems, one held out")
+    stems_help = "folder of the real songs that the model learned from, and the held-out one; for yours see --set"
+    evaluate.add_argument("--stems", type=Path, metavar="DIR", help=stems_help)
     evaluate.add_argument("--bank", type=Path, metavar="FILE", help="held-out note bank; without it, synthesised songs")
     sets_help = "musdb, slakh, moises or stems, and its folder; may be given again"
     evaluate.add_argument("--set", type=_data_set, action="append", default=[], metavar="NAME:DIR", help=sets_help)
-    evaluate.add_argument("--songs", type=int, default=24, metavar="N", help="songs in each set")
+    songs_help = "rendered songs, and the most excerpts of real ones, in each set"
+    evaluate.add_argument("--songs", type=int, default=24, metavar="N", help=songs_help)
     evaluate.add_argument("--seen", type=Path, metavar="POOL", help="shards: score songs trained on too, for two gaps")
     evaluate.add_argument("--seen-bank", type=Path, action="append", default=[], metavar="FILE", help="training bank")
     parts = ("extraction", "text", "imputation", "generation")

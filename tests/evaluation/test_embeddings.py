@@ -57,9 +57,20 @@ def test_vggish_reads_its_tensors_and_says_what_is_wrong(tmp_path):
 def test_vggishs_input_is_a_log_mel_spectrogram():
     """A sine lies in the band whose centre is nearest, at the logarithm of its magnitude; silence at log 0.01."""
     silent = vggish_input(np.zeros(15360, np.float32))
-    assert silent.shape == (96, 64)
+    assert silent.shape == (1, 96, 64)
     assert np.allclose(silent, np.log(0.01))
     sine = vggish_input(np.sin(2 * np.pi * 1000 * np.arange(15360) / 16000).astype(np.float32))
     edges_mel = np.linspace(1127 * np.log1p(125 / 700), 1127 * np.log1p(7500 / 700), 66)
     nearest = np.abs(edges_mel[1:-1] - 1127 * np.log1p(1000 / 700)).argmin()
-    assert sine[:90].mean(0).argmax() == nearest
+    assert sine[0].mean(0).argmax() == nearest
+
+
+def test_vggishs_frames_reach_into_what_follows():
+    """As its authors cut them: from the frames of the whole sound, whose last of each 96 overlap the next ones."""
+    noise = RNG.normal(0, 0.1, 2 * 15360 + 240).astype(np.float32)
+    found = vggish_input(noise)
+    assert found.shape == (2, 96, 64)
+    later = vggish_input(noise[94 * 160 :])[0]
+    assert np.allclose(later[:2], found[0, 94:], atol=1e-5)
+    assert np.allclose(later[2:], found[1, :94], atol=1e-5)
+    assert len(vggish_input(noise[:-1])) == 1  # the last frame is not whole

@@ -23,6 +23,15 @@ def test_si_sdr_ignores_level():
     assert si_sdr_db(NOISE, NOISE + other) == pytest.approx(0, abs=0.5)
 
 
+def test_exact_silence_has_no_si_sdr_and_faint_sound_has_its_own():
+    """Silence was 0 dB, better than any wrong answer; and faint sound was taken for it."""
+    assert np.isnan(si_sdr_db(NOISE, np.zeros_like(NOISE)))
+    assert np.isnan(si_sdr_db(np.zeros_like(NOISE), NOISE))
+    other = RNG.normal(0, 0.1, NOISE.shape)
+    assert si_sdr_db(NOISE, other * 1e-9) == pytest.approx(si_sdr_db(NOISE, other), abs=1e-6)
+    assert si_sdr_db(NOISE * 1e-3, NOISE * 1e-9) > 60
+
+
 def test_log_mel_l1_of_a_gain_is_its_logarithm():
     assert log_mel_l1(NOISE, NOISE * np.e, 44100) == pytest.approx(1.0, abs=0.01)
     assert log_mel_l1(NOISE, NOISE, 44100) == 0
@@ -44,6 +53,21 @@ def test_an_interval_holds_the_mean():
     low, high = bootstrap(values, np.random.default_rng(0))
     assert low < np.mean(values) < high
     assert high - low < 0.5
+
+
+def test_excerpts_of_a_song_are_drawn_together():
+    """Ten alike excerpts of a song are one voice; of two songs alone no more can be said than of their excerpts."""
+    means = RNG.normal(0, 1, 12)
+    values = np.repeat(means, 10).tolist()
+
+    def width(songs=()):
+        low, high = bootstrap(values, np.random.default_rng(0), songs)
+        return high - low
+
+    of_songs = bootstrap(means.tolist(), np.random.default_rng(0))
+    assert width(np.repeat(np.arange(12), 10).astype(str).tolist()) == pytest.approx(of_songs[1] - of_songs[0])
+    assert width() < 0.5 * (of_songs[1] - of_songs[0])
+    assert width(np.repeat(["a", "b"], 60).tolist()) == width()
 
 
 def test_perfect_latents_come_near_the_ideal_mask(pipeline, song, clip):

@@ -11,7 +11,7 @@ from mgeldm.errors import InputError
 from mgeldm.evaluation import extraction, sets
 from mgeldm.evaluation.evaluate import Plan, evaluate
 from mgeldm.evaluation.extraction import LIMIT, OURS, PEER, Scores
-from mgeldm.evaluation.open_unmix import Pool, Training, train
+from mgeldm.evaluation.open_unmix import Training, train
 from mgeldm.evaluation.sets import Excerpt, ExcerptSet, Material
 
 RATE_HZ = 44100
@@ -68,6 +68,48 @@ def test_the_table_has_a_line_for_every_class_and_a_hole_where_nothing_was_tried
     assert not row[[head.strip("| ") for head in heads].index(PEER)].strip()
 
 
+def scores(**values) -> Scores:
+    """One excerpt in which each method scored so in SDR and SI-SDR."""
+    metrics = ("sdr_db", "si_sdr_db", "log_mel_l1")
+    return Scores({metric: {method: [value] for method, value in values.items()} for metric in metrics}, ["a song"])
+
+
+def cells(classes: dict[str, Scores]) -> dict[str, dict[str, str]]:
+    """A table's cells by class and head."""
+    lines = extraction.table("x", classes).splitlines()[1:]
+    heads, _, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines)
+    return {row[0]: dict(zip(heads, row, strict=True)) for row in rows}
+
+
+def test_a_method_that_lacks_classes_has_no_mean():
+    """The peer's mean over the easy classes stood beside ours over all."""
+    classes = {"bass": scores(ours=5.0, decoder=1.0, peer=2.0), "flute": scores(ours=-5.0, decoder=1.0)}
+    mean = cells(classes)["mean of classes"]
+    assert mean["ours (95 %)"] == "**0.0**"
+    assert mean["decoder"] == "1.0"
+    assert mean["peer"] == ""
+    classes["flute"] = scores(ours=-5.0, decoder=1.0, peer=1.0)
+    assert cells(classes)["mean of classes"]["peer"] == "1.5"
+
+
+def test_exact_silence_is_counted_and_in_no_mean_of_si_sdr():
+    some, none, source = Scores(), Scores(), np.random.default_rng(0).normal(0, 0.1, (2, 16000))
+    for estimate, classes in ((source * 0.5, [some]), (source * 0, [some, none])):
+        for each in classes:
+            each.songs.append("a song")
+            for method in (OURS, "decoder"):
+                each.add(method, source, estimate, 16000)
+    table = cells({"bass": some, "flute": none})
+    assert float(table["bass"]["SI-SDR"].removesuffix(" (1 silent)")) > 60
+    assert table["flute"]["SI-SDR"] == "(1 silent)"
+    assert table["mean of classes"]["SI-SDR"] == "(2 silent)"
+    found = json.loads(json.dumps(extraction.plain({"bass": some, "flute": none}), allow_nan=False))
+    assert found["bass"]["si_sdr_db"][OURS] > 60
+    assert found["bass"]["silent"] == {OURS: 1, "decoder": 1}
+    assert OURS not in found["flute"]["si_sdr_db"]
+    assert found["flute"]["sdr_db"][OURS] == 0
+
+
 def test_a_set_in_which_nothing_plays_beside_others_costs_the_others_nothing(pipeline, scored, tmp_path, monkeypatch):
     classes, _ = scored
     found = {"synthetic": classes, "lonely": {}}
@@ -106,6 +148,19 @@ def test_a_lone_stem_is_nothing_to_separate(excerpt):
     assert len(excerpt.accompanied) == 2
 
 
+def test_stems_of_one_label_are_one_source():
+    """Of two guitars "guitar" asks for both, as it does in training."""
+    audio = np.random.default_rng(0).normal(0, 0.1, (3, 2, 4000)).astype(np.float32)
+    named = (("guitar", "clean guitar"), ("bass", "bass"), ("guitar", "distorted guitar"))
+    stems = [corpus.Stem(label, [label, said], sound) for (label, said), sound in zip(named, audio, strict=True)]
+    found = Excerpt.of("a song", corpus.Song(stems))
+    assert [stem.label for stem in found.accompanied] == ["guitar", "bass"]
+    assert np.array_equal(found.stems[0].audio, audio[0] + audio[2])
+    assert found.stems[0].captions == ["guitar", "clean guitar", "distorted guitar"]
+    assert np.allclose(found.mixture.samples, audio.sum(0), atol=1e-6)
+    assert np.array_equal(stems[0].audio, audio[0])  # the song is as it was
+
+
 def test_gaps_compare_the_classes_that_seen_and_unseen_share():
     def classes(**sdr_db):
         return {label: Scores({"sdr_db": {OURS: [x], LIMIT: [10.0]}}) for label, x in sdr_db.items()}
@@ -125,7 +180,8 @@ def test_sets_are_seen_and_unseen_songs(folder, tmp_path):
     with pytest.raises(InputError, match="There is no folder"):
         Material(folder, songs=2, seen=pool).sets()
     pool.mkdir()
-    for name in ("synthetic-00007.npz", "synthetic-00012.npz", "synthetic-00013.npz", "wide-00001.npz"):
+    left = "synthetic-00003.tmp.npz"  # by an encoding that was killed
+    for name in (left, "synthetic-00007.npz", "synthetic-00012.npz", "synthetic-00013.npz", "wide-00001.npz"):
         (pool / name).touch()
     found = Material(folder, songs=2, seen=pool).sets()
     assert [(part.name, part.kind, part.seen) for part in found] == [
@@ -135,6 +191,7 @@ def test_sets_are_seen_and_unseen_songs(folder, tmp_path):
         ("real, seen", "real", True),
     ]
     names = [[excerpt.name for excerpt in part.excerpts()] for part in found]
+    assert [part.count for part in found] == list(map(len, names))
     assert names == [["test 0", "test 1"], [corpus.HELD_OUT_SONG], ["train 0", "train 1"], ["other song"]]
     seen = next(iter(found[2].excerpts()))
     trained = corpus.render_song(corpus.seed_of(7, 0), [], 24.0)
@@ -172,7 +229,7 @@ def test_excerpts_of_a_song_follow_each_other_to_its_end(tmp_path):
 
 def test_songs_too_short_are_said_before_anything_is_scored_or_left_out(tmp_path):
     short = silent_song(tmp_path / "short", 11)
-    with pytest.raises(InputError, match=r"no song of 12 s or longer in .*short"):
+    with pytest.raises(InputError, match=r"no song of 12 s or longer to score in .*short; .* --set stems:DIR"):
         Material(data_sets=(("stems", short),)).sets()
     (short / "song").rename(short / corpus.HELD_OUT_SONG)
     with pytest.raises(InputError, match="no stem of 12 s or longer"):
@@ -200,7 +257,7 @@ def test_sets_of_one_reader_have_names_of_their_own(tmp_path):
     ("material", "told"),
     [
         (Material(data_sets=(("spotify", Path("nowhere")),)), "no reader"),
-        (Material(Path("nowhere")), "no song"),
+        (Material(Path("nowhere")), "no song sodium .* --set stems:nowhere"),
         (Material(bank=Path("nowhere.npz")), "no note bank"),
         (Material(songs=0), "nothing to score"),
     ],
@@ -210,6 +267,12 @@ def test_what_is_missing_is_said(pipeline, material, told):
         evaluate(pipeline, Plan(material))
 
 
+@pytest.mark.parametrize("pieces", [0, -1])
+def test_no_pieces_are_refused(pipeline, pieces):
+    with pytest.raises(InputError, match="at least one piece"):
+        evaluate(pipeline, Plan(Material(songs=1), ("generation",), pieces=pieces))
+
+
 def test_an_unknown_part_is_said(pipeline):
     with pytest.raises(InputError, match="no part 'speed'"):
         evaluate(pipeline, Plan(parts=("speed",)))
@@ -217,7 +280,7 @@ def test_an_unknown_part_is_said(pipeline):
 
 def test_the_command_prints_tables_and_an_object(folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sets, "EXCERPT_S", 4.0)
-    train(tmp_path / "peer", Pool([], [], 1, seconds=1.0), Training(1.0, 16, 2, 0.5, steps=1))
+    train(tmp_path / "peer", [], [], Training(1.0, 16, 2, 0.5, pool=1, song_s=1.0, steps=1))
     arguments = ["evaluate", "--stems", str(folder), "--songs", "1", "--only", "extraction", "--quality", "draft"]
     more = ["--plots", str(tmp_path / "plots"), "--peer", str(tmp_path / "peer"), "--json"]
     assert cli.main([*arguments, *more]) == 0

@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from functools import partial
 from itertools import count, islice
 
@@ -92,6 +93,69 @@ def test_strangers_come_from_other_songs(songs):
     alone = ExcerptSet("one", "one", False, 1, lambda: iter(list(songs.excerpts())[:1]))
     assert not generation._gaps(alone, alone, 6)
     assert "nothing can be compared" in generation.imputation_text("one", {"gaps": 0})
+
+
+def test_what_knows_nothing_of_classes_is_judged_as_chance():
+    """Of ten classes one part in ten, whether it is new, a stranger or the true stem that others are held against."""
+
+    class Blind:
+        def __call__(self, clip):
+            rng = np.random.default_rng(clip.samples.view(np.uint8)[0, :8])
+            point = rng.normal(size=(1, 32)) + 4  # all embeddings have much in common
+            return point / np.linalg.norm(point)
+
+    def sound():
+        return rng.normal(size=8).astype(np.float32)
+
+    rng, found = np.random.default_rng(0), []
+    labels = np.repeat([f"class {i}" for i in range(10)], [4, 4, 3, 3, 2, 2, 2, 2, 2, 2])
+    for _ in range(30):
+        true = [sound() for _ in labels]
+        alike = [np.flatnonzero(labels == label) for label in labels]
+        others = [rng.choice(rows[rows != i]) for i, rows in enumerate(alike)]
+        gaps = [
+            generation.Gap(label, f"song {i}", ("songs", i), ("songs", other), true[i], true[i], true[other])
+            for i, (label, other) in enumerate(zip(labels, others, strict=True))
+        ]
+        parts = {RANDOM: [true[i] for i in others], TRUE: true, OURS: [sound() for _ in labels]}
+        named, count = generation._named(Blind(), gaps, parts)
+        assert count == 14  # of a class of two the one is out of the centre, and the other its stranger
+        found.append([named[name] for name in (RANDOM, TRUE, OURS)])
+    assert np.mean(found, axis=0) == pytest.approx([0.1, 0.1, 0.1], abs=0.04)
+
+
+def test_classes_of_one_part_are_not_judged(songs):
+    gaps = generation._gaps(songs, songs, 2)
+    named, count = generation._named(lambda clip: clip.samples[:, :8], gaps, {TRUE: [gap.true for gap in gaps]})
+    assert (named, count) == ({}, 0)
+    row = {"gaps": 2, "silent": 0, "sub_fad": {}, "named": named, "named_parts": count, "onset": {}, "key": {}}
+    assert "nearest" not in generation.imputation_text("synthetic", row)
+
+
+def test_only_the_sound_of_chosen_gaps_is_kept():
+    def anew():
+        for i in range(40):
+            sounds = np.random.default_rng(i).normal(0, 0.1, (4, 2, 20000)).astype(np.float32)
+            named = zip(("drums", "bass", "vocals", "piano"), sounds, strict=True)
+            yield Excerpt.of(f"song {i}", corpus.Song([corpus.Stem(label, [], sound) for label, sound in named]))
+
+    many = ExcerptSet("many", "many", False, 40, anew)
+    tracemalloc.start()
+    try:
+        gaps = generation._gaps(many, many, 2)
+        assert tracemalloc.get_traced_memory()[1] < 8 * 4 * 2 * 20000 * 4  # a few excerpts of forty
+    finally:
+        tracemalloc.stop()
+    assert [gap.place for gap in gaps] == [("many", 0), ("many", 39)]
+    assert all(gap.origin != gap.place for gap in gaps)
+
+
+def test_halves_of_a_reference_share_no_song():
+    names = [f"song {i}" for i in range(5) for _ in range(3)]
+    one, other = generation._halves(names)
+    assert sorted(one + other) == list(range(15))
+    assert not {names[i] for i in one} & {names[i] for i in other}
+    assert not generation._halves(names[:9])
 
 
 def test_parts_and_pieces_of_the_shipped_model_are_measured(pipeline, monkeypatch):

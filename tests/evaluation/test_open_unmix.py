@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -16,18 +18,18 @@ from mgeldm.evaluation.open_unmix import (
     train,
 )
 
-TINY = Training(minutes=5.0, hidden=16, batch=3, crop_s=0.6, pool=2, renew_every=100, learning_rate=1e-2, steps=30)
+TINY = Training(5.0, hidden=16, batch=3, crop_s=0.6, pool=2, song_s=3.0, renew_every=100, learning_rate=1e-2, steps=30)
 
 
 @pytest.fixture(scope="module")
 def pool() -> Pool:
-    return Pool([], [], TINY.pool, seconds=3.0)
+    return Pool([], [], TINY)
 
 
 @pytest.fixture(scope="module")
-def trained(pool, tmp_path_factory):
+def trained(tmp_path_factory):
     path = tmp_path_factory.mktemp("peer") / "peer.safetensors"
-    return path, train(path, pool, TINY)
+    return path, train(path, [], [], TINY)
 
 
 def test_the_network_gives_factors_of_the_mixture():
@@ -45,17 +47,37 @@ def test_the_papers_size_is_the_default():
     assert sum(p.numel() for p in OpenUnmix().parameters()) == pytest.approx(8.9e6, rel=0.01)
 
 
-def test_training_goes_on_and_the_loss_falls(trained, pool):
+def test_training_goes_on_and_the_loss_falls(trained):
     path, losses = trained
     assert np.median(losses[-10:]) < 0.7 * np.median(losses[:10])
     about = Separator.load(path).about
     assert float(about["steps"]) == 30
-    more = train(path, pool, Training(minutes=5.0, batch=3, crop_s=0.6, steps=5))
+    more = train(path, [], [], replace(TINY, hidden=512, learning_rate=1e-3, steps=5))
     assert np.median(more) < np.median(losses[:10])
     again = Separator.load(path).about
     assert float(again["steps"]) == 35
     assert again["hidden"] == "16"
     assert not path.with_name(path.name + ".tmp").exists()
+
+
+def test_a_second_run_goes_on_with_songs_and_draws_that_come_next(tmp_path, monkeypatch):
+    """Not with those that the first began with, which it would learn by heart."""
+    how, seen = replace(TINY, pool=2, song_s=0.7, renew_every=2, batch=1, steps=4), []
+
+    def batch(pool, items, crop_s, draw=Pool.batch):
+        seen.append((pool.next, draw(pool, items, crop_s)))
+        return seen[-1][1]
+
+    monkeypatch.setattr(Pool, "batch", batch)
+    for _ in range(2):
+        train(tmp_path / "peer", [], [], how)
+    assert [last for last, _ in seen[-8:]] == [2, 2, 3, 3, 4, 4, 5, 5]
+    drawn = torch.stack([sounds.flatten() for _, sounds in seen[-8:]])
+    assert len(torch.unique(drawn, dim=0)) == 8
+    straight = Pool([], [], how)
+    for _ in range(2):
+        straight.renew()
+    assert all(np.array_equal(a, b) for a, b in zip(straight.songs, Pool([], [], how, 4).songs, strict=True))
 
 
 def test_items_are_mixed_across_songs_and_add_up(pool):
@@ -67,7 +89,7 @@ def test_items_are_mixed_across_songs_and_add_up(pool):
 
 
 def test_the_pool_takes_new_songs():
-    pool = Pool([], [], 2, seconds=1.0)
+    pool = Pool([], [], replace(TINY, song_s=1.0))
     before = list(pool.songs)
     pool.renew()
     assert pool.songs[0] is before[1]

@@ -1,8 +1,11 @@
+import json
+import weakref
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from mgeldm.audio import AudioClip
 from mgeldm.data import corpus
 from mgeldm.data.captions import CAPTIONS, HELD_OUT_CAPTIONS
 from mgeldm.evaluation import text
@@ -82,6 +85,34 @@ def test_levels_of_answers_make_silence_and_alarms(songs, monkeypatch):
     assert found["present_db"] == -5
     assert found["missed"] == 0
     assert "false alarms" in text.absent_text(found)
+
+
+def test_music_without_a_plain_instrument_leaves_no_hole_in_the_object(monkeypatch):
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, 4000)).astype(np.float32)
+    excerpt = Excerpt.of("noise", corpus.Song([corpus.Stem("effects", ["effects"], noise)]))
+    monkeypatch.setattr(text, "_answer_db", lambda *_: -40.0)
+    found = text.absent(None, [ExcerptSet("one", "one", False, 1, lambda: iter([excerpt]))], "draft", 1, Reporter())
+    assert json.loads(json.dumps(found, allow_nan=False))["present_db"] is None
+    assert "present" not in text.absent_text(found)
+
+
+def test_excerpts_are_heard_one_by_one(songs, monkeypatch):
+    """However many there are, one is in memory."""
+    alive = []
+
+    def anew():
+        for i in range(20):
+            source = next(songs.excerpts())
+            excerpt = Excerpt(f"song {i}", source.stems, AudioClip(source.mixture.samples.copy(), 44100))
+            alive.append(weakref.ref(excerpt))
+            assert sum(each() is not None for each in alive) <= 3
+            yield excerpt
+
+    asked = []
+    monkeypatch.setattr(text, "_answer_db", lambda pipeline, clip, label, quality: asked.append(label) or -40.0)
+    found = text.absent(None, [ExcerptSet("many", "many", False, 20, anew)], "standard", 3, Reporter())
+    assert found["prompts"] == 3
+    assert len(alive) == 20
 
 
 def test_the_shipped_model_answers(pipeline, songs):

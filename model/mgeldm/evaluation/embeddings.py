@@ -20,7 +20,7 @@ from ..pipeline import Pipeline
 
 TOWER_S = 128 / 43.07  # what the embedded audio tower was trained on
 CLAP_S = 5.0
-_VGGISH_HZ, _VGGISH_HOP, _VGGISH_FRAMES = 16000, 160, 96
+_VGGISH_HZ, _VGGISH_HOP, _VGGISH_WINDOW, _VGGISH_FRAMES = 16000, 160, 400, 96
 
 
 class Embedding(Protocol):
@@ -95,8 +95,7 @@ class Vggish:
 
     @torch.inference_mode()
     def __call__(self, clip: AudioClip) -> np.ndarray:
-        parts = _stretches(_mono(clip, _VGGISH_HZ), _VGGISH_FRAMES * _VGGISH_HOP)
-        return self.network(torch.from_numpy(np.stack([vggish_input(part) for part in parts]))).numpy()
+        return self.network(torch.from_numpy(vggish_input(_mono(clip, _VGGISH_HZ)))).numpy()
 
 
 class VggishNetwork(nn.Module):
@@ -121,17 +120,23 @@ class VggishNetwork(nn.Module):
 
 
 def vggish_input(mono: np.ndarray) -> np.ndarray:
-    """VGGish's log mel spectrogram float32 [96, 64] of 0.96 s at 16 kHz [15360]; log(mel + 0.01)."""
-    padded = np.pad(mono, (0, 400))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, 400)[::_VGGISH_HOP][:_VGGISH_FRAMES]
-    periodic_hann = 0.5 - 0.5 * np.cos(2 * np.pi / 400 * np.arange(400))
-    magnitude = np.abs(np.fft.rfft(frames * periodic_hann, 512))  # [96, 257]
+    """VGGish's log mel spectrograms float32 [n, 96, 64] of each 0.96 s of sound at 16 kHz [samples]; log(mel + 0.01).
+
+    Frames overlap, so the last two of each 96 reach into the next 0.96 s. A sound too short for 96 frames is padded.
+    """
+    least = (_VGGISH_FRAMES - 1) * _VGGISH_HOP + _VGGISH_WINDOW
+    padded = np.pad(mono, (0, max(0, least - len(mono))))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, _VGGISH_WINDOW)[::_VGGISH_HOP]
+    count = len(frames) // _VGGISH_FRAMES
+    periodic_hann = 0.5 - 0.5 * np.cos(2 * np.pi / _VGGISH_WINDOW * np.arange(_VGGISH_WINDOW))
+    magnitude = np.abs(np.fft.rfft(frames[: count * _VGGISH_FRAMES] * periodic_hann, 512))  # [frames, 257]
     bins = _htk_mel(np.linspace(0, _VGGISH_HZ / 2, 257))[:, None]
     edges = np.linspace(_htk_mel(125.0), _htk_mel(7500.0), 66)
     low, centre, high = edges[None, :-2], edges[None, 1:-1], edges[None, 2:]
     filters = np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)).clip(0)  # [257, 64]
     filters[0] = 0
-    return np.log(magnitude @ filters + 0.01).astype(np.float32)
+    log_mel = np.log(magnitude @ filters + 0.01).astype(np.float32)
+    return log_mel.reshape(count, _VGGISH_FRAMES, -1)  # [frames, 64] -> [n, 96, 64]
 
 
 def _htk_mel(hz: Any) -> Any:

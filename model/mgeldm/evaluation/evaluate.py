@@ -58,12 +58,14 @@ def evaluate(pipeline: Pipeline, plan: Plan, reporter: Reporter = SILENT) -> dic
         the share of all its excerpts under 0 dB, `gaps[kind]` what lies between seen songs, unseen ones and limits.
 
     Raises:
-        InputError: A folder, a file or a part is missing.
+        InputError: A folder, a file or a part is missing, or nothing is to be made.
         CheckpointError: Weights are damaged.
         OutputError: The folder for pictures cannot be made.
     """
     if unknown := set(plan.parts) - set(PARTS):
         raise InputError(f"There is no part {min(unknown)!r} of the evaluation; choose from {', '.join(PARTS)}.")
+    if plan.pieces < 1:
+        raise InputError("There is nothing to make; ask for at least one piece with --pieces.")
     sets = plan.material.sets()
     measures: dict[str, Callable[..., tuple[dict[str, Any], list[str]]]] = {
         "extraction": _extraction,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,20 +33,24 @@ Peer = Callable[[AudioClip], dict[str, Samples]]
 
 @dataclass
 class Scores:
-    """Of one class in one set: `values[metric][method]`, one an excerpt."""
+    """Of one class in one set: `values[metric][method]`, one an excerpt, and the song that each is from."""
 
     values: dict[str, dict[str, list[float]]] = field(default_factory=lambda: {metric: {} for metric in METRICS})
+    songs: list[str] = field(default_factory=list)
 
     def add(self, method: str, source: np.ndarray, estimate: np.ndarray, rate_hz: int) -> None:
         """Score one estimate."""
         for metric, measure in METRICS.items():
-            if (metric, method) != ("si_sdr_db", "silence"):  # silence at any level is silence: it has none
-                self.values[metric].setdefault(method, []).append(measure(source, estimate, rate_hz))
+            self.values[metric].setdefault(method, []).append(measure(source, estimate, rate_hz))
 
     def mean(self, metric: str, method: str) -> float:
-        """Mean over excerpts; not a number where the method was not tried."""
-        values = self.values[metric].get(method)
+        """Mean over excerpts that have the metric; not a number where none has, or the method was not tried."""
+        values = [value for value in self.values[metric].get(method, []) if not math.isnan(value)]
         return float(np.mean(values)) if values else float("nan")
+
+    def silent(self, method: str) -> int:
+        """Excerpts in which a method gave exact silence, which has no SI-SDR."""
+        return int(np.isnan(self.values["si_sdr_db"].get(method, [])).sum())
 
     @property
     def below_silence(self) -> float:
@@ -92,9 +97,10 @@ def score(
             if pictures is not None and stem.label not in classes:
                 _draw(pictures / safe_name(f"{excerpts.name} - {stem.label}", ".png"), clip, stem, estimates[OURS])
             scores = classes.setdefault(stem.label, Scores())
+            scores.songs.append(excerpt.name)
             for name, estimate in estimates.items():
                 scores.add(name, stem.audio, estimate, clip.rate_hz)
-        reporter.report(f"extraction, {excerpts.name}: songs", number + 1, excerpts.most)
+        reporter.report(f"extraction, {excerpts.name}: songs", number + 1, excerpts.count)
     return dict(sorted(classes.items()))
 
 
@@ -118,23 +124,33 @@ def _draw(path: Path, clip: AudioClip, stem: Stem, ours: Samples) -> None:
 
 
 def plain(classes: Classes) -> dict[str, Any]:
-    """Means by class, metric and method, for JSON."""
+    """Means by class, metric and method, for JSON, which knows no nan: a method without a mean is left out.
+
+    `silent` counts the excerpts for which a method gave exact silence, which are in no mean of SI-SDR.
+    """
     return {
         label: {
             "excerpts": len(scores.values["sdr_db"][OURS]),
             "worse_than_silence": round(scores.below_silence, 3),
             "sdr_db_95": [round(end, 3) for end in _interval(scores)],
-            **{m: {name: round(scores.mean(m, name), 3) for name in scores.values[m]} for m in METRICS},
+            **{metric: _means(scores, metric) for metric in METRICS},
+            "silent": {name: count for name in scores.values["si_sdr_db"] if (count := scores.silent(name))},
         }
         for label, scores in classes.items()
     }
 
 
+def _means(scores: Scores, metric: str) -> dict[str, float]:
+    means = {name: scores.mean(metric, name) for name in scores.values[metric]}
+    return {name: round(mean, 3) for name, mean in means.items() if not math.isnan(mean)}
+
+
 def table(name: str, classes: Classes) -> str:
     """SDR of all methods by class, with the 95 % interval, SI-SDR, share under 0 dB and log-mel L1 of ours.
 
-    The log-mel L1 of the decoder's own sound, which the paper states, is in brackets. The last line holds means of the
-    classes, and the share of all excerpts.
+    The log-mel L1 of the decoder's own sound, which the paper states, is in brackets, and so are excerpts answered with
+    exact silence, which are in no mean of SI-SDR. The last line holds means of the classes, none where a method lacks a
+    class, as means of different classes compare nothing; and the share of all excerpts.
     """
     if not classes:
         return f"{name}: nothing to separate, as no stem is heard beside others"
@@ -149,25 +165,28 @@ def table(name: str, classes: Classes) -> str:
         numbers = [*ours, scores.below_silence, *(scores.mean("log_mel_l1", method) for method in (OURS, DECODER))]
         numbers += [scores.mean("sdr_db", method) for method in methods]
         rows.append(numbers)
-        lines.append(_row(label, len(scores.values["sdr_db"][OURS]), numbers, f" ({low:.1f} to {high:.1f})"))
-    columns = np.array(rows).T
-    means = [float(column[~np.isnan(column)].mean()) if not np.isnan(column).all() else np.nan for column in columns]
+        excerpts, interval = len(scores.values["sdr_db"][OURS]), f" ({low:.1f} to {high:.1f})"
+        lines.append(_row(label, excerpts, numbers, interval, scores.silent(OURS)))
+    means = np.mean(rows, axis=0).tolist()
     means[2] = below_silence(classes)
     total = sum(len(scores.values["sdr_db"][OURS]) for scores in classes.values())
-    lines.append(_row("mean of classes", total, means, ""))
+    lines.append(_row("mean of classes", total, means, "", sum(scores.silent(OURS) for scores in classes.values())))
     return "\n".join(lines)
 
 
-def _row(label: str, excerpts: int, numbers: list[float], interval: str) -> str:
+def _row(label: str, excerpts: int, numbers: list[float], interval: str, silent: int) -> str:
     sdr, si_sdr, below, l1, decoder, *others = numbers
-    cells = [label, str(excerpts), f"**{sdr:.1f}**{interval}", f"{si_sdr:.1f}", f"{below:.0%}"]
-    cells.append(f"{l1:.2f} ({decoder:.2f})")
-    cells += ["" if np.isnan(other) else f"{other:.1f}" for other in others]
-    return "| " + " | ".join(cells) + " |"
+    shape = _number(si_sdr) + (f" ({silent} silent)" if silent else "")
+    cells = [label, str(excerpts), f"**{sdr:.1f}**{interval}", shape, f"{below:.0%}", f"{l1:.2f} ({decoder:.2f})"]
+    return "| " + " | ".join([*cells, *map(_number, others)]) + " |"
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.1f}"
 
 
 def _interval(scores: Scores) -> tuple[float, float]:
-    return bootstrap(scores.values["sdr_db"][OURS], np.random.default_rng(0))
+    return bootstrap(scores.values["sdr_db"][OURS], np.random.default_rng(0), scores.songs)
 
 
 def gaps(sets: Iterable[ExcerptSet], found: dict[str, Classes]) -> dict[str, dict[str, float]]:

@@ -18,11 +18,12 @@ from ..requests import Generate, Impute, Sampling
 from .embeddings import Embedding, frechet_distance, points
 from .metrics import bootstrap
 from .music import RATE_HZ, UNPITCHED, key_agreement, onset_agreement
-from .sets import EXCERPT_S, Excerpt, ExcerptSet, level
+from .sets import EXCERPT_S, Excerpt, ExcerptSet, evenly, level
 
 RANDOM, TRUE, OURS = "random stem", "true stem", "ours"
 _SILENT = 10 ** (-50 / 20)  # of the true stem's level
 _LABELS_IN_PROMPT = 4
+_HALVED_SONGS = 4  # songs that a reference has at least for its halves to be compared
 
 
 # ------------------------------------------------------------------------------------------------- total generation
@@ -39,8 +40,8 @@ def total_generation(
 ) -> dict[str, Any]:
     """FAD of music made from nothing, with a prompt and without one, against mixtures of real or rendered songs.
 
-    The yardstick is FAD of arrangements rendered through the held-out bank; the floor is that of one half of the
-    reference against the other.
+    The yardstick is FAD of arrangements rendered through the held-out bank; the floor is that of half the songs of the
+    reference against the others, as excerpts of one song are nearer to each other than other music could come.
 
     Args:
         pipeline: The model.
@@ -54,8 +55,12 @@ def total_generation(
     Returns:
         `fad[embedding][system]`, the number of reference excerpts and of pieces.
     """
-    heard = [(excerpt.mixture, _prompt(excerpt)) for part in references for excerpt in part.excerpts()]
-    mixtures = [clip for clip, _ in heard]
+    heard: list[tuple[str, str]] = []
+    each: list[list[np.ndarray]] = [[] for _ in embeddings]
+    for excerpt in (excerpt for part in references for excerpt in part.excerpts()):
+        heard.append((excerpt.name, _prompt(excerpt)))
+        for found, embedding in zip(each, embeddings, strict=True):
+            found.append(embedding(excerpt.mixture))
     prompts = [heard[int(i)][1] for i in np.linspace(0, len(heard) - 1, count)]
     systems = {
         "ours, prompted": _make(pipeline, prompts, sampling, reporter),
@@ -63,14 +68,21 @@ def total_generation(
         f"rendered ({yardstick.name})": [excerpt.mixture for excerpt in islice(yardstick.excerpts(), count)],
     }
     fad: dict[str, dict[str, float]] = {}
-    for embedding in embeddings:
-        each = [embedding(clip) for clip in mixtures]
-        whole = np.concatenate(each)
-        found = {name: frechet_distance(points(embedding, clips), whole) for name, clips in systems.items()}
-        if len(each) >= 4:
-            found["half of the reference"] = frechet_distance(np.concatenate(each[::2]), np.concatenate(each[1::2]))
-        fad[embedding.name] = {name: round(value, 3) for name, value in found.items()}
-    return {"fad": fad, "reference_excerpts": len(mixtures), "pieces": count}
+    for found, embedding in zip(each, embeddings, strict=True):
+        whole = np.concatenate(found)
+        row = {name: frechet_distance(points(embedding, clips), whole) for name, clips in systems.items()}
+        if halves := _halves([name for name, _ in heard]):
+            row["half of the reference"] = frechet_distance(*(np.concatenate([found[i] for i in h]) for h in halves))
+        fad[embedding.name] = {name: round(value, 3) for name, value in row.items()}
+    return {"fad": fad, "reference_excerpts": len(heard), "pieces": count}
+
+
+def _halves(names: Sequence[str]) -> list[list[int]]:
+    """Excerpts of every other song, and the rest; none if there are too few songs. `names` are the excerpts' songs."""
+    songs = list(dict.fromkeys(names))
+    if len(songs) < _HALVED_SONGS:
+        return []
+    return [[i for i, name in enumerate(names) if songs.index(name) % 2 == side] for side in (0, 1)]
 
 
 def _prompt(excerpt: Excerpt) -> str:
@@ -94,9 +106,15 @@ def _make(pipeline: Pipeline, prompts: Sequence[str], sampling: Sampling, report
 
 @dataclass(frozen=True)
 class Gap:
-    """A song without one of its stems, and a stem of that class from another song; all mono [samples]."""
+    """A song without one of its stems, and a stem of that class from another song; all mono [samples].
+
+    `place` and `origin` are the excerpts of the two: a set's name and a number in it.
+    """
 
     label: str
+    song: str
+    place: tuple[str, int]
+    origin: tuple[str, int]
     context: np.ndarray
     true: np.ndarray
     stranger: np.ndarray
@@ -129,7 +147,7 @@ def imputation(
         `silent`, the share of parts 50 dB or more under the true stem; `sub_fad[embedding][system]`; `onset` and
         `key`, each with system -> mean, "95" of ours and "halfway": where ours lies from the random stem (0) to the
         true one (1). Unpitched classes have no key. `named`: system -> share of parts that lie, in the first embedding,
-        nearer to the mean of their class's true stems than to that of another class.
+        nearest to the true stems of their class; `named_parts`, of how many (see `_named`).
     """
     gaps = _gaps(songs, strangers, count)
     if len(gaps) < 2:
@@ -151,41 +169,76 @@ def imputation(
             name: round(frechet_distance(points(embedding, _joined(gaps, made)), mixtures), 3)
             for name, made in {RANDOM: parts[RANDOM], OURS: parts[OURS], "no part": nothing}.items()
         }
-    result["named"] = _named(embeddings[0], gaps, parts)
+    result["named"], result["named_parts"] = _named(embeddings[0], gaps, parts)
     pitched = [i for i, gap in enumerate(gaps) if gap.label not in UNPITCHED]
     result["onset"] = _agreement(onset_agreement, range(len(gaps)), gaps, parts)
     result["key"] = _agreement(key_agreement, pitched, gaps, parts) if pitched else {}
     return result
 
 
-def _named(embedding: Embedding, gaps: Sequence[Gap], parts: dict[str, list[np.ndarray]]) -> dict[str, float]:
-    labels = [gap.label for gap in gaps]
+def _named(
+    embedding: Embedding, gaps: Sequence[Gap], parts: dict[str, list[np.ndarray]]
+) -> tuple[dict[str, float], int]:
+    """Share of parts nearest to their class, by system, and how many gaps that can be said of.
+
+    What a gap is filled with is held against the true stems of all gaps but its own and the one that its stranger is
+    the true stem of: a stem in its own class's centre would be near to it, whatever the embedding knows. Nearest is the
+    smallest angle, seen from the mean of those stems, to the mean of a class; seen from nought, classes of few stems
+    would be far from everything. A gap whose class has no stem left is left out. Other excerpts of the gap's song stay,
+    so that a song alone can be judged; they are alike, which makes the true stems' row a ceiling.
+    """
     where = {name: np.stack([embedding(_clip(part)).mean(0) for part in made]) for name, made in parts.items()}
-    classes = sorted(set(labels))
-    rows = [[i for i, label in enumerate(labels) if label == each] for each in classes]
-    centres = np.stack([where[TRUE][own].mean(0) for own in rows])  # [classes, d]
-    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
-    named = {name: [classes[i] for i in (found @ centres.T).argmax(1)] for name, found in where.items()}
-    return {name: round(float(np.mean(np.array(found) == labels)), 3) for name, found in named.items()}
+    labels = np.array([gap.label for gap in gaps])
+    right: dict[str, list[bool]] = {name: [] for name in parts}
+    for i, gap in enumerate(gaps):
+        kept = np.array([each.label != gap.label or each.place not in (gap.place, gap.origin) for each in gaps])
+        classes = np.unique(labels[kept])
+        if gap.label not in classes or len(classes) < 2:
+            continue
+        middle = where[TRUE][kept].mean(0)
+        centres = np.stack([where[TRUE][kept & (labels == label)].mean(0) - middle for label in classes])
+        centres /= np.linalg.norm(centres, axis=1, keepdims=True) + 1e-12  # [classes, d]
+        for name, found in where.items():
+            right[name].append(classes[(centres @ (found[i] - middle)).argmax()] == gap.label)
+    judged = len(right[TRUE])
+    return {name: round(float(np.mean(found)), 3) for name, found in right.items() if judged}, judged
 
 
 def _gaps(songs: ExcerptSet, strangers: ExcerptSet, count: int) -> list[Gap]:
-    """Songs with a stem taken out: of each the two whose classes were taken least, of all an even spread."""
-    others: dict[str, list[tuple[str, np.ndarray]]] = defaultdict(list)
-    for excerpt in strangers.excerpts():
-        for stem in excerpt.audible:
-            others[stem.label].append((excerpt.name, stem.audio.mean(0)))
-    taken: Counter[str] = Counter()
+    """Songs with a stem taken out: of each the two whose classes were taken least, of all an even spread.
+
+    Sets are gone through twice, first for what is there, then for the sound of what was chosen, as all would not fit.
+    """
+    chosen = _choice(songs, strangers, count)
+    wanted = {(other, label) for _, label, other in chosen}
+    sounds: dict[tuple[int, str], np.ndarray] = {}
+    for number, excerpt in enumerate(strangers.excerpts()):
+        sounds |= {(number, s.label): s.audio.mean(0) for s in excerpt.stems if (number, s.label) in wanted}
     gaps = []
-    for excerpt in songs.excerpts():
-        mixture = excerpt.mixture.samples.mean(0)
-        for stem in sorted(excerpt.accompanied, key=lambda stem: taken[stem.label])[:2]:
-            foreign = [audio for name, audio in others[stem.label] if name != excerpt.name]
+    for number, excerpt in enumerate(songs.excerpts()):
+        stems = {stem.label: stem.audio.mean(0) for stem in excerpt.stems}
+        for _, label, other in (each for each in chosen if each[0] == number):
+            true, place, origin = stems[label], (songs.name, number), (strangers.name, other)
+            context = excerpt.mixture.samples.mean(0) - true
+            gaps.append(Gap(label, excerpt.name, place, origin, context, true, _levelled(sounds[other, label], true)))
+    return gaps
+
+
+def _choice(songs: ExcerptSet, strangers: ExcerptSet, count: int) -> list[tuple[int, str, int]]:
+    """Gaps as numbers of excerpts of `songs`, labels, and numbers of those of `strangers` that the strangers are in."""
+    others: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for number, excerpt in enumerate(strangers.excerpts()):
+        for stem in excerpt.audible:
+            others[stem.label].append((excerpt.name, number))
+    taken: Counter[str] = Counter()
+    found = []
+    for number, excerpt in enumerate(songs.excerpts()):
+        for label in sorted((stem.label for stem in excerpt.accompanied), key=lambda label: taken[label])[:2]:
+            foreign = [other for name, other in others[label] if name != excerpt.name]
             if foreign:
-                true, other = stem.audio.mean(0), foreign[taken[stem.label] % len(foreign)]
-                gaps.append(Gap(stem.label, mixture - true, true, _levelled(other, true)))
-                taken[stem.label] += 1
-    return [gaps[i] for i in np.unique(np.linspace(0, len(gaps) - 1, min(count, len(gaps))).astype(int))]
+                found.append((number, label, foreign[taken[label] % len(foreign)]))
+                taken[label] += 1
+    return [found[i] for i in evenly(len(found), count)]
 
 
 def _impute(pipeline: Pipeline, gaps: Sequence[Gap], sampling: Sampling, reporter: Reporter) -> list[np.ndarray]:
@@ -224,11 +277,12 @@ def _agreement(
     parts: dict[str, list[np.ndarray]],
 ) -> dict[str, Any]:
     found = {name: [measure(made[i], gaps[i].context) for i in rows] for name, made in parts.items()}
+    songs = [gaps[i].song for i in rows]
     means = {name: float(np.mean(values)) for name, values in found.items()}
     reach = means[TRUE] - means[RANDOM]
     return {
         **{name: round(mean, 3) for name, mean in means.items()},
-        "95": [round(end, 3) for end in bootstrap(found[OURS], np.random.default_rng(0))],
+        "95": [round(end, 3) for end in bootstrap(found[OURS], np.random.default_rng(0), songs)],
         "halfway": round((means[OURS] - means[RANDOM]) / reach, 2) if abs(reach) > 1e-6 else None,
     }
 
@@ -249,15 +303,16 @@ def generation_text(found: dict[str, Any]) -> str:
 def imputation_text(name: str, found: dict[str, Any]) -> str:
     """Imputation of one set as a table."""
     if "sub_fad" not in found:
-        return f"imputation, {name}: no class has two songs, so nothing can be compared; ask for more songs."
+        return f"imputation, {name}: of fewer than two parts nothing can be compared; ask for more songs or pieces."
     heads = ("measure", RANDOM, "ours", TRUE, "no part", "from random to true")
     silent = f", {found['silent']:.0%} of them silent" if found["silent"] else ""
     head = f"imputation, {name}: {found['gaps']} parts{silent}"
     lines = [head, "| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for space, row in found["sub_fad"].items():
         lines.append(f"| sub-FAD, {space} | {row[RANDOM]:.3f} | {row[OURS]:.3f} | 0 | {row['no part']:.3f} | |")
-    named = found["named"]
-    lines.append(f"| nearest to its class | {named[RANDOM]:.0%} | {named[OURS]:.0%} | {named[TRUE]:.0%} | | |")
+    if named := found["named"]:
+        shares = " | ".join(f"{named[system]:.0%}" for system in (RANDOM, OURS, TRUE))
+        lines.append(f"| nearest to its class ({found['named_parts']} parts) | {shares} | | |")
     for measure in ("onset", "key"):
         if row := found[measure]:
             low, high = row["95"]

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import scipy.signal
+
+LEAST_SONGS = 5
+"""Of fewer songs `bootstrap` draws excerpts."""
 
 
 def sdr_db(source: np.ndarray, estimate: np.ndarray) -> float:
@@ -13,9 +18,16 @@ def sdr_db(source: np.ndarray, estimate: np.ndarray) -> float:
 
 
 def si_sdr_db(source: np.ndarray, estimate: np.ndarray) -> float:
-    """Scale-invariant SDR over all channels and samples (Le Roux et al. 2019, arXiv 1811.02508)."""
+    """Scale-invariant SDR over all channels and samples (Le Roux et al. 2019, arXiv 1811.02508).
+
+    Not a number where one of them is exact silence: that has no shape, so it is neither near nor far.
+    """
     s, e = source.ravel().astype(np.float64), estimate.ravel().astype(np.float64)
-    target = s * (s @ e) / (s @ s + 1e-12)
+    levels = np.linalg.norm(s), np.linalg.norm(e)
+    if not all(levels):
+        return float("nan")
+    s, e = s / levels[0], e / levels[1]  # so that what is added below is as nothing to quiet sounds too
+    target = s * (s @ e)
     return 10 * float(np.log10((target @ target + 1e-12) / (np.square(target - e).sum() + 1e-12)))
 
 
@@ -45,8 +57,23 @@ def _mel(hz: float) -> float:
     return 2595 * float(np.log10(1 + hz / 700))
 
 
-def bootstrap(values: list[float], rng: np.random.Generator, rounds: int = 1000) -> tuple[float, float]:
-    """95 % interval of the mean."""
-    array = np.asarray(values)
-    means = array[rng.integers(0, len(array), (rounds, len(array)))].mean(1)
+def bootstrap(
+    values: Sequence[float], rng: np.random.Generator, songs: Sequence[str] = (), rounds: int = 1000
+) -> tuple[float, float]:
+    """95 % interval of the mean, values drawn anew with those of one song together.
+
+    Excerpts of a song are alike, so they tell less than as many songs do. Of fewer than `LEAST_SONGS` songs, or without
+    names, each value is drawn alone: the interval is then one of more excerpts of these songs, not of other songs.
+
+    Args:
+        values: What the mean is of.
+        rng: Source of draws.
+        songs: Name of each value's song.
+        rounds: Draws.
+    """
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(songs))}
+    places = [numbers[name] for name in songs] if len(numbers) >= LEAST_SONGS else range(len(values))
+    sums, counts = np.bincount(places, values), np.bincount(places)
+    drawn = rng.integers(0, len(sums), (rounds, len(sums)))
+    means = sums[drawn].sum(1) / counts[drawn].sum(1)
     return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))

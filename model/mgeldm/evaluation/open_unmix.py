@@ -4,7 +4,8 @@
 
 One network a target sees the magnitudes of the mixture's STFT and gives a factor for each bin. As in the paper: bins to
 16 kHz, standardised; a linear layer, three BLSTM layers with a path around them, two linear layers; mean squared error
-of magnitudes; sources mixed across songs under random gains. A second command goes on from the file.
+of magnitudes; sources mixed across songs under random gains. A second command goes on from the file with the songs and
+draws that come next; of the optimiser nothing is kept, so Adam's moments grow anew within its first steps.
 """
 
 from __future__ import annotations
@@ -108,6 +109,11 @@ class Separator:
             raise CheckpointError(told) from error
         return cls(networks, about)
 
+    @property
+    def steps(self) -> int:
+        """Steps that they were trained for."""
+        return round(float(self.about.get("steps", 0)))
+
     @torch.inference_mode()
     def __call__(self, clip: AudioClip) -> dict[str, Samples]:
         """Stems [channels, samples] of a clip by target, refined as ours are: shared masks, one Wiener iteration."""
@@ -138,9 +144,10 @@ class Training:
         batch: Items a step.
         crop_s: Their length.
         pool: Songs in memory, drawn from by every item.
+        song_s: Their length.
         renew_every: Steps until one of them is replaced.
         learning_rate: Of Adam.
-        steps: Most steps, None for what the minutes give.
+        steps: Most steps of this run, None for what the minutes give.
     """
 
     minutes: float
@@ -148,6 +155,7 @@ class Training:
     batch: int = 16
     crop_s: float = 6.0
     pool: int = 32
+    song_s: float = 24.0
     renew_every: int = 4
     learning_rate: float = 1e-3
     steps: int | None = None
@@ -159,14 +167,14 @@ class Pool:
     Args:
         banks: Note banks that rendered songs use.
         songs: Real songs, from which every third one comes, if there are any.
-        size: Songs kept in memory.
-        seconds: Length of each.
+        how: Says how many songs are kept in memory, how long they are, and how often one is replaced.
+        step: That training is at: it holds the songs that a run which was never stopped would hold there.
     """
 
-    def __init__(self, banks: Sequence[Bank], songs: Sequence[corpus.Song], size: int, seconds: float = 24.0):
-        self.banks, self.real, self.seconds = list(banks), list(songs), seconds
-        self.next, self.rng = 0, np.random.default_rng(0)
-        self.songs = [self._draw() for _ in range(size)]
+    def __init__(self, banks: Sequence[Bank], songs: Sequence[corpus.Song], how: Training, step: int = 0):
+        self.banks, self.real, self.seconds = list(banks), list(songs), how.song_s
+        self.next, self.rng = step // how.renew_every, np.random.default_rng(step)
+        self.songs = [self._draw() for _ in range(how.pool)]
 
     def renew(self) -> None:
         """Replace the oldest song."""
@@ -175,8 +183,9 @@ class Pool:
     def _draw(self) -> np.ndarray:
         number, self.next = self.next, self.next + 1
         if self.real and number % 3 == 2:
-            song = self.real[self.rng.integers(len(self.real))]
-            song = song.read(float(self.rng.uniform(0, max(song.duration_s - self.seconds, 0.01))), self.seconds)
+            rng = np.random.default_rng((number, 1))  # of its own, as any run may begin with any song
+            song = self.real[rng.integers(len(self.real))]
+            song = song.read(float(rng.uniform(0, max(song.duration_s - self.seconds, 0.01))), self.seconds)
         else:
             song = corpus.render_song(number, self.banks, self.seconds)
         parts = np.zeros((len(TARGETS) + 1, CHANNELS, round(self.seconds * RATE_HZ)), np.float16)
@@ -197,17 +206,28 @@ class Pool:
         return torch.from_numpy(out)
 
 
-def train(out: Path, pool: Pool, how: Training) -> list[float]:
-    """Train all targets on the same batches for the budget, and write them; goes on from `out` if it is there.
+def train(out: Path, banks: Sequence[Bank], songs: Sequence[corpus.Song], how: Training) -> list[float]:
+    """Train all targets on the same batches for the budget, and write them.
+
+    If `out` is there it goes on from its networks and its step, with the songs and draws that come next; the optimiser
+    starts anew.
+
+    Args:
+        out: The file.
+        banks: See `Pool`.
+        songs: See `Pool`.
+        how: How.
 
     Returns:
-        The loss of each step, relative to the targets' energy.
+        The loss of each step of this run, relative to the targets' energy.
 
     Raises:
         CheckpointError: `out` is there and no peer.
     """
-    torch.manual_seed(0)
     separator = Separator.load(out) if out.exists() else None
+    before = separator.steps if separator is not None else 0
+    torch.manual_seed(before)
+    pool = Pool(banks, songs, how, before)
     networks = separator.networks if separator is not None else _standardised(pool, how)
     spent = Spent(separator.about if separator is not None else {})
     optimiser = torch.optim.Adam(networks.parameters(), how.learning_rate, weight_decay=1e-5)
@@ -215,11 +235,11 @@ def train(out: Path, pool: Pool, how: Training) -> list[float]:
     losses: list[float] = []
     while spent.minutes < how.minutes and (how.steps is None or len(losses) < how.steps):
         losses.append(_step(networks, optimiser, *magnitudes_of_parts(pool.batch(how.batch, how.crop_s))))
-        if len(losses) % how.renew_every == 0:
+        if (before + len(losses)) % how.renew_every == 0:
             pool.renew()
         if len(losses) % _SAVE_STEPS == 0:
             loss = float(np.mean(losses[-_SAVE_STEPS:]))
-            print(f"step {len(losses)}, {spent.minutes:.1f} minutes, loss {loss:.4f}", flush=True)
+            print(f"step {before + len(losses)}, {spent.minutes:.1f} minutes, loss {loss:.4f}", flush=True)
             _save(out, networks, spent.about(len(losses)))
     _save(out, networks, spent.about(len(losses)))
     return losses
@@ -294,7 +314,7 @@ def main() -> None:
     args = parser.parse_args()
     how = Training(args.minutes, args.hidden, args.batch, args.crop)
     songs = list(_songs(args.stems)) if args.stems is not None else []
-    train(args.out, Pool([load_bank(bank) for bank in args.bank], songs, how.pool), how)
+    train(args.out, [load_bank(bank) for bank in args.bank], songs, how)
 
 
 def _songs(stems: Path) -> Iterator[corpus.Song]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..audio import AudioClip
-from ..data import corpus
+from ..data import corpus, latents
 from ..data.bank import load_bank
 from ..data.readers import open_set
 from ..errors import InputError
@@ -22,7 +23,7 @@ _UNSEEN_SEED = 500_000
 
 @dataclass(frozen=True)
 class Excerpt:
-    """A few seconds of a song: its name, its stems, and their sum as a clip."""
+    """A few seconds of a song: the song's name, one stem a label, and their sum as a clip."""
 
     name: str
     stems: list[corpus.Stem]
@@ -30,8 +31,18 @@ class Excerpt:
 
     @classmethod
     def of(cls, name: str, song: corpus.Song) -> Excerpt:
-        """An excerpt whose mixture is the sum of the stems that a reader or the renderer gave."""
-        return cls(name, list(song.stems), AudioClip(song.mixture.astype(np.float32), song.rate_hz))
+        """An excerpt of the stems that a reader or the renderer gave, whose sum is its mixture.
+
+        Stems of one label are one stem, as in training (`data.triplets`): "guitar" asks for all guitars.
+        """
+        stems: dict[str, corpus.Stem] = {}
+        for stem in song.stems:
+            if stem.label in stems:
+                same = stems[stem.label]
+                captions = list(dict.fromkeys([*same.captions, *stem.captions]))
+                stem = corpus.Stem(stem.label, captions, same.audio + stem.audio)
+            stems[stem.label] = stem
+        return cls(name, list(stems.values()), AudioClip(song.mixture.astype(np.float32), song.rate_hz))
 
     @property
     def audible(self) -> list[corpus.Stem]:
@@ -52,14 +63,14 @@ class ExcerptSet:
         name: What tables call it.
         kind: Sets of one kind (say "real") are compared: seen against unseen.
         seen: Whether the model was trained on these songs.
-        most: Excerpts at most.
-        excerpts: Reads or renders them anew each time.
+        count: How many excerpts there are.
+        excerpts: Reads or renders them anew each time, one by one.
     """
 
     name: str
     kind: str
     seen: bool
-    most: int
+    count: int
     excerpts: Callable[[], Iterator[Excerpt]]
 
 
@@ -97,13 +108,13 @@ class Material:
                 raise InputError(f"There is no note bank {path}; make it with `python -m mgeldm.data.bank`.")
         unseen = (self.bank,) if self.bank is not None else ()
         seeds = [_UNSEEN_SEED + number for number in range(self.songs)]
-        found = [self._set("synthetic", False, partial(_rendered, unseen, seeds, "test"))]
+        found = [_rendered_set(unseen, seeds, seen=False)]
         if self.stems is not None:
-            found.append(self._set("real", False, partial(_spread, [_held_out(self.stems)], self.songs)))
+            found.append(self._real_set("real", False, [_held_out(self.stems)]))
         for name, (reader, folder) in _named(self.data_sets).items():
-            found += [self._set(name, seen, songs) for seen, songs in self._data_set(reader, folder)]
+            found += [self._real_set(name, seen, songs) for seen, songs in self._data_set(reader, folder)]
         if self.seen is not None and (seeds := _seeds(self.seen)[: self.songs]):
-            found.append(self._set("synthetic", True, partial(_rendered, self.seen_banks, seeds, "train")))
+            found.append(_rendered_set(self.seen_banks, seeds, seen=True))
         if self.seen is not None:
             found += [others] if (others := self.others()) is not None else []
         return found
@@ -112,25 +123,35 @@ class Material:
         """The real songs but the held-out one, if there are any."""
         folders = other_songs(self.stems) if self.stems is not None else []
         songs = _long_enough(map(corpus.read_real_song, folders))
-        return self._set("real", True, partial(_spread, songs, self.songs)) if songs else None
+        return self._real_set("real", True, songs) if songs else None
 
-    def _data_set(self, reader: str, folder: Path) -> list[tuple[bool, Callable[[], Iterator[Excerpt]]]]:
-        """Unseen excerpts of a data set and, where they are asked for, those of its training songs."""
+    def _data_set(self, reader: str, folder: Path) -> list[tuple[bool, list[corpus.Song]]]:
+        """Unseen songs of a data set and, where they are asked for, its training songs."""
         splits: tuple[dict[str, str], ...] = ({},)
         if reader != "stems":  # any folder: it has no splits, and nothing of it was trained on
             splits = ({"split": "test"}, {"split": "train"})[: 2 if self.seen else 1]
         songs = [_long_enough(open_set(reader, folder, **split)) for split in splits]
         if not songs[0]:
             raise InputError(
-                "There is no song of {least:g} s or longer in {folder} to score; give the folder of {reader}'s songs.",
+                "There is no song of {least:g} s or longer to score in {folder}; give another with --set {reader}:DIR.",
                 least=EXCERPT_S,
                 folder=folder,
                 reader=reader,
             )
-        return [(i > 0, partial(_spread, part, self.songs)) for i, part in enumerate(songs) if part]
+        return [(i > 0, part) for i, part in enumerate(songs) if part]
 
-    def _set(self, kind: str, seen: bool, excerpts: Callable[[], Iterator[Excerpt]]) -> ExcerptSet:
-        return ExcerptSet(f"{kind}, seen" if seen else kind, kind, seen, self.songs, excerpts)
+    def _real_set(self, kind: str, seen: bool, songs: list[corpus.Song]) -> ExcerptSet:
+        places = _spread(songs, self.songs)
+        return ExcerptSet(_title(kind, seen), kind, seen, len(places), partial(_cut, places))
+
+
+def _rendered_set(banks: tuple[Path, ...], seeds: Sequence[int], seen: bool) -> ExcerptSet:
+    excerpts = partial(_rendered, banks, seeds, "train" if seen else "test")
+    return ExcerptSet(_title("synthetic", seen), "synthetic", seen, len(seeds), excerpts)
+
+
+def _title(kind: str, seen: bool) -> str:
+    return f"{kind}, seen" if seen else kind
 
 
 def _named(data_sets: Sequence[tuple[str, Path]]) -> dict[str, tuple[str, Path]]:
@@ -149,13 +170,16 @@ def _held_out(stems: Path) -> corpus.Song:
     name = corpus.HELD_OUT_SONG
     if not (stems / name).is_dir():
         raise InputError(
-            "There is no song {name} in {stems}; give the folder of the real stems.", name=name, stems=stems
+            "There is no song {name} in {stems}; --stems takes the folder of the songs that the model was trained on, "
+            "where that one, which it never heard, lies too. For songs of your own give --set stems:{stems}.",
+            name=name,
+            stems=stems,
         )
     song = corpus.read_real_song(stems / name)
     if not _places(song):
         raise InputError(
             "The song {name} in {stems} has no stem of {least:g} s or longer, so there is nothing to score; give the "
-            "folder of the real stems.",
+            "folder of the real stems, or songs of your own with --set stems:DIR.",
             name=name,
             stems=stems,
             least=EXCERPT_S,
@@ -169,14 +193,15 @@ def other_songs(stems: Path) -> list[Path]:
 
 
 def _seeds(pool: Path) -> list[int]:
-    """Seeds of the rendered songs that shards begin with.
+    """Seeds of the rendered songs that shards begin with; what a killed encoding left, and other shards, are no such.
 
     Raises:
         InputError: There is no such folder.
     """
     if not pool.is_dir():
         raise InputError(f"There is no folder {pool}; give the one of the shards that training read.")
-    return [corpus.seed_of(int(path.stem.rpartition("-")[2]), 0) for path in sorted(pool.glob("synthetic-*.npz"))]
+    names = (re.fullmatch(r"synthetic-(\d+)", path.stem) for path in latents.shards(pool))
+    return [corpus.seed_of(int(name[1]), 0) for name in names if name]
 
 
 def _rendered(banks: tuple[Path, ...], seeds: Sequence[int], split: str) -> Iterator[Excerpt]:
@@ -204,12 +229,20 @@ def _long_enough(songs: Iterable[corpus.Song]) -> list[corpus.Song]:
     return [song for song in songs if _places(song)]
 
 
-def _spread(songs: list[corpus.Song], most: int) -> Iterator[Excerpt]:
-    """At most `most` excerpts, spread evenly over all songs."""
+def _spread(songs: list[corpus.Song], most: int) -> list[tuple[corpus.Song, float]]:
+    """At most `most` places, as songs and seconds, spread evenly over all songs."""
     places = [(song, start_s) for song in songs for start_s in _places(song)]
-    for index in np.unique(np.linspace(0, len(places) - 1, min(most, len(places))).astype(int)):
-        song, start_s = places[index]
+    return [places[index] for index in evenly(len(places), most)]
+
+
+def _cut(places: Sequence[tuple[corpus.Song, float]]) -> Iterator[Excerpt]:
+    for song, start_s in places:
         yield Excerpt.of(song.name, song.read(start_s, EXCERPT_S))
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """At most `most` of `count` numbers, the first and the last among them, in order."""
+    return np.unique(np.linspace(0, count - 1, min(most, count)).astype(int)).tolist()
 
 
 def level(audio: np.ndarray) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from ..refine import refine
 from ..requests import Extract, Quality, Sampling
 from .embeddings import Embedding
 from .metrics import bootstrap
-from .sets import ExcerptSet, level
+from .sets import ExcerptSet, evenly, level
 
 ABSENT_DB = -30.0  # under the mix: as good as silence
 ALARM_DB = -15.0  # above this a listener takes it for the instrument
@@ -34,8 +35,8 @@ def retrieval(pipeline: Pipeline, embedding: Embedding, sets: Sequence[ExcerptSe
 
     Returns:
         `named`: share of prompts nearest to their own class's known phrases. `found`: share of prompts whose nearest
-        sound, of the sets' stems, is of their class, and `found_95`; `chance` is that of any sound. `told`: share of
-        stems whose nearest unseen prompt is of their class.
+        sound, of the sets' stems, is of their class, and `found_95`, its interval over prompts; `chance` is that of any
+        sound. `told`: share of stems whose nearest unseen prompt is of their class.
     """
     embed = pipeline.conditioner.embed_text
     labels = [label for label in CAPTIONS if label != "other"]
@@ -83,36 +84,39 @@ def absent(
     Returns:
         Of absent ones: median `level_db` against the mix, share `silent` (30 dB under it or more) with `silent_95`,
         share of `false_alarms` (within 15 dB of it), medians `by_class`. Of present ones: median `present_db`, and
-        `missed`: the share answered as if absent although the true stem is within 15 dB of the mix.
+        `missed`: the share answered as if absent although the true stem is within 15 dB of the mix; None without any.
     """
-    excerpts = [excerpt for part in sets for excerpt in part.excerpts()]
-    chosen = np.unique(np.linspace(0, len(excerpts) - 1, min(count, len(excerpts))).astype(int))
+    chosen = evenly(sum(part.count for part in sets), count)
     rng = np.random.default_rng(0)
-    lacking: dict[str, list[float]] = defaultdict(list)
-    present, missed = [], []
-    for done, index in enumerate(chosen):
-        excerpt = excerpts[index]
+    lacking: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    present, missed, done = [], [], 0
+    for index, excerpt in enumerate(chain.from_iterable(part.excerpts() for part in sets)):
+        if index not in chosen:
+            continue
         if missing := _missing({stem.label for stem in excerpt.audible}):
             label = str(rng.choice(missing))
-            lacking[label].append(_answer_db(pipeline, excerpt.mixture, label, quality))
+            lacking[label].append((_answer_db(pipeline, excerpt.mixture, label, quality), excerpt.name))
         mix = level(excerpt.mixture.samples)
         plain = [s for s in excerpt.audible if s.label not in VAGUE and 20 * np.log10(level(s.audio) / mix) > ALARM_DB]
         if plain:
             present.append(_answer_db(pipeline, excerpt.mixture, plain[rng.integers(len(plain))].label, quality))
             missed.append(present[-1] <= ABSENT_DB)
-        reporter.report("absent instruments: excerpts", done + 1, len(chosen))
-    levels = np.array([value for values in lacking.values() for value in values])
-    silent = (levels <= ABSENT_DB).astype(float)
+        done += 1
+        reporter.report("absent instruments: excerpts", done, len(chosen))
+    answers = [answer for found in lacking.values() for answer in found]
+    levels = np.array([value for value, _ in answers])
+    silent, songs = (levels <= ABSENT_DB).astype(float), [name for _, name in answers]
+    medians = {label: float(np.median([value for value, _ in found])) for label, found in sorted(lacking.items())}
     return {
         "prompts": len(levels),
         "level_db": round(float(np.median(levels)), 1),
         "silent": round(float(silent.mean()), 3),
-        "silent_95": [round(end, 3) for end in bootstrap(silent.tolist(), np.random.default_rng(0))],
+        "silent_95": [round(end, 3) for end in bootstrap(silent.tolist(), np.random.default_rng(0), songs)],
         "false_alarms": round(float((levels > ALARM_DB).mean()), 3),
-        "by_class": {label: round(float(np.median(values)), 1) for label, values in sorted(lacking.items())},
+        "by_class": {label: round(median, 1) for label, median in medians.items()},
         "present": len(present),
-        "present_db": round(float(np.median(present)), 1),
-        "missed": round(float(np.mean(missed)), 3),
+        "present_db": round(float(np.median(present)), 1) if present else None,
+        "missed": round(float(np.mean(missed)), 3) if present else None,
     }
 
 
@@ -145,12 +149,14 @@ def retrieval_text(found: dict[str, Any]) -> str:
 def absent_text(found: dict[str, Any]) -> str:
     """Absent instruments in a sentence a line."""
     low, high = found["silent_95"]
-    return "\n".join(
-        (
-            f"absent instruments: {found['prompts']} prompts, answered at {found['level_db']:.1f} dB of the mix",
-            f"  {found['silent']:.0%} ({low:.0%} to {high:.0%}) lie {-ABSENT_DB:.0f} dB or more under it; "
-            f"{found['false_alarms']:.0%} within {-ALARM_DB:.0f} dB (false alarms)",
+    lines = [
+        f"absent instruments: {found['prompts']} prompts, answered at {found['level_db']:.1f} dB of the mix",
+        f"  {found['silent']:.0%} ({low:.0%} to {high:.0%}) lie {-ABSENT_DB:.0f} dB or more under it; "
+        f"{found['false_alarms']:.0%} within {-ALARM_DB:.0f} dB (false alarms)",
+    ]
+    if found["present"]:
+        lines.append(
             f"  present ones: {found['present']} prompts, answered at {found['present_db']:.1f} dB; "
-            f"{found['missed']:.0%} {-ABSENT_DB:.0f} dB or more under it (missed)",
+            f"{found['missed']:.0%} {-ABSENT_DB:.0f} dB or more under it (missed)"
         )
-    )
+    return "\n".join(lines)

@@ -1,3 +1,4 @@
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -44,6 +45,29 @@ def test_encoding_repeats_and_shards_round_trip(tmp_path, triplets):
     assert len(loaded) == 3 * len(triplets)
     assert np.array_equal(loaded.mixtures[: len(triplets)], triplets.mixtures)
     assert list(loaded.captions[-len(triplets) :]) == list(triplets.captions)
+
+
+def test_a_pool_is_loaded_into_no_more_memory_than_it_takes(tmp_path, triplets):
+    for number in range(12):
+        save(tmp_path / f"{number:02d}.npz", [triplets])
+    tracemalloc.start()
+    pool = load(tmp_path)
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.2 * kept
+    assert pool.sources.dtype == np.float16
+    assert np.array_equal(pool.rests[-len(triplets) :], triplets.rests)
+    blank = np.zeros((len(triplets), 8, 12), np.float16)
+    save(tmp_path / "other.npz", [replace(triplets, mixtures=blank, rests=blank, sources=blank)])
+    with pytest.raises(InputError, match=r"other\.npz .* another form"):
+        load(tmp_path)
+
+
+def test_stems_of_one_label_are_called_what_all_of_them_are():
+    stems = corpus.render_song(3, [], 7.0).stems
+    stems = [replace(stem, label="keys", captions=["keys", f"keys {i}"]) for i, stem in enumerate(stems)]
+    found = Encoder(absent=0.0).encode(stems, {}, np.random.default_rng(0))
+    assert set(found.captions) == {"keys"}
 
 
 def test_an_empty_folder_is_said(tmp_path):

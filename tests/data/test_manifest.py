@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,12 +44,32 @@ def test_only_new_shards_are_hashed_and_damage_is_found(tmp_path, triplets, monk
     assert manifest.damaged(tmp_path) == [tmp_path / "a.npz"]
 
 
+def test_a_shard_made_anew_is_not_damaged_though_it_is_as_large(tmp_path, triplets):
+    """Neither before nor after the manifest is brought up to date: a run that was killed may not have done it."""
+    save(tmp_path / "a.npz", [triplets])
+    manifest.update(tmp_path, shards(tmp_path))
+    size = (tmp_path / "a.npz").stat().st_size
+    save(tmp_path / "a.npz", [replace(triplets, sources=triplets.rests)])
+    assert (tmp_path / "a.npz").stat().st_size == size
+    assert manifest.damaged(tmp_path) == []
+    entries = manifest.update(tmp_path, shards(tmp_path))
+    assert entries["a.npz"]["sha256"] == manifest.sha256(tmp_path / "a.npz")
+
+
 def test_shards_from_before_facts_have_a_manifest_too(tmp_path, triplets):
     np.savez(tmp_path / "old.npz", **{k: v for k, v in vars(triplets).items() if k != "parts"})
     (tmp_path / "manifest.json").write_text("{broken")
     entries = manifest.update(tmp_path, shards(tmp_path))
     assert entries["old.npz"]["licence"] == ""
     assert set(manifest.unfit_to_ship(tmp_path)) == {"old.npz"}
+
+
+def test_only_shards_that_know_their_options_can_differ():
+    facts = Facts("MUSDB18", "x", "train", ("song",), "40 windows", autoencoder="aa")
+    assert facts.differences(facts) == []
+    (found,) = facts.differences(replace(facts, autoencoder="bb"))
+    assert found == "autoencoder: aa there, bb asked for"
+    assert Facts("MUSDB18", "x", "train", ("song",)).differences(facts) == []
 
 
 def test_nothing_that_sounds_is_no_shard(tmp_path, triplets):
@@ -87,6 +108,11 @@ def test_embeddings_lie_beside_their_shards(tmp_path, triplets):
     assert np.allclose(audio[:, 2, 0], pool.sources.astype(np.float32).mean((1, 2)), atol=1e-3)
     assert {phrase for row in pool.captions for phrase in row.split("|")} == set(texts)
     assert all(vector[0] == len(phrase) for phrase, vector in texts.items())
+
+
+def test_a_folder_without_shards_has_nothing_to_embed(tmp_path):
+    with pytest.raises(InputError, match="no shards"):
+        embed(tmp_path, Ear(), "ear")
 
 
 def test_embeddings_of_another_content_are_refused(tmp_path, triplets):

@@ -1,11 +1,12 @@
 import json
+import sys
 import uuid
 
 import numpy as np
 import pytest
 import soundfile
 from mgeldm.data import captions
-from mgeldm.data.readers import MUSDB_STREAMS, MUSDB_VALIDATION, moises, musdb, open_set, slakh, stem_folders
+from mgeldm.data.readers import MUSDB_STREAMS, MUSDB_VALIDATION, in_split, moises, musdb, open_set, slakh, stem_folders
 from mgeldm.errors import InputError
 
 RATE_HZ = 44100
@@ -23,7 +24,8 @@ stems:
 
 def sound(path, level, seconds=0.5, channels=1):
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, np.full((round(seconds * RATE_HZ), channels), level, np.float32), RATE_HZ)
+    format = "AIFF" if path.suffix.lower().startswith(".aif") else None
+    soundfile.write(path, np.full((round(seconds * RATE_HZ), channels), level, np.float32), RATE_HZ, format=format)
 
 
 def skipped():
@@ -73,6 +75,23 @@ def test_a_broken_song_is_skipped_and_named(slakh_folder):
     assert "Track01900 is skipped: its metadata.yaml is not understood" in said[1]
     with pytest.warns(UserWarning, match="Track00001"):
         list(slakh(slakh_folder, "train"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"stems:\n  S00:\n", b"stems: [S00]\n", "stems:\n  S00: {inst_class: \u00e9}\n".encode("latin1"), b"- S00\n"],
+)
+def test_odd_metadata_of_slakh_ends_its_song_alone(slakh_folder, content):
+    (slakh_folder / "train/Track00001/metadata.yaml").write_bytes(content)
+    said, on_skip = skipped()
+    assert [song.name for song in slakh(slakh_folder, on_skip=on_skip)] == ["Track00002"]
+    assert said[0].startswith("Track00001 is skipped: its metadata.yaml is not understood")
+
+
+def test_slakh_without_yaml_says_what_to_install(slakh_folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with pytest.raises(InputError, match=r"mgeldm-desktop\[train\]"):
+        next(slakh(slakh_folder))
 
 
 def test_musdb_in_both_forms(tmp_path, write_streams):
@@ -125,17 +144,47 @@ def test_moises_sums_its_second_level_into_the_first(tmp_path):
             ("guitar", [("acoustic guitar", 0.05)]),
             ("guitar", [("distorted electric guitar", 0.1)]),
             ("other_keys", [("organ, electric organ", 0.25)]),
+            ("vocals", [("lead female singer", 0.01), ("lead female singer", 0.02)]),
         ],
     )
-    (song,) = moises(tmp_path)
-    assert [stem.label for stem in song.stems] == ["drums", "guitar", "keys"]
-    drums, guitar, keys = song.stems
+    (song,) = moises(tmp_path, "all")
+    assert [stem.label for stem in song.stems] == ["drums", "guitar", "keys", "vocals"]
+    drums, guitar, keys, vocals = song.stems
     assert np.allclose(drums.read(0, 1000), 0.3, atol=1e-3)
     assert np.allclose(guitar.read(0, 1000), 0.15, atol=1e-3)
-    assert {"acoustic guitar", "distorted electric guitar", "guitar"} <= set(guitar.captions)
+    assert "guitar" in guitar.captions
+    assert not {"acoustic guitar", "distorted electric guitar"} & set(guitar.captions)  # neither names the sum
+    assert drums.captions == captions.phrases("drums")
     assert "organ, electric organ" in keys.captions
-    assert not list(moises(tmp_path, "train"))  # the first songs are the test's
-    assert len(list(moises(tmp_path, "test"))) == 1
+    assert "lead female singer" in vocals.captions  # of all parts
+
+
+def test_a_moises_song_stays_in_its_split_whatever_others_are_there(tmp_path):
+    for number in range(40):
+        write_moises(tmp_path / f"{number:04d}", [("bass", [("bass guitar", 0.1)])])
+    splits = {split: {song.name for song in moises(tmp_path, split)} for split in ("train", "test", "all")}
+    assert splits["train"] | splits["test"] == splits["all"]
+    assert not splits["train"] & splits["test"]
+    assert {song.name for song in open_set("moises", tmp_path)} == splits["train"]
+    gone = sorted(splits["test"])[0]
+    (tmp_path / gone / "data.json").unlink()
+    assert {song.name for song in moises(tmp_path, "test")} == splits["test"] - {gone}
+    assert 15 < sum(in_split(f"song {number}", "test") for number in range(240)) < 33
+    with pytest.raises(InputError, match="no split 'validation'"):
+        next(moises(tmp_path, "validation"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xfe{", b'{"stems": null}', b'{"stems": ["bass"]}', b"[]", b'{"stems": [{"stemName": "a", "tracks": 3}]}'],
+)
+def test_odd_metadata_of_moises_ends_its_song_alone(tmp_path, content):
+    for name in ("one", "two"):
+        write_moises(tmp_path / name, [("bass", [("bass guitar", 0.1)])])
+    (tmp_path / "one" / "data.json").write_bytes(content)
+    said, on_skip = skipped()
+    assert [song.name for song in moises(tmp_path, "all", on_skip)] == ["two"]
+    assert said[0].startswith("one is skipped: its data.json is not understood")
 
 
 def test_moises_without_its_facts(tmp_path):
@@ -144,7 +193,7 @@ def test_moises_without_its_facts(tmp_path):
     write_moises(tmp_path / "1", [("bass", [("bass guitar", 0.1)])])
     (tmp_path / "1" / "data.json").write_text('{"song": "x"}')
     said, on_skip = skipped()
-    assert not list(moises(tmp_path, on_skip=on_skip))
+    assert not list(moises(tmp_path, "all", on_skip))
     assert "1 is skipped: its data.json is not understood" in said[0]
 
 
@@ -161,6 +210,37 @@ def test_any_folder_of_stems(tmp_path):
         next(stem_folders(tmp_path / "nowhere"))
     with pytest.raises(InputError, match="no reader 'foo'"):
         open_set("foo", tmp_path)
+
+
+def test_stems_of_every_format_and_none_that_is_left_out_in_silence(tmp_path, write_streams):
+    place = tmp_path / "song"
+    sound(place / "bass.aif", 0.1, channels=2)
+    sound(place / "Lead_Synth.AIFC", 0.1)
+    tone = np.repeat(np.sin(np.arange(RATE_HZ) * 0.06)[None] / 2, 2, 0).astype(np.float32)
+    write_streams(place / "drums.m4a", [tone])
+    for name in ("._bass.wav", ".hidden.wav", "vocals.webm", "notes.txt"):
+        (place / name).write_bytes(b"no sound")
+    for name in ("mix_down", "Instrumental", "full mix", "song_mixture", "drums (master)"):
+        sound(place / f"{name}.wav", 0.1)
+    sound(place / "mixing desk hum.wav", 0.1)
+    said, on_skip = skipped()
+    (song,) = stem_folders(tmp_path, on_skip=on_skip)
+    assert [stem.label for stem in song.stems] == ["lead synth", "bass", "drums", "mixing desk hum"]
+    assert np.allclose(song.stems[2].read(20_000, 30_000), tone[:, 20_000:30_000], atol=0.05)
+    left_out = [text.partition(" of song is left out")[0] for text in said]
+    assert sorted(left_out) == ["drums (master).wav", "full mix.wav", "mix_down.wav", "song_mixture.wav", "vocals.webm"]
+
+
+def test_a_plain_folder_keeps_a_tenth_of_its_songs_for_tests(tmp_path):
+    for number in range(60):
+        sound(tmp_path / f"song {number}" / "bass.wav", 0.1, seconds=0.1)
+    found = {split: [s.name for s in stem_folders(tmp_path, split)] for split in ("train", "test", "all")}
+    assert found["test"] and set(found["train"]) | set(found["test"]) == set(found["all"])
+    assert not set(found["train"]) & set(found["test"])
+    assert [song.name for song in open_set("stems", tmp_path)] == found["all"]
+    assert {song.split for song in stem_folders(tmp_path, "test")} == {"test"}
+    with pytest.raises(InputError, match="no split 'validation'"):
+        next(stem_folders(tmp_path, "validation"))
 
 
 def test_only_what_a_song_lacks_for_certain_counts_as_absent():

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mgeldm.data import captions
 from mgeldm.data.captions import CAPTIONS, HELD_OUT_CAPTIONS, alike, draw_absent, phrases, unions
-from mgeldm.data.songs import Song, Stem
+from mgeldm.data.songs import Song, Stem, captions_of
 from mgeldm.data.triplets import AUDIBLE, Shares, draw, segment, sources
 
 LABELS = st.lists(st.sampled_from([*CAPTIONS, *captions.MORE_CAPTIONS]), unique=True, max_size=8)
@@ -31,6 +31,17 @@ def test_a_triplet_sums_at_one_offset():
         stem = next(s for s in song.stems if s.label == triplet.label)
         at = int(np.flatnonzero(stem.audio[0] == triplet.source[0, 0])[0])
         assert np.array_equal(song.piece(at, at + 5000).mixture, triplet.mixture)
+
+
+def test_a_sum_of_stems_is_called_only_what_all_of_them_are():
+    rng = np.random.default_rng(0)
+    said = (["guitar", "clean guitar", "electric"], ["guitar", "distorted guitar", "electric"])
+    song = Song([Stem("guitar", phrases, rng.normal(0, 0.1, (2, 9000)).astype(np.float32)) for phrases in said])
+    triplet = draw(song, 5000, rng)
+    assert triplet.captions == ("guitar", "electric")
+    assert captions_of([Stem("bass", ["a"], song.stems[0].audio), Stem("bass", ["b"], song.stems[1].audio)]) == {
+        "bass": ["bass"]
+    }
 
 
 def test_a_segment_is_looked_for_ten_times():

@@ -50,6 +50,18 @@ def test_wide_songs_repeat_sum_and_stay_in_scale(seed, bank):
     assert 0.05 < np.abs(song.mixture).max() <= 1.0
 
 
+def test_parts_of_one_label_are_called_only_what_all_of_them_are(bank, monkeypatch):
+    notes = np.array([[t, 0.4, 60.0, 0.8] for t in np.arange(0, 4, 0.5)])
+    parts = [wide._Part("electric guitar", notes, style, program) for style, program in (("riff", 27), ("power", 30))]
+    monkeypatch.setattr(wide, "_planned_parts", lambda plan, rng, split: parts)
+    said = []
+    monkeypatch.setattr(wide, "describe", lambda *arguments: said.append(describe(*arguments)) or said[-1])
+    (stem,) = render_wide_song(0, [bank], 4.0).stems
+    first, second = map(set, said)
+    assert first - second and second - first
+    assert set(stem.captions) == first & second
+
+
 def test_scores_are_played_in_their_own_split(bank):
     names = [f"song {i}" for i in range(60)]
     held = [name for name in names if score(name).held_out]

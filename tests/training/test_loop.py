@@ -154,6 +154,33 @@ def test_a_run_that_cannot_go_on_says_so(tmp_path, name, damage):
         Run(Line(), LoopConfig(minutes=1e9), tmp_path)
 
 
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory")])
+def test_a_lack_of_memory_is_not_taken_for_damage(tmp_path, monkeypatch, error):
+    Run(Line(), LoopConfig(minutes=1e9), tmp_path).save()
+
+    def full(path, map_location, **_):
+        assert str(map_location) == "cpu"  # a GPU that the networks fill has no room for them twice
+        raise error
+
+    monkeypatch.setattr(torch, "load", full)
+    with pytest.raises(InputError, match="not enough memory"):
+        Run(Line(), LoopConfig(minutes=1e9), tmp_path)
+
+
+def test_decay_and_betas_are_those_of_the_configuration_at_hand(tmp_path):
+    steps(first := Run(Line(), LoopConfig(minutes=1e9, weight_decay=0.01), tmp_path), 2)
+    first.save()
+    second = Run(Line(), LoopConfig(minutes=1e9, weight_decay=0.5, betas=(0.8, 0.99)), tmp_path)
+    groups = second.players[0].optimiser.param_groups
+    assert [(group["weight_decay"], group["betas"]) for group in groups] == [(0.5, (0.8, 0.99)), (0.0, (0.8, 0.99))]
+
+
+def test_a_finished_run_says_so(tmp_path, capsys):
+    for _ in range(2):
+        Run(Line(), LoopConfig(minutes=1e9, steps=3), tmp_path).train()
+    assert capsys.readouterr().out.count("has had all its time or steps") == 1
+
+
 def test_a_budget_ends_with_a_saved_state_and_a_log(tmp_path):
     run = Run(Line(), LoopConfig(minutes=0.005, log_every_steps=5, learning_rate=0.1, warmup_steps=1), tmp_path)
     run.train()

@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,10 +13,12 @@ from mgeldm.checkpoint import load_model, save_model
 from mgeldm.config import EMBEDDED, PUBLISHED, TINY, SpectralConfig
 from mgeldm.data import corpus, latents
 from mgeldm.data.latents import Encoder, Triplets
+from mgeldm.data.manifest import Facts
 from mgeldm.errors import CheckpointError, InputError
 from mgeldm.nn.dit import Denoiser
+from mgeldm.nn.spectral import SpectralAutoencoder
 from mgeldm.pipeline import EMBEDDED_PATH
-from mgeldm.training import recipes
+from mgeldm.training import embedded, recipes
 from mgeldm.training.embedded import deepened, unpack
 from mgeldm.training.joint import Embedded, JointRecipe, draw_timesteps
 from mgeldm.training.recipes import read_settings, train_from
@@ -180,13 +184,58 @@ def test_the_configurations_that_come_along_are_understood(name, model):
         assert recipe in recipes.RECIPES
 
 
+def test_the_configuration_at_full_size_saves_its_20_gb_every_half_hour():
+    settings = read_settings(Path(recipes.__file__).with_name("published.toml"))
+    assert [options["save_every_s"] for _, options in settings.recipes] == [1800.0, 1800.0]
+
+
+def test_the_projection_is_fitted_on_a_spread_of_the_pool(shards, tmp_path, monkeypatch):
+    for name in "abc":
+        shutil.copy(shards / "a.npz", tmp_path / f"{name}.npz")
+    pool = latents.load(tmp_path)
+    rows = np.linspace(0, len(pool) - 1, 20).astype(int)
+    tracks = (pool.mixtures, pool.rests, pool.sources)
+    wanted = np.concatenate([track[rows[i::3]] for i, track in enumerate(tracks)])
+    monkeypatch.setattr(latents, "load", lambda folder: pytest.fail("the whole pool is loaded"))
+    assert np.array_equal(embedded._sample(tmp_path, 20).numpy(), wanted.astype(np.float32))
+
+
+def test_several_processes_save_the_projection_at_once(tmp_path, monkeypatch):
+    """Another process writes and renames its own between our writing and our renaming."""
+    spectral, path = SpectralAutoencoder(SMALL.autoencoder), tmp_path / "projection.safetensors"
+    replace_file = os.replace
+
+    def overtaken(aside, target):
+        monkeypatch.setattr(os, "replace", replace_file)
+        embedded._save_projection(spectral, path)
+        replace_file(aside, target)
+
+    monkeypatch.setattr(os, "replace", overtaken)
+    embedded._save_projection(spectral, path)
+    assert [file.name for file in tmp_path.iterdir()] == ["projection.safetensors"]
+
+
 def test_an_unknown_option_and_a_missing_table_are_said(config):
     config.write_text(config.read_text().replace("extraction = 0.75", "extractoin = 0.75"))
     with pytest.raises(InputError, match=r"towers|extractoin"):
         train_from("denoiser", config)
     config.write_text('run = "a"\nout = "b"\n')
-    with pytest.raises(InputError, match=r"no table \[denoiser\]"):
+    with pytest.raises(InputError, match=r"no table \[denoiser\].*embedded\.toml"):
         train_from("denoiser", config)
+    with pytest.raises(InputError, match=r"no table \[autoencoder\].*published\.toml"):
+        train_from("autoencoder", config)
+
+
+def test_adversarial_weights_without_a_critic_are_said(config):
+    config.write_text(config.read_text().replace("critic = {sizes = [256], width = 4}", ""))
+    with pytest.raises(InputError, match="need a critic"):
+        train_from("autoencoder", config)
+
+
+def test_a_data_set_without_its_reader_is_said(config):
+    config.write_text(config.read_text().replace("songs = 1", 'sets = [{folder = "DATA"}]'))
+    with pytest.raises(InputError, match="a reader and a folder"):
+        train_from("autoencoder", config)
 
 
 # ------------------------------------------------------------------------------------------------ the published form
@@ -273,6 +322,15 @@ def test_a_silent_source_is_asked_for_in_words_alone():
     assert torch.equal(conditions[:, 2], torch.ones(50, 48))
 
 
+def test_a_phrase_without_its_embedding_is_said_before_training():
+    from mgeldm.nn.dit import Denoiser
+
+    pool, embedded = published_pool()
+    del embedded.texts["bass"]
+    with pytest.raises(InputError, match=r"'bass'.*--embed"):
+        JointRecipe(Denoiser(TINY.denoiser), pool, embedded)
+
+
 def test_a_pool_for_other_sizes_is_refused():
     from mgeldm.nn.dit import Denoiser
 
@@ -322,6 +380,18 @@ accumulate = 2
     train_from("assemble", config)
     trained = load_model(tmp_path / "model.safetensors").denoiser
     assert not torch.equal(fresh.leave.weight, trained.leave.weight)
+
+    # A pool of the autoencoder's latents, as the assembled file gives them, is taken; one of another's is not.
+    own = latents.identity(load_model(tmp_path / "model.safetensors").autoencoder.state_dict())
+    latents.save(tmp_path / "pool" / "a.npz", [pool], Facts(options="1 windows", autoencoder=own))
+    train_from("assemble", config)
+    latents.save(tmp_path / "pool" / "a.npz", [pool], Facts(options="1 windows", autoencoder="another"))
+    for recipe in ("denoiser", "assemble"):
+        with pytest.raises(InputError, match="latents of another autoencoder"):
+            train_from(recipe, config)
+    config.write_text(f'held = "{tmp_path}/pool"\n{config.read_text()}')
+    with pytest.raises(InputError, match="`held`"):
+        train_from("denoiser", config)
 
 
 def test_a_checkpoint_of_the_published_form_is_no_start_for_the_embedded_one(tmp_path):

@@ -28,19 +28,29 @@ def embed(folder: Path, conditioner: Conditioner, name: str) -> None:
         conditioner: One that embeds mels. Shards of the published form bring their audio embeddings along
             (`latents.WaveformEncoder`); of theirs only texts are embedded here.
         name: Of the conditioner, say the first digits of its file's hash.
+
+    Raises:
+        InputError: The folder has no shards.
     """
+    if not shards(folder):
+        raise InputError(f"There are no shards in {folder} to embed; look above for why none was made.")
     place = folder / "embeddings" / name
     place.mkdir(parents=True, exist_ok=True)
     phrases: set[str] = set()
     for path in shards(folder):
         triplets = read_shard(path)
         phrases.update(phrase for row in triplets.captions for phrase in str(row).split("|"))
-        if conditioner.audio_input == "mel" and _hash_of(place / path.name) != (hash_now := sha256(path)):
-            write_audio(place / path.name, _audio(triplets, conditioner), hash_now)
+        if conditioner.audio_input == "mel" and not has_audio(place, path):
+            write_audio(place / path.name, _audio(triplets, conditioner), sha256(path))
     known = sorted(phrases)
     parts = [known[i : i + _BATCH] for i in range(0, len(known), _BATCH)]
     vectors = np.concatenate([conditioner.embed_text(part).half().cpu().numpy() for part in parts])
     _write(place / "texts.npz", phrases=np.array(known), vectors=vectors)
+
+
+def has_audio(place: Path, shard: Path) -> bool:
+    """Whether a folder of embeddings holds those of a shard as it is now."""
+    return _hash_of(place / shard.name) == sha256(shard)
 
 
 def write_audio(path: Path, audio: np.ndarray, shard_sha256: str) -> None:
@@ -56,10 +66,12 @@ def read_embeddings(folder: Path, name: str, limit: int | None = None) -> tuple[
     """
     place = folder / "embeddings" / name
     paths = shards(folder)[:limit]
-    stale = [path.name for path in paths if _hash_of(place / path.name) != sha256(path)]
+    stale = [path.name for path in paths if not has_audio(place, path)]
     if stale or not (place / "texts.npz").exists():
         which = ", ".join(stale[:3]) or "The texts"
-        raise InputError(f"{which} of {folder} have no embeddings {name}; encode with --embed again.")
+        raise InputError(
+            f"{which} of {folder} have no embeddings {name}; run the command that encoded them again, with --embed."
+        )
     with np.load(place / "texts.npz") as texts:
         vectors = dict(zip(texts["phrases"].tolist(), texts["vectors"], strict=True))
     return np.concatenate([np.load(place / path.name)["audio"] for path in paths]), vectors

@@ -8,6 +8,7 @@ all three lie beside them, as in the paper.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -25,7 +26,7 @@ from ..errors import InputError
 from ..nn.spectral import MIXTURE_RMS, SpectralAutoencoder
 from .captions import alike
 from .manifest import Facts
-from .songs import Song, Stem
+from .songs import Song, Stem, captions_of
 from .triplets import AUDIBLE, Shares, draw, segment, sources
 
 _AUDIBLE = AUDIBLE * MIXTURE_RMS
@@ -115,7 +116,7 @@ class Encoder:
             windows: Draw this many windows as the paper does (`triplets.segment`); None takes all in order.
         """
         song = song if isinstance(song, Song) else Song(song)
-        captions = {stem.label: stem.captions for stem in song.stems}
+        captions = captions_of(song.stems)
         rows = np.array([list(captions).index(stem.label) for stem in song.stems])
         size, gain = self.config.window_samples, MIXTURE_RMS / (song.level + 1e-9)
         starts = range(0, song.samples - size + 1, size)
@@ -231,9 +232,52 @@ def read_shard(path: Path) -> Triplets:
 
 
 def load(folder: Path, limit: int | None = None) -> Triplets:
-    """All triplets of a folder's shards, in the order of their names."""
+    """All triplets of a folder's shards, in the order of their names; they take as much memory as the shards do.
+
+    Raises:
+        InputError: There are no shards, or they are of models of different forms.
+    """
+    counts = counts_of(folder, limit)
+    sounds: dict[str, np.ndarray] = {}
+    facts: list[dict[str, np.ndarray]] = []  # what is known of each source, by shard
+    first = 0
+    for path, count in counts.items():
+        columns = vars(read_shard(path))
+        for name in ("mixtures", "rests", "sources"):  # filled in shard by shard: joined at the end they need twice
+            part = columns.pop(name)
+            if name not in sounds:
+                sounds[name] = np.empty((sum(counts.values()), *part.shape[1:]), part.dtype)
+            if part.shape[1:] != sounds[name].shape[1:]:
+                raise InputError(f"{path.name} of {folder} is of a model of another form; keep it in another folder.")
+            sounds[name][first : first + count] = part
+        facts.append(columns)
+        first += count
+    return Triplets(**sounds, **{name: np.concatenate([shard[name] for shard in facts]) for name in facts[0]})
+
+
+def counts_of(folder: Path, limit: int | None = None) -> dict[Path, int]:
+    """A folder's shards, in the order of their names, and how many triplets each holds.
+
+    Raises:
+        InputError: There are none.
+    """
     paths = shards(folder)[:limit]
     if not paths:
         raise InputError(f"There are no shards in {folder}; fill it with `python -m mgeldm.training.encode` first.")
-    read = [vars(read_shard(path)) for path in paths]
-    return Triplets(**{f.name: np.concatenate([shard.pop(f.name) for shard in read]) for f in fields(Triplets)})
+    counts = {}
+    for path in paths:
+        with np.load(path) as shard:
+            counts[path] = len(shard["labels"])
+    return counts
+
+
+def identity(autoencoder: Mapping[str, Tensor]) -> str:
+    """What tells an autoencoder, by its state, from others: a hash of its biases and other vectors, as they are stored.
+
+    Matrices are left out: no two machines need to agree in the last bit when they fold a weight norm into them.
+    """
+    vectors = {name: value for name, value in autoencoder.items() if value.ndim < 2 and value.is_floating_point()}
+    digest = hashlib.sha256()
+    for name in sorted(vectors):
+        digest.update(name.encode() + vectors[name].detach().half().cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+import zipfile
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,28 @@ class Facts:
         licence: SPDX-like names, joined by "; ".
         split: "train", "validation" or "test".
         songs: Names of the songs, where they have any.
+        options: What they were encoded with; empty in shards from before it.
+        contents: What there was of real songs: labels of the stems, and samples.
+        autoencoder: Whose latents they are (`latents.identity`), where they are those of a trained autoencoder.
     """
 
     source: str = ""
     licence: str = ""
     split: str = ""
     songs: tuple[str, ...] = ()
+    options: str = ""
+    contents: str = ""
+    autoencoder: str = ""
+
+    def differences(self, other: Facts) -> list[str]:
+        """What another shard of the same name has otherwise; nothing where this one is from before `options`."""
+        if not self.options:
+            return []
+        return [
+            f"{field.name}: {mine or 'none'} there, {theirs or 'none'} asked for"
+            for field in fields(self)
+            if (mine := getattr(self, field.name)) != (theirs := getattr(other, field.name))
+        ]
 
     @classmethod
     def read(cls, shard: Path) -> Facts:
@@ -52,20 +69,20 @@ def _plain(value: Any) -> Any:
 
 
 def update(folder: Path, shards: list[Path]) -> dict[str, dict[str, Any]]:
-    """Bring a folder's manifest up to date: hash shards that are new or of another size, drop those that are gone.
+    """Bring a folder's manifest up to date: hash shards that are new or were written again, drop those that are gone.
 
     Returns:
-        File name to its entry: facts, sha256, bytes and the count of items.
+        File name to its entry: facts, sha256, bytes, when it was written (mtime_ns) and the count of items.
     """
     known = read(folder)
     entries = {}
     for shard in shards:
         entry = known.get(shard.name)
-        if entry is None or entry["bytes"] != shard.stat().st_size:
+        now = {"bytes": shard.stat().st_size, "mtime_ns": shard.stat().st_mtime_ns}
+        if entry is None or any(entry.get(key) != value for key, value in now.items()):
             with np.load(shard) as content:
                 items = len(content["labels"])
-            size = shard.stat().st_size
-            entry = {**asdict(Facts.read(shard)), "sha256": sha256(shard), "bytes": size, "items": items}
+            entry = {**asdict(Facts.read(shard)), "sha256": sha256(shard), **now, "items": items}
         entries[shard.name] = entry
     aside = folder / (NAME + ".tmp")
     aside.write_text(json.dumps(entries, indent=1), encoding="utf-8")
@@ -82,9 +99,18 @@ def read(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def damaged(folder: Path) -> list[Path]:
-    """Shards whose content is not what the manifest says."""
-    entries = {folder / name: entry for name, entry in read(folder).items()}
-    return [path for path, entry in entries.items() if path.exists() and sha256(path) != entry["sha256"]]
+    """Shards whose content is not what the manifest says, apart from those that were written since and are whole."""
+    entries = {folder / name: entry for name, entry in read(folder).items() if (folder / name).exists()}
+    return [path for path, entry in entries.items() if sha256(path) != entry["sha256"] and not _is_whole(path)]
+
+
+def _is_whole(shard: Path) -> bool:
+    """Whether every part of a shard agrees with the checksum that it was written with."""
+    try:
+        with zipfile.ZipFile(shard) as content:
+            return content.testzip() is None
+    except (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile):
+        return False
 
 
 def unfit_to_ship(folder: Path) -> dict[str, str]:

@@ -7,22 +7,32 @@ and MoisesDB are for research, so weights that ship never saw them.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..errors import AudioError, InputError
 from .captions import phrases
-from .songs import FileStem, Recording, Song
+from .songs import FileStem, Recording, Song, shared
 
 Skip = Callable[[str], None]
 Reader = Callable[..., Iterator[Song]]
 
 SPLITS = ("train", "validation", "test")
-SUFFIXES = (".wav", ".flac", ".opus", ".ogg", ".mp3", ".aiff")
-NOT_STEMS = ("mixture", "mix", "master", "linear mixture")
+SUFFIXES = (
+    ".wav", ".flac", ".opus", ".ogg", ".oga", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64",
+    ".m4a", ".aac", ".wma",
+)  # fmt: skip
+"""Files of a plain folder that are stems."""
+_OTHER_SOUNDS = (".mp4", ".mov", ".mkv", ".mka", ".webm", ".ape", ".wv", ".ac3", ".amr", ".dsf")
+_STREAMS = (".m4a",)  # entered where they are read; as a file each read would decode them whole
+NOT_STEMS = ("mix", "mixture", "mixdown", "master", "instrumental")
+"""A file with one of these words in its name is no stem, but a sum of stems."""
 
 # MUSDB18's official validation songs, a part of its training folder (sigsep/sigsep-mus-db, configs/mus.yaml).
 MUSDB_VALIDATION = (
@@ -57,8 +67,9 @@ _SLAKH_LABELS = {
     "sound effects": "effects",
 }
 _MOISES_LABELS = {"bowed strings": "strings", "other plucked": "plucked strings", "other keys": "keys"}
-MOISES_TEST_SONGS = 24
-"""How many songs the paper keeps for its test; which, it does not say."""
+TEST_SHARE = 0.1
+"""Share of the songs that a data set without splits of its own keeps for tests, by their names alone. Of MoisesDB's 240
+the paper keeps 24; which, it does not say."""
 
 
 def slakh(
@@ -73,8 +84,12 @@ def slakh(
         on_skip: Told of each song that cannot be used.
 
     Raises:
-        InputError: The folder is not Slakh2100, or an unknown split or subset is asked for.
+        InputError: The folder is not Slakh2100, an unknown split or subset is asked for, or PyYAML is not installed.
     """
+    try:
+        import yaml  # noqa: F401 - without it no song could be read
+    except ImportError as error:
+        raise InputError("Slakh2100's metadata is in YAML; install mgeldm-desktop[train] to read it.") from error
     if subset not in (None, "A", "B"):
         raise InputError(f"Slakh2100 has no subset {subset!r}; choose A, B or none.")
     place = _split_folder(folder, split, "Slakh2100")
@@ -85,26 +100,38 @@ def slakh(
 
 
 def _slakh_stems(track: Path, subset: str | None) -> list[FileStem]:
+    stems = []
+    with _understood("metadata.yaml"):
+        for name, facts in _yaml(track / "metadata.yaml")["stems"].items():
+            if not facts.get("audio_rendered", True):
+                continue  # a few parts were never rendered
+            kind = str(facts["inst_class"]).lower()
+            label = _SLAKH_LABELS.get(kind, kind)
+            if subset is not None and (label in SLAKH_A) != (subset == "A"):
+                continue
+            program = None if facts.get("is_drum") else facts.get("program_num")
+            said = [str(facts.get("midi_program_name", "")).lower()] if program is not None else []
+            captions = list(dict.fromkeys([*phrases(label, program), *filter(None, said)]))
+            stems.append(FileStem(label, captions, (Recording(track / "stems" / f"{name}.flac"),)))
+    return stems
+
+
+def _yaml(path: Path) -> Any:
     import yaml
 
     try:
-        metadata = yaml.safe_load((track / "metadata.yaml").read_text(encoding="utf-8"))
-        entries = metadata["stems"].items()
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"its metadata.yaml is not understood ({error})") from error
-    stems = []
-    for name, facts in entries:
-        if not facts.get("audio_rendered", True):
-            continue  # a few parts were never rendered
-        kind = str(facts["inst_class"]).lower()
-        label = _SLAKH_LABELS.get(kind, kind)
-        if subset is not None and (label in SLAKH_A) != (subset == "A"):
-            continue
-        program = None if facts.get("is_drum") else facts.get("program_num")
-        said = [str(facts.get("midi_program_name", "")).lower()] if program is not None else []
-        captions = list(dict.fromkeys([*phrases(label, program), *filter(None, said)]))
-        stems.append(FileStem(label, captions, (Recording(track / "stems" / f"{name}.flac"),)))
-    return stems
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(error) from error
+
+
+@contextmanager
+def _understood(name: str) -> Iterator[None]:
+    """Turns whatever a file of metadata can raise that is not as it should be into an `InputError` with its name."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise InputError(f"its {name} is not understood ({error})") from error
 
 
 def musdb(folder: Path, split: str = "train", on_skip: Skip = warnings.warn) -> Iterator[Song]:
@@ -138,46 +165,48 @@ def _musdb_stems(path: Path) -> list[FileStem]:
     return [FileStem(name, phrases(name), (Recording(path, number),)) for name, number in MUSDB_STREAMS.items()]
 
 
-def moises(folder: Path, split: str | None = None, on_skip: Skip = warnings.warn) -> Iterator[Song]:
+def moises(folder: Path, split: str = "train", on_skip: Skip = warnings.warn) -> Iterator[Song]:
     """MoisesDB: its second level of stems summed into the first, whose names are the labels.
 
     Args:
         folder: Holds a folder a song (perhaps under a provider's folder) with `data.json` and `STEM/ID.wav`.
-        split: "test" for the first `MOISES_TEST_SONGS` songs by id, "train" for the others, None for all.
+        split: "test" for a tenth of the songs (see `in_split`), "train" for the others, "all" for both.
         on_skip: Told of each song that cannot be used.
 
     Raises:
         InputError: The folder holds no MoisesDB, or an unknown split is asked for.
     """
-    if split not in (None, "train", "test"):
-        raise InputError(f"MoisesDB has no split {split!r}; choose train, test or none.")
+    _check_own_split("MoisesDB", split)
     places = sorted((path.parent for path in Path(folder).glob("**/data.json")), key=lambda path: path.name)
     if not places:
         raise InputError(f"There is no data.json under {folder}; give the folder of MoisesDB's songs.")
-    for number, place in enumerate(places):
-        if split is not None and (number < MOISES_TEST_SONGS) != (split == "test"):
-            continue
-        stems = _attempt(place.name, on_skip, _moises_stems, place)
-        if stems:
-            yield Song(stems, name=place.name, source="MoisesDB", licence="research only", split=split or "")
+    for place in places:
+        if in_split(place.name, split):
+            stems = _attempt(place.name, on_skip, _moises_stems, place)
+            if stems:
+                known = "" if split == "all" else split
+                yield Song(stems, name=place.name, source="MoisesDB", licence="research only", split=known)
 
 
 def _moises_stems(place: Path) -> list[FileStem]:
-    """Stems of one song; two entries of one name are one stem, as in the data set's own tools."""
-    found: dict[str, FileStem] = {}
-    try:
-        entries = json.loads((place / "data.json").read_text(encoding="utf-8"))["stems"]
-        for entry in entries:
+    """Stems of one song; two entries of one name are one stem, as in the data set's own tools.
+
+    The sum of several second-level stems is called only what all of them are: a drum kit is no snare drum.
+    """
+    found: dict[str, tuple[list[Recording], list[list[str]]]] = {}
+    with _understood("data.json"):
+        for entry in json.loads((place / "data.json").read_text(encoding="utf-8"))["stems"]:
             kind = str(entry["stemName"])
             name = kind.replace("_", " ")
-            label = _MOISES_LABELS.get(name, name)
-            stem = found.setdefault(label, FileStem(label, phrases(label), ()))
+            recordings, said = found.setdefault(_MOISES_LABELS.get(name, name), ([], []))
             for track in entry["tracks"]:
-                stem.recordings += (Recording(place / kind / f"{track['id']}.{track['extension']}"),)
-                stem.captions = list(dict.fromkeys([*stem.captions, *_said(str(track["trackType"]))]))
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise InputError(f"its data.json is not understood ({error})") from error
-    return [stem for stem in found.values() if stem.recordings]
+                recordings.append(Recording(place / kind / f"{track['id']}.{track['extension']}"))
+                said.append(_said(str(track["trackType"])))
+    return [
+        FileStem(label, list(dict.fromkeys([*phrases(label), *shared(said)])), tuple(recordings))
+        for label, (recordings, said) in found.items()
+        if recordings
+    ]
 
 
 def _said(track_type: str) -> list[str]:
@@ -186,25 +215,58 @@ def _said(track_type: str) -> list[str]:
     return [plain] if plain and not plain.startswith("other") else []
 
 
-def stem_folders(folder: Path, on_skip: Skip = warnings.warn) -> Iterator[Song]:
+def in_split(name: str, split: str) -> bool:
+    """Whether a song of that name is of a split ("train", "test" or "all") of a data set that has none of its own.
+
+    It depends on nothing but the name, so a song stays where it is whatever others are there.
+    """
+    is_test = int(hashlib.sha256(name.encode()).hexdigest(), 16) % 1000 < TEST_SHARE * 1000
+    return split == "all" or is_test == (split == "test")
+
+
+def _check_own_split(title: str, split: str) -> None:
+    if split not in ("train", "test", "all"):
+        raise InputError(f"{title} has no split {split!r}; choose train, test or all.")
+
+
+def stem_folders(folder: Path, split: str = "all", on_skip: Skip = warnings.warn) -> Iterator[Song]:
     """Any folder of `song/stem.wav`: a file's name, underscores as spaces, is its label; mixtures are left out.
 
+    Args:
+        folder: Holds a folder a song.
+        split: "test" for a tenth of the songs (see `in_split`), "train" for the others, "all" for both.
+        on_skip: Told of each song that cannot be used, and of sounds that are left out.
+
     Raises:
-        InputError: There is no folder of sound files.
+        InputError: There is no folder of sound files, or an unknown split is asked for.
     """
+    _check_own_split("A folder of songs", split)
     if not Path(folder).is_dir():
         raise InputError(f"There is no folder {folder}; give one that holds a folder a song.")
+    source = Path(folder).absolute().name
+    known = "" if split == "all" else split
     for place in _folders(folder):
-        stems = _attempt(place.name, on_skip, files_of, place)
-        if stems:
-            yield Song(stems, name=place.name, source=Path(folder).name, licence=song_licence(place))
+        if in_split(place.name, split):
+            stems = _attempt(place.name, on_skip, files_of, place, on_skip)
+            if stems:
+                yield Song(stems, name=place.name, source=source, licence=song_licence(place), split=known)
 
 
-def files_of(place: Path) -> list[FileStem]:
-    """One stem a sound file of a folder."""
-    files = sorted(path for path in Path(place).iterdir() if path.suffix.lower() in SUFFIXES)
-    named = [(path.stem.replace("_", " ").lower(), path) for path in files]
-    return [FileStem(label, phrases(label), (Recording(path),)) for label, path in named if label not in NOT_STEMS]
+def files_of(place: Path, on_skip: Skip = warnings.warn) -> list[FileStem]:
+    """One stem a sound file of a folder; `on_skip` is told of those that are left out, plain mixtures apart."""
+    stems = []
+    for path in sorted(Path(place).iterdir()):
+        suffix, label = path.suffix.lower(), path.stem.replace("_", " ").lower()
+        if path.name.startswith(".") or suffix not in SUFFIXES + _OTHER_SOUNDS:
+            continue
+        if suffix in _OTHER_SOUNDS:
+            on_skip(f"{path.name} of {path.parent.name} is left out: convert it to wav or flac.")
+        elif not set(re.findall(r"[a-z]+", label)) & {*NOT_STEMS}:
+            recording = Recording(path, 0 if suffix in _STREAMS else None)
+            stems.append(FileStem(label, phrases(label), (recording,)))
+        elif label not in NOT_STEMS:
+            on_skip(f"{path.name} of {path.parent.name} is left out as a mixture: rename it if it is a stem.")
+    return stems
 
 
 def song_licence(place: Path) -> str:
@@ -215,7 +277,7 @@ def song_licence(place: Path) -> str:
     try:
         entries = json.loads((Path(place).parent / "index.json").read_text(encoding="utf-8"))
         return "; ".join(dict.fromkeys(str(e["licence"]) for e in entries if e["song"] == Path(place).name))
-    except (OSError, json.JSONDecodeError, KeyError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError):
         return ""
 
 
@@ -225,7 +287,7 @@ def _attempt(name: str, on_skip: Skip, make: Callable[..., list[FileStem]], *arg
         stems = make(*arguments)
         for stem in stems:
             _ = stem.samples
-    except (AudioError, InputError, OSError, KeyError) as error:
+    except (AudioError, InputError, OSError, ValueError) as error:  # ValueError: a name that no file can have
         on_skip(f"{name} is skipped: {error}")
         return []
     if not stems:

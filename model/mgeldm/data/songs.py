@@ -178,6 +178,19 @@ def _read_stream(path: Path, stream: int, start: int, stop: int) -> Samples:
         return out
 
 
+def shared(phrases: Sequence[Sequence[str]]) -> list[str]:
+    """Phrases that are in every list, in the first one's order: what holds for each part of a sum."""
+    return [phrase for phrase in phrases[0] if all(phrase in others for others in phrases)] if phrases else []
+
+
+def captions_of(stems: Sequence[Stem]) -> dict[str, list[str]]:
+    """Label to phrases that name the sum of its stems: two guitars are no clean guitar if only one of them is clean."""
+    said: dict[str, list[Sequence[str]]] = {}
+    for stem in stems:
+        said.setdefault(stem.label, []).append(stem.captions)
+    return {label: shared(phrases) or [label] for label, phrases in said.items()}
+
+
 @dataclass
 class Song:
     """Stems whose sum is the mixture, and where they come from (`source`, `licence`, `split`; empty where unknown)."""

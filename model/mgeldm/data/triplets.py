@@ -14,7 +14,7 @@ import numpy as np
 
 from ..audio import Samples
 from .captions import Union, draw_absent, draw_union
-from .songs import Song
+from .songs import Song, captions_of
 
 TRIES = 10
 AUDIBLE = 0.03
@@ -98,10 +98,9 @@ def draw(
         shares: See `Shares`; None draws the paper's triplets alone.
     """
     label, start = segment(song, samples, rng)
-    captions: dict[str, Sequence[str]] = {}
+    captions = captions_of(song.stems)
     audio: dict[str, Samples] = {}
     for stem in song.stems:
-        captions[stem.label] = stem.captions
         audio[stem.label] = audio.get(stem.label, np.float32(0)) + stem.read(start, start + samples)
     heard = [name for name, sound in audio.items() if _heard(sound, song)]
     found = sources(captions, heard, vocabulary or {}, shares or Shares(absent=0.0), rng)

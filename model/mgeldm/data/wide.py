@@ -19,7 +19,7 @@ from .captions import HELD_OUT_CAPTIONS, describe
 from .midi import Score
 from .production import Space, amplify, master, produce, sidechain
 from .singer import sing
-from .songs import RATE_HZ, Song, Stem
+from .songs import RATE_HZ, Song, Stem, shared
 from .synth import Sampler, bank_sampler
 
 PROGRAMS: dict[str, tuple[int, ...]] = {label: entry[1] for label, entry in corpus.PITCHED.items()} | {
@@ -67,7 +67,7 @@ def render_wide_song(
     parts = _arranged(parts, 240 / plan.tempo_bpm * int(rng.choice([1, 2, 4])), duration_s, rng)
     space, samples = Space.draw(rng, plan.tempo_bpm), round(duration_s * RATE_HZ)
     stems: dict[str, Samples] = {}
-    captions: dict[str, list[str]] = {}
+    captions: dict[str, list[list[str]]] = {}
     for part in parts:
         dry, tags, program = _render(part, banks, samples, rng)
         audio, done = produce(automate(dry, rng), part.label, space, rng)
@@ -75,11 +75,12 @@ def render_wide_song(
         said = describe(part.label, part.style, [*tags, *done], program)
         if split == "test":
             said = list(HELD_OUT_CAPTIONS.get(part.label, said))
-        captions[part.label] = list(dict.fromkeys([*captions.get(part.label, []), *said]))
+        captions.setdefault(part.label, []).append(said)
     if rng.random() < 0.25:
         stems = sidechain(stems, rng)
     stems = master(stems, rng)
-    return Song([Stem(label, captions[label], audio) for label, audio in stems.items()], tempo_bpm=plan.tempo_bpm)
+    named = [Stem(label, shared(captions[label]) or [label], audio) for label, audio in stems.items()]
+    return Song(named, tempo_bpm=plan.tempo_bpm)
 
 
 def _planned_parts(plan: events.Plan, rng: np.random.Generator, split: str) -> list[_Part]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from ..checkpoint import load_model, save_model
 from ..conditioning.embedded import EmbeddedConditioner, WordTable
 from ..config import EMBEDDED, ModelConfig, SpectralConfig
-from ..data.latents import Triplets, load
+from ..data.latents import counts_of, read_shard
 from ..errors import CheckpointError, InputError
 from ..nn.dit import Block, Denoiser
 from ..nn.spectral import SpectralAutoencoder
@@ -29,7 +30,7 @@ def projection(run: Path, pool: Path, config: ModelConfig = EMBEDDED) -> Spectra
     spectral, path = SpectralAutoencoder(config.autoencoder, config.rate_hz), run / "projection.safetensors"
     if not path.exists():
         run.mkdir(parents=True, exist_ok=True)
-        spectral.fit(_sample(load(pool)))
+        spectral.fit(_sample(pool))
         _save_projection(spectral, path)
     spectral.load_state_dict(load_file(path), strict=False)
     if spectral.decoder is not None and (weights := averaged(run, "autoencoder")) is not None:
@@ -38,15 +39,24 @@ def projection(run: Path, pool: Path, config: ModelConfig = EMBEDDED) -> Spectra
 
 
 def _save_projection(spectral: SpectralAutoencoder, path: Path) -> None:
-    save_file({name: getattr(spectral, name).clone() for name in ("mean", "basis", "scale")}, path.with_suffix(".tmp"))
-    os.replace(path.with_suffix(".tmp"), path)
+    aside = path.with_name(f"{path.stem}.{uuid4().hex}.tmp")  # each of several processes writes its own
+    save_file({name: getattr(spectral, name).clone() for name in ("mean", "basis", "scale")}, aside)
+    os.replace(aside, path)
 
 
-def _sample(pool: Triplets, items: int = 2500) -> torch.Tensor:
-    """Mels of all three tracks of a spread of items, for the projection."""
-    rows = np.linspace(0, len(pool) - 1, min(items, len(pool))).astype(int)
-    parts = [part[rows[i::3]] for i, part in enumerate((pool.mixtures, pool.rests, pool.sources))]
-    return torch.from_numpy(np.concatenate(parts)).float()
+def _sample(pool: Path, items: int = 2500) -> torch.Tensor:
+    """Mels of all three tracks of a spread of items of a folder of shards, for the projection."""
+    counts = counts_of(pool)
+    total, first = sum(counts.values()), 0
+    rows = np.linspace(0, total - 1, min(items, total)).astype(int)
+    parts: list[list[np.ndarray]] = [[], [], []]
+    for path, count in counts.items():
+        shard = read_shard(path)
+        for i, mels in enumerate((shard.mixtures, shard.rests, shard.sources)):
+            own = rows[i::3]
+            parts[i].append(mels[own[(own >= first) & (own < first + count)] - first])
+        first += count
+    return torch.from_numpy(np.concatenate([mels for track in parts for mels in track])).float()
 
 
 def towers(run: Path, words: Path) -> EmbeddedConditioner:

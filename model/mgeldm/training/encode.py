@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
@@ -20,8 +21,8 @@ import torch
 
 from ..data import corpus, latents, manifest
 from ..data.bank import bank_licence, load_bank
-from ..data.embeddings import embed, write_audio
-from ..data.latents import Encoder, Triplets, WaveformEncoder
+from ..data.embeddings import embed, has_audio, write_audio
+from ..data.latents import Encoder, Triplets, WaveformEncoder, identity
 from ..data.manifest import Facts
 from ..data.matching import matched
 from ..data.midi import read_scores, score_licence
@@ -32,6 +33,7 @@ from ..data.triplets import Shares
 from ..data.wide import render_wide_song
 from ..errors import InputError, MgeldmError
 from ..pipeline import Pipeline
+from ..pipeline.compute import choose_device
 
 MAX_SHIFT_SEMITONES = 3.0  # random speed of real stems, up and down
 SONG_S = 24.0
@@ -73,8 +75,8 @@ class Material:
         scores = [score for path in self.scores for score in read_scores(path)]
         return lambda seed: render_wide_song(seed, loaded, SONG_S, self.split, scores)
 
-    def facts(self, folders: Sequence[Path] = (), rendered: bool = True) -> Facts:
-        """Facts of a shard of real songs, of rendered ones, or of both."""
+    def facts(self, count: str, folders: Sequence[Path] = (), rendered: bool = True) -> Facts:
+        """Facts of a shard of real songs, of rendered ones, or of both; `count` says how much is drawn of them."""
         scores, sources, licences = self.scores or (), [], []
         if folders:
             sources.append("real stems")
@@ -83,13 +85,43 @@ class Material:
             sources.append("rendered: " + ", ".join(["synthesisers", *(path.stem for path in (*self.banks, *scores))]))
             licences += [OURS, *map(bank_licence, self.banks), *map(score_licence, scores)]
         apart = dict.fromkeys(part for licence in licences for part in licence.split("; "))
-        return Facts("; ".join(sources), "; ".join(apart), self.split, tuple(folder.name for folder in folders))
+        contents = "; ".join(_contents(corpus.read_real_song(folder)) for folder in folders)
+        names = tuple(folder.name for folder in folders)
+        return Facts("; ".join(sources), "; ".join(apart), self.split, names, self.options(count), contents)
+
+    def options(self, count: str) -> str:
+        """What else decides what a shard holds."""
+        recoloured = f", {self.recoloured:g} recoloured" if self.recoloured else ""
+        return f"{count}, {self.shares.absent:g} absent, {self.shares.unions:g} unions{recoloured}"
+
+
+def _contents(song: Song) -> str:
+    """What tells a song from another of the same name."""
+    return f"{', '.join(sorted(stem.label for stem in song.stems))} of {song.samples} samples"
+
+
+def is_wanted(shard: Path, facts: Facts) -> bool:
+    """Whether a shard is still to be made.
+
+    Raises:
+        InputError: There is one of that name with other facts.
+    """
+    if shard.exists() and (differences := Facts.read(shard).differences(facts)):
+        raise InputError(
+            f"{shard.parent} holds shards of the same names that were made otherwise ({'; '.join(differences)}); fill "
+            "another folder, or delete them to have them made anew."
+        )
+    return not shard.exists()
 
 
 def write_shard(out: Path, name: str, facts: Facts, make: Callable[[], Iterable[Triplets]]) -> None:
-    """One shard, unless it is there already."""
+    """One shard, unless it is there already.
+
+    Raises:
+        InputError: It is there and was made otherwise, or nothing sounds in it.
+    """
     path = out / f"{name}.npz"
-    if not path.exists():
+    if is_wanted(path, facts):
         torch.set_num_threads(1)
         latents.save(path, list(make()), facts)
 
@@ -104,7 +136,7 @@ def encode_synthetic(material: Material, number: int, songs: int) -> None:
             yield encoder.encode(render(corpus.seed_of(number, i)), corpus.CAPTIONS, rng)
 
     name = "synthetic" if material.scores is None else "wide"
-    write_shard(material.out, f"{name}-{number:05d}", material.facts(), make)
+    write_shard(material.out, f"{name}-{number:05d}", material.facts(f"{songs} songs"), make)
 
 
 def encode_real(material: Material, number: int, passes: int, folder: Path) -> None:
@@ -116,7 +148,8 @@ def encode_real(material: Material, number: int, passes: int, folder: Path) -> N
             piece = _recoloured(_piece(song, 60.0, rng), material.recoloured, rng)
             yield encoder.encode(piece, corpus.CAPTIONS, rng, windows=9)
 
-    write_shard(material.out, f"real-{folder.name}-{number:03d}", material.facts([folder], rendered=False), make)
+    facts = material.facts(f"{passes} passes", [folder], rendered=False)
+    write_shard(material.out, f"real-{folder.name}-{number:03d}", facts, make)
 
 
 def encode_remixed(material: Material, number: int, passes: int) -> None:
@@ -138,7 +171,7 @@ def encode_remixed(material: Material, number: int, passes: int) -> None:
                 yield replace(found, strange=np.ones(len(found), bool))
 
     name = "remixed" if material.scores is None else "remixed-wide"
-    write_shard(material.out, f"{name}-{number:04d}", material.facts(material.folders), make)
+    write_shard(material.out, f"{name}-{number:04d}", material.facts(f"{passes} passes", material.folders), make)
 
 
 def encode_matched(material: Material, number: int, passes: int) -> None:
@@ -152,7 +185,7 @@ def encode_matched(material: Material, number: int, passes: int) -> None:
             song = matched([*map(corpus.read_real_song, chosen), render(seed)], SONG_S, rng)
             yield encoder.encode(_recoloured(song, material.recoloured, rng), corpus.CAPTIONS, rng)
 
-    write_shard(material.out, f"matched-{number:04d}", material.facts(material.folders), make)
+    write_shard(material.out, f"matched-{number:04d}", material.facts(f"{passes} passes", material.folders), make)
 
 
 def encode_song(
@@ -160,29 +193,28 @@ def encode_song(
 ) -> None:
     """One shard of one song of a data set, as the paper draws its segments; latents and embeddings if `published`."""
     out, name = material.out, f"{song.source}-{song.name}".lower().replace(" ", "-").replace("/", "-")
-    facts = Facts(song.source, song.licence, song.split, (song.name,))
+    options = material.options(f"{windows} windows")
+    facts = Facts(song.source, song.licence, song.split, (song.name,), options, _contents(song))
     rng = np.random.default_rng(list(name.encode()))
     if published is None:
         write_shard(out, name, facts, lambda: [material.encoder().encode(song, corpus.CAPTIONS, rng, windows)])
         return
-    place, embeddings = out / "embeddings" / "published", []
-
-    def make() -> Iterator[Triplets]:
-        encoder = _published_encoder(published, clap, material.shares)
+    path, place = out / f"{name}.npz", out / "embeddings" / "published"
+    encoder = _published_encoder(published, clap, material.shares)
+    facts = replace(facts, autoencoder=identity(encoder.autoencoder.state_dict()))
+    if is_wanted(path, facts) or not has_audio(place, path):  # a run may have been stopped between the two
+        torch.set_num_threads(1)
         found, audio = encoder.encode(song, corpus.CAPTIONS, rng, windows)
-        embeddings.append(audio)
-        yield found
-
-    write_shard(out, name, facts, make)
-    if embeddings:
+        latents.save(path, [found], facts)
         place.mkdir(parents=True, exist_ok=True)
-        write_audio(place / f"{name}.npz", embeddings[0], manifest.sha256(out / f"{name}.npz"))
+        write_audio(place / path.name, audio, manifest.sha256(path))
 
 
 @lru_cache(1)
 def _published_encoder(model: Path, clap: Path | None, shares: Shares) -> WaveformEncoder:
-    pipeline = Pipeline.load(model, clap=clap)
-    return WaveformEncoder(pipeline.config, pipeline.model.autoencoder, pipeline.conditioner, shares)
+    pipeline = Pipeline.load(model, "cpu", clap)
+    autoencoder = pipeline.model.autoencoder.to(choose_device())  # alone: a denoiser a worker would fill the GPU
+    return WaveformEncoder(pipeline.config, autoencoder, pipeline.conditioner, shares)
 
 
 def _piece(song: Song, duration_s: float, rng: np.random.Generator) -> Song:
@@ -221,19 +253,39 @@ def main(arguments: list[str] | None = None) -> None:
     for path in manifest.damaged(args.out):
         print(f"{path.name} is not what the manifest says; it is made anew.", file=sys.stderr)
         path.unlink()
-    with multiprocessing.get_context("spawn").Pool(args.workers) as pool:
-        for result in [pool.apply_async(job) for job in _jobs(args)]:
-            try:
-                result.get()
-            except InputError as error:
-                print(error, file=sys.stderr)
+    asked, failed = _run(_jobs(args), args.workers)
     entries = manifest.update(args.out, latents.shards(args.out))
+    if failed == asked:
+        raise InputError(f"None of the {asked} shards asked for could be made; look above for why.")
     if args.embed is not None:
         pipeline = Pipeline.load(args.embed, clap=args.clap)
         name = pipeline.model.sha256[:12] if pipeline.config.is_embedded else "published"
         embed(args.out, pipeline.conditioner, name)
     items = sum(entry["items"] for entry in entries.values())
-    print(f"{args.out}: {len(entries)} shards, {items} triplets, {len(manifest.unfit_to_ship(args.out))} unfit to ship")
+    missing = f", {failed} of those asked for could not be made" if failed else ""
+    unfit = len(manifest.unfit_to_ship(args.out))
+    print(f"{args.out}: {len(entries)} shards, {items} triplets, {unfit} unfit to ship{missing}")
+
+
+def _run(jobs: Iterable[Callable[[], None]], workers: int) -> tuple[int, int]:
+    """How many jobs there were and how many failed; each cause is said once, however many it befell.
+
+    Raises:
+        InputError: There were none.
+    """
+    causes: Counter[str] = Counter()
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        results = [pool.apply_async(job) for job in jobs]
+        for result in results:
+            try:
+                result.get()
+            except (MgeldmError, OSError) as error:
+                causes[str(error)] += 1
+                if causes[str(error)] == 1:
+                    print(error, file=sys.stderr)
+    if not results:
+        raise InputError("There is nothing to encode: no song could be used or is of that split, or --shards is 0.")
+    return len(results), causes.total()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -246,7 +298,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", choices=READERS, help="encode a data set, a shard a song")
     parser.add_argument("--from", type=Path, dest="folder", help="folder of that data set")
     parser.add_argument("--subset", choices=("A", "B"), help="of Slakh2100, as in the paper")
-    parser.add_argument("--split", default="train", choices=("train", "validation", "test"))
+    parser.add_argument(
+        "--split",
+        choices=("train", "validation", "test", "all"),
+        help="default: train, of --data stems all; moises and stems keep a tenth for tests, by the songs' names",
+    )
     parser.add_argument("--wide", action="store_true", help="render wide songs: more sounds, mixed kits, production")
     parser.add_argument("--scores", type=Path, action="append", default=[], help="MIDI songs for --wide, or a Doom WAD")
     parser.add_argument("--shards", type=int, default=10)
@@ -269,7 +325,7 @@ def _jobs(args: argparse.Namespace) -> Iterator[Callable[[], None]]:
     if args.data is not None:
         if args.folder is None:
             raise InputError("--data says what the data set is; say where with --from.")
-        options = {} if args.data == "stems" else {"split": args.split}
+        options = {} if args.split is None else {"split": args.split}
         options |= {"subset": args.subset} if args.data == "slakh" else {}
         for song in open_set(args.data, args.folder, **options):
             yield partial(encode_song, material, song, args.windows, args.published, args.clap)
@@ -284,12 +340,25 @@ def _jobs(args: argparse.Namespace) -> Iterator[Callable[[], None]]:
 
 
 def _material(args: argparse.Namespace) -> Material:
-    """What the command line says that shards are made of; of real songs one is for tests, the others for training."""
-    split, folders = args.split, []
+    """What the command line says that shards are made of; of real songs one is for tests, the others for training.
+
+    Raises:
+        InputError: Files or songs are missing, or there is no such split.
+    """
+    split, folders = args.split or "train", []
+    for path in (*args.bank, *args.scores):
+        if not path.exists():
+            raise InputError(f"There is no {path}; `python -m mgeldm.data.bank` makes note banks.")
+    if args.data is None and split not in ("train", "test"):
+        raise InputError(f"Of rendered and --real songs there is no split {split!r}; choose train or test.")
+    if args.data is None and args.published is not None:
+        raise InputError("--published stores latents of the songs of a data set; say which with --data and --from.")
     if args.real is not None:
-        split = "test" if args.split == "test" else "train"
-        folders = [folder for folder in sorted(args.real.iterdir()) if folder.is_dir()]
+        folders = sorted(folder for folder in args.real.glob("[!.]*") if folder.is_dir())
         folders = [folder for folder in folders if (folder.name == corpus.HELD_OUT_SONG) == (split == "test")]
+        if not folders:
+            wanted = f"song {corpus.HELD_OUT_SONG}, which is for tests" if split == "test" else "folder of stems"
+            raise InputError(f"There is no {wanted}, in {args.real}; give a folder of folders of stems with --real.")
     scores = args.scores if args.wide else None
     return Material(args.out, Shares(args.absent, args.unions), split, args.bank, scores, folders, args.recolour)
 

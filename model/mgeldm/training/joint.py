@@ -39,7 +39,7 @@ class JointRecipe:
         dropout: Probability that a track's condition is dropped; the paper's 0.1, or 0.5, which extracts better.
 
     Raises:
-        InputError: The pool was encoded for a denoiser of other sizes.
+        InputError: The pool was encoded for a denoiser of other sizes, or some of its phrases have no embedding.
     """
 
     def __init__(self, model: Denoiser, pool: Triplets, embedded: Embedded, batch: int = 64, dropout: float = 0.5):
@@ -53,6 +53,12 @@ class JointRecipe:
         self.model, self.pool, self.embedded, self.batch, self.dropout = model, pool, embedded, batch, dropout
         self.device = next(model.parameters()).device
         self.phrases = [str(captions).split("|") for captions in pool.captions]
+        missing = sorted({phrase for phrases in self.phrases for phrase in phrases} - embedded.texts.keys())
+        if missing:
+            raise InputError(
+                f"{len(missing)} phrases of the pool have no embedding, {missing[0]!r} for one; run the command that "
+                "encoded it again, with --embed."
+            )
 
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         """Velocity loss on unknown tracks."""

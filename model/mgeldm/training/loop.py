@@ -103,9 +103,12 @@ class Player:
         return {"model": self.module.state_dict(), "optimiser": self.optimiser.state_dict()}
 
     def load(self, state: dict[str, Any]) -> None:
-        """What `state` gave."""
+        """What `state` gave; decay and betas stay those of the configuration at hand."""
+        now = [(group["weight_decay"], group["betas"]) for group in self.optimiser.param_groups]
         self.module.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
+        for group, (decay, betas) in zip(self.optimiser.param_groups, now, strict=True):
+            group["weight_decay"], group["betas"] = decay, betas
 
 
 class Run:
@@ -145,15 +148,19 @@ class Run:
         """Go on from a saved state; from averaged weights alone where the optimiser's state is gone.
 
         Raises:
-            InputError: What is saved is damaged, or of a network of other sizes.
+            InputError: What is saved is damaged, or of a network of other sizes, or there is no memory for it.
         """
         for path, load in ((self.folder / "state.pt", self._load_state), (self.folder / "ema.pt", self._load_weights)):
             if not path.exists():
                 continue
             try:
-                load(torch.load(path, weights_only=True, map_location=self.machine.device))
+                load(torch.load(path, weights_only=True, map_location="cpu"))  # beside the networks the GPU may be full
                 return
-            except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            except (RuntimeError, MemoryError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+                if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate" in str(error):
+                    raise InputError(
+                        f"There is not enough memory to go on from {path}; end other programs or choose another device."
+                    ) from error
                 raise InputError(
                     f"{path} is damaged or of a network of other sizes; give `run` another folder, or move it away."
                 ) from error
@@ -162,11 +169,12 @@ class Run:
         for player, saved in zip(self.players, (state, state.get("critic")), strict=False):
             if saved is not None:
                 player.load(saved)
-        self.ema, self.step, self.spent_s = state["ema"], state["step"], state["spent_s"]
+        self.ema = {name: value.to(self.machine.device) for name, value in state["ema"].items()}
+        self.step, self.spent_s = state["step"], state["spent_s"]
 
     def _load_weights(self, weights: dict[str, Tensor]) -> None:
         self.recipe.model.load_state_dict(weights)
-        self.ema = {k: v.detach().clone() for k, v in weights.items()}
+        self.ema = {name: value.to(self.machine.device, copy=True) for name, value in weights.items()}
 
     def save(self) -> None:
         """Write the state aside, then rename; one process does."""
@@ -235,6 +243,8 @@ class Run:
         Raises:
             KeyboardInterrupt: The run was interrupted or terminated; the step at hand was finished and saved.
         """
+        if not self._unfinished() and self.first:
+            print(f"The run in {self.folder} has had all its time or steps; raise them in the configuration to go on.")
         with _interruptions() as interrupted:
             self._train(lambda: math.inf if interrupted else time.monotonic() - stop_s)
         if interrupted:

@@ -18,7 +18,8 @@ from ..checkpoint import save_model
 from ..conditioning.embedded import EmbeddedConditioner, WordTable
 from ..config import EMBEDDED, ModelConfig, OobleckConfig, from_dict
 from ..data.embeddings import read_embeddings
-from ..data.latents import load
+from ..data.latents import identity, load, shards
+from ..data.manifest import Facts
 from ..data.readers import open_set
 from ..data.songs import Song
 from ..errors import CheckpointError, InputError
@@ -74,7 +75,8 @@ class Settings:
         """
         found = dict(self.recipes).get(recipe)
         if found is None:
-            raise InputError(f"The configuration has no table [{recipe}]; add one, see embedded.toml.")
+            file = "published.toml" if recipe == "autoencoder" else "embedded.toml"
+            raise InputError(f"The configuration has no table [{recipe}]; add one, see {file}.")
         return dict(found)
 
     def path(self, name: str) -> Path:
@@ -107,9 +109,11 @@ def read_settings(path: Path) -> Settings:
         settings = Settings(recipes=tuple(recipes.items()), **found)
         for options in recipes.values():
             _split(dict(options))
-        return settings
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError, CheckpointError) as error:
         raise InputError(f"{path} is missing or not understood ({error}); compare it with embedded.toml.") from error
+    if settings.held is not None and not settings.model.is_embedded:
+        raise InputError(f"{path} gives `held`, which only models of the embedded form are scored on; leave it out.")
+    return settings
 
 
 def train_from(
@@ -145,9 +149,12 @@ def train_from(
     if settings.start is not None:
         embedded.unpack(settings.start, settings.run, settings.model.denoiser.depth)
     if recipe == "assemble":
+        _check_pool(settings)
         _assemble(settings)
         return
     options, loop = _split(settings.options(recipe))
+    if recipe == "denoiser":
+        _check_pool(settings)
     place = machine(loop.processes, loop.nodes, loop.device, loop.precision)
     torch.manual_seed(loop.seed)
     try:
@@ -155,6 +162,24 @@ def train_from(
     except TypeError as error:
         raise InputError(f"The table [{recipe}] of {config} is not understood ({error}).") from error
     Run(work, loop, settings.run / recipe, place, parts).train(stop_s)
+
+
+def _check_pool(settings: Settings) -> None:
+    """Refuse latents of another autoencoder than the trained one, with which no denoiser of theirs would work.
+
+    Raises:
+        InputError: There are such latents, or those of several autoencoders.
+    """
+    if settings.pool is None or settings.model.is_embedded:
+        return
+    encoders = {Facts.read(shard).autoencoder for shard in shards(settings.pool)} - {""}
+    if encoders and (trained := embedded.averaged(settings.run, "autoencoder")) is not None:
+        encoders.add(identity(trained))
+    if len(encoders) > 1:
+        raise InputError(
+            f"{settings.pool} holds latents of another autoencoder than that of {settings.run}, or of several; name an "
+            "empty folder as `pool`, assemble the model, and encode the songs into it."
+        )
 
 
 def _split(options: Options) -> tuple[Options, LoopConfig]:
@@ -174,6 +199,8 @@ def _autoencoder(settings: Settings, options: Options, place: Machine) -> Recipe
     sounds = _sounds(settings, options)
     if "weights" in options:
         options["weights"] = Weights(**options["weights"])
+        if "critic" not in options and (options["weights"].adversarial or options["weights"].features):
+            raise InputError("The weights adversarial and features need a critic; add one, as in published.toml.")
     config = settings.model.autoencoder
     channels = config.audio_channels if isinstance(config, OobleckConfig) else 1
     if "critic" in options:
@@ -196,6 +223,8 @@ def _sounds(settings: Settings, options: Options) -> Sounds:
         return rendered
     found: list[Song] = []
     for chosen in map(dict, sets):
+        if not {"reader", "folder"} <= chosen.keys():
+            raise InputError("Each of `sets` needs a reader and a folder; see published.toml.")
         found += list(open_set(chosen.pop("reader"), Path(chosen.pop("folder")), **chosen))
     return Recorded(found, rate_hz)
 

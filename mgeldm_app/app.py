@@ -107,8 +107,8 @@ def build(devices: Devices | None = None) -> App:
         return session.store.view(audio)
 
     player, engine = SoundPlayer(view, bridge.post, devices), Engine(bridge.post)
-    workers, saver = Workers(bridge.post), Workers(bridge.post, threads=1)
-    controller = Controller(session, engine, player, workers, saver, analyse)
+    workers, saver, porters = Workers(bridge.post), Workers(bridge.post, threads=1), Workers(bridge.post)
+    controller = Controller(session, engine, player, workers, saver, porters, analyse)
     controller.documents.later = lambda save: QTimer.singleShot(SAVE_MS, save)
     return App(application, bridge, controller, MainWindow(controller))
 

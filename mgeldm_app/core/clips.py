@@ -113,13 +113,16 @@ class ClipStore:
         What somebody else has mapped may stay behind under its old name, for `sweep` to remove.
 
         Raises:
-            AudioError: The file is missing or damaged.
+            AudioError: The file is missing or damaged, or holds values that are not numbers.
             OutputError: It cannot be named or flushed to the disk.
         """
         frames, rate_hz = map_wav(path)
         digest = hashlib.sha256(f"{rate_hz} {frames.shape[1]} ".encode())
         for start in range(0, len(frames), _BLOCK_SAMPLES):
-            digest.update(np.ascontiguousarray(frames[start : start + _BLOCK_SAMPLES]).data)
+            block = np.ascontiguousarray(frames[start : start + _BLOCK_SAMPLES])
+            if not np.isfinite(block).all():
+                raise AudioError("{file} holds values that are not numbers.", file=path.name)
+            digest.update(block.data)
         audio = Audio(digest.hexdigest(), rate_hz, frames.shape[1], len(frames))
         del frames  # a mapped file cannot be renamed on Windows
         target = self.path(audio)
@@ -197,6 +200,13 @@ class ClipStore:
         """Remove what an earlier run began and never finished, but for files `kept`; before anything is begun."""
         discard(*(path for path in self.folder.glob(f"*{_PART}") if path.name not in kept))
         sweep_parts(self.folder)
+
+
+def whereabouts(frames: Frames) -> int:
+    """Where samples lie in memory. Of two that are held at once only the same share it: a clip of another store, or one
+    that came back in place of silence, lies elsewhere.
+    """
+    return frames.__array_interface__["data"][0]
 
 
 def rising(samples: int) -> Frames:

@@ -39,8 +39,9 @@ class Controller:
         session: What is open.
         engine: Does the model's work.
         player: Plays.
-        workers: Whatever is slow.
+        workers: Whatever is slow, but over in seconds.
         saver: Saves, and nothing else: one after the other, held up by nothing.
+        porters: What may take minutes, exports and models: neither stems nor the window wait for it.
         analyse: Finds the tempo of a song.
 
     Attributes:
@@ -64,10 +65,11 @@ class Controller:
         player: Player,
         workers: Workers,
         saver: Workers,
+        porters: Workers,
         analyse: Callable[[Path, Reporter], Tempo],
     ) -> None:
         self.session = session
-        self.engine, self.player, self.workers, self.saver = engine, player, workers, saver
+        self.engine, self.player, self.workers, self.saver, self.porters = engine, player, workers, saver, porters
         self.settings = self._kept = load_settings()
         self.models = Models()
         self.wants, self.settings_changed = Event(), Event()
@@ -82,7 +84,7 @@ class Controller:
             opened=lambda folder: self.set_settings(latest(self.settings).opened(folder)),
         )
         self.documents.unfinished, self.documents.deliver = self.making.unfinished, self._delivery.deliver
-        self.taking = Taking(session, workers)
+        self.taking = Taking(session, porters)
         self.snap: Unit = self.settings.snap
         self.listening: Literal["song", "stems"] = "stems"
         self.click = False
@@ -277,6 +279,7 @@ class Controller:
         self.documents.stop()
         self.taking.cancel_all()
         self.workers.close()
+        self.porters.close()
 
     @contextmanager
     def told(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ All places are samples of the song. Audio is named by its content and lies in a 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 from typing import Literal
 
 from mgeldm.requests import Quality
@@ -196,11 +197,22 @@ class Prompt:
 
 @dataclass(frozen=True)
 class SongFile:
-    """The song: its audio in the store, and where it came from."""
+    """The song: its audio in the store, and where it came from.
+
+    Attributes:
+        audio: What sounds.
+        name: Of the file; of a song that was generated, its prompt.
+        source: Path of the file; "" of a song that was generated.
+    """
 
     audio: Audio
     name: str
     source: str = ""
+
+    @property
+    def title(self) -> str:
+        """The name without a file's ending; a dot in a prompt begins none."""
+        return PurePath(self.name).stem if self.source else self.name
 
 
 def _first_lanes() -> tuple[Lane, ...]:
@@ -236,6 +248,11 @@ class Project:
     def samples(self) -> int:
         """The song's length."""
         return self.song.audio.samples if self.song else 0
+
+    @property
+    def title(self) -> str:
+        """The song's; "" without a song."""
+        return self.song.title if self.song else ""
 
     def lane(self, lane_id: str) -> Lane:
         """The lane of that id.

@@ -13,14 +13,14 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from mgeldm.errors import MgeldmError
 from mgeldm.language import say
 
-from .clips import Frames
+from .clips import Frames, whereabouts
 from .ports import Growing
 from .project import REST_ID, SONG_ID, Audio, Lane, Project, Span
 from .sound import FADE_S, Clip, being_made, lane_clips, part_lanes
@@ -279,7 +279,9 @@ class _Sources:
         audio = self.project.song.audio
         nothing = np.zeros(0, np.float32)
         key = (SONG_ID, audio.id)
-        return self._source(key, say("The song"), lambda: Clips([Clip(0, self._frames(audio), nothing, nothing)]))
+        return self._source(
+            key, [audio], say("The song"), lambda: [Clip(0, self._frames(audio), nothing, nothing)]
+        )
 
     def of_lane(self, lane: Lane, growing: Sequence[tuple[Growing, Frames]]) -> tuple[Hashable, Source] | None:
         """None where the lane is empty or cannot be read."""
@@ -291,7 +293,10 @@ class _Sources:
         rate_hz, samples = self.project.rate_hz, self.project.samples or None
         key = (lane.id, lane.kind, rate_hz, samples, parts, grown)
         name = say("“{lane}”", lane=lane.name) if lane.name else say("A new part")
-        return self._source(key, name, lambda: Clips(lane_clips(lane, self._frames, rate_hz, samples, grown_frames)))
+        audios = [part.take.audio for part in lane.parts]
+        return self._source(
+            key, audios, name, lambda: lane_clips(lane, self._frames, rate_hz, samples, grown_frames)
+        )
 
     def of_click(self) -> tuple[Hashable, Source]:
         grid = Grid.of(self.project)
@@ -301,9 +306,12 @@ class _Sources:
     def _frames(self, audio: Audio) -> Frames:
         return np.asarray(self._view(audio))  # memmap's own slicing is slow
 
-    def _source(self, key: Hashable, name: str, make: Callable[[], Any]) -> tuple[Hashable, Source] | None:
+    def _source(
+        self, content: tuple[Hashable, ...], audios: Sequence[Audio], name: str, clips: Callable[[], Sequence[Clip]]
+    ) -> tuple[Hashable, Source] | None:
         try:
-            return key, self._old.get(key) or make()
+            key = (*content, tuple(whereabouts(self._frames(audio)) for audio in audios))
+            return key, self._old.get(key) or Clips(clips())
         except (MgeldmError, OSError) as error:
             self.problems.append(say("{name} cannot be heard: {why}", name=name, why=error))
             return None

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Literal
 
 from mgeldm.audio import map_wav
@@ -38,6 +38,7 @@ POLL_S = 0.05
 RETRY_S = 2.0  # between looks for a device while there is none
 STANDSTILL_S = 2.5  # a device that asks for nothing for so long is gone; waking up takes some of them two seconds
 DRY_S, DRY_TIMES = 2.0, 10  # a device that runs dry so often within that time gets more latency
+FADING_LOOKS, FADING_LOOK_S = 15, 0.01  # how often, and how far apart, to look whether a device that is left has faded
 CLOSING_S = 2.0  # how long closing a device may hold up the keeper
 TURN_S = 0.001
 """How long a thread may hold the interpreter while another waits: the callback cannot afford the usual 5 ms."""
@@ -383,13 +384,24 @@ class _Keeper:
             self._clock.close()
             self._clock = None
         if self._device is not None and self._pump is not None:
-            self._past_underruns += self._pump.underruns
+            with contextlib.suppress(Exception):  # whatever a broken device does, it is closed
+                self._fade_out(self._device, self._pump)
             self._pump.end()
+            self._past_underruns += self._pump.underruns
             # A device that is gone may take long to close, or never come back from it.
             self._closing = threading.Thread(target=self._device.close, name="closing a device", daemon=True)
             self._closing.start()
             self._closing.join(CLOSING_S)
         self._device = self._pump = None
+
+    @staticmethod
+    def _fade_out(device: OpenDevice, pump: Pump) -> None:
+        """Let what sounds be heard to fade, while the device asks for it: closing drops what it has not played yet."""
+        pump.fade_out()
+        for _ in range(FADING_LOOKS):
+            if perf_counter() >= pump.quiet_s or not device.active:
+                return
+            sleep(FADING_LOOK_S)
 
     def _is_gone(self) -> bool:
         """Whether the device has stopped, or asked for nothing for long in spite of three looks."""

@@ -7,6 +7,7 @@ only happens with devices that refuse the song's rate.
 
 from __future__ import annotations
 
+import math
 import threading
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -80,22 +81,28 @@ class Pump:
     Attributes:
         latency_s: Used where the device does not say when a buffer will be heard.
         called_s: When it was last asked.
+        quiet_s: When the last of what sounds will have been heard; endless while it sounds.
         underruns: How often the device ran dry, or a buffer took longer to fill than to play.
         fault: What went wrong while filling, which must not be raised there.
     """
 
     def __init__(self, mixer: Mixer, stamps: Stamps, rate_hz: int) -> None:
         self._mixer, self._stamps, self._rate_hz = mixer, stamps, rate_hz
-        self.latency_s, self.called_s, self.underruns = 0.0, perf_counter(), 0
+        self.latency_s, self.called_s, self.quiet_s, self.underruns = 0.0, perf_counter(), 0.0, 0
         self.fault: Exception | None = None
-        self._ended = False
-        # A device that takes over in the midst of the music begins softly.
-        fade = round(FADE_S * rate_hz) if mixer.playing else 0
-        self._rising: Buffer = np.linspace(0, 1, fade, endpoint=False, dtype=np.float32)
-        self._risen = 0
+        self._fading = self._ended = False
+        # A device that takes over in the midst of the music begins softly, and one that is left ends so.
+        fade = round(FADE_S * rate_hz)
+        self._rising: Buffer = np.linspace(0, 1, fade if mixer.playing else 0, endpoint=False, dtype=np.float32)
+        self._falling: Buffer = np.linspace(1, 0, fade, dtype=np.float32)
+        self._risen = self._fallen = 0
         self._stereo = np.zeros((LONGEST_FRAMES, 2), np.float32)
         same = rate_hz == mixer.rate_hz
         self._resampler = None if same else _Resampler(mixer.rate_hz, rate_hz)
+
+    def fade_out(self) -> None:
+        """Fade, then fill with silence; `quiet_s` tells when that will have been heard."""
+        self._fading = True
 
     def end(self) -> None:
         """Fill with silence, and leave the mixer alone, from now on."""
@@ -114,27 +121,35 @@ class Pump:
             self.underruns += 1
 
     def _fill(self, out: Buffer, heard_s: float) -> None:
-        if self._ended:
-            out.fill(0)
-            return
-        for first in range(0, len(out), LONGEST_FRAMES):
-            part = out[first : first + LONGEST_FRAMES]
+        fading, left = self._fading, len(self._falling) - self._fallen
+        sounding = out[: 0 if self._ended else left if fading else len(out)]
+        out[len(sounding) :].fill(0)
+        for first in range(0, len(sounding), LONGEST_FRAMES):
+            part = sounding[first : first + LONGEST_FRAMES]
             both = part if part.shape[1] == 2 else self._stereo[: len(part)]
             if self._resampler is None:
                 self._render(both, heard_s + first / self._rate_hz)
             else:
                 self._resampler.fill(both, heard_s + first / self._rate_hz, self._render)
             if self._risen < len(self._rising):
-                self._rise(both)
+                self._risen += self._fade(both, self._rising[self._risen :])
+            if fading:
+                self._fallen += self._fade(both, self._falling[self._fallen :])
             if both is not part:
                 np.add(both[:, 0], both[:, 1], out=part[:, 0])
                 np.multiply(part, 0.5, out=part)
+        if len(out) and out[-1].any():
+            self.quiet_s = math.inf
+        elif self.quiet_s == math.inf:
+            self.quiet_s = heard_s + len(out) / self._rate_hz
 
-    def _rise(self, out: Buffer) -> None:
-        gains = self._rising[self._risen : self._risen + len(out)]
-        self._risen += len(gains)
+    @staticmethod
+    def _fade(out: Buffer, gains: Buffer) -> int:
+        """Multiply as many frames as there are gains, or all; returns how many."""
+        frames = min(len(out), len(gains))
         for side in (0, 1):
-            np.multiply(out[: len(gains), side], gains, out=out[: len(gains), side])
+            np.multiply(out[:frames, side], gains[:frames], out=out[:frames, side])
+        return frames
 
     def _render(self, out: Buffer, heard_s: float) -> None:
         self._mixer.render(out)

@@ -90,7 +90,7 @@ class ModelDesk(QObject):
                 self._messages[key] = str(error)
                 self.controller.session.tell(str(error), error=True)
 
-        self.controller.workers.run(lambda: work(reporter), done, failed)
+        self.controller.porters.run(lambda: work(reporter), done, failed)
         self.refresh()
 
     def _row(self, model: Installed) -> ModelRow:

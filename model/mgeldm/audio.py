@@ -40,6 +40,16 @@ BITS = {"wav24": 24, "wav16": 16, "flac": 24}
 RIFF_LIMIT_BYTES = 2**32 - 2**16
 _UNKNOWN = 2**62  # samples: what libsndfile says, and more, of a flac file that was written to a pipe
 _FIRST_FRAME, _MOST_BEHIND = 2**12, 2**14  # bytes of an mp3 file: they hold its first frame; tags behind its sound
+_FLAC_MOST_HZ = 655_350
+_WAV_FROM_VORBIS = {
+    3: (0, 2, 1),
+    5: (0, 2, 1, 3, 4),
+    6: (0, 2, 1, 5, 3, 4),
+    7: (0, 2, 1, 6, 5, 3, 4),
+    8: (0, 2, 1, 7, 5, 6, 3, 4),
+}
+"""By the number of channels, which channel of a Vorbis or Opus file, whose second one is the centre, is each of a wav
+file's (Vorbis I specification, 4.3.9; RFC 7845, 5.1.1.2). libsndfile hands them through as they are."""
 _ENCODED_AT_ONCE = 2**13  # frames: libvorbis lays what it is given on the stack, which is small in a thread on macOS
 
 
@@ -128,9 +138,11 @@ class _SoundFileSource:
         self._file = soundfile.SoundFile(os.fspath(path))
         file = self._file
         self.info = AudioInfo(file.samplerate, file.channels, file.frames, f"{file.format} {file.subtype}")
-        self.knows_its_length = file.frames < _UNKNOWN and (file.format != "MP3" or _tells_its_length(path))
+        # A recorder that crashed leaves a length of zero behind it, with all the sound behind that.
+        self.knows_its_length = 0 < file.frames < _UNKNOWN and (file.format != "MP3" or _tells_its_length(path))
         exact = any(file.subtype.startswith(kind) for kind in EXACT_SEEK) or file.format == "FLAC"
         self.run_up = 0 if exact else round(RUN_UP_S * file.samplerate)
+        self._order = _WAV_FROM_VORBIS.get(file.channels) if file.subtype in ("VORBIS", "OPUS") else None
         self._position = 0
 
     def get(self, start: int, stop: int) -> Samples:
@@ -140,7 +152,7 @@ class _SoundFileSource:
             self._file.read(start - first, dtype="float32", always_2d=True)
         samples = self._file.read(stop - start, dtype="float32", always_2d=True)
         self._position = start + len(samples)
-        return samples
+        return samples if self._order is None else samples[:, self._order]
 
     def close(self) -> None:
         self._file.close()
@@ -204,7 +216,8 @@ def _decode(path: Path, out: IO[bytes]) -> AudioInfo:
         # Bare AAC has no field for the delay; its first frame lacks the overlap that would make it whole.
         skip_frames = 1 if container.format.name == "aac" else 0
         rate_hz, channels = stream.rate, stream.codec_context.channels
-        resampler = AudioResampler(format="fltp", layout=stream.codec_context.layout, rate=rate_hz)
+        # Not "fltp", in a plane for each channel: of eight, PyAV takes whatever lies behind the last for a ninth.
+        resampler = AudioResampler(format="flt", layout=stream.codec_context.layout, rate=rate_hz)
         samples, end, broken = 0, None, None
         for packet in container.demux(stream):
             try:
@@ -221,7 +234,7 @@ def _decode(path: Path, out: IO[bytes]) -> AudioInfo:
                     skip_frames -= 1
                     continue
                 for part in resampler.resample(frame):  # type: ignore[arg-type]
-                    block = np.ascontiguousarray(part.to_ndarray().T)  # [samples, channels]
+                    block = np.ascontiguousarray(part.to_ndarray()).reshape(-1, channels)  # [samples, channels]
                     out.write(block.data)
                     samples += len(block)
         if broken and not samples:
@@ -612,16 +625,21 @@ class _EncodedSink:
             self._file = soundfile.SoundFile(os.fspath(path), "w", rate_hz, channels, **_ENCODED[format])
         except soundfile.LibsndfileError as error:
             path.unlink()
+            facts = {"format": format, "channels": channels, "rate": rate_hz}
+            if rate_hz > _FLAC_MOST_HZ:
+                raise OutputError(
+                    "{format} cannot hold {channels} channels at {rate} Hz; choose wav instead.", **facts
+                ) from error
             raise OutputError(
-                "{format} cannot hold {channels} channels at {rate} Hz; choose flac or wav instead.",
-                format=format,
-                channels=channels,
-                rate=rate_hz,
+                "{format} cannot hold {channels} channels at {rate} Hz; choose flac or wav instead.", **facts
             ) from error
         self._bits = BITS.get(format)
+        order = _WAV_FROM_VORBIS.get(channels) if format == "ogg" else None
+        self._order = None if order is None else np.argsort(order)
 
     def write(self, samples: npt.NDArray[Any]) -> None:
-        interleaved = np.ascontiguousarray(samples.T)  # [samples, channels]
+        in_order = samples if self._order is None else samples[self._order]
+        interleaved = np.ascontiguousarray(in_order.T)  # [samples, channels]
         if self._bits:
             interleaved = interleaved.astype(np.int32) << (32 - self._bits)
         with self._no_room():

@@ -203,3 +203,57 @@ def test_a_flac_file_that_does_not_state_its_length_is_read_whole(tmp_path):
     data[22:26] = bytes(4)
     path.write_bytes(data)
     np.testing.assert_array_equal(audio.read(path).samples.T * 32_768, samples)
+
+
+CHANNELS = [3, 4, 5, 6, 7, 8]
+
+
+def chord(channels: int) -> np.ndarray:
+    """A second [channels, samples] of a tone each, all so low that a channel for low effects holds them too."""
+    time_s = np.arange(RATE_HZ) / RATE_HZ
+    return np.stack([0.1 * np.sin(2 * np.pi * (40 + 10 * n) * time_s) for n in range(channels)]).astype(np.float32)
+
+
+def places(samples: np.ndarray) -> list[int]:
+    """Which tone of the chord each of the channels [channels, samples] holds."""
+    return [round((int(np.argmax(np.abs(np.fft.rfft(each[:RATE_HZ])))) - 40) / 10) for each in samples]
+
+
+def by_ffmpeg(path: Path) -> np.ndarray:
+    """Samples [channels, samples] in the order of wav files, as FFmpeg decodes them."""
+    source = audio._DecodedSource(path)
+    try:
+        return source.get(0, source.info.samples).T
+    finally:
+        source.close()
+
+
+@pytest.mark.parametrize("channels", CHANNELS)
+@pytest.mark.parametrize("suffix", [".ogg", ".opus", ".flac"])
+def test_channels_come_in_the_order_of_wav_files(tmp_path, suffix, channels):
+    path = tmp_path / f"song{suffix}"
+    format, subtype = SOUNDFILE[suffix]
+    soundfile.write(path, chord(channels).T, RATE_HZ, format=format, subtype=subtype)
+    found = places(audio.read(path).samples)
+    assert found == places(by_ffmpeg(path)) and sorted(found) == list(range(channels))
+    with audio.open_audio(path) as reader:
+        np.testing.assert_allclose(reader.read(20_000, 21_000), audio.read(path).samples[:, 20_000:21_000], atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", CHANNELS)
+@pytest.mark.parametrize("format", ["ogg", "flac", "wav16"])
+def test_channels_go_where_others_look_for_them(tmp_path, format, channels):
+    path = tmp_path / f"song{(audio.FORMATS | audio.LOSSY)[format]}"
+    audio.write(path, audio.AudioClip(chord(channels), RATE_HZ), format)
+    assert places(by_ffmpeg(path)) == places(audio.read(path).samples) == list(range(channels))
+
+
+@pytest.mark.parametrize("riff", [0, 36, 2**32 - 1])
+@pytest.mark.parametrize("length", [0, 2**32 - 1])
+def test_a_wav_file_whose_recorder_crashed_is_read_whole(tmp_path, riff, length):
+    steps = np.random.default_rng(0).integers(-20_000, 20_000, (50_000, 2)).astype(np.int16)
+    soundfile.write(path := tmp_path / "take.wav", steps, 44_100, subtype="PCM_16")
+    data = bytearray(path.read_bytes())
+    data[4:8], data[40:44] = riff.to_bytes(4, "little"), length.to_bytes(4, "little")
+    path.write_bytes(data)
+    np.testing.assert_array_equal(audio.read(path).samples.T * 32_768, steps)

@@ -213,3 +213,11 @@ def test_a_file_that_gets_its_name_while_it_is_mapped(tmp_path, monkeypatch):
     monkeypatch.setattr("mgeldm.audio.os.fstat", renamed)
     frames, rate_hz = audio.map_wav(path)
     assert (frames.shape, rate_hz, float(frames.min())) == ((1000, 2), 44_100, 0.5)
+
+
+def test_where_flac_cannot_hold_the_rate_it_is_not_advised(tmp_path):
+    for format in ("flac", "mp3"):
+        with pytest.raises(OutputError, match=rf"{format} cannot hold 2 channels at 700000 Hz; choose wav instead\."):
+            audio.write(tmp_path / "a", audio.AudioClip(NOISE, 700_000), format)
+    audio.write(tmp_path / "a.wav", audio.AudioClip(NOISE, 700_000))
+    assert listing(tmp_path) == ["a.wav"]

@@ -186,3 +186,13 @@ def test_clips_are_handed_on_even_where_only_their_maps_are_left(store, tmp_path
     assert [path.name for path in other.folder.iterdir()] == [store.path(audio).name]
     np.testing.assert_array_equal(other.view(audio), noise())
     assert other.path(audio).read_bytes() == (moved / store.path(audio).name).read_bytes()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_number_is_not_adopted(store, value):
+    frames = noise()
+    frames[4000, 1] = value
+    path = made(store, frames)
+    with pytest.raises(AudioError, match="holds values that are not numbers"):
+        store.adopt(path)
+    assert list(store.folder.iterdir()) == [path]

@@ -6,7 +6,9 @@ import pytest
 from mgeldm.audio import AudioClip, write
 
 from mgeldm_app.core import commands, drop
+from mgeldm_app.core.export import Colours
 from mgeldm_app.core.project import Span, Tempo
+from mgeldm_app.core.settings import ExportSettings
 from mgeldm_app.core.storage import ProjectFolder
 from tests.fakes.world import RATE_HZ, World, write_song
 
@@ -540,3 +542,22 @@ def test_stems_asked_for_while_the_next_song_is_read_are_not_dropped_unasked(ope
     assert not (opened.c.documents.home() / "other.mgeldm").exists()
     opened.engine.finish_all()
     assert opened.lane("drums").parts
+
+
+@pytest.mark.parametrize("way", ["close", "song"])
+def test_a_project_is_left_without_waiting_for_exports(opened, tmp_path, way):
+    """A stem that was finished by then is waited for, and is kept."""
+    folder, other, out = opened.session.folder.folder, write_song(tmp_path / "other.wav"), tmp_path / "out"
+    opened.porters.holding = opened.workers.holding = True
+    opened.c.taking.export(["song"], ExportSettings(folder=str(out)), Colours(("#ff0000",), "#A9B4C2", "#6F7A88"))
+    opened.ask("bass")
+    opened.engine.finish()
+    if way == "song":
+        opened.workers.holding = False  # the other worker reads it meanwhile
+    opened.c.documents.close() if way == "close" else opened.open(other)
+    assert opened.c.taking.errands and not out.exists()
+    opened.workers.release()
+    opened.porters.release()
+    assert [path.name for path in out.iterdir()] == ["A song - Song.wav"]
+    opened.open(folder)
+    assert opened.lane("bass").parts and not opened.session.jobs

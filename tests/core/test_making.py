@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from mgeldm.audio import map_wav
 from mgeldm.errors import InputError, OutputError
 from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint
 
@@ -1189,3 +1190,17 @@ def test_speed_is_learned_of_new_work_alone(opened):
     opened.engine.jobs.remove(job)
     opened.engine.finish()
     assert opened.c.settings.speed("extract", "best", "cpu") == pytest.approx(20.0)
+
+
+def test_a_stem_of_what_is_no_number_is_told_and_becomes_no_lane(opened):
+    before = set(opened.session.store.folder.iterdir())
+    opened.ask("bass")
+    job = opened.engine.next()
+    opened.engine.begin(1.0)
+    map_wav(job.outputs[0], writable=True)[0][100] = np.nan
+    opened.engine.jobs.remove(job)
+    opened.engine.events.emit(Finished(job.id, 0.5, 10.0))
+    ((text, error),) = opened.told
+    assert error and text.startswith("A finished stem could not be kept") and "not numbers" in text
+    assert not opened.project.of_kind("extracted") and not opened.session.jobs and not opened.session.coming
+    assert set(opened.session.store.folder.iterdir()) == before

@@ -477,6 +477,22 @@ def test_a_lane_that_cannot_be_read_is_silent_and_says_why():
     assert make_plan(Project(), band.view).voices == ()
 
 
+@pytest.mark.parametrize("name", ["song", "bass"])
+def test_audio_that_comes_from_elsewhere_is_heard_from_there(name):
+    """Silence stood in for it; then a backup copy of the project is opened, or the file is made anew."""
+    band = Band()
+    sounds = band.sounds[name]
+    band.sounds[name] = np.broadcast_to(np.float32(0), sounds.shape)
+    silent = band.plan()
+    band.sounds[name] = sounds
+    plan = band.plan(old=silent)
+    assert [plan.voices[n].source is silent.voices[n].source for n in (0, 1, 2, 3)].count(False) == 1
+    for soloed in ("bass", "rest"):
+        band.change(soloed, soloed=True)
+        assert np.array_equal(played(band.plan(old=silent)), band.read(soloed))
+        band.change(soloed, soloed=False)
+
+
 def test_sources_are_made_once():
     band = Band()
     first = band.plan()

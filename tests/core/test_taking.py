@@ -75,11 +75,11 @@ def test_an_export_that_is_stopped_leaves_nothing(opened, out, monkeypatch, form
 
 
 def test_closing_stops_what_is_being_written(opened, out, monkeypatch):
-    opened.workers.holding = True
+    opened.porters.holding = True
     exports = opened.session.folder.exports
     export(opened, out)
     opened.c.taking.prepare(["song"], False, lambda files: None)
-    opened.workers.close = opened.workers.release  # what a worker has begun goes on to its end
+    opened.porters.close = opened.porters.release  # what a worker has begun goes on to its end
     opened.c.close()
     assert not list(out.iterdir()) and not list(exports.iterdir())
 
@@ -170,3 +170,13 @@ def test_what_is_made_better_first_is_taken_as_it_was_chosen(opened, out):
     opened.c.taking.export([bass.id], ExportSettings(region_only=True, faders=True, folder=str(out)), COLOURS, chosen)
     (file,) = out.iterdir()
     assert file.name == "A song - bass.wav" and read(file).samples.shape == (2, 8000) and read(file).samples.any()
+
+
+def test_a_finished_stem_does_not_wait_for_an_export(opened, out):
+    opened.porters.holding = True
+    export(opened, out)
+    opened.ask("bass")
+    opened.engine.finish_all()
+    assert opened.lane("bass").parts and opened.c.taking.errands
+    opened.porters.release()
+    assert opened.told[-1] == (f"Exported 2 files to {out}.", False)

@@ -189,13 +189,19 @@ class World:
 
     def __init__(self, tempo=None, saver=None):
         self.engine, self.player, self.workers = FakeEngine(), FakePlayer(), FakeWorkers()
-        self.saver = saver or FakeWorkers()
+        self.saver, self.porters = saver or FakeWorkers(), FakeWorkers()
         self.tempo = tempo or Tempo(120.0, 0.0, 4, "A minor", "found")
         self.session = Session()
         self.told = []
         self.session.notice.connect(lambda text, error, details: self.told.append((text, error)))
         self.c = Controller(
-            self.session, self.engine, self.player, self.workers, self.saver, lambda path, reporter: self.tempo
+            self.session,
+            self.engine,
+            self.player,
+            self.workers,
+            self.saver,
+            self.porters,
+            lambda path, reporter: self.tempo,
         )
 
     @property

@@ -407,6 +407,122 @@ def test_the_device_is_changed_while_playing(playing, store, project):
     until(lambda: player.status.device == "other")
 
 
+class RunningDevice(FakeDevice):
+    """Asks by itself, from a thread of its own, until it is closed; `heard` is what it was given."""
+
+    def start(self):
+        self.heard, self.started = [], True
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self):
+        while self.active:
+            self.heard.append(self.ask(40)[:, 0])
+            time.sleep(0.005)
+
+    def close(self):
+        super().close()
+        self._thread.join()
+
+
+@pytest.fixture
+def running(make, store, steady, monkeypatch) -> tuple[SoundPlayer, FakeDevices]:
+    """A steady level is playing through a card that runs by itself."""
+    monkeypatch.setattr(sys.modules[__name__], "FakeDevice", RunningDevice)
+    devices = FakeDevices(card=(None, 2), other=(None, 1), slow=(11025, 2))
+    player = make(devices)
+    player.show(Project(SongFile(level(store, RATE_HZ), "song")))
+    opened(player, devices)
+    player.play()
+    until(lambda: devices.opened[0].heard and devices.opened[0].heard[-1][-1] == 0.5)
+    return player, devices
+
+
+def level(store: ClipStore, rate_hz: int) -> Audio:
+    path = store.begin(rate_hz, 2, 20 * rate_hz)
+    map_wav(path, writable=True)[0][:] = 0.5
+    return store.adopt(path)
+
+
+def fades_out(device: RunningDevice) -> bool:
+    heard = np.concatenate(device.heard)
+    heard = heard[np.argmax(heard > 0.4) :]  # a song begins at once
+    return heard[-1] == 0 and np.abs(np.diff(heard)).max() < 0.02
+
+
+@pytest.mark.parametrize("way", ["device", "rate", "closed project", "quit"])
+def test_what_plays_ends_without_a_click(running, store, way):
+    player, devices = running
+    if way == "device":
+        player.set_device("other", "safe")
+    elif way == "quit":
+        player.close()
+    else:
+        player.pause()  # as the controller does
+        player.show(Project(SongFile(level(store, 11025), "other")) if way == "rate" else Project())
+    until(lambda: devices.opened[0].closed)
+    assert fades_out(devices.opened[0])
+
+
+@pytest.mark.parametrize("name", ["other", "slow"])
+def test_a_device_of_one_channel_or_of_another_rate_fades_too(running, name):
+    player, devices = running
+    player.set_device(name, "safe")
+    second = opened(player, devices, 2)
+    until(lambda: second.heard and second.heard[-1][-1] > 0.4)
+    player.close()
+    assert fades_out(second)
+
+
+@pytest.mark.parametrize("how", ["inactive", "silent", "broken"])
+def test_a_dead_device_holds_up_nobody(playing, monkeypatch, how):
+    player, _, card = playing
+    player.play()
+    card.ask(1000)
+    if how == "inactive":
+        card.active = False
+    elif how == "broken":
+        monkeypatch.setattr(FakeDevice, "active", property(lambda self: 1 / 0, lambda self, value: None), raising=False)
+    began_s = time.monotonic()
+    player.close()
+    assert time.monotonic() - began_s < 2.0 and card.closed
+
+
+def test_a_paused_device_is_left_at_once(playing, monkeypatch):
+    player, _, card = playing
+    player.play()
+    card.ask(1000)
+    player.pause()
+    card.ask(200)
+    time.sleep(0.1)  # until that has been heard
+    looks = []
+    monkeypatch.setattr(playback, "sleep", looks.append)
+    player.close()
+    assert card.closed and not looks
+
+
+def test_a_backup_copy_of_a_project_with_missing_audio_is_heard(make, store, project, tmp_path, steady):
+    """Both have the same clips, but silence stands in for one that is missing."""
+    broken = ClipStore(tmp_path / "broken")
+    store.hand_on(project.audios(), broken.folder)
+    broken.stand_in(project.lane("bass").parts[0].take.audio)
+    stores, devices = [broken], FakeDevices(card=(None, 2))
+    player = make(devices)
+    player._view = lambda audio: stores[-1].view(audio)
+    project = project.with_lane(replace(project.lane("bass"), soloed=True))
+    for here in (broken, store, broken):
+        stores.append(here)
+        player.show(project)
+        player.seek(5000)
+        player.play()
+        card = opened(player, devices)
+        card.ask(200)  # whatever was heard before fades
+        bass = here.view(project.lane("bass").parts[0].take.audio)
+        assert np.array_equal(card.ask(1000), bass[1200:2200])
+        player.pause()
+        card.ask(200)
+
+
 def test_new_devices_are_seen_while_nothing_plays(playing):
     player, devices, card = playing
     player.play()

@@ -34,20 +34,20 @@ def test_a_click_makes_no_files(grip, world, qtbot):
 
 
 def test_files_that_the_mouse_does_not_wait_for_are_not_made(grip, world, qtbot):
-    world.workers.holding = True
+    world.porters.holding = True
     drag_away(grip, qtbot)
     (errand,) = world.c.taking.errands.values()
     qtbot.mouseRelease(grip, LEFT, NONE, QPoint(40, 20))
     assert errand.cancelled
-    world.workers.release()
+    world.porters.release()
     assert not list(world.session.folder.exports.iterdir())
 
 
 def test_one_who_waits_long_is_told_why(grip, world, qtbot, monkeypatch):
     monkeypatch.setattr(dragging.QDrag, "exec", lambda self, action: None)
-    world.workers.holding = True
+    world.porters.holding = True
     drag_away(grip, qtbot)
     qtbot.waitUntil(lambda: bool(world.told))
     assert "keep the mouse button down" in world.told[0][0]
-    world.workers.release()
+    world.porters.release()
     assert [file.suffix for file in world.session.folder.exports.iterdir()] == [".wav"]

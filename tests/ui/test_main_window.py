@@ -324,7 +324,7 @@ def test_closing_saves_and_remembers_the_window(opened, world):
 
 
 def test_files_being_written_are_seen_and_can_be_stopped(opened, world, qtbot):
-    world.workers.holding = True
+    world.porters.holding = True
     world.c.taking.prepare(["song"], False, lambda files: None)
     assert not opened.jobs.cancel.isVisible()  # until it has begun: files that are there already take no time
     (errand,) = world.c.taking.errands.values()
@@ -333,7 +333,7 @@ def test_files_being_written_are_seen_and_can_be_stopped(opened, world, qtbot):
     assert [row.share for row in opened.jobs._rows] == [0.25]
     assert opened.menus.actions["cancel_jobs"].isEnabled()
     opened.jobs.cancel.click()
-    world.workers.release()
+    world.porters.release()
     assert "Stopped as asked" in world.told[-1][0]
     assert not opened.jobs._rows and not list(world.session.folder.exports.iterdir())
 

@@ -223,22 +223,22 @@ def test_dragged_lanes_are_real_files(window, world, drags):
 
 def test_a_drag_waits_for_its_files(window, world, drags, monkeypatch):
     ids = (world.lane("bass").id,)
-    world.workers.holding = True
+    world.porters.holding = True
     window.lanes.drag_pressed.emit(ids, False)
     window.lanes.drag_started.emit(ids, False)
     assert not drags
     monkeypatch.setattr(QApplication, "mouseButtons", lambda: Qt.MouseButton.LeftButton)
-    world.workers.release()
+    world.porters.release()
     assert len(drags) == 1
 
 
 def test_a_drag_that_was_let_go_does_not_start_later(window, world, drags, monkeypatch):
     ids = (world.lane("bass").id,)
-    world.workers.holding = True
+    world.porters.holding = True
     window.lanes.drag_pressed.emit(ids, False)
     window.lanes.drag_started.emit(ids, False)
     monkeypatch.setattr(QApplication, "mouseButtons", lambda: Qt.MouseButton.NoButton)
-    world.workers.release()
+    world.porters.release()
     assert not drags
 
 
@@ -307,7 +307,7 @@ def test_whoever_closes_the_window_while_stems_are_made_is_asked_once(window, wo
 def test_whoever_closes_the_window_while_files_are_written_is_asked_first(window, world, monkeypatch, tmp_path):
     window.show()
     exporting(monkeypatch, tmp_path)
-    world.workers.holding = True
+    world.porters.holding = True
     window.menus.run("export")
     (errand,) = world.c.taking.errands.values()
     for leave in (lambda: window.closeEvent(ByTheUser()), window.wishes.quit):

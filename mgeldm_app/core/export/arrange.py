@@ -55,12 +55,15 @@ class Row:
     Attributes:
         lane: What it is.
         pieces: Its files.
-        muted: As in the window, but the song always is beside stems or the rest, which add up to it.
+        muted: As it is heard in the window, where solo wins over mute; the song always is beside stems or the rest,
+            which add up to it.
+        soloed: As in the window, but a song that is muted never is.
     """
 
     lane: Lane
     pieces: tuple[Piece, ...]
     muted: bool
+    soloed: bool
 
 
 @dataclass(frozen=True)
@@ -96,11 +99,16 @@ class HandOff:
             for lane, each in zip(self.lanes, spans, strict=True)
             for number in range(1, len(each) + 1)
         ]
-        names, doubled = iter(unique_names(counted, ".wav")), self.doubled
+        names = iter(unique_names(counted, ".wav"))
         return tuple(
-            Row(lane, tuple(Piece(next(names), span) for span in each), lane.muted or (doubled and lane.kind == "song"))
+            self._row(lane, tuple(Piece(next(names), span) for span in each))
             for lane, each in zip(self.lanes, spans, strict=True)
         )
+
+    def _row(self, lane: Lane, pieces: tuple[Piece, ...]) -> Row:
+        if lane.kind == "song" and self.doubled:
+            return Row(lane, pieces, muted=True, soloed=False)
+        return Row(lane, pieces, lane.muted and not lane.soloed, lane.soloed)
 
     @property
     def doubled(self) -> bool:
@@ -132,10 +140,11 @@ def stretches(lane: Lane, song: Span) -> list[Span]:
 def lead_beats(project: Project) -> float:
     """Beats by which the song begins later than the other program's first bar, so that its downbeats begin bars there.
 
-    The song's first downbeat falls on the first bar line after what comes before it.
+    The song's first downbeat falls on the first bar line after what comes before it, to the nearest sample: were the
+    song late by half a sample, other programs would round the places of its stems now up, now down.
     """
     grid = Grid.of(project)
-    return 0.0 if grid.first_bar < 0.5 else (grid.bar_samples - grid.first_bar) / grid.beat_samples
+    return 0.0 if grid.first_bar < 0.5 else round(grid.bar_samples - grid.first_bar) / grid.beat_samples
 
 
 def region_of(project: Project) -> Span | None:

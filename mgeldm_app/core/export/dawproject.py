@@ -53,7 +53,7 @@ def _pack(archive: zipfile.ZipFile, path: Path, reporter: Reporter) -> None:
 
 def _metadata(project: Project) -> bytes:
     root = ElementTree.Element("MetaData")
-    ElementTree.SubElement(root, "Title").text = _text(Path(project.song.name).stem if project.song else "")
+    ElementTree.SubElement(root, "Title").text = _text(project.title)
     if project.tempo.key:
         ElementTree.SubElement(root, "Comment").text = _text(f"Key: {project.tempo.key}")
     return _bytes(root)
@@ -91,12 +91,13 @@ class _Document:
             lane = row.lane
             name, colour = _text(lane.name), self.colours.of(lane)
             track = self._add(structure, "Track", contentType="audio", loaded="true", name=name, color=colour)
-            channel = self._add(track, "Channel", audioChannels=self._channels, role="regular", solo=_flag(lane.soloed))
+            channel = self._add(track, "Channel", audioChannels=self._channels, role="regular", solo=_flag(row.soloed))
             self._faders(channel, row.muted, lane.pan, float(fader(lane, 1)[0]))
             channels.append(channel)
             tracks.append(track.attrib["id"])
         master = self._add(structure, "Track", contentType="audio", loaded="true", name="Master")
-        out = self._add(master, "Channel", audioChannels="2", role="master", solo="false")
+        channels_out = str(max(2, int(self._channels)))
+        out = self._add(master, "Channel", audioChannels=channels_out, role="master", solo="false")
         self._faders(out, False, 0.0, 1.0)
         for channel in channels:
             channel.set("destination", out.attrib["id"])

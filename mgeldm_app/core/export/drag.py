@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from mgeldm.audio import safe_name
+from mgeldm.errors import OutputError
 from mgeldm.progress import Reporter
 
 from ..project import Lane, Project, Span
@@ -39,15 +41,23 @@ def prepare(
         path: Track(path, (lane,), span) for path, lane in zip(paths, lanes, strict=True) if not path.exists()
     }
     if missing:
-        write_tracks(project, view, list(missing.values()), _FORMAT, reporter or Reporter())
+        try:
+            write_tracks(project, view, list(missing.values()), _FORMAT, reporter or Reporter())
+        except OutputError as error:
+            if os.access(folder, os.W_OK):
+                raise
+            raise OutputError(
+                "Files to drag or copy are made in {folder}, which cannot be written to; export the lanes to another "
+                "folder, or save the project under another name.",
+                folder=folder,
+            ) from error
     return paths
 
 
 def _name(project: Project, lane: Lane, span: Span, region_only: bool) -> str:
     """"Song - Bass 3f2a91c0d4e5.wav"; the hexadecimal part stands for the content."""
     digest = hashlib.sha256(json.dumps(_content(project, lane, span)).encode()).hexdigest()[:12]
-    song = Path(project.song.name).stem if project.song else ""
-    return safe_name(lane.name, f"{' (region)' if region_only else ''} {digest}.wav", f"{song[:60]} - ")
+    return safe_name(lane.name, f"{' (region)' if region_only else ''} {digest}.wav", f"{project.title[:60]} - ")
 
 
 def _content(project: Project, lane: Lane, span: Span) -> list[object]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from mgeldm.language import say
@@ -15,6 +16,9 @@ from .render import Exported, ExportReport
 
 TICKS = 960  # a quarter note
 _FASTEST_BPM = 999.0  # that other programs take
+_STEADY_BEATS = 1000
+"""MIDI's tempo is whole microseconds a beat: off by half of one, so many beats are off by half a millisecond. Then
+another one follows that makes up for it."""
 
 
 def write_folder(hand_off: HandOff) -> ExportReport:
@@ -45,9 +49,10 @@ def tempo_midi(project: Project) -> bytes:
     pickup_ticks, quarters, signature = _pickup(grid)
     events = [(0, 0, _meta(0x03, b"MGE-LDM Desktop"))]
     if pickup_ticks:
-        bpm = quarters * 60 * grid.rate_hz / grid.first_bar
-        events += [(0, 1, _signature(*signature)), (0, 2, _tempo(bpm)), (0, 3, _meta(0x06, b"Pickup"))]
-    events += [(pickup_ticks, 1, _signature(tempo.beats_per_bar, 4)), (pickup_ticks, 2, _tempo(tempo.bpm))]
+        beat_us = round(grid.first_bar / grid.rate_hz / quarters * 1e6)
+        events += [(0, 1, _signature(*signature)), (0, 2, _tempo(beat_us)), (0, 3, _meta(0x06, b"Pickup"))]
+    events += [(pickup_ticks, 1, _signature(tempo.beats_per_bar, 4))]
+    events += _tempos(tempo.bpm, pickup_ticks, (project.samples - grid.first_bar) / grid.beat_samples)
 
     def ticks(sample: int) -> int:
         if pickup_ticks and sample < grid.first_bar:
@@ -77,12 +82,22 @@ def _pickup(grid: Grid) -> tuple[int, float, tuple[int, int]]:
     return 0, 0.0, (0, 4)
 
 
+def _tempos(bpm: float, first_ticks: int, beats: float) -> Iterator[tuple[int, int, bytes]]:
+    """Events of the tempo from a tick on: one, or several that are together never off by a millisecond."""
+    reached_us, before = 0, 0
+    for beat in range(0, max(1, math.ceil(beats)), _STEADY_BEATS):
+        beat_us = round(((beat + _STEADY_BEATS) * 60e6 / bpm - reached_us) / _STEADY_BEATS)
+        if beat_us != before:
+            yield first_ticks + beat * TICKS, 2, _tempo(beat_us)
+        reached_us, before = reached_us + _STEADY_BEATS * beat_us, beat_us
+
+
 def _meta(kind: int, data: bytes) -> bytes:
     return bytes([0xFF, kind]) + _variable(len(data)) + data
 
 
-def _tempo(bpm: float) -> bytes:
-    return _meta(0x51, round(60e6 / bpm).to_bytes(3, "big"))
+def _tempo(beat_us: int) -> bytes:
+    return _meta(0x51, beat_us.to_bytes(3, "big"))
 
 
 def _signature(count: int, unit: int) -> bytes:
@@ -132,7 +147,7 @@ def _read_me(hand_off: HandOff, rows: Sequence[Row], gain: float) -> str:
     lines += ["", say("The mixer as it was:")]
     for row in rows:
         lane = row.lane
-        states = [name for name, on in ((say("muted"), row.muted), (say("solo"), lane.soloed)) if on]
+        states = [name for name, on in ((say("muted"), row.muted), (say("solo"), row.soloed)) if on]
         colour = say("colour {colour}", colour=colours.of(lane))
         mix = ", ".join([f"{lane.gain_db:+.1f} dB", say("pan {pan:+.2f}", pan=lane.pan), colour, *states])
         lines.append(f"  {row.pieces[0].name}: {mix}")

@@ -121,7 +121,7 @@ def export(
 
 def _project_path(project: Project, options: ExportSettings, folder: Path) -> Path:
     """Where a project for another program goes, if nothing is there."""
-    return folder / safe_name(Path(project.song.name).stem if project.song else "", _suffix(options))
+    return folder / safe_name(project.title, _suffix(options))
 
 
 def _suffix(options: ExportSettings) -> str:

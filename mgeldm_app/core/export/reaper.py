@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 
+from mgeldm.audio import safe_name
+
 from ..project import Lane, Project
 from .arrange import Colours, HandOff, Piece, Row, folder_aside, free_name, lead_beats, put_folder, region_of
 from .render import Exported, ExportReport, fader
@@ -24,9 +26,10 @@ def write_reaper(hand_off: HandOff) -> ExportReport:
         gain = hand_off.write(rows, aside / "audio", "wav32")
         text = "\n".join(_project(hand_off.project, rows, hand_off.colours)) + "\n"
         with free_name(path) as path:
-            (aside / f"{path.name}.rpp").write_text(text, encoding="utf-8", newline="\n")
+            name = safe_name(path.name, ".rpp")  # a folder's long name leaves no room for an ending
+            (aside / name).write_text(text, encoding="utf-8", newline="\n")
             put_folder(aside, path)
-    return ExportReport((Exported(path / f"{path.name}.rpp", ""),), gain)
+    return ExportReport((Exported(path / name, ""),), gain)
 
 
 def _project(project: Project, rows: Sequence[Row], colours: Colours) -> Iterator[str]:
@@ -35,6 +38,7 @@ def _project(project: Project, rows: Sequence[Row], colours: Colours) -> Iterato
     yield '<REAPER_PROJECT 0.1 "6.0" 0'
     yield f"  TEMPO {tempo.bpm!r} {tempo.beats_per_bar} 4"
     yield f"  SAMPLERATE {rate_hz} 1 0"
+    yield f"  MASTER_NCH {_channels(project)} 2"
     yield "  PANLAW 1"
     yield f"  LOOP {int(project.looping)}"
     if region := region_of(project):
@@ -48,13 +52,13 @@ def _project(project: Project, rows: Sequence[Row], colours: Colours) -> Iterato
 
 
 def _track(project: Project, row: Row, number: int, lead_s: float, colour: str) -> Iterator[str]:
-    lane, channels = row.lane, project.song.audio.channels if project.song else 2
+    lane = row.lane
     yield f"  <TRACK {_guid(f'track {number} {lane.id}')}"
     yield f"    NAME {quoted(lane.name)}"
     yield f"    PEAKCOL {_native(colour)}"
     yield f"    VOLPAN {float(fader(lane, 1)[0])!r} {lane.pan!r} -1 -1 1"
-    yield f"    MUTESOLO {int(row.muted)} {int(lane.soloed)} 0"
-    yield f"    NCHAN {max(2, channels + channels % 2)}"
+    yield f"    MUTESOLO {int(row.muted)} {int(row.soloed)} 0"
+    yield f"    NCHAN {_channels(project)}"
     for piece in row.pieces:
         yield from _item(project, lane, piece, lead_s)
     yield "  >"
@@ -74,6 +78,12 @@ def _item(project: Project, lane: Lane, piece: Piece, lead_s: float) -> Iterator
     yield f'        FILE "audio/{piece.name}"'  # as it is on the disk, whose names hold no such quotes
     yield "      >"
     yield "    >"
+
+
+def _channels(project: Project) -> int:
+    """Channels of a track, and of the master track, which Reaper has in pairs."""
+    channels = project.song.audio.channels if project.song else 2
+    return channels + channels % 2
 
 
 def quoted(text: str) -> str:

@@ -174,12 +174,11 @@ def file_names(
         raise InputError(
             "The pattern of names has {field}; it may have {known}.", field=f"{{{unknown[0]}}}", known=known
         )
-    tempo, song = project.tempo, Path(project.song.name).stem if project.song else ""
-    texts = []
+    tempo, texts = project.tempo, []
     for number, lane in enumerate(lanes[:1] if options.as_mix else lanes, 1):
         prompts = [part.take.made.prompt for part in lane.parts if part.take.made.prompt]
         values = {
-            "song": song,
+            "song": project.title,
             "lane": "Mix" if options.as_mix else lane.name,
             "number": f"{number:02d}",
             "bpm": f"{tempo.bpm:g}" if tempo.source != "none" else "",
@@ -245,11 +244,15 @@ def _check_audio(project: Project, view: View, lane_ids: set[str]) -> None:
         except AudioError:
             lost.append(lane.name)
     if lost:
-        raise AudioError(
-            "Audio of {lanes} is missing or damaged, so no file was made; bring the project's audio back from a backup "
-            "and open the project again, or make these parts anew.",
-            lanes=", ".join(lost),
-        )
+        raise _damaged(*lost)
+
+
+def _damaged(*lanes: str) -> AudioError:
+    return AudioError(
+        "Audio of {lanes} is missing or damaged, so no file was made; bring the project's audio back from a backup "
+        "and open the project again, or make these parts anew.",
+        lanes=", ".join(lanes),
+    )
 
 
 def _written(
@@ -346,10 +349,10 @@ def _blocks(
 def _summed(project: Project, view: View, track: Track, start: int, stop: int) -> npt.NDArray[np.floating]:
     """Samples [n, channels] of a track's lanes together."""
     if not track.faders and len(track.lanes) == 1:
-        return read_lane(project, track.lanes[0], view, start, stop)
+        return _read(project, view, track.lanes[0], start, stop)
     out: npt.NDArray[np.float64] | None = None
     for lane in track.lanes:
-        frames = read_lane(project, lane, view, start, stop).astype(np.float64)
+        frames = _read(project, view, lane, start, stop).astype(np.float64)
         frames = frames * (fader(lane, _channels(project, track)) if track.faders else 1.0)
         out = frames if out is None else out + frames
     assert out is not None  # a track has lanes
@@ -371,7 +374,15 @@ def fader(lane: Lane, channels: int) -> npt.NDArray[np.float64]:
 def _whole(
     project: Project, view: View, lane: Lane, start: int, stop: int, bits: int, gain: float
 ) -> npt.NDArray[np.int64]:
-    return rounded(read_lane(project, lane, view, start, stop), bits, gain)
+    return rounded(_read(project, view, lane, start, stop), bits, gain)
+
+
+def _read(project: Project, view: View, lane: Lane, start: int, stop: int) -> npt.NDArray[np.float32]:
+    """Samples [n, channels] of a lane; raises `AudioError` where they are not numbers, for which no gain is right."""
+    frames = read_lane(project, lane, view, start, stop)
+    if not np.isfinite(frames).all():
+        raise _damaged(project.lane(lane.id).name if project.has_lane(lane.id) else lane.name)
+    return frames
 
 
 def _broadcast(project: Project, track: Track, format: str) -> bytes:

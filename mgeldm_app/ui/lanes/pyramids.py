@@ -26,7 +26,7 @@ class Work(NamedTuple):
 
 
 class Pyramids(QObject):
-    """Pyramids by what names their audio: the clip's id, a file's path, or the rest's lane.
+    """Pyramids by what names their audio: `sounds.clip_name`, a file's path, or the rest's lane.
 
     Attributes:
         broken: Why a clip cannot be shown, by what names it.

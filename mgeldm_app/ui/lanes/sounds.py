@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mgeldm.audio import map_wav
-from mgeldm.errors import AudioError
+from mgeldm.errors import AudioError, MgeldmError
 
-from ...core.clips import Frames
+from ...core.clips import Frames, whereabouts
 from ...core.peaks import Peaks, Read
 from ...core.ports import Growing
 from ...core.project import Audio, Lane, Project, Span
@@ -111,8 +111,18 @@ def _filled_frames(file: Growing) -> Frames | None:
         return None
 
 
-def made_of(parts: tuple[tuple[int, Audio], ...], growing: tuple[Growing, ...]) -> frozenset[tuple[int, Hashable, int]]:
-    """What parts (place, clip) and files being filled consist of, as `Sound.made_of`."""
+def clip_name(audio: Audio, view: View) -> Hashable:
+    """What a clip's pyramid is called: another name where its samples come from elsewhere than they did."""
+    try:
+        return audio.id, whereabouts(view(audio))
+    except (MgeldmError, OSError):  # why it cannot be shown, whoever measures it finds out
+        return audio.id, None
+
+
+def made_of(
+    parts: tuple[tuple[int, Hashable, int], ...], growing: tuple[Growing, ...]
+) -> frozenset[tuple[int, Hashable, int]]:
+    """What parts (place, name, length) and files being filled consist of, as `Sound.made_of`."""
     filled = [(file, span) for file in growing for span in file.filled]
     files = {(file.start + span.start, (str(file.path), span.start), span.samples) for file, span in filled}
-    return frozenset((start, audio.id, audio.samples) for start, audio in parts) | files
+    return frozenset(parts) | files

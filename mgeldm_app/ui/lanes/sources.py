@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,11 +14,11 @@ from shiboken6 import isValid
 from ...core import peaks, spectrum
 from ...core.peaks import BLOCK_SAMPLES, Columns, Peaks, Read
 from ...core.ports import Growing, Workers
-from ...core.project import REST_ID, Lane, Project, SongFile, Span
+from ...core.project import REST_ID, Audio, Lane, Project, SongFile, Span
 from ...core.sound import heard_span
 from .pyramids import MOST_KEPT, Pyramids, Work
 from .raster import Bytes
-from .sounds import Segment, Sound, View, clip_reader, file_reader, file_samples, lane_reader, made_of
+from .sounds import Segment, Sound, View, clip_name, clip_reader, file_reader, file_samples, lane_reader, made_of
 from .tiles import TileKey, Tiles
 
 MOST_RUNNING, TILES_AT_ONCE = 2, 4
@@ -35,6 +35,7 @@ class Sources(QObject):
         parent: Owner.
 
     Attributes:
+        view: Samples of clips, as they were last shown.
         near: What is in sight, which is measured first.
         scale: 1 over the song's loudest sample: all lanes are drawn to one measure.
     """
@@ -51,6 +52,8 @@ class Sources(QObject):
         self._pyramids = Pyramids(self)
         self._pyramids.measured.connect(self._measured)
         self._tiles = Tiles()
+        self._names: dict[Audio, Hashable] = {}
+        self.view: View | None = None
         self.near = Span(0, 0)
         self.scale = 1.0
 
@@ -65,10 +68,11 @@ class Sources(QObject):
             growing: Files being filled.
             view: Samples of clips; None shows nothing.
         """
-        other_song = project.song != self._project.song
-        if other_song:
+        is_other = project.song != self._project.song or view != self.view
+        if is_other:
             self._tiles = Tiles()  # what is being made for the old one is dropped
-        self._project = project
+        self._project, self.view = project, view
+        self._names = {}
         before, self._sounds = self._sounds, {}
         for lane in lanes if view is not None else ():
             sound = self._sound(lane, growing, before.get(lane.id), view)
@@ -81,7 +85,7 @@ class Sources(QObject):
                 self._tiles.outdate(lane_id, span)
                 self.changed.emit(lane_id, span)
         shown = {segment.name for sound in self._sounds.values() for segment in sound.segments}
-        self._pyramids.touch(shown, spare=0 if other_song else MOST_KEPT)
+        self._pyramids.touch(shown, spare=0 if is_other else MOST_KEPT)
         self.pump()
 
     def _sound(self, lane: Lane, growing: tuple[Growing, ...], old: Sound | None, view: Any) -> Sound | None:
@@ -93,16 +97,23 @@ class Sources(QObject):
         parts = ((0, song.audio),) if lane.kind == "song" and song else \
             tuple((part.start, part.take.audio) for part in lane.parts)
         files = tuple(file for file in growing if file.lane_id == lane.id)
-        contents = made_of(parts, files)
+        contents = made_of(self._named(parts, view), files)
         if old is not None and old.made_of == contents:
             return replace(old, read=read)
-        segments = [Segment(audio.id, start, self._clip(audio, view)) for start, audio in parts]
+        segments = [Segment(self._name(audio, view), start, self._clip(audio, view)) for start, audio in parts]
         segments += [self._file(file, old) for file in files]
         return Sound(contents, tuple(segments), read)
 
-    def _clip(self, audio: Any, view: View) -> Peaks:
-        known = self._pyramids.get(audio.id)
-        return self._pyramids.put(audio.id, known or Peaks(audio.samples), clip_reader(audio, view))
+    def _name(self, audio: Audio, view: View) -> Hashable:
+        return self._names.get(audio) or self._names.setdefault(audio, clip_name(audio, view))
+
+    def _named(self, parts: Sequence[tuple[int, Audio]], view: View) -> tuple[tuple[int, Hashable, int], ...]:
+        return tuple((start, self._name(audio, view), audio.samples) for start, audio in parts)
+
+    def _clip(self, audio: Audio, view: View) -> Peaks:
+        name = self._name(audio, view)
+        known = self._pyramids.get(name)
+        return self._pyramids.put(name, known or Peaks(audio.samples), clip_reader(audio, view))
 
     def _file(self, file: Growing, old: Sound | None) -> Segment:
         """A file being filled; what was added to it is measured."""
@@ -124,13 +135,13 @@ class Sources(QObject):
         self, song: SongFile, growing: tuple[Growing, ...], old: Sound | None, read: Read, view: View
     ) -> Sound:
         """The song's own pyramid until something is extracted, then one that is measured where stems change."""
-        stems = [part for stem in self._project.of_kind("extracted") for part in stem.parts]
+        stems = [(x.start, x.take.audio) for stem in self._project.of_kind("extracted") for x in stem.parts]
         files = tuple(file for file in growing if file.kind == "extracted")
-        whole = made_of(((0, song.audio),), ())
-        contents = whole | made_of(tuple((part.start, part.take.audio) for part in stems), files)
+        whole = made_of(self._named([(0, song.audio)], view), ())
+        contents = whole | made_of(self._named(stems, view), files)
         of_song = self._clip(song.audio, view)
         if contents == whole:
-            return Sound(contents, (Segment(song.audio.id, 0, of_song),), read)
+            return Sound(contents, (Segment(self._name(song.audio, view), 0, of_song),), read)
         known = self._pyramids.get(REST_ID)
         if known is None or old is None or old.segments[0].peaks is not known or not whole <= old.made_of:
             known = Peaks(song.audio.samples, like=of_song, empty=True)
@@ -273,7 +284,7 @@ class Sources(QObject):
                 if segment.name == name:
                     self.changed.emit(lane_id, Span(span.start + segment.start, span.stop + segment.start))
         song: SongFile | None = self._project.song
-        if song is not None and name == song.audio.id and (pyramid := self._pyramids.get(name)):
+        if song is not None and name == self._names.get(song.audio) and (pyramid := self._pyramids.get(name)):
             scale = 1 / max(pyramid.loudest, QUIETEST_PEAK)
             if abs(scale / self.scale - 1) > 0.01:
                 self.scale = scale

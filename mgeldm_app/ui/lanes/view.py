@@ -164,6 +164,7 @@ class LanesView(QWidget):
         """
         state, before = self._state, self._state.project
         same_sound = (before.song, before.lanes, state.growing) == (project.song, project.lanes, growing)
+        same_sound = same_sound and self._sources.view == self._store
         same_time = (before.tempo, before.looping) == (project.tempo, project.looping)
         region = state.region if self._mouse.active else project.region
         moved, state.region = region != state.region, region

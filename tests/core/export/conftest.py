@@ -59,7 +59,7 @@ def faded(frames):
 def kit(tmp_path):
     """Song, two stems (one in two stretches, the first of overlapping parts), a new part, the rest; 123.4 bpm."""
     kit = Kit(Project(), ClipStore(tmp_path / "project" / "audio"))
-    song = SongFile(kit.clip(noise(0, SAMPLES)), "Söng & Dance.flac")
+    song = SongFile(kit.clip(noise(0, SAMPLES)), "Söng & Dance.flac", "/music/Söng & Dance.flac")
     project = Project(song, tempo=Tempo(123.4, 0.25, 3, "A minor", "given"), region=Span(30_000, 90_000), looping=True)
     bass = Lane(
         "l1",

@@ -149,9 +149,9 @@ def played(root, files, track, project):
 
 
 def lead_samples(project):
-    """By how much the song is late, so that its first downbeat begins the second bar."""
+    """By how much the song is late, so that its first downbeat begins the second bar, to the nearest sample."""
     beat = project.rate_hz * 60 / project.tempo.bpm
-    return beat * project.tempo.beats_per_bar - project.tempo.downbeat_s * project.rate_hz
+    return round(beat * project.tempo.beats_per_bar - project.tempo.downbeat_s * project.rate_hz)
 
 
 def test_it_plays_what_the_window_plays(kit, path):
@@ -159,7 +159,7 @@ def test_it_plays_what_the_window_plays(kit, path):
     kit.project = replace(kit.project, tempo=replace(kit.project.tempo, downbeat_s=beats - 20_000 / 44_100))
     write_dawproject(kit.hand_off(path))
     root, _, files = opened(path)
-    late = round(lead_samples(kit.project))
+    late = lead_samples(kit.project)
     tracks = root.findall("Structure/Track")
     assert late == 20_000
     total = 0
@@ -178,7 +178,8 @@ def test_downbeats_begin_bars(kit, path):
     root, _, _ = opened(path)
     song = next(root.iterfind("Arrangement/Lanes/Lanes/Clips/Clip"))
     downbeat = float(song.attrib["time"]) + kit.project.tempo.downbeat_s * 123.4 / 60
-    assert downbeat == pytest.approx(3, abs=1e-9)  # three beats to a bar
+    half_a_sample = 0.5 / 44_100 * 123.4 / 60
+    assert downbeat == pytest.approx(3, abs=half_a_sample + 1e-9)  # three beats to a bar
     assert root.find("Transport/Tempo").attrib["value"] == "123.4"
     assert root.find("Transport/TimeSignature").attrib["numerator"] == "3"
     project = replace(kit.project, tempo=Tempo())
@@ -287,3 +288,25 @@ def test_export_by_key_takes_a_free_name(kit, tmp_path, key, suffix):
 def test_an_unknown_format_says_which_there_are(kit, tmp_path):
     with pytest.raises(InputError, match="choose one of wav24, wav16"):
         export(kit.project, kit.view, kit.project.lanes, tmp_path, ExportSettings(format="aup3"), COLOURS)
+
+
+def test_what_is_soloed_and_muted_is_heard_but_for_the_song_beside_its_stems(kit, path):
+    lanes = tuple(replace(lane, muted=True, soloed=True) for lane in kit.project.lanes)
+    write_dawproject(kit.hand_off(path, replace(kit.project, lanes=lanes)))
+    channels = [track.find("Channel") for track in opened(path)[0].findall("Structure/Track")[:-1]]
+    states = [(channel.find("Mute").attrib["value"], channel.attrib["solo"]) for channel in channels]
+    assert states == [("true", "false")] + 4 * [("false", "true")]
+
+
+def test_a_generated_song_has_its_prompt_for_a_title(kit, path):
+    song = replace(kit.project.song, name="slow drums, 120.5 bpm, 4/4 jazz trio", source="")
+    write_dawproject(kit.hand_off(path, replace(kit.project, song=song)))
+    assert opened(path)[1].find("Title").text == song.name
+
+
+def test_all_channels_of_a_surround_song_reach_the_master_track(kit, path):
+    frames = np.random.default_rng(9).uniform(-1, 1, (5000, 6)).astype(np.float32)
+    write_dawproject(kit.hand_off(path, Project(SongFile(kit.clip(frames, 48_000), "Film"))))
+    root, _, files = opened(path)
+    assert [c.attrib["audioChannels"] for c in root.iterfind("Structure/Track/Channel")] == ["6"] * 3
+    np.testing.assert_array_equal(files["audio/Song.wav"][0], frames)

@@ -1,13 +1,14 @@
 """Files to drag: real, exact, the same for the same content, and never touched again."""
 
+import os
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from mgeldm import audio
-from mgeldm.errors import InputError
+from mgeldm.errors import InputError, OutputError
 
-from mgeldm_app.core.export import prepare
+from mgeldm_app.core.export import drag, prepare
 from mgeldm_app.core.project import Span
 from mgeldm_app.core.sound import read_lane
 
@@ -73,3 +74,29 @@ def test_without_a_region_there_is_nothing_to_drag(kit, exports):
     with pytest.raises(InputError, match="No region is selected"):
         prepare(replace(kit.project, region=None), kit.view, kit.project.lanes, exports, True)
     assert list(exports.iterdir()) == []
+
+
+def test_a_prompt_with_a_dot_is_whole_in_the_name(kit, exports):
+    project = replace(kit.project, song=replace(kit.project.song, name="drums, 120.5 bpm, 4/4 trio", source=""))
+    (path,) = prepare(project, kit.view, [project.lane("l2")], exports, False)
+    assert path.name.startswith("drums, 120.5 bpm, 4 4 trio - Drums ")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_folder_that_cannot_be_written_to_is_not_the_users_to_choose(kit, tmp_path, monkeypatch, there):
+    """Rights do not bind an administrator, who may run this test, so the system's answer is imitated."""
+    folder = tmp_path / "exports"
+    lanes = [kit.project.lane("l2")]
+    if there:
+        folder.mkdir()
+        kept = prepare(kit.project, kit.view, lanes, folder, True)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+
+    def refused(*_):
+        raise OutputError("choose another folder")
+
+    monkeypatch.setattr(drag, "write_tracks", refused)
+    with pytest.raises(OutputError, match=r"export the lanes to another folder, or save the project under another"):
+        prepare(kit.project, kit.view, lanes, folder, False)
+    if there:
+        assert prepare(kit.project, kit.view, lanes, folder, True) == kept

@@ -137,3 +137,21 @@ def test_the_song_alone_need_not_be_muted(kit, tmp_path):
         folder = write_folder(hand_off).files[0].path.parent
         text = (folder / "Read me.txt").read_text(encoding="utf-8")
         assert ("keep the song itself muted" in text) is said and ("muted" in text) is said
+
+
+def test_what_is_soloed_and_muted_is_heard_but_for_the_song_beside_its_stems(kit, tmp_path):
+    lanes = tuple(replace(lane, muted=True, soloed=True) for lane in kit.project.lanes)
+    write_folder(kit.hand_off(tmp_path / "Song", replace(kit.project, lanes=lanes)))
+    lines = (tmp_path / "Song" / "Read me.txt").read_text(encoding="utf-8").splitlines()
+    assert [line.rsplit("#", 1)[1][6:] for line in lines if " dB, pan " in line] == [", muted"] + 4 * [", solo"]
+
+
+@pytest.mark.parametrize("bpm", [20.0, 93.5, 127.3, 174.0, 399.7])
+@pytest.mark.parametrize("downbeat_s", [0.0, 0.7])
+def test_three_hours_on_the_bars_are_still_where_they_are_heard(bpm, downbeat_s):
+    samples = 3 * 3600 * 44_100
+    for start in (samples // 5, samples // 2, samples - 44_100):
+        project = song(Tempo(bpm, downbeat_s), samples, Span(start, samples))
+        markers = {value: seconds for seconds, value in of_kind(read_midi(tempo_midi(project)), 0x06)}
+        half_a_tick_s = 30 / bpm / 960
+        assert markers[b"Region start"] == pytest.approx(start / 44_100, abs=half_a_tick_s + 0.001)

@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 from mgeldm import audio
 
+from mgeldm_app.core.export import export
 from mgeldm_app.core.export.reaper import quoted, write_reaper
-from mgeldm_app.core.project import Lane, Tempo
+from mgeldm_app.core.project import Lane, Project, SongFile, Tempo
+from mgeldm_app.core.settings import ExportSettings
 from mgeldm_app.core.sound import read_lane
+from tests.core.export.conftest import COLOURS, noise
+
+LEAD_S = round((3 * 60 / 123.4 - 0.25) * 44_100) / 44_100  # of the song, whose downbeat then begins the second bar
 
 
 @dataclass
@@ -82,14 +87,13 @@ def test_a_file_is_named_as_it_is_on_the_disk(kit, path):
 
 def test_it_plays_what_the_window_plays(kit, path):
     project = written(kit, path)
-    lead_s = 3 * 60 / 123.4 - 0.25
     sums = {}
     for track, lane in zip(project.all("TRACK"), kit.project.lanes, strict=True):
         heard = np.zeros((kit.project.samples, 2), np.float32)
         for item in track.all("ITEM"):
             (source,) = item.all("SOURCE")
             clip = audio.read(path / source.lines["FILE"][0][0])
-            start = (item.numbers("POSITION")[0] - lead_s) * clip.rate_hz
+            start = (item.numbers("POSITION")[0] - LEAD_S) * clip.rate_hz
             assert start == pytest.approx(round(start), abs=1e-4)
             assert item.numbers("LENGTH")[0] * clip.rate_hz == pytest.approx(clip.samples.shape[1], abs=1e-6)
             assert item.numbers("FADEIN")[1] == item.numbers("FADEOUT")[1] == item.numbers("SOFFS")[0] == 0
@@ -106,8 +110,7 @@ def test_tempo_names_colours_faders_and_region_are_carried(kit, path):
     assert project.numbers("TEMPO") == [123.4, 3, 4]
     assert project.numbers("SAMPLERATE")[:2] == [44_100, 1]
     assert project.numbers("LOOP") == [1]
-    lead_s = 3 * 60 / 123.4 - 0.25
-    region = [lead_s + 30_000 / 44_100, lead_s + 90_000 / 44_100]
+    region = [LEAD_S + 30_000 / 44_100, LEAD_S + 90_000 / 44_100]
     np.testing.assert_allclose(project.numbers("SELECTION"), region, atol=1e-9)
     begin, end = project.lines["MARKER"]
     assert begin[0] == end[0] and begin[2:4] == ["Region", "1"] and end[2:] == ["", "1"]
@@ -158,3 +161,27 @@ def test_the_song_alone_is_heard_and_beside_what_it_is_the_sum_of_it_is_muted(ki
 def test_a_lane_without_sound_is_a_track_without_items(kit, path):
     kit.project = kit.project.with_lane(Lane("l9", "added", "Empty"))
     assert written(kit, path).all("TRACK")[-2].all("ITEM") == []
+
+
+def test_what_is_soloed_and_muted_is_heard_but_for_the_song_beside_its_stems(kit, path):
+    lanes = tuple(replace(lane, muted=True, soloed=True) for lane in kit.project.lanes)
+    kit.project = replace(kit.project, lanes=lanes)
+    states = [track.numbers("MUTESOLO")[:2] for track in written(kit, path).all("TRACK")]
+    assert states == [[1, 0]] + 4 * [[0, 1]]
+
+
+@pytest.mark.parametrize("letter", ["n", "é", "🎸"])
+def test_the_longest_name_that_a_folder_can_have_is_shortened_for_the_file_in_it(kit, tmp_path, letter):
+    kit.project = replace(kit.project, song=replace(kit.project.song, name=f"{letter * 255}.wav"))
+    options = ExportSettings(format="reaper")
+    for _ in range(2):
+        (file,) = export(kit.project, kit.view, kit.project.lanes, tmp_path, options, COLOURS).files
+        assert file.path.is_file() and file.path.suffix == ".rpp" and file.path.parent.name.startswith(letter * 60)
+
+
+@pytest.mark.parametrize("channels, pairs", [(1, 2), (2, 2), (5, 6), (6, 6)])
+def test_all_channels_of_a_surround_song_reach_the_master_track(kit, path, channels, pairs):
+    kit.project = Project(SongFile(kit.clip(noise(0, 5000, channels=channels)), "Film"))
+    project = written(kit, path)
+    assert project.numbers("MASTER_NCH") == [pairs, 2]
+    assert [track.numbers("NCHAN") for track in project.all("TRACK")] == [[pairs]] * 2

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from mgeldm import audio
+from mgeldm.audio import map_wav
 from mgeldm.errors import AudioError, Cancelled, InputError, OutputError
 from mgeldm.progress import Reporter
 
@@ -257,6 +258,18 @@ def test_names_by_pattern(kit, out):
     ]
 
 
+@pytest.mark.parametrize("key", [form.key for form in formats()])
+def test_only_the_name_of_a_file_has_an_ending_to_be_left_out(kit, key):
+    def name(song, source):
+        project = replace(kit.project, song=replace(kit.project.song, name=song, source=source))
+        return names_of(project, project.lanes[:1], ExportSettings(pattern="{song}", format=key))[0]
+
+    suffix = next(form.suffix for form in formats() if form.key == key).replace(".rpp", "")  # a folder with such a file
+    generated = "slow drums, 120.5 bpm, 4/4 jazz trio"
+    assert name(generated, "") == "slow drums, 120.5 bpm, 4 4 jazz trio" + suffix
+    assert name("v1.2 mix.final.wav", "/music/v1.2 mix.final.wav") == "v1.2 mix.final" + suffix
+
+
 def test_unknown_values_leave_no_gap_and_unknown_fields_are_told(kit, out):
     kit.project = replace(kit.project, tempo=Tempo())
     report = exported(kit, out, kit.project.lanes[:1], pattern="{song} - {bpm} - {key} - {lane}")
@@ -375,6 +388,16 @@ def test_a_damaged_clip_leaves_nothing_and_its_lane_is_named(kit, out, key, lane
             export(kit.project, fresh.real, rest, out, options, COLOURS)
     else:
         export(kit.project, fresh.real, rest, out, options, COLOURS)
+
+
+@pytest.mark.parametrize("key", [form.key for form in formats()])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_number_leaves_nothing_and_its_lane_is_named(kit, out, key, value):
+    """No gain brings it under full scale."""
+    map_wav(kit.store.path(kit.project.lane("l3").parts[0].take.audio), writable=True)[0][5000] = value
+    with pytest.raises(AudioError, match=r"Audio of Keys is missing or damaged"):
+        export(kit.project, kit.view, kit.project.lanes, out, ExportSettings(format=key), COLOURS)
+    assert names(out) == []
 
 
 def test_memory_is_bounded_by_the_block_not_by_the_song(kit, out, monkeypatch):

@@ -7,6 +7,7 @@ from mgeldm.audio import map_wav
 from mgeldm.errors import AudioError
 
 from mgeldm_app.core import peaks
+from mgeldm_app.core.clips import ClipStore
 from mgeldm_app.core.project import REST_ID, SONG_ID, Lane, Part, Project, Span, Take
 from mgeldm_app.core.sound import read_lane
 from mgeldm_app.core.voices import BLOCK_FRAMES, Bench, make_plan
@@ -254,3 +255,24 @@ def test_nothing_is_shown_of_nothing(sources, studio, workers):
     assert not sources.columns("a", 0, 100, 10).any()
     assert not sources.spectrum("a", 0, 100, 10).any()
     assert not sources.inside("a", 0, 100, 10).any()
+
+
+def test_audio_that_comes_from_elsewhere_is_drawn_from_there(sources, studio, workers, tmp_path):
+    """Silence stood in for it; then a backup copy of the project is opened, or the file is made anew."""
+    project = studio.song(studio.stem("a"))
+    broken = ClipStore(tmp_path / "broken")
+    studio.store.hand_on(project.audios(), broken.folder)
+    stem = project.lane("a").parts[0].take.audio
+    for audio in (stem, project.song.audio):
+        broken.stand_in(audio)
+    for store in (broken, studio.store, broken):
+        sources.show(project, project.lanes, (), store.view)
+        workers.finish()
+        assert columns(sources, "a", project).any() == columns(sources, SONG_ID, project).any() == (store is not broken)
+        assert {name[0] for name in sources._pyramids._kept if name != REST_ID} == {a.id for a in project.audios()}
+    made_anew = broken.begin(stem.rate_hz, 2, stem.samples)
+    map_wav(made_anew, writable=True)[0][:] = studio.store.view(stem)
+    assert broken.adopt(made_anew) == stem
+    sources.show(project, project.lanes, (), broken.view)
+    workers.finish()
+    assert_true(sources, studio, project, "a")

@@ -8,6 +8,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QVBoxLayout, QWidget
 
 from mgeldm_app.core import peaks
+from mgeldm_app.core.clips import ClipStore
 from mgeldm_app.core.project import REST_ID, SONG_ID, Audio, Lane, Project, SongFile, Span, Tempo
 from mgeldm_app.ui import a11y
 from mgeldm_app.ui.lanes import LanesView, drawing_times, frame_times
@@ -190,6 +191,17 @@ def test_odd_projects(make_view, studio, workers):
     view.set_store(None)
     view.show_project(Project())
     view.grab()
+
+
+def test_a_copy_of_the_project_is_drawn_from_its_own_files(make_view, project, studio, workers):
+    view = make_view(project)
+    copy = ClipStore(studio.store.folder.with_name("copy"))
+    studio.store.hand_on(project.audios(), copy.folder)
+    view.set_store(copy.view)
+    view.show_project(project)
+    assert view.sources.view == copy.view and workers.queue
+    workers.finish()
+    assert view.sources.complete
 
 
 def test_a_song_of_three_hours(make_view, studio, workers):

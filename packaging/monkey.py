@@ -479,7 +479,8 @@ class Watch:
 
     def rest(self) -> None:
         """Wait until nothing is done any more."""
-        documents, making, pool = self.c.documents, self.c.making, self.c.workers._pool  # type: ignore[attr-defined]
+        documents, making = self.c.documents, self.c.making
+        pools = [workers._pool for workers in (self.c.workers, self.c.porters)]  # type: ignore[attr-defined]
         keeper = self.c.player._keeper  # type: ignore[attr-defined]
         began_s, calm = time.monotonic(), 0
         while calm < 5:
@@ -487,7 +488,7 @@ class Watch:
             if waited_s > PATIENCE_S:
                 making.cancel_all()
             saving = documents._saving or documents._waiting
-            at_work = pool.activeThreadCount() or keeper.wished != keeper._done
+            at_work = any(pool.activeThreadCount() for pool in pools) or keeper.wished != keeper._done
             busy = self.c.session.busy or documents.opening or saving or at_work
             calm = 0 if busy or QApplication.activeModalWidget() or QApplication.activePopupWidget() else calm + 1
             self.turn(0.004)

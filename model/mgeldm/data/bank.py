@@ -1,7 +1,7 @@
-"""Banks of single notes and drum hits, rendered once from a soundfont by the fluidsynth program.
+"""Banks of single notes and drum hits, most of them rendered once from a soundfont by the fluidsynth program.
 
-`python -m mgeldm.data.bank` builds those whose soundfonts and kits are installed. Packed (`save_bank`) a bank takes a
-tenth of the room, to travel to a machine that trains.
+`python -m mgeldm.data.bank` builds those whose soundfonts, kits and recorded notes are installed. Packed (`save_bank`)
+a bank takes a tenth of the room, to travel to a machine that trains.
 """
 
 import argparse
@@ -56,6 +56,14 @@ KITS_OF = {
     },
 }
 """Banks of one-shots that `main` builds: folders below /usr/share, licence."""
+RECORDED = {
+    "piano-mp3": 0, "xylophone-mp3": 13, "organ-mp3": 19, "harmonium-mp3": 20, "guitar-nylon-mp3": 24,
+    "guitar-acoustic-mp3": 25, "guitar-electric-mp3": 27, "bass-electric/wav": 33, "violin-mp3": 40, "cello-mp3": 42,
+    "contrabass-mp3": 43, "harp-mp3": 46, "trumpet-mp3": 56, "trombone-mp3": 57, "tuba-mp3": 58, "french-horn-mp3": 60,
+    "saxophone-mp3": 65, "bassoon-mp3": 70, "clarinet-mp3": 71, "flute-mp3": 73,
+}  # fmt: skip
+"""The bank "recorded" that `main` builds: folders of npm's packages tonejs-instrument-..., General MIDI programs. Their
+notes are CC-BY-3.0, of the project tonejs-instruments."""
 _NOTES_A_BLOCK = 16
 
 
@@ -224,11 +232,13 @@ def _render_job(soundfont: Path, channel: int, program: int, pitches: list[int],
 def main(arguments: list[str] | None = None) -> None:
     """Build every bank whose soundfont or kits are installed and which is not there yet."""
     from .kits import build_kits
+    from .notes import build_notes
 
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, default=Path("cache/bank"))
     parser.add_argument("--packed", action="store_true", help="keep the sounds as Vorbis, to travel")
     parser.add_argument("--share", type=Path, default=Path("/usr/share"), help="where packages put their sounds")
+    parser.add_argument("--packages", type=Path, default=Path("node_modules"), help="where npm put its packages")
     args = parser.parse_args(arguments)
     for name, (file, licence) in SOUNDFONTS.items():
         font, path = args.share / "sounds/sf2" / file, args.out / f"{name}.npz"
@@ -241,6 +251,9 @@ def main(arguments: list[str] | None = None) -> None:
         if there:
             kits = build_kits(list(there), name, licence="; ".join(dict.fromkeys(there.values())))
             save_bank(kits, args.out / f"{name}.npz", args.packed)
+    notes = {args.packages / f"tonejs-instrument-{name}": program for name, program in RECORDED.items()}
+    if played := {folder: program for folder, program in notes.items() if folder.is_dir()}:
+        save_bank(build_notes(played, licence="CC-BY-3.0"), args.out / "recorded.npz", args.packed)
     for path in sorted(args.out.glob("*.npz")):
         bank = load_bank(path)
         size = f"{path.stat().st_size / 2**20:.1f} MiB"

@@ -83,7 +83,7 @@ def _render_part(label: str, plan: Plan, rng, banks: list[Bank], samples: int, s
             notes = events.drum_part(plan, rng, events.choose(rng, events.GROOVES, split))
         else:
             notes = events.percussion_part(plan, rng)
-        if bank is None or rng.uniform() < 0.35:
+        if bank is None or not len(bank.kits) or rng.uniform() < 0.35:
             kit = synth.drum_kit(rng)  # electronic
         else:
             kit = bank.kit(int(rng.choice(np.unique(bank.kits))))

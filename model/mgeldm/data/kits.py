@@ -9,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..audio import read, resample
 from ..errors import AudioError, InputError
-from .bank import HIT_S, RATE_HZ, Bank
+from .bank import HIT_S, Bank
+from .notes import cut
 
 _SUFFIXES = (".wav", ".flac", ".aiff", ".ogg")
-_FADE = 2205  # a hit that is cut off is faded out over so many samples
 
 # What a name says: pattern, General MIDI drum key, level of the peak in a kit. The first that fits counts.
 _NAMES = tuple(
@@ -78,15 +77,9 @@ def _hit(said: str, path: Path) -> list[tuple[int, np.ndarray]]:
     if known is None:
         return []
     try:
-        clip = read(path)
+        sound = cut(path, HIT_S)
     except AudioError:
         return []
-    mono = resample(clip.samples.mean(0, keepdims=True), clip.rate_hz, RATE_HZ)[0]
-    loud = np.flatnonzero(np.abs(mono) > 0.02 * np.abs(mono).max())
-    if not len(loud):
+    if sound is None:
         return []
-    mono = mono[max(0, loud[0] - 20) :][: round(HIT_S * RATE_HZ)]
-    fade = min(_FADE, len(mono))
-    mono[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
-    mono = mono * (known[1] / np.abs(mono).max())
-    return [(known[0], np.round(np.pad(mono, (0, round(HIT_S * RATE_HZ) - len(mono))) * 32767).astype(np.int16))]
+    return [(known[0], np.round(sound * (known[1] / np.abs(sound).max()) * 32767).astype(np.int16))]

@@ -10,7 +10,7 @@ import mgeldm  # noqa: F401 - before torch: it says how long torch's threads may
 import numpy as np
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from mgeldm.audio import AudioClip
 from mgeldm.checkpoint import Model, load_model
 from mgeldm.data import corpus
@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 VECTORS = Path(__file__).parent / "vectors"
 
-settings.register_profile("any machine")  # no test is timed
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # none is timed
 settings.load_profile("any machine")
 
 

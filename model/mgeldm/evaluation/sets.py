@@ -14,6 +14,7 @@ from ..audio import AudioClip
 from ..data import corpus, latents
 from ..data.bank import load_bank
 from ..data.readers import open_set
+from ..data.songs import captions_of
 from ..errors import InputError
 
 EXCERPT_S = 12.0
@@ -35,14 +36,12 @@ class Excerpt:
 
         Stems of one label are one stem, as in training (`data.triplets`): "guitar" asks for all guitars.
         """
-        stems: dict[str, corpus.Stem] = {}
+        sums: dict[str, np.ndarray] = {}
         for stem in song.stems:
-            if stem.label in stems:
-                same = stems[stem.label]
-                captions = list(dict.fromkeys([*same.captions, *stem.captions]))
-                stem = corpus.Stem(stem.label, captions, same.audio + stem.audio)
-            stems[stem.label] = stem
-        return cls(name, list(stems.values()), AudioClip(song.mixture.astype(np.float32), song.rate_hz))
+            sums[stem.label] = sums[stem.label] + stem.audio if stem.label in sums else stem.audio
+        captions = captions_of(song.stems)
+        stems = [corpus.Stem(label, captions[label], audio) for label, audio in sums.items()]
+        return cls(name, stems, AudioClip(song.mixture.astype(np.float32), song.rate_hz))
 
     @property
     def audible(self) -> list[corpus.Stem]:

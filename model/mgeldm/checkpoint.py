@@ -127,10 +127,15 @@ def save_model(
         aside.unlink(missing_ok=True)
 
 
+def lacks_memory(error: BaseException) -> bool:
+    """Whether it tells of too little memory, for which torch has a type of its own on GPUs and only words on CPUs."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate" in str(error)
+
+
 def _fault(path: Path, error: BaseException) -> CheckpointError:
     if isinstance(error, PermissionError):
         return CheckpointError("The model file {path} may not be read; change its permissions.", path=path)
-    if isinstance(error, MemoryError) or "can't allocate" in str(error):
+    if lacks_memory(error):
         return CheckpointError(
             "There is not enough memory for {file}; close other programs and try again.", file=path.name
         )

@@ -25,7 +25,7 @@ from ..config import EMBEDDED, ModelConfig, SpectralConfig
 from ..errors import InputError
 from ..nn.spectral import MIXTURE_RMS, SpectralAutoencoder
 from .captions import alike
-from .manifest import Facts
+from .manifest import Facts, items_of
 from .songs import Song, Stem, captions_of
 from .triplets import AUDIBLE, Shares, draw, segment, sources
 
@@ -264,11 +264,7 @@ def counts_of(folder: Path, limit: int | None = None) -> dict[Path, int]:
     paths = shards(folder)[:limit]
     if not paths:
         raise InputError(f"There are no shards in {folder}; fill it with `python -m mgeldm.training.encode` first.")
-    counts = {}
-    for path in paths:
-        with np.load(path) as shard:
-            counts[path] = len(shard["labels"])
-    return counts
+    return {path: items_of(path) for path in paths}
 
 
 def identity(autoencoder: Mapping[str, Tensor]) -> str:

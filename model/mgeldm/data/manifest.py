@@ -80,9 +80,7 @@ def update(folder: Path, shards: list[Path]) -> dict[str, dict[str, Any]]:
         entry = known.get(shard.name)
         now = {"bytes": shard.stat().st_size, "mtime_ns": shard.stat().st_mtime_ns}
         if entry is None or any(entry.get(key) != value for key, value in now.items()):
-            with np.load(shard) as content:
-                items = len(content["labels"])
-            entry = {**asdict(Facts.read(shard)), "sha256": sha256(shard), **now, "items": items}
+            entry = {**asdict(Facts.read(shard)), "sha256": sha256(shard), **now, "items": items_of(shard)}
         entries[shard.name] = entry
     aside = folder / (NAME + ".tmp")
     aside.write_text(json.dumps(entries, indent=1), encoding="utf-8")
@@ -96,6 +94,12 @@ def read(folder: Path) -> dict[str, dict[str, Any]]:
         return json.loads((folder / NAME).read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):
         return {}
+
+
+def items_of(shard: Path) -> int:
+    """How many triplets a shard holds."""
+    with np.load(shard) as content:
+        return len(content["labels"])
 
 
 def damaged(folder: Path) -> list[Path]:

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..checkpoint import lacks_memory
 from ..errors import InputError
 from .board import Board
 from .machine import Machine
@@ -157,7 +158,7 @@ class Run:
                 load(torch.load(path, weights_only=True, map_location="cpu"))  # beside the networks the GPU may be full
                 return
             except (RuntimeError, MemoryError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
-                if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate" in str(error):
+                if lacks_memory(error):
                     raise InputError(
                         f"There is not enough memory to go on from {path}; end other programs or choose another device."
                     ) from error

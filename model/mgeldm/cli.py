@@ -51,13 +51,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"mgeldm: {error}", file=sys.stderr)
         return 2
-    except (KeyboardInterrupt, Cancelled):
-        print("mgeldm: interrupted; no partial file was left.", file=sys.stderr)
+    except Cancelled:
+        return _stopped("no partial file was left.")
+    except KeyboardInterrupt as stop:
+        return _stopped(str(stop) or "no partial file was left.")
         return INTERRUPTED
     except (MgeldmError, MemoryError, OSError) as error:
         print(f"mgeldm: {error or type(error).__name__}", file=sys.stderr)
         return 1
     return 0 if result is None else _print(json.dumps(result, ensure_ascii=False) if args.json else _told(result))
+
+
+def _stopped(told: str) -> int:
+    print(f"mgeldm: interrupted; {told}", file=sys.stderr)
+    return INTERRUPTED
 
 
 def _print(text: str) -> int:

@@ -335,5 +335,6 @@ def test_an_interrupted_run_leaves_no_partial_file(number, tmp_path):
     finally:
         process.kill()  # nothing, unless it failed
     assert process.returncode == 130
+    assert told.endswith("mgeldm: interrupted; no partial file was left.\n")
     assert "Traceback" not in told
     assert not list(out.iterdir())

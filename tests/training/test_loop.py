@@ -210,7 +210,7 @@ def test_an_interrupted_run_finishes_its_step_and_saves(tmp_path, number):
 
     run = Run(Interrupted(), LoopConfig(minutes=1e9, save_every_s=1e9), tmp_path)
     before = signal.getsignal(number)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="goes on with it"):
         run.train()
     assert torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 5
     assert signal.getsignal(number) is before

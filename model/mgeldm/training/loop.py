@@ -249,7 +249,7 @@ class Run:
         with _interruptions() as interrupted:
             self._train(lambda: math.inf if interrupted else time.monotonic() - stop_s)
         if interrupted:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(f"{self.folder} holds the run up to here; the same command goes on with it.")
         self._show()
         if self.board is not None:
             self.board.close()

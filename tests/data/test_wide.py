@@ -1,8 +1,22 @@
 import numpy as np
 import pytest
 import soundfile
+from mgeldm.data import bank as banks
 from mgeldm.data import captions, events, wide
-from mgeldm.data.bank import KITS_OF, Bank, bank_licence, load_bank, main, save_bank
+from mgeldm.data.bank import (
+    KITS_OF,
+    NOTE_S,
+    PROGRAMS,
+    RATE_HZ,
+    SOUNDFONTS,
+    Bank,
+    Font,
+    bank_licence,
+    build_bank,
+    load_bank,
+    main,
+    save_bank,
+)
 from mgeldm.data.captions import describe
 from mgeldm.data.kits import build_kits, key_of
 from mgeldm.data.manifest import FREE_LICENCES
@@ -203,6 +217,41 @@ def test_banks_are_built_of_what_is_installed(tmp_path, capsys):
     assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["held-out-kits.npz", "kits.npz"]
     assert load_bank(tmp_path / "out/kits.npz").licence == "CC0"
     assert load_bank(tmp_path / "out/held-out-kits.npz").licence == "GPL-2"
+
+
+def test_a_bank_holds_what_is_named_of_a_soundfont(tmp_path, monkeypatch):
+    """The player hums the program it is told at the pitch it is told; of the drums it has but one."""
+    heard = []
+
+    def played(soundfont, midi):
+        after = midi[midi.index(b"MTrk") + 8 :]
+        program = next(after[i + 1] for i in range(len(after)) if after[i] & 0xF0 == 0xC0)
+        drums = b"\xc9" in after
+        heard.append((program, drums, b"\xb0\x00\x08" in after))
+        audio = np.zeros((2, 60 * RATE_HZ), np.float32)
+        if not drums:
+            audio[:, RATE_HZ // 10 :] = 0.5
+        elif program == 1:
+            audio[:, RATE_HZ // 10 : RATE_HZ] = 0.5
+        return audio
+
+    monkeypatch.setattr(banks, "render_midi", played)
+    font = Font("sf2/a.sf2", "MIT", programs=(25, 40), kits=(1, 2), variation=8)
+    made = build_bank("a.sf2", tmp_path / "a.npz", font, keys=(36, 38))
+    assert sorted(heard) == [(1, True, False), (2, True, False), (25, False, True), (40, False, True)]
+    assert made.notes.shape == (len(made.pitches), round(NOTE_S * RATE_HZ))
+    assert set(made.by_program) == {25, 40}
+    assert list(made.program(25)[0]) == list(range(40, 81, 6))
+    assert list(zip(made.kits, made.keys, strict=True)) == [(1, 36)]  # what is silent is left out
+    assert made.licence == "MIT"
+    assert build_bank("a.sf2", tmp_path / "b.npz", Font("sf2/a.sf2", "MIT", (25,), ())).hits.shape[0] == 0
+
+
+def test_training_soundfonts_are_free_and_the_held_out_one_is_apart():
+    trained = {name: font for name, font in SOUNDFONTS.items() if name != "timgm"}
+    assert all(part.startswith(FREE_LICENCES) for font in trained.values() for part in font.licence.split("; "))
+    assert SOUNDFONTS["timgm"].file not in {font.file for font in trained.values()}
+    assert all(set(font.programs) <= set(PROGRAMS) for font in SOUNDFONTS.values())
 
 
 def test_training_kits_and_held_out_ones_share_nothing():

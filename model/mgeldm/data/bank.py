@@ -34,14 +34,42 @@ FAMILY_RANGES = (
 )
 
 
-SOUNDFONTS = {
-    "fluidr3": ("FluidR3_GM.sf2", "MIT"),
-    "timgm": ("TimGM6mb.sf2", "GPL-2"),
-}
-"""Banks that `main` builds: file of the soundfont, licence. timgm is held out: models are tested with it.
+@dataclass(frozen=True)
+class Font:
+    """What of a soundfont a bank holds.
 
-The public-domain sf_GMbank (Debian: csound-soundfont) stays out of training, since three quarters of its notes are
-those of timgm, sample by sample.
+    Attributes:
+        file: Below /usr/share/sounds.
+        licence: Of its samples.
+        programs: General MIDI programs.
+        kits: Programs of the drum channel.
+        variation: The MIDI bank of the programs: 8 is where soundfonts keep other instruments of the same kinds.
+    """
+
+    file: str
+    licence: str
+    programs: tuple[int, ...] = PROGRAMS
+    kits: tuple[int, ...] = KITS
+    variation: int = 0
+
+
+SOUNDFONTS = {
+    "fluidr3": Font("sf2/FluidR3_GM.sf2", "MIT"),
+    "fluidr3-more": Font(
+        "sf2/FluidR3_GM.sf2", "MIT", (6, 17, 19, 21, 25, 26, 28, 38, 39, 48, 50, 61, 62, 63),
+        (*range(1, 8), *range(9, 16), 17, 18, 19, 33, 34, 35, 36, 41, 42), 8,
+    ),
+    "musescore": Font(
+        "sf3/MuseScore_General_Full.sf3", "MIT; CC0; public domain",
+        (0, 1, 3, 5, 38, 39, 44, 45, *range(48, 52), 62, 63, 80, 81, *range(86, 89), 90, *range(92, 101), 103), (),
+    ),
+    "timgm": Font("sf2/TimGM6mb.sf2", "GPL-2"),
+}  # fmt: skip
+"""Banks that `main` builds. timgm is held out: models are tested with it.
+
+Of MuseScore's soundfont, a fork of FluidR3, only those programs are taken whose samples are others. The public-domain
+sf_GMbank (Debian: csound-soundfont) stays out of training, since three quarters of its notes are those of timgm, sample
+by sample.
 """
 KITS_OF = {
     "kits": {
@@ -65,6 +93,8 @@ RECORDED = {
 """The bank "recorded" that `main` builds: folders of npm's packages tonejs-instrument-..., General MIDI programs. Their
 notes are CC-BY-3.0, of the project tonejs-instruments."""
 _NOTES_A_BLOCK = 16
+_Job = tuple[int, int, list[int], float, int]
+"""What fluidsynth plays at once: channel, program, keys, seconds of each, variation."""
 
 
 @dataclass
@@ -151,32 +181,34 @@ def _unpacked(sounds: np.ndarray) -> np.ndarray:
 def bank_licence(path: str | Path) -> str:
     """Under which licence a bank's sounds are; empty where nobody said."""
     with np.load(path) as data:
-        return str(data["licence"]) if "licence" in data else SOUNDFONTS.get(Path(path).stem, ("", ""))[1]
+        if "licence" in data:
+            return str(data["licence"])
+    font = SOUNDFONTS.get(Path(path).stem)
+    return font.licence if font else ""
 
 
-def build_bank(
-    soundfont: str | Path, path: str | Path, programs=PROGRAMS, kits=KITS, keys=DRUM_KEYS, licence: str = ""
-) -> Bank:
-    """Render `soundfont` to a bank, store it at `path` (.npz) and return it."""
-    families = {p: range(FAMILY_RANGES[p // 8][0], FAMILY_RANGES[p // 8][1] + 1, PITCH_STEP) for p in programs}
-    note_jobs = [(0, p, list(families[p]), NOTE_S) for p in programs]
-    hit_jobs = [(9, k, list(keys), HIT_S) for k in kits]
+def build_bank(soundfont: str | Path, path: str | Path, font: Font, keys: tuple[int, ...] = DRUM_KEYS) -> Bank:
+    """Render what `font` names of `soundfont` to a bank, store it at `path` (.npz) and return it."""
+    ranges = {p: range(FAMILY_RANGES[p // 8][0], FAMILY_RANGES[p // 8][1] + 1, PITCH_STEP) for p in font.programs}
+    note_jobs = [(0, p, list(pitches), NOTE_S, font.variation) for p, pitches in ranges.items()]
+    hit_jobs = [(9, k, list(keys), HIT_S, 0) for k in font.kits]
     with ThreadPoolExecutor(2) as pool:
-        parts = list(pool.map(lambda job: _render_job(Path(soundfont), *job), note_jobs + hit_jobs))
-    notes, hits = parts[: len(note_jobs)], parts[len(note_jobs):]
-    arrays = {
-        "notes": np.concatenate(notes),
-        "programs": np.concatenate([np.full(len(j[2]), j[1], np.int16) for j in note_jobs]),
-        "pitches": np.concatenate([np.asarray(j[2], np.int16) for j in note_jobs]),
-        "hits": np.concatenate(hits),
-        "kits": np.concatenate([np.full(len(j[2]), j[1], np.int16) for j in hit_jobs]),
-        "keys": np.concatenate([np.asarray(j[2], np.int16) for j in hit_jobs]),
-    }
-    sounding = np.abs(arrays["hits"]).max(1) > 100
-    for k in ("hits", "kits", "keys"):
-        arrays[k] = arrays[k][sounding]
-    save_bank(_bank(path, arrays, licence), path)
+        parts = list(pool.map(lambda job: _render_job(Path(soundfont), job), note_jobs + hit_jobs))
+    notes, programs, pitches = _joined(note_jobs, parts, NOTE_S)
+    hits, kits, struck = _joined(hit_jobs, parts[len(note_jobs):], HIT_S)
+    sounding = np.abs(hits).max(1) > 100
+    arrays = {"notes": notes, "programs": programs, "pitches": pitches}
+    arrays |= {"hits": hits[sounding], "kits": kits[sounding], "keys": struck[sounding]}
+    save_bank(_bank(path, arrays, font.licence), path)
     return load_bank(path)
+
+
+def _joined(jobs: list[_Job], sounds: list[np.ndarray], slot_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sounds int16 [n, samples] of jobs, the program and the key of each [n]."""
+    counts = [len(keys) for _, _, keys, _, _ in jobs]
+    sound = np.concatenate([np.empty((0, round(slot_s * RATE_HZ)), np.int16), *sounds[: len(jobs)]])
+    keys = np.array([key for _, _, keys, _, _ in jobs for key in keys], np.int16)
+    return sound, np.repeat(np.array([job[1] for job in jobs], np.int16), counts), keys
 
 
 def render_midi(soundfont: Path, midi: bytes, gain: float = 0.4, effects: bool = False) -> np.ndarray:
@@ -211,10 +243,12 @@ def _varlen(value: int) -> bytes:
     return bytes(reversed(parts))
 
 
-def _render_job(soundfont: Path, channel: int, program: int, pitches: list[int], slot_s: float) -> np.ndarray:
-    """int16 [len(pitches), slot samples]: every pitch of a program, peak of the whole program at 0.9."""
+def _render_job(soundfont: Path, job: _Job) -> np.ndarray:
+    """int16 [keys, slot samples]: every key of a program, peak of the whole program at 0.9."""
+    channel, program, pitches, slot_s, variation = job
     period_s = slot_s + 0.8
-    events: list[tuple[float, bytes]] = [(0.0, bytes([0xC0 | channel, program]))]
+    chosen = [bytes([0xB0 | channel, 0, variation])] * (variation > 0) + [bytes([0xC0 | channel, program])]
+    events: list[tuple[float, bytes]] = [(0.0, message) for message in chosen]
     for i, pitch in enumerate(pitches):
         start_s = 0.1 + i * period_s
         events.append((start_s, bytes([0x90 | channel, pitch, 100])))
@@ -240,12 +274,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--share", type=Path, default=Path("/usr/share"), help="where packages put their sounds")
     parser.add_argument("--packages", type=Path, default=Path("node_modules"), help="where npm put its packages")
     args = parser.parse_args(arguments)
-    for name, (file, licence) in SOUNDFONTS.items():
-        font, path = args.share / "sounds/sf2" / file, args.out / f"{name}.npz"
-        if not font.exists():
-            print(f"{font} is not there; install its package to have the bank {name}.", file=sys.stderr)
+    for name, font in SOUNDFONTS.items():
+        file, path = args.share / "sounds" / font.file, args.out / f"{name}.npz"
+        if not file.exists():
+            print(f"{file} is not there; install its package to have the bank {name}.", file=sys.stderr)
         elif not path.exists():
-            save_bank(build_bank(font, path, licence=licence), path, args.packed)
+            save_bank(build_bank(file, path, font), path, args.packed)
     for name, folders in KITS_OF.items():
         there = {args.share / folder: licence for folder, licence in folders.items() if (args.share / folder).is_dir()}
         if there:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .pipeline import Pipeline
 
 INTERRUPTED = 130
+HARDLY_HEARD = 1 / 64  # of the song's loudest sample: so quiet a stem is pointed out, as in the window
 _interrupted = Event()
 
 
@@ -55,7 +56,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _stopped("no partial file was left.")
     except KeyboardInterrupt as stop:
         return _stopped(str(stop) or "no partial file was left.")
-        return INTERRUPTED
     except (MgeldmError, MemoryError, OSError) as error:
         print(f"mgeldm: {error or type(error).__name__}", file=sys.stderr)
         return 1
@@ -178,8 +178,11 @@ def _add_model(command: argparse.ArgumentParser) -> None:
 
 
 def _range(text: str) -> Region:
-    start, _, end = text.partition(":")
-    return Region(float(start), float(end))
+    try:
+        start, end = map(float, text.split(":"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no range; give two times in seconds, such as 12:14.5") from None
+    return Region(start, end)
 
 
 def _data_set(text: str) -> tuple[str, Path]:
@@ -205,10 +208,10 @@ def _extract(args: argparse.Namespace) -> dict[str, Any]:
         paths = _paths(args, names)
         if args.raw:
             parts = pipeline.extract_raw(song, request, reporter)
-            gain = _write_parts(song, dict(zip(paths, parts, strict=True)), args)
+            gain, missed = _write_parts(song, dict(zip(paths, parts, strict=True)), args), []
         else:
             found = pipeline.extract(song, request, reporter)
-            gain = write_stems(
+            written = write_stems(
                 song,
                 found.estimates,
                 paths[:-1],
@@ -219,7 +222,9 @@ def _extract(args: argparse.Namespace) -> dict[str, Any]:
                 sensitivity=args.sensitivity,
                 reporter=reporter,
             )
-        return _report(pipeline, paths, began_s, found_s=_length_s(song, region), gain=gain)
+            stems = zip(names, written.shares[:-1], strict=False)
+            gain, missed = written.gain, [name for name, share in stems if share < HARDLY_HEARD]
+        return _report(pipeline, paths, began_s, found_s=_length_s(song, region), gain=gain) | {"missed": missed}
 
 
 def _like(region: Region) -> str:
@@ -392,6 +397,8 @@ def _told(result: dict[str, Any]) -> str:
     if "text" in result:
         return str(result["text"])
     lines = [f"  {path}" for path in result["files"]]
+    for name in result.get("missed", ()):
+        lines.append(f"Hardly anything of {name!r} was found; name an instrument that plays here, in English.")
     if result["gain"] != 1.0:
         lines.append(f"All files share a gain of {result['gain']:.6f}, so that none clips.")
     speed = f"{result['seconds']:.1f} s, {result['real_time_factor']:.3f} x real time, on {result['device']}"

@@ -498,6 +498,19 @@ def quantise(
     return stem_steps, rest_steps, 1.0 if gain is None else gain
 
 
+@dataclass(frozen=True)
+class Written:
+    """What `write_stems` wrote.
+
+    Attributes:
+        gain: Of all files: 1 unless an integer format would have clipped.
+        shares: Loudest sample of each stem and of the rest, as a share of the song's loudest.
+    """
+
+    gain: float
+    shares: tuple[float, ...]
+
+
 def write_stems(
     song: Song,
     estimates: Estimates | EstimatesAt,
@@ -509,14 +522,11 @@ def write_stems(
     end_s: float | None = None,
     sensitivity: float | Sequence[float] = 0.0,
     reporter: Reporter | None = None,
-) -> float:
+) -> Written:
     """Write each stem and the rest to files of the song's length; all appear together, or none.
 
     Integer formats null exactly. If one of their files would clip, all are written again with one shared gain, for
     which `estimates` is asked from the start again.
-
-    Returns:
-        The gain: 1 unless an integer format would have clipped.
 
     Raises:
         OutputError: If a file cannot be written.
@@ -528,8 +538,7 @@ def write_stems(
     while True:
         blocks = refine_blocks(song, estimates, **options)
         try:
-            _write_blocks(song.info, blocks, paths, format, gain, reporter or Reporter())
-            return gain
+            return _write_blocks(song.info, blocks, paths, format, gain, reporter or Reporter())
         except _Clips as clips:
             gain *= clips.fitting_gain
 
@@ -548,13 +557,15 @@ def _write_blocks(
     format: str,
     gain: float,
     reporter: Reporter,
-) -> None:
+) -> Written:
     bits, reach = BITS.get(format), 0
+    peaks = np.zeros(len(paths) + 1)  # the song's last
     with contextlib.ExitStack() as stack:
         writers = [stack.enter_context(Writer(path, info.rate_hz, info.channels, format)) for path in paths]
         for block in blocks:
             reporter.report("stems", block.start + block.rest.shape[1], info.samples)
             parts: list[npt.NDArray[Any]] = [*block.stems, block.rest]
+            peaks = np.maximum(peaks, [np.abs(part).max() for part in (*parts, block.song)])
             if bits:
                 stems, rest, _ = quantise(block.stems, block.song, bits, gain)
                 reach = max(reach, reach_of(stems, rest, stems.sum(0) + rest))
@@ -566,6 +577,7 @@ def _write_blocks(
             raise _Clips(fitting)
         for writer in writers:
             writer.finish()
+    return Written(gain, tuple(map(float, peaks[:-1] / max(peaks[-1], 1e-9))))
 
 
 def loudness_match(part: AudioClip, context: AudioClip, above_db: float = 0.0) -> AudioClip:

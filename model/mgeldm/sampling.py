@@ -122,7 +122,7 @@ def guided(
         if silence is not None:
             heard = z0_of_velocity(z, towards, torch.tensor(tau, device=z.device)) - silence[:, None]
             level = (push * heard).sum((2, 3), keepdim=True) / heard.square().sum((2, 3), keepdim=True).clamp(min=1e-9)
-            push = push - (1 - 1 / scale) * level * heard
+            return base + scale * push - (scale - 1) * level * heard
         return base + scale * push
 
     return denoise

@@ -56,6 +56,19 @@ def test_a_region_keeps_the_songs_length(song_file, tmp_path):
     assert not stem.samples[:, 4 * 44100 :].any()
 
 
+def test_a_stem_that_is_hardly_there_is_pointed_out(song_file, monkeypatch, tmp_path, capsys):
+    ask = ("extract", song_file, "--prompt", "bass", "--prompt", "drums", "--out", tmp_path / "out", "--end", 2)
+    monkeypatch.setattr(cli, "HARDLY_HEARD", 1e9)
+    assert run(*ask) == 0
+    said = capsys.readouterr().out
+    assert "Hardly anything of 'bass' was found" in said
+    assert "'drums'" in said
+    assert "'rest'" not in said
+    monkeypatch.setattr(cli, "HARDLY_HEARD", 0.0)
+    assert run(*ask) == 0
+    assert "Hardly" not in capsys.readouterr().out
+
+
 def test_equal_and_strange_prompts_become_file_names(song_file, tmp_path):
     out = tmp_path / "out"
     prompts = ["AC/DC guitar", "Bass", "bass", "スライドギター", "x" * 900]
@@ -211,6 +224,7 @@ def test_a_length_that_cannot_be_measured(seconds, capsys):
         (["--prompt", "bass", "--steps", "0"], "steps"),
         (["--prompt", "bass", "--quality", "superb"], "quality"),
         (["--prompt", "bass", "--device", "abacus"], "device"),
+        (["--like", "3"], "such as 12:14.5"),
     ],
 )
 def test_bad_usage_is_one_sentence_and_status_2(song_file, tmp_path, capsys, arguments, says):

@@ -159,7 +159,10 @@ def test_stopping_leaves_no_file(tmp_path):
 def test_one_gain_for_files_that_would_clip_and_the_null_holds(tmp_path):
     song = AudioClip(noise(5.0) * 3, RATE_HZ)
     paths = [tmp_path / "a.wav", tmp_path / "rest.wav"]
-    gain = write_stems(song, random_estimate(8, 1, 5.0), paths[:1], paths[1], format="wav16", start_s=1.0, end_s=4.0)
+    written = write_stems(song, random_estimate(8, 1, 5.0), paths[:1], paths[1], format="wav16", start_s=1.0, end_s=4.0)
+    gain, reach = written.gain, float(np.abs(song.samples).max())
+    shares = [np.abs(read(path).samples).max() / gain / reach for path in paths]
+    assert written.shares == pytest.approx(shares, abs=1e-4)
     assert 0.5 < gain < 1 / 1.49
     total = sum(read(path).samples.astype(np.float64) for path in paths) * 2**15
     np.testing.assert_array_equal(total, np.rint(song.samples * np.float64(2**15 * gain)))
@@ -170,7 +173,8 @@ def test_a_16_bit_song_at_full_scale_keeps_its_samples(tmp_path):
     write(tmp_path / "song.wav", AudioClip((steps / 2**15).astype(np.float32), RATE_HZ), "wav16")
     silent = Estimate(np.zeros((1, 2, 9), np.float32), np.ones((2, 9), np.float32), np.float32([50, 5000]), 0.5, 0.0)
     with AudioReader(tmp_path / "song.wav") as song:
-        assert write_stems(song, silent, [tmp_path / "a.wav"], tmp_path / "rest.wav", format="wav16") == 1
+        written = write_stems(song, silent, [tmp_path / "a.wav"], tmp_path / "rest.wav", format="wav16")
+    assert (written.gain, written.shares) == (1, (0, 1))
     np.testing.assert_array_equal(read(tmp_path / "rest.wav").samples * 2.0**15, steps)
 
 

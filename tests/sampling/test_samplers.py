@@ -117,6 +117,9 @@ def test_guidance_from_silence_changes_what_is_played_and_not_how_loud():
     assert torch.allclose((added * heard).sum((2, 3)), torch.zeros(2, 3), atol=1e-3)
     assert float(added.abs().max()) > 0.1
     assert not torch.allclose(steered, free, atol=1e-2)
+    none = guided(network, conditions, 0.0, silence=silence)(z, timesteps)
+    added = z0_of_velocity(z, none, tau) - z0_of_velocity(z, plain, tau)
+    assert torch.allclose((added * heard).sum((2, 3)), torch.zeros(2, 3), atol=1e-3)
 
 
 def test_a_gain_moves_latents_from_silence_in_a_line(pipeline):

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from mgeldm.language import later, say
 from mgeldm.requests import Quality
-from mgeldm.words import parse_prompt
+from mgeldm.words import parse_prompt, plain
 
 from .project import Prompt, Task
 
@@ -41,16 +41,17 @@ def split_prompts(text: str) -> tuple[str, ...]:
     """The prompts of a line, in order, each once: commas, semicolons and line ends divide them.
 
     After "everything but" or "no" a comma names another exception instead, as in a sentence: "everything but drums,
-    bass" is one stem without either, read as "everything but drums and bass". A semicolon or a line end closes it.
+    bass" is one stem without either, read as "everything but drums and bass". A semicolon or a line end closes it, and
+    words that can take no other do: "drums off, bass" are two.
     """
     found: dict[str, str] = {}
     for group in re.split(r"[;\n]", text):
         names = [" ".join(name.split()) for name in group.split(",")]
         names = [name for name in names if any(character.isalnum() for character in name)]
         for number, name in enumerate(names):
-            if _keeps_rest(name):
-                name = " and ".join([name, *names[number + 1 :]])
-                found.setdefault(name.casefold(), name)
+            whole = " and ".join([name, *names[number + 1 :]])
+            if _keeps_rest(name) and _keeps_rest(whole):
+                found.setdefault(whole.casefold(), whole)
                 break
             found.setdefault(name.casefold(), name)
     return tuple(found.values())
@@ -159,7 +160,8 @@ def colour_for(prompt: str, used: int = 0) -> int:
     words, inverted = parse_prompt(prompt.casefold())
     if inverted:
         return COLOURS - 1
-    return next((colour for colour, pattern in _FAMILIES if re.search(rf"\b(?:{pattern})", words)), used % COLOURS)
+    meant = plain(words)
+    return next((colour for colour, pattern in _FAMILIES if re.search(rf"\b(?:{pattern})", meant)), used % COLOURS)
 
 
 # ----------------------------------------------------------------------------------------------------------- sentences

@@ -1,81 +1,138 @@
-"""What producers' words mean: the rest of a song instead of a source, and studio slang. No torch.
+"""What producers' words mean: the rest of a song instead of a source, studio slang, other languages. No torch.
 
-The text towers hear no "no", to them "without drums" is drums, and they have read neither "gtr" nor "vox".
+The text towers hear no "no", to them "without drums" is drums, and they have read neither "gtr" nor "Schlagzeug".
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 
+_NAME = (
+    r"drums?|bass|vocals?|vox|voices?|singers?|singing|guitars?|pianos?|keys|organs?|synths?|strings|brass|horns|"
+    r"percussion"
+)
+_PARTS = r"(?:tracks?|mix|version|song|music|parts?|sounds?|stems?|instruments?|elements?)"
 _SONG = (
-    r"(?:(?:the|this|my|whole|full|entire)\s+)*(?:everything(?:\s+else)?|anything|song|track|mix|music|instruments|"
-    r"(?:all|every)(?:\s+(?:of\s+)?(?:the\s+)?(?:other\s+)?instruments?)?)"
-)
-_BUT = (
-    r"(?:but|except(?:ing)?|excluding|besides|bar|without|w/o|minus|no|apart\s+from|aside\s+from|other\s+than)"
-    r"(?:\s+(?:not|for))?"
-)
-_ASKED = r"(?:(?:please|can\s+you|could\s+you|just|only|i\s+(?:want|need)|give\s+me|keep|extract|isolate)\s+)*"
-_REMOVE = (  # with an article those that name sounds too: "kill switch guitar", "strip club bass", "not too loud drums"
-    r"(?:remove|exclude|mute|delete|omit|erase|silence|get\s+rid\s+of|turn\s+off|(?:take|cut|strip|filter)\s+(?:out|away)"
-    r"|(?:drop|kill|cut|strip|lose|not)(?=\s+(?:the|all|any|those|these)\s))"
+    r"(?:(?:the|this|my|whole|full|entire|all|every|of|other) )*(?:every(?:thing|body|one)(?: else)?|anything|all|it|"
+    rf"{_PARTS}|band|recording|loop|section|rest|alles|tout|todo|tutto|tudo)"
 )
 _WITHOUT = (
-    r"(?:no(?!\s+wave)|w/o|without(?!\s+an?\s+(?:doubt|trace))|minus(?!\s+one$)|except(?:\s+for)?|other\s+than|neither"
-    r"|but(?=\s+the\s))"
+    r"(?:w/o|without(?! an? (?:doubt|trace))|minus(?! one$)|except(?:ing)?(?: for)?|excluding|besides|other than|"
+    r"apart from|aside from|ohne|sans|sin(?! wave)|senza|sem)"
 )
-_KEEP_REST = re.compile(
-    rf"{_ASKED}(?:{_SONG},?\s+{_BUT}|{_WITHOUT}|{_REMOVE})[\s-]+(?:(?:all|any)\s+(?:of\s+)?(?=\w))?(.+?)"
-    rf"(?:\s+from\s+{_SONG})?(?:,?\s+please)?"
+_NO = rf"(?:{_WITHOUT}|(?:with )?no(?! wave)|neither|but(?= the ))"
+_BUT = (
+    rf"(?:{_WITHOUT}|(?:with )?no|but|bar|than|(?:(?:that|which)(?: is| are|'s)? )?(?:not|isn't|aren't)|"
+    r"außer|ausser|bis auf|sauf|menos|tranne|salvo)(?: (?:not?|for))?"
 )
-_LESS = re.compile(
-    r"(?:the\s+)?(drums?|bass|vocals?|voice|guitars?|pianos?|synths?|strings|brass|percussion)"
-    r"(?:less|-free|\s+(?:off|muted|removed|out))(?:\s+(?:track|mix|version|song))?"
+_ASKED = (
+    r"(?:(?:please|can you|could you|can i (?:get|have|hear)|let me hear|just|only|i (?:just )?(?:want|need)|give me|"
+    r"make|keep|extract|isolate|solo) )*"
 )
-_INSTRUMENTAL = re.compile(rf"{_ASKED}(?:the\s+|an?\s+)?(?:instrumentals?|karaoke)(?:\s+(?:track|mix|version))?")
-_AND_NO = re.compile(r"\b(?:(and|or)\s+(?:no|without)|nor)\b")
+_TAKE, _AWAY = r"(?:take|turn|switch|leave|cut|strip|filter)", r"(?:out|off|away)"
+_REMOVE = (  # with an article those that name sounds too: "kill switch guitar", "strip club bass", "not too loud drums"
+    rf"(?:remove|exclude|mute|delete|omit|erase|silence|get rid of|{_TAKE} {_AWAY}"
+    r"|(?:do not|don'?t)(?: (?:include|take|want|need|play|use|keep|add|have|hear|to|give me|extract))+"
+    r"|(?:drop|kill|cut|strip|lose|ditch|hide|not)(?= (?:the|all|any|those|these) )"
+    rf"|(?:kill|lose|not)(?= (?:{_NAME})$))"
+)
+_GONE = r"(?:off|muted|removed|out|excluded|remover)"
+_ANY = r"(?:(?:all|any) (?:of )?(?=\w))?"
+_END = rf"(?: (?:from|in|of) {_SONG})?(?:,? please)?"
+_LEFT_OUT = [  # what each finds is what the song is to do without
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"{_ASKED}(?:{_SONG}(?: in {_SONG})?,? {_BUT}|{_NO}|(?:i )?{_REMOVE})[ -]+{_ANY}(.+?){_END}",
+        rf"{_ASKED}{_TAKE} (.+?) {_AWAY}{_END}",
+        rf"(?:{_SONG} with )?(?:the )?({_NAME})(?:less|-free| {_GONE})(?: {_PARTS})?{_END}",
+        rf"{_ASKED}(?:(?:all|every|the) )*non?[ -]?({_NAME})(?: {_PARTS})?{_END}",
+    )
+]
+_INSTRUMENTAL = re.compile(
+    rf"{_ASKED}(?:the |an? )?(?:(?:instrumentals?|inst|karaoke)(?: {_PARTS})?|backing tracks?)(?: only)?(?:,? please)?"
+    r"|(?:only|just)(?: the)? music|(?:the )?music only",
+    re.IGNORECASE,
+)
+_AND_NO = re.compile(r",? (?:(?:and|or) (?:no|without)|nor?) ", re.IGNORECASE)
+_LESS_A_PART = re.compile(rf"(.+?)(?:,? {_WITHOUT}|(?:,| and| but| with) (?:not?|{_WITHOUT})) .+", re.IGNORECASE)
 _AROUND = " \t\n\"'“”‘’«»„.!?…"
 
-# Studio words that the embedded text tower takes for something else, in words that it knows (see tests/conditioning).
-# It hears a drum kit as one, so hats and toms are drums.
+# Studio words, and slips of the keys, that the embedded text tower takes for something else, in words that it knows
+# (see tests/conditioning). It hears a drum kit as one, so hats and toms are drums.
 _SLANG = {
-    "vocals": "vox, vocs, acapella, acappella, acapela, a cappella, a capella, topline, rap, rapper",
+    "vocals": "vox, vocs, acapella, acappella, acapela, a cappella, a capella, topline, rap, rapper, vocls, voclas, "
+    "vokals, vocales",
     "backing vocals": "bgv, bgvs, bv, bvs, adlibs, ad-libs",
     "drums": "tom, toms, overheads, hat, hats, hihat, hihats, hi hat, hi hats, hi-hat, hi-hats, cymbal, cymbals, "
-    "crash, ride, ride cymbal, clap, claps, rimshot",
+    "crash, ride, ride cymbal, clap, claps, rimshot, rhythm section drums, drumz, drms, durms, drusm",
+    "drums and bass": "rhythm section, rhythm track",
     "kick drum": "kik, bass drum",
-    "percussion": "perc, percs, cajon, cowbell",
-    "guitar": "gtr, gtrs, gtar",
+    "percussion": "perc, percs, cajon, cowbell, percusion",
+    "bass": "rhythm section bass, basss, bas",
+    "guitar": "gtr, gtrs, gtar, guitr, gutiar, guiter, gitar, guitarr",
     "electric guitar": "egtr, e-gtr, e gtr, strat, stratocaster, telecaster",
     "acoustic guitar": "agtr, ac gtr, ukulele, uke",
     "synth bass": "sub, subs, reese",
-    "electric piano": "wurli, wurlitzer, epiano",
+    "piano": "paino, pinao",
+    "electric piano": "wurli, wurlitzer, epiano, e-piano",
     "hammond organ": "hammond, b3",
     "orchestral strings": "orchestra, strs",
     "plucked strings": "harp",
+    "saxophone": "saxaphone, saxophon",
     "harmonica": "blues harp",
-    "synth": "moog, supersaw, arp, arpeggio, pluck, plucks, stab, stabs",
+    "synth": "moog, supersaw, arp, arpeggio, pluck, plucks, stab, stabs, sinth, snyth",
 }
-_PLAIN = {slang: plain for plain, words in _SLANG.items() for slang in words.split(", ")}
-_SLANG_WORD = re.compile(rf"(?<![\w-])(?:{'|'.join(sorted(_PLAIN, key=len, reverse=True))})(?![\w-])", re.IGNORECASE)
+# The tower has read English alone. In each row German, French, Spanish, Italian, Portuguese, without their accents; a
+# word that is English too ("chant", "viola", "flugel") is left to it.
+_ABROAD = {
+    "drums": "schlagzeug, trommeln, batterie, bateria, tambores, batteria",
+    "percussion": "perkussion, schlagwerk, percussions, percusion, percussioni, percussao",
+    "bass": "bassgitarre, e-bass, basse, guitare basse, bajo, basso, baixo",
+    "double bass": "kontrabass, contrebasse, contrabajo, contrabbasso, contrabaixo",
+    "vocals": "gesang, stimme, stimmen, sanger, sangerin, voix, le chant, chanteur, chanteuse, voz, voces, cantante, "
+    "voce, voci, canto, vozes",
+    "choir": "chor, choeur, chœur, choeurs, chœurs, coro, coros, cori",
+    "guitar": "gitarre, gitarren, guitare, guitares, guitarra, guitarras, chitarra, chitarre",
+    "electric guitar": "e-gitarre, e-gitarren, elektrische gitarre, guitare electrique, guitarra electrica, "
+    "chitarra elettrica, guitarra eletrica",
+    "acoustic guitar": "akustikgitarre, akustische gitarre, guitare acoustique, guitare seche, guitarra acustica, "
+    "chitarra acustica, violao",
+    "piano": "klavier, pianoforte",
+    "keyboard": "tasten, clavier, claviers, teclado, teclados, tastiera, tastiere",
+    "organ": "orgel, orgue, organo, orgao",
+    "synthesizer": "synthe, synthetiseur, sintetizador, sintetizzatore",
+    "strings": "streicher, cordes, cuerdas, archi, cordas",
+    "violin": "geige, geigen, violine, violon, violons, violines, violino, violini, violinos",
+    "cello": "violoncelle, violonchelo, violoncello, violoncelo",
+    "flute": "flote, floete, querflote, flauta, flauto",
+    "saxophone": "saxofon, saxo, saxofono, sassofono, saxofone",
+    "trumpet": "trompete, trompette, trompeta, tromba",
+    "brass": "blechblaser, blaser, cuivres, metales, ottoni, metais",
+}
+_ARTICLES = "das|der|die|den|ein|eine|le|la|les|un|une|el|los|las|una|il|lo|i|gli|o|a|os|as|um|uma"
+_PLAIN = {word: plain for table in (_SLANG, _ABROAD) for plain, words in table.items() for word in words.split(", ")}
+_STRANGE = re.compile(
+    rf"(?<![\w-])(?:(?:{_ARTICLES}) |l['’])?({'|'.join(sorted(_PLAIN, key=len, reverse=True))})(?![\w-])", re.IGNORECASE
+)
 
 
 def parse_prompt(prompt: str) -> tuple[str, bool]:
-    """What to extract, and whether the rest is wanted instead: "everything but the drums" gives ("the drums", True)."""
-    words = prompt.strip(_AROUND)
-    low = words.lower()
-    if len(low) != len(words):  # a letter that grows in lower case would move what the patterns find
-        low = words
-    if _INSTRUMENTAL.fullmatch(low):
-        return "vocals", True
-    if match := _KEEP_REST.fullmatch(low):
-        return _AND_NO.sub("and", words[match.start(1) : match.end(1)].strip()), True
-    if match := _LESS.fullmatch(low):
-        return words[match.start(1) : match.end(1)], True
-    return prompt.strip(), False
+    """What to extract, and whether the rest is wanted instead: "everything but the drums" gives ("the drums", True).
+
+    No text can name a part that a source is to lack: "the drums without the cymbals" are the drums.
+    """
+    typed = " ".join(prompt.replace("_", " ").replace("’", "'").split()).strip(_AROUND)
+    words, rest = _INSTRUMENTAL.sub("no vocals", typed) if _INSTRUMENTAL.fullmatch(typed) else typed, False
+    while found := next(filter(None, (pattern.fullmatch(words) for pattern in _LEFT_OUT)), None):
+        words, rest = _AND_NO.sub(" and ", found[1]).strip(), not rest  # "mute all but the bass" is the bass
+    if found := _LESS_A_PART.fullmatch(words):
+        words = found[1].strip()
+    return prompt.strip() if words == typed else words, rest
 
 
 def plain(prompt: str) -> str:
-    """A prompt in words that the embedded text tower has learnt: "the gtr" is the guitar, "toms" are drums."""
-    words = _SLANG_WORD.sub(lambda found: _PLAIN[found[0].lower()], prompt)
+    """A prompt in words that the embedded text tower has learnt: "the gtr" is the guitar, "das Schlagzeug" drums."""
+    spelt = "".join(char for char in unicodedata.normalize("NFD", prompt) if unicodedata.category(char) != "Mn")
+    words = _STRANGE.sub(lambda found: _PLAIN[found[1].lower()], spelt)
     return re.sub(r"\b(\w+) \1\b", r"\1", words, flags=re.IGNORECASE)  # "sub bass", "hammond organ"

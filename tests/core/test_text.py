@@ -45,6 +45,9 @@ lines = st.lists(pieces, max_size=12).map("".join)
         ("piano, everything but drums, bass", ("piano", "everything but drums and bass")),
         ("everything but drums; bass", ("everything but drums", "bass")),
         ("all except vocals\npiano", ("all except vocals", "piano")),
+        ("don't include drums, bass", ("don't include drums and bass",)),
+        ("instrumental, piano, drums off, bass", ("instrumental", "piano", "drums off", "bass")),
+        ("the rhythm section, piano", ("the rhythm section", "piano")),
     ],
 )
 def test_prompts_are_divided(line, prompts):
@@ -102,6 +105,8 @@ def test_a_completion_keeps_the_prompts_before_it():
         ("organ", 2), ("bass guitar", 3), ("synth bass", 3), ("female vocals", 4), ("single note guitar", 0),
         ("string section", 5), ("brass", 6), ("french horn", 6), ("bass clarinet", 7), ("lead synth", 8), ("lead", 8),
         ("lead trumpet", 6), ("noise effects", 9), ("everything but vocals", 9), ("organic pads", 8),
+        ("das Schlagzeug", 1), ("la voz", 4), ("le violon", 5), ("tout sauf la batterie", 9), ("the rhythm section", 1),
+        ("guitar without drums", 0),
     ],
 )  # fmt: skip
 def test_families_have_their_colours(prompt, colour):

@@ -38,6 +38,7 @@ FORMATS = {"wav32": ".wav", "wav24": ".wav", "wav16": ".wav", "flac": ".flac"}
 LOSSY = {"mp3": ".mp3", "ogg": ".ogg"}
 BITS = {"wav24": 24, "wav16": 16, "flac": 24}
 RIFF_LIMIT_BYTES = 2**32 - 2**16
+_DECODED_AT_ONCE = 2**18  # samples a channel on their way to a temporary file
 _UNKNOWN = 2**62  # samples: what libsndfile says, and more, of a flac file that was written to a pipe
 _FIRST_FRAME, _MOST_BEHIND = 2**12, 2**14  # bytes of an mp3 file: they hold its first frame; tags behind its sound
 _FLAC_MOST_HZ = 655_350
@@ -135,27 +136,88 @@ class _SoundFileSource:
     def __init__(self, path: Path) -> None:
         import soundfile
 
-        self._file = soundfile.SoundFile(os.fspath(path))
-        file = self._file
+        self._file = file = soundfile.SoundFile(os.fspath(path))
         self.info = AudioInfo(file.samplerate, file.channels, file.frames, f"{file.format} {file.subtype}")
         # A recorder that crashed leaves a length of zero behind it, with all the sound behind that.
         self.knows_its_length = 0 < file.frames < _UNKNOWN and (file.format != "MP3" or _tells_its_length(path))
+        # Libsndfile 1.2.2 misses the place in Vorbis (its issue 885), by more after each jump, and loses the end.
+        self.is_in_order = file.subtype == "VORBIS" or not file.seekable()
+        # Soundfile seeks behind all that it reads, after which mp3 decoders lack the frames that the next one needs.
+        file.seekable = lambda: False
         exact = any(file.subtype.startswith(kind) for kind in EXACT_SEEK) or file.format == "FLAC"
         self.run_up = 0 if exact else round(RUN_UP_S * file.samplerate)
         self._order = _WAV_FROM_VORBIS.get(file.channels) if file.subtype in ("VORBIS", "OPUS") else None
-        self._position = 0
+        self.position = 0  # the sample that can be had without seeking
 
     def get(self, start: int, stop: int) -> Samples:
-        if start != self._position:
+        if start != self.position:
             first = max(0, start - self.run_up)
             self._file.seek(first)
             self._file.read(start - first, dtype="float32", always_2d=True)
         samples = self._file.read(stop - start, dtype="float32", always_2d=True)
-        self._position = start + len(samples)
+        self.position = start + len(samples)
         return samples if self._order is None else samples[:, self._order]
 
     def close(self) -> None:
         self._file.close()
+
+
+class _InOrderSource:
+    """What libsndfile cannot enter at an exact sample: decoded from the beginning on, no further than asked for.
+
+    Blocks in a row are handed through; from the first jump on all is kept in an unnamed temporary file.
+    """
+
+    def __init__(self, path: Path, source: _SoundFileSource) -> None:
+        self._path, self._source, self.info = path, source, source.info
+        self._kept: IO[bytes] | None = None
+
+    def get(self, start: int, stop: int) -> Samples:
+        if self._kept is None and start == self._source.position:
+            return self._source.get(start, stop)
+        try:
+            kept = self._kept or self._begin_to_keep()
+            kept.seek(0, os.SEEK_END)
+            while (first := self._source.position) < stop:
+                block = self._source.get(first, min(first + _DECODED_AT_ONCE, stop))
+                if not len(block):  # cut off
+                    break
+                kept.write(np.ascontiguousarray(block).data)
+            kept.flush()
+            return _floats(kept, start, stop, self.info.channels)
+        except OSError as error:
+            self._forget()
+            if error.errno == errno.ENOSPC:
+                raise _no_room(self._path) from error
+            raise
+
+    def _begin_to_keep(self) -> IO[bytes]:
+        self._source.close()
+        self._source = _SoundFileSource(self._path)  # the way back: what libsndfile cannot seek has no other
+        self._kept = tempfile.TemporaryFile(prefix="mgeldm-")  # noqa: SIM115 - lives as long as the reader
+        return self._kept
+
+    def _forget(self) -> None:
+        if self._kept is not None:
+            with contextlib.suppress(OSError):  # a full disk: what is left to be written
+                self._kept.close()
+        self._kept = None
+
+    def close(self) -> None:
+        self._forget()
+        self._source.close()
+
+
+def _floats(file: IO[bytes], start: int, stop: int, channels: int) -> Samples:
+    """Samples [samples, channels] of a plain file of float32, as many as there are."""
+    size = 4 * channels
+    file.seek(start * size)
+    return np.frombuffer(file.read((stop - start) * size), np.float32).reshape(-1, channels)
+
+
+def _no_room(path: Path) -> AudioError:
+    folder = tempfile.gettempdir()
+    return AudioError("No room to decode {file} in {folder}; free some disk.", file=path.name, folder=folder)
 
 
 def _tells_its_length(path: Path) -> bool:
@@ -194,10 +256,7 @@ class _DecodedSource:
             raise
 
     def get(self, start: int, stop: int) -> Samples:
-        size = 4 * self.info.channels
-        self._file.seek(start * size)
-        samples = np.frombuffer(self._file.read((stop - start) * size), np.float32)
-        return samples.reshape(-1, self.info.channels)  # [samples, channels]
+        return _floats(self._file, start, stop, self.info.channels)
 
     def close(self) -> None:
         self._file.close()
@@ -344,7 +403,7 @@ def _open_source(path: Path) -> _Source:
     try:
         source = _SoundFileSource(path)
         if source.knows_its_length:
-            return source
+            return _InOrderSource(path, source) if source.is_in_order else source
         source.close()
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a suffix of .raw
         reason = str(error)
@@ -354,9 +413,7 @@ def _open_source(path: Path) -> _Source:
         return _DecodedSource(path)
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise AudioError(
-                "No room to decode {file} in {folder}; free some disk.", file=path.name, folder=tempfile.gettempdir()
-            ) from error
+            raise _no_room(path) from error
         raise AudioError("{file} is not audio, or is damaged; convert it to wav or flac.", file=path.name) from error
     except (av.error.FFmpegError, ValueError) as error:
         raise AudioError("{file} is not audio, or is damaged; convert it to wav or flac.", file=path.name) from error
@@ -422,6 +479,18 @@ def read(path: str | Path, start_s: float = 0.0, end_s: float | None = None) -> 
                 "{file} has no part from {start:g} s to {end:g} s; it lasts {lasts:.3f} s.", end=end_s, **facts
             )
         return AudioClip(reader.read(start, stop), info.rate_hz)
+
+
+def without_offset(samples: Samples, offsets: Sequence[float], start: int, song_samples: int) -> Samples:
+    """Samples [channels, n] from sample `start` on, less the offset of each channel where the song of that length is.
+
+    No offsets are none.
+    """
+    if not any(offsets):
+        return samples
+    inside = np.arange(start, start + samples.shape[1])
+    inside = (inside >= 0) & (inside < song_samples)
+    return samples - np.asarray(offsets, np.float32)[:, None] * inside
 
 
 def resample(samples: Samples, from_hz: float, to_hz: float) -> Samples:

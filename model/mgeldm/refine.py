@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .audio import BITS, AudioClip, AudioInfo, Samples, Song, Writer, fitting_gain, reach_of, rounded
+from .audio import BITS, AudioClip, AudioInfo, Samples, Song, Writer, fitting_gain, reach_of, rounded, without_offset
 from .errors import InputError
 from .progress import Reporter
 from .threads import one_thread
@@ -49,6 +49,8 @@ class Estimate:
         centres_hz: Centre of each band [bands], rising.
         hop_s: Seconds between frames.
         first_s: Time in the song of the first frame's centre.
+        offsets: The constant part (DC) of each of the song's channels, which belongs to no source; () where there is
+            none.
     """
 
     sources: npt.NDArray[np.float32]
@@ -56,6 +58,7 @@ class Estimate:
     centres_hz: npt.NDArray[np.float32]
     hop_s: float
     first_s: float
+    offsets: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         bands, frames = self.rest.shape
@@ -287,9 +290,12 @@ def _segments(song: Song, estimates_at: EstimatesAt, first: int, last: int, sens
     frames = -(-(last - first) // grid.hop) + 1
     starts = [0, *range(grid.segment // 2, frames, grid.segment)]  # a short one first, so that something is heard soon
     for start, stop in zip(starts, [*starts[1:], frames], strict=True):
-        samples = torch.from_numpy(song.read(first + (start - 1) * grid.hop, first + stop * grid.hop))
+        begin = first + (start - 1) * grid.hop
+        audio = song.read(begin, first + stop * grid.hop)
         times_s = (first + np.arange(start, stop) * grid.hop) / grid.rate_hz
         several = _each(estimates_at(times_s[0], times_s[-1]), channels)
+        # An offset leaks into the bins of the bass, so that none of it could be kept out of the stems there.
+        samples = torch.from_numpy(without_offset(audio, several[0].offsets, begin, song.info.samples))
         with one_thread():
             spectra = torch.fft.rfft(samples.unfold(1, grid.size, grid.hop) * window)  # [channels, frames, bins]
             masks = _masks(several, times_s, grid, sensitivity)

@@ -1,5 +1,8 @@
 """What cannot be used gets one clear sentence; silence and clipping are fine."""
 
+import errno
+import io
+
 import numpy as np
 import pytest
 import soundfile
@@ -52,6 +55,45 @@ def test_cut_off_never_gives_made_up_samples(tmp_path, format, subtype):
     else:
         assert 0.3 * whole.shape[1] < part.shape[1] < 0.7 * whole.shape[1]
         np.testing.assert_allclose(part[:, :40_000], whole[:, :40_000], atol=1e-6)
+
+
+def damaged_ogg(path):
+    """Ten seconds of Vorbis, a third of them lost in the middle, and how many are left."""
+    samples = np.random.default_rng(0).standard_normal((10 * RATE_HZ, 2)) * 0.1
+    soundfile.write(path, samples, RATE_HZ, format="OGG", subtype="VORBIS")
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 3] + data[2 * len(data) // 3 :])
+    with soundfile.SoundFile(path) as file:
+        return len(file.read(file.frames))
+
+
+def test_a_vorbis_file_with_a_hole_is_told_wherever_it_is_entered(tmp_path):
+    left = damaged_ogg(path := tmp_path / "hole.ogg")
+    assert left < 9 * RATE_HZ
+    for start, stop in ((0, 10 * RATE_HZ), (left - 1000, left + 1000), (9 * RATE_HZ, 10 * RATE_HZ)):
+        with audio.open_audio(path) as reader:
+            assert reader.read(100, 2100).any()
+            with pytest.raises(AudioError, match=r"hole\.ogg is cut off or damaged at"):
+                reader.read(start, stop)
+
+
+def test_no_room_for_what_is_decoded_is_told(tmp_path, monkeypatch):
+    """And what is read in a row afterwards, or once there is room again, is right."""
+    samples = np.random.default_rng(0).standard_normal((3 * RATE_HZ, 2)) * 0.1
+    soundfile.write(path := tmp_path / "song.ogg", samples, RATE_HZ, format="OGG", subtype="VORBIS")
+    whole = audio.read(path).samples
+
+    class Full(io.BytesIO):
+        def write(self, _):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with audio.open_audio(path) as reader:
+        with monkeypatch.context() as patch:
+            patch.setattr(audio.tempfile, "TemporaryFile", lambda **_: Full())
+            with pytest.raises(AudioError, match=r"No room to decode song\.ogg in .*; free some disk"):
+                reader.read(RATE_HZ, RATE_HZ + 100)
+        for start in (RATE_HZ, 10, 2 * RATE_HZ):
+            np.testing.assert_array_equal(reader.read(start, start + 100), whole[:, start : start + 100])
 
 
 def test_fifty_milliseconds_are_enough(tmp_path):

@@ -90,6 +90,57 @@ def test_any_part_equals_the_same_part_of_the_whole(tmp_path, suffix):
             np.testing.assert_allclose(reader.read(start, start + 3000), whole[:, start : start + 3000], atol=1e-6)
 
 
+JUMPY = {  # name -> what libsndfile or soundfile does not seek exactly, or not at all; channels and seconds
+    "vorbis.ogg": ("OGG", "VORBIS", 1, 180),  # shorter ones come to no harm
+    "vorbis6.ogg": ("OGG", "VORBIS", 6, 10),
+    "vbr.mp3": ("MP3", "MPEG_LAYER_III", 2, 20),
+    "opus.ogg": ("OGG", "OPUS", 2, 20),
+    "gsm.wav": ("WAV", "GSM610", 1, 20),
+}
+
+
+def beats(channels: int, seconds: int) -> np.ndarray:
+    """Bursts of noise over a faint tone [channels, samples]: the rate and the blocks of an encoder follow them."""
+    time_s = np.arange(seconds * RATE_HZ) / RATE_HZ
+    noise = np.random.default_rng(7).standard_normal((channels, len(time_s)))
+    return (0.2 * noise * np.exp(-30 * (time_s % 0.37)) + 0.01 * np.sin(2 * np.pi * 220 * time_s)).astype(np.float32)
+
+
+def in_one_go(path: Path, samples: int) -> np.ndarray:
+    """Samples [channels, samples] as libsndfile decodes them without a single seek, in the order of wav files."""
+    with soundfile.SoundFile(path) as file:
+        decoded = file.read(samples, dtype="float32", always_2d=True).T
+        order = audio._WAV_FROM_VORBIS.get(len(decoded)) if file.format == "OGG" else None
+    return decoded if order is None else decoded[list(order)]
+
+
+@pytest.mark.parametrize("name", JUMPY)
+@pytest.mark.parametrize("way", ["in a row", "forward", "back and forth"])
+def test_wherever_a_song_is_entered_it_is_the_same(tmp_path, name, way):
+    """In a row, as the app takes it in; in 100 jumps ahead, as it is surveyed; and anywhere."""
+    format, subtype, channels, seconds = JUMPY[name]
+    with soundfile.SoundFile(path := tmp_path / name, "w", RATE_HZ, channels, format=format, subtype=subtype) as out:
+        for block in np.array_split(beats(channels, seconds).T, 1500):
+            out.write(block)
+    with audio.open_audio(path) as reader:
+        samples, size = reader.info.samples, 5000
+        whole = in_one_go(path, samples)
+        starts = {
+            "in a row": range(0, samples, size),
+            "forward": np.linspace(0, samples - size, 100).astype(int).tolist(),
+            "back and forth": np.random.default_rng(5).integers(0, samples - size, 60).tolist(),
+        }
+        for start in starts[way]:
+            np.testing.assert_array_equal(reader.read(start, start + size), whole[:, start : start + size])
+
+
+def test_a_song_read_in_a_row_takes_no_room(tmp_path, monkeypatch):
+    path = make(tmp_path, ".ogg", impulse())
+    monkeypatch.setattr(audio.tempfile, "TemporaryFile", None)
+    with audio.open_audio(path) as reader:
+        assert sum(block.shape[1] for block in reader.blocks(10_000)) == SAMPLES
+
+
 def test_lossless_formats_return_the_samples_written(tmp_path):
     steps = np.random.default_rng(3).integers(-(2**15), 2**15, (2, 5000))
     samples = (steps / 2**15).astype(np.float32)

@@ -71,7 +71,7 @@ def test_integer_files_null_exactly(tmp_path, format, bits, level):
     rng = np.random.default_rng(2)
     song = AudioClip((rng.uniform(-1, 1, (2, 30000)) * level).astype(np.float32), 44100)
     paths = [tmp_path / f"{name}" for name in ("a", "b", "rest")]
-    gain = write_stems(song, random_estimate(rng, 2, 0.7), paths[:-1], paths[-1], format=format)
+    gain = write_stems(song, random_estimate(rng, 2, 0.7), paths[:-1], paths[-1], format=format).gain
     steps = [np.rint(read(path).samples.astype(np.float64) * 2 ** (bits - 1)).astype(np.int64) for path in paths]
     wanted = np.rint(song.samples * np.float64(2.0 ** (bits - 1) * gain)).astype(np.int64)
     assert np.array_equal(sum(steps), wanted)

@@ -51,6 +51,8 @@ PART_BELOW_CONTEXT_DB = 6.0  # a new part sits this far under the loudness of al
 PAUSE_DB = -20.0  # what lies this far under the song is no music to be as loud as
 ABSENT_DB = -30.0  # a source this far under the song was not there: what replaces it is as loud as any new part
 MADE_LUFS = -18.0  # music from nothing, about as loud as songs are
+# A region this far under the song is heard louder, by so much: at the song's level little would be found in it.
+QUIET_DB, LIFT_DB = -20.0, 25.0
 _SILENT_RMS = 1e-4
 NO_PART_DB = -50.0  # what comes out this far under the song is no part: made loud, it would be noise
 EXAMPLE_S = 10  # of an audio example are heard, the loudest
@@ -170,7 +172,7 @@ class Pipeline:
         quality, window = request.sampling.quality, self.config.window_frames
         hop, pitches = round(window * HOPS[quality]), PITCHES[quality]
         latents = self._latents(example or song, request, masks=self.config.is_embedded)
-        listeners = self.listeners(song)
+        listeners = self.listeners(song, self._lift(song, start_s, end_s))
         streams = [
             EstimateStream(listener, self._separator(latents, listener, pitches), start_s, end_s, window, hop, each)
             for listener, each in zip(listeners, reporter.shared(len(listeners)), strict=True)
@@ -191,7 +193,7 @@ class Pipeline:
         request.validate(song.info.duration_s)
         start_s, end_s = _bounds(song, request.region)
         window, hop = self.config.window_frames, HOPS[request.sampling.quality]
-        listener = self._listener(song)
+        listener = self._listener(song, lift=self._lift(song, start_s, end_s))
         decoded = Decoded(self._latents(song, request, masks=False))
         stream = EstimateStream(listener, decoded, start_s, end_s, window, round(window * hop), reporter)
         audio = stream.values(start_s, end_s)[:, 0] / listener.gain  # [k + 1, samples]
@@ -364,18 +366,31 @@ class Pipeline:
             self._surveyed = (song, Survey.of(song))
         return self._surveyed[1]
 
-    def _listener(self, song: Song, channel: int | None = None) -> Listener:
+    def _lift(self, song: Song, start_s: float, end_s: float) -> float:
+        """The gain on top of the song's for a region that is quiet, but not as noise is."""
+        first, stop = _samples(song, start_s, end_s)
+        if stop - first >= song.info.samples:
+            return 1.0
+        song_rms, rms = max(self._survey(song).channel_rms), max(Survey.of(song, first, stop).channel_rms)
+        return 10 ** (LIFT_DB / 20) if _SILENT_RMS < rms < 10 ** (QUIET_DB / 20) * song_rms else 1.0
+
+    def _listener(self, song: Song, channel: int | None = None, lift: float = 1.0) -> Listener:
         survey = self._survey(song)
         rms = survey.rms if channel is None else survey.channel_rms[channel]
-        gain = MIXTURE_RMS / rms if self.config.is_embedded and rms > 1e-5 else 1.0
-        return Listener(song, self.config.rate_hz, self.config.samples_per_frame, gain, channel)
+        gain = lift * MIXTURE_RMS / rms if self.config.is_embedded and rms > 1e-5 else 1.0
+        return Listener(song, self.config.rate_hz, self.config.samples_per_frame, gain, channel, survey.offsets)
 
-    def listeners(self, song: Song) -> list[Listener]:
-        """One a channel, which tells more than their sum; one for all where they are alike."""
+    def listeners(self, song: Song, lift: float = 1.0) -> list[Listener]:
+        """One a channel, which tells more than their sum; one for all where they are alike.
+
+        Args:
+            song: The song.
+            lift: Gain on top of what brings the song to the level that the model was trained on.
+        """
         apart_db = APART_DB if self.config.is_embedded else SAMPLED_APART_DB
         if song.info.channels == 1 or self._survey(song).mono_loss_db <= apart_db:
-            return [self._listener(song)]
-        return [self._listener(song, channel) for channel in range(song.info.channels)]
+            return [self._listener(song, lift=lift)]
+        return [self._listener(song, channel, lift) for channel in range(song.info.channels)]
 
     def _text(self, text: str) -> Tensor:
         return self.conditioner.embed_text([plain(text) if self.config.is_embedded else text])[0].cpu()

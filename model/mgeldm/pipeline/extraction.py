@@ -103,8 +103,8 @@ def mask_of_latents(spectral: SpectralAutoencoder, latents: Tensor) -> Tensor:
     return source / (source + rest).clamp(min=FLOOR)
 
 
-Place = tuple[int, int]
-"""First latent frame of a window, and how many it has."""
+Place = tuple[int, int, float]
+"""First latent frame of a window, how many it has, and the gain at which they are heard."""
 
 
 @dataclass
@@ -153,11 +153,12 @@ class Masks:
 
     def separate(self, listener: Listener, first_frames: list[int], frames: int) -> Samples:
         """Shares [windows, k + 1, bands, steps] of every source and the rest; they sum to one."""
-        mels = self._hear(listener, first_frames, frames)  # [windows, bands, steps]
+        places = [(first, frames, listener.gain) for first in first_frames]
+        mels = self._hear(listener, places)  # [windows, bands, steps]
         inverted = self.latents.inverted[:, None, None]
         each = self._masks(self.asked, self.pitches, mels, first_frames)
         asked = each.unflatten(1, (-1, len(inverted))).mean(1)  # [windows, k, bands, steps]
-        unasked = self._competing(mels, first_frames, frames)
+        unasked = self._competing(mels, places)
         rivals = torch.where(inverted, asked, (asked * ~inverted).sum(1, keepdim=True))  # itself among them
         asked = asked / (rivals + unasked).clamp(min=1)
         asked = torch.where(inverted, 1 - asked, asked)
@@ -180,29 +181,29 @@ class Masks:
         mixtures, back = (x.unflatten(0, shape) for x in (mixtures, back))
         return self.latents.find(conditions, mixtures, first_frames, mask, back)
 
-    def _competing(self, mels: Tensor, first_frames: list[int], frames: int) -> Tensor:
+    def _competing(self, mels: Tensor, places: list[Place]) -> Tensor:
         """Sum [windows, 1, bands, steps] of the masks of what nobody asked for; what another prompt found is reused."""
-        known, places = self.heard.masks, [(first, frames) for first in first_frames]
+        known = self.heard.masks
         _forget(known, _KEPT_MASKS)
         new = [i for i, place in enumerate(places) if any((place, way) not in known for way in self._ways)]
         ways = [j for j, way in enumerate(self._ways) if any((places[i], way) not in known for i in new)]
         if new:
-            pitches, firsts = [0.0] * len(ways), [first_frames[i] for i in new]
+            pitches, firsts = [0.0] * len(ways), [places[i][0] for i in new]
             found = self._masks(self.unasked[ways], pitches, mels[new], firsts).half()
             for i, masks in zip(new, found, strict=True):
                 known |= {(places[i], self._ways[j]): mask for j, mask in zip(ways, masks, strict=True)}
         zero = torch.zeros_like(mels[0])
         return torch.stack([sum((known[place, way].float() for way in self._ways), zero) for place in places])[:, None]
 
-    def _hear(self, listener: Listener, first_frames: list[int], frames: int) -> Tensor:
+    def _hear(self, listener: Listener, places: list[Place]) -> Tensor:
         known = self.heard.mels
         _forget(known, _HEARD_WINDOWS)
-        new = [first for first in first_frames if (first, frames) not in known]
+        new = [place for place in places if place not in known]
         if new:
-            audio = torch.from_numpy(np.stack([listener.read(first, frames) for first in new]))
+            audio = torch.from_numpy(np.stack([listener.read(first, frames) for first, frames, _ in new]))
             mels = self.latents.compute.map(self.spectral.mel, audio).half()
-            known |= {(first, frames): mel for first, mel in zip(new, mels, strict=True)}
-        return torch.stack([known[first, frames] for first in first_frames]).float()
+            known |= dict(zip(new, mels, strict=True))
+        return torch.stack([known[place] for place in places]).float()
 
     def estimate(self, values: Samples, step_s: float, first_s: float) -> Estimate:
         """The estimate of joined shares [k + 1, bands, steps]; step j is centred on (j + 1/2) steps."""
@@ -278,7 +279,8 @@ class EstimateStream:
         begin, steps = self.starts[0] * self.separator.steps_per_frame, self.separator.steps_per_frame
         first = min(max(int(start_s / self.step_s) - _MARGIN_FRAMES * steps, begin), (self.end - 1) * steps)
         last = max(int(end_s / self.step_s) + _MARGIN_FRAMES * steps, first + steps)
-        return self.separator.estimate(self._steps(first, last), self.step_s, first * self.step_s)
+        estimate = self.separator.estimate(self._steps(first, last), self.step_s, first * self.step_s)
+        return replace(estimate, offsets=self.listener.offsets)
 
     def values(self, start_s: float, end_s: float) -> Samples:
         """What the separator gave, joined, of exactly that time [k + 1, ..., steps]."""

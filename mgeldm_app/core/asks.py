@@ -9,13 +9,15 @@ from typing import Literal
 from mgeldm.errors import InputError
 from mgeldm.language import later, say
 from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint, Region, Request, Sampling
+from mgeldm.words import parse_prompt, plain
 
 from .clips import ClipStore
 from .jobs import Layer
 from .project import REST_ID, SONG_ID, Audio, Lane, Made, Project, Prompt, Span
-from .text import called, colour_for, split_prompts
+from .text import called, colour_for, prompts_of
 
 GENERATED_S = 10.0  # of music from nothing, where no region says how long
+_REPLACED = " (replaced)"
 _VERBS = {
     "extract": later("Extracting {what}"),
     "impute": later("Adding {what}"),
@@ -106,7 +108,7 @@ def span_of(project: Project, prompt: Prompt) -> Span:
 
 def check(project: Project, prompt: Prompt, selected: tuple[str, ...] = ()) -> None:
     """Raise `InputError` with a sentence if the prompt cannot be worked on as it stands."""
-    prompts = split_prompts(prompt.text)
+    prompts = prompts_of(prompt)
     if project.song is None and prompt.task != "generate":
         raise InputError("There is no song; open one, or choose Generate.")
     if not prompts and not prompt.like and prompt.task != "generate":
@@ -146,12 +148,12 @@ def asks(
         return [_extraction(project, prompt, store, seeds[0], new_id, lanes_there)]
     found = []
     beside = _accompanied(project, selected) if prompt.task == "accompany" else ""
-    texts = split_prompts(prompt.text) or ("",)
+    texts = prompts_of(prompt) or ("",)
     names = [text or (_like(project, prompt) if prompt.task != "generate" else "music") for text in texts]
     lanes = [_new_lane(project, name, "added", new_id) for name in names]
     for lane, name, text in zip(lanes, names, texts, strict=True):
         single = replace(prompt, text=text)
-        replaced = stem_called(lanes_there, replaced_name(name))
+        replaced = stem_called(lanes_there, name, replaced=True)
         replaced = replaced or _new_lane(project, replaced_name(name), "extracted", new_id)
         for number, seed in enumerate(seeds):
             request = _requests(project, single, span, seed)[0]
@@ -159,7 +161,8 @@ def asks(
             targets: tuple[Target | None, ...] = (Target(lane, made),)
             if prompt.task == "inpaint":
                 gone = replace(single, task="extract", like=None if text else single.like, negative="")
-                old = Target(replace(replaced, parts=()), _made(gone, text, seed), muted=True)
+                taken = replace(_made(gone, text, seed), replaced=True)
+                old = Target(replace(replaced, parts=()), taken, muted=True)
                 targets = (*targets, old)
             title = say(_VERBS[prompt.task], what=name)
             title = say("{job}, take {number}", job=title, number=number + 1) if len(seeds) > 1 else title
@@ -168,20 +171,36 @@ def asks(
     return found
 
 
-def stems_called(lanes: Iterable[Lane], name: str) -> list[Lane]:
-    """The extracted lanes of that name; several in projects from before a source went to the one that there is."""
-    name = called(name).casefold()
-    return [lane for lane in lanes if lane.kind == "extracted" and lane.name.casefold() == name]
+def stems_called(lanes: Iterable[Lane], name: str, replaced: bool = False) -> list[Lane]:
+    """The extracted lanes of a source, that of the very name first; with `replaced` those of where it was regenerated.
+
+    A lane that was renamed still holds what its parts were asked for by, and "vox" are the vocals. There are several in
+    projects from before a source went to the one that there is.
+    """
+    wanted = _source(name)
+    stems = [lane for lane in lanes if lane.kind == "extracted" and is_replaced(lane) == replaced]
+    found = [lane for lane in stems if wanted in {_source(each) for each in _names(lane)}]
+    return sorted(found, key=lambda lane: called(name).casefold() != lane.name.removesuffix(_REPLACED).casefold())
 
 
-def stem_called(lanes: Iterable[Lane], name: str) -> Lane | None:
-    """The extracted lane of that name: a source that is on two of them would be taken from the rest twice."""
-    return next(iter(stems_called(lanes, name)), None)
+def stem_called(lanes: Iterable[Lane], name: str, replaced: bool = False) -> Lane | None:
+    """The extracted lane of a source: one that is on two of them would be taken from the rest twice."""
+    return next(iter(stems_called(lanes, name, replaced)), None)
+
+
+def is_replaced(lane: Lane) -> bool:
+    """Whether a lane holds a source where it was regenerated; by its name where it is still to come, or from before."""
+    return lane.name.endswith(_REPLACED) or any(part.take.made.replaced for part in lane.parts)
 
 
 def replaced_name(name: str) -> str:
     """What the lane is called that holds a source where it was regenerated."""
-    return f"{name} (replaced)"
+    return name + _REPLACED
+
+
+def name_of(target: Target) -> str:
+    """What a source was asked for by; its lane may be called otherwise by now."""
+    return target.made.prompt or target.lane.name.removesuffix(_REPLACED)
 
 
 class NewId:
@@ -260,13 +279,14 @@ def _request_of(
 def _extraction(
     project: Project, prompt: Prompt, store: ClipStore, seed: int, new_id: NewId, lanes_there: Sequence[Lane]
 ) -> Ask:
-    span, texts = span_of(project, prompt), split_prompts(prompt.text)
+    span, texts = span_of(project, prompt), prompts_of(prompt)
     request = _requests(project, prompt, span, seed)[0]
     names = [*texts, *([_like(project, prompt)] if prompt.like else [])]
     targets: list[Target | None] = []
     for number, name in enumerate(names):
         made = _made(prompt, name if number < len(texts) else "", seed)
-        lane = _regenerated(lanes_there, name, span) or stem_called(lanes_there, name)
+        free = [lane for lane in lanes_there if lane.id not in {target.lane.id for target in targets if target}]
+        lane = _regenerated(free, name, span) or stem_called(free, name)
         lane = lane or _new_lane(project, name, "extracted", new_id, len(targets))
         targets.append(Target(replace(lane, parts=()), replace(made, together=texts)))
     if len(targets) == 1 and targets[0] and isinstance(request, Extract):  # several stems are refined once they land
@@ -277,15 +297,26 @@ def _extraction(
     return Ask(title, request, _song_layer(project, store), span, tuple(targets), _example(project, prompt, store))
 
 
+def _source(prompt: str) -> tuple[str, bool]:
+    """What a prompt names, however it says so, and whether the rest of it is meant."""
+    words, rest = parse_prompt(prompt)
+    return called(plain(words)).casefold(), rest
+
+
+def _names(lane: Lane) -> list[str]:
+    prompts = [part.take.made.prompt for part in lane.parts]
+    return [lane.name.removesuffix(_REPLACED), *(prompt for prompt in prompts if prompt)]
+
+
 def _regenerated(lanes: Iterable[Lane], name: str, span: Span) -> Lane | None:
     """Where all of a source in a span lies since it was regenerated there, if it was."""
-    replaced = stems_called(lanes, replaced_name(name))
+    replaced = stems_called(lanes, name, replaced=True)
     return next((lane for lane in replaced if any(part.span.covers(span) for part in lane.parts)), None)
 
 
 def _requests(project: Project, prompt: Prompt, span: Span, seed: int) -> list[Request]:
     """One request for all prompts of an extraction, else one a prompt."""
-    texts, region = split_prompts(prompt.text), region_of(project, span)
+    texts, region = prompts_of(prompt), region_of(project, span)
     sampling = Sampling(prompt.quality, negative=prompt.negative, seed=seed)
     like = region_of(project, prompt.like) if prompt.like else None
     if prompt.task == "extract":

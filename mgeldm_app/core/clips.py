@@ -180,6 +180,18 @@ class ClipStore:
                 writer.write((frames[falls:samples] * rising(fade)[::-1, None]).T)
         return self.adopt(path)
 
+    def write(self, rate_hz: int, channels: int, blocks: Iterable[Frames]) -> Audio:
+        """Samples [samples, channels], block by block, as a clip.
+
+        Raises:
+            OutputError: The store cannot be written.
+        """
+        path = self.folder / f"{secrets.token_hex(8)}{_PART}"
+        with Writer(path, rate_hz, channels) as writer:
+            for block in blocks:
+                writer.write(block.T)
+        return self.adopt(path)
+
     def silence(self, rate_hz: int, channels: int, samples: int) -> Audio:
         """A clip of silence: slow when it is asked for the first time.
 

@@ -23,6 +23,7 @@ from .history import History
 from .jobs import EngineConfig
 from .making import Making
 from .models import Models
+from .opening import Opening
 from .ports import Engine, Player, Workers
 from .project import REST_ID, SONG_ID, Lane, Project, Prompt, Span, Task, Tempo
 from .session import Session
@@ -84,7 +85,7 @@ class Controller:
             opened=lambda folder: self.set_settings(latest(self.settings).opened(folder)),
         )
         self.documents.unfinished, self.documents.deliver = self.making.unfinished, self._delivery.deliver
-        self.taking = Taking(session, porters)
+        self.taking = Taking(session, porters, self.making.unfinished)
         self.snap: Unit = self.settings.snap
         self.listening: Literal["song", "stems"] = "stems"
         self.click = False
@@ -154,7 +155,7 @@ class Controller:
         """Do what the prompt bar says."""
         with self.told():
             self.set_prompt(prompt)
-            asks.check(self.session.project, prompt, self.session.selected)
+            _check(self.session, self.documents.opening, prompt)
             if self.session.folder is not None and self.session.folder.read_only:
                 raise InputError("This project is open elsewhere and cannot be changed here; save it under a new name.")
             if self.session.folder is None:
@@ -170,7 +171,7 @@ class Controller:
     def blocked(self, prompt: Prompt) -> str:
         """Why the prompt cannot be submitted; "" if it can."""
         try:
-            asks.check(self.session.project, prompt, self.session.selected)
+            _check(self.session, self.documents.opening, prompt)
         except InputError as error:
             return str(error)
         return ""
@@ -183,7 +184,7 @@ class Controller:
             speed = self.session.engine.speed
         if not speed:
             return None
-        takes = 1 if prompt.task == "extract" else prompt.takes * max(1, len(asks.split_prompts(prompt.text)))
+        takes = 1 if prompt.task == "extract" else prompt.takes * max(1, len(asks.prompts_of(prompt)))
         return asks.span_of(project, prompt).samples / project.rate_hz / speed * takes
 
     # ------------------------------------------------------------------------------------------------- tempo, playing
@@ -313,3 +314,10 @@ class Controller:
                 self.documents.find_tempo()
         if what in ("project", "growing", "folder"):
             self.player.show(self.session.shown, self.session.all_growing())
+
+
+def _check(session: Session, opening: Opening | None, prompt: Prompt) -> None:
+    """Raise `InputError` where a prompt cannot be submitted; one that comes while a song is read is meant for that."""
+    if opening is not None and not opening.is_copy:
+        raise InputError("{name} is still being opened; ask when it is there.", name=opening.name)
+    asks.check(session.project, prompt, session.selected)

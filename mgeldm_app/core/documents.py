@@ -13,7 +13,7 @@ from mgeldm.language import say
 from mgeldm.progress import Reporter
 
 from . import commands, drop
-from .asks import Target, Unfinished, replaced_name, stem_called
+from .asks import Target, Unfinished, name_of, stem_called
 from .delivery import Delivery
 from .opening import Opening, Overview, look_into
 from .ports import Workers
@@ -194,7 +194,7 @@ class Documents:
             self.session.tell(f"{told} {copied.notice}".strip())
 
         project = self.session.project
-        self._open(Opening(folder.stem), lambda: here.copy_to(folder, project), show, ProjectFolder.close)
+        self._open(Opening(folder.stem, is_copy=True), lambda: here.copy_to(folder, project), show, ProjectFolder.close)
 
     def may_leave(self, agreed: Set[object] = frozenset()) -> bool:
         """Whether nothing is being made for the project, or the user would leave it all the same.
@@ -398,7 +398,7 @@ def _as_set(job: Unfinished, lanes: Mapping[str, Lane], project: Project) -> Unf
     Where a source was or is regenerated they keep their names, which say which stems fall silent (`landing.Landing`).
     """
     targets = [target for target in job.targets if target]
-    named = any(each.muted or stem_called(project.lanes, replaced_name(each.lane.name)) for each in targets)
+    named = any(each.muted or stem_called(project.lanes, name_of(each), replaced=True) for each in targets)
 
     def known(target: Target) -> Target:
         lane = lanes.get(target.lane.id, target.lane)

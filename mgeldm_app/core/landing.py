@@ -8,14 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mgeldm.audio import map_wav
+from mgeldm.language import later, say
 from mgeldm.requests import Quality
 
 from . import commands
-from .asks import Ask, Target, replaced_name, stems_called
+from .apart import Less, Results, taken_apart
+from .asks import Ask, Target, is_replaced, name_of, stem_called, stems_called
 from .clips import ClipStore
 from .jobs import Job
 from .project import Audio, Lane, Made, Part, Project, SongFile, Span, Take
 from .session import Session
+
+_WAS_PART = later("{new} was part of {old}, which goes on without it.")
+_SILENT = later("{old} is part of what was regenerated, and silent there.")
+_WITHOUT = later("{new} comes without {old}, which is a stem of its own.")
 
 
 @dataclass
@@ -81,17 +87,14 @@ class Group:
     landed: bool = False
 
 
-Results = list[Audio | None]
-"""By output its audio, None where nobody needs it."""
-
-
-def results(work: Work, silences: Set[int], samples: int | None = None) -> Results:
+def results(work: Work, project: Project, silences: Set[int], samples: int | None = None) -> Results:
     """What a job has made, as clips; of one that is not finished, its first samples.
 
     Slow, so it is run on a worker.
 
     Args:
         work: The job.
+        project: Where they land.
         silences: Lengths of silence that will be needed where it lands.
         samples: How many; None for all.
 
@@ -109,7 +112,8 @@ def results(work: Work, silences: Set[int], samples: int | None = None) -> Resul
     def clip(path: Path) -> Audio:
         return store.adopt(path) if samples is None else store.cut(path, samples)
 
-    return [clip(path) if target else None for target, path in zip(work.ask.targets, paths, strict=True)]
+    audios = [clip(path) if target else None for target, path in zip(work.ask.targets, paths, strict=True)]
+    return taken_apart(project, work.ask, store, audios)
 
 
 class Landing:
@@ -122,10 +126,27 @@ class Landing:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def replace(self, work: Work, audios: list[Audio | None]) -> list[tuple[set[Audio], Audio]]:
+    def settle(self, work: Work) -> None:
+        """Let what would be a new stem go to the lane that its source has by now: asked for anew, or redone."""
+        project, lanes = self.session.project, self.session.project.of_kind("extracted")
+        for target in [target for target in work.ask.targets if target and not target.again]:
+            taken = {each.lane.id for each in work.ask.targets if each}
+            free = [lane for lane in lanes if lane.id not in taken]
+            is_new = target.lane.kind == "extracted" and not project.has_lane(target.lane.id)
+            lane = stem_called(free, name_of(target), target.muted) if is_new else None
+            if lane is not None:
+                there = dataclasses.replace(target, lane=dataclasses.replace(lane, parts=()))
+                targets = tuple(there if each is target else each for each in work.ask.targets)
+                work.ask = dataclasses.replace(work.ask, targets=targets)
+                work.group.lanes.pop(target.lane.id, None)
+                work.group.lanes[lane.id] = there.lane
+                self.session.coming.pop(target.lane.id, None)
+
+    def replace(self, work: Work, found: Results) -> list[tuple[set[Audio], Audio]]:
         """Let finished audio take the place of what it is better than, in the past too; returns (old, new) of each."""
+        self.settle(work)
         replaced = []
-        for number, (target, audio) in enumerate(zip(work.ask.targets, audios, strict=True)):
+        for number, (target, audio) in enumerate(zip(work.ask.targets, found.audios, strict=True)):
             old = set(work.replaces.get(number, ()))
             if target and audio and old:
                 only = target.made.sensitivity if work.refines else None
@@ -133,17 +154,19 @@ class Landing:
                 replaced.append((old, audio))
         return replaced
 
-    def add(self, work: Work, audios: list[Audio | None], title: str) -> None:
+    def add(self, work: Work, found: Results, title: str) -> list[tuple[set[Audio], Audio]]:
         """Put finished audio on its lanes: what is new as one step, further takes of one wish without one.
 
-        What was asked for anew from a part that is not there any more is dropped.
+        What was asked for anew from a part that is not there any more is dropped. Returns (old, new) of parts of older
+        stems that came to be others.
         """
         project, group, span = self.session.project, work.group, work.ask.span
         if project.song is None:
-            self._open(work, audios)
-            return
-        steps = []
-        for number, (target, audio) in enumerate(zip(work.ask.targets, audios, strict=True)):
+            self._open(work, found.audios)
+            return []
+        self.settle(work)
+        steps: dict[int, commands.Command] = {}
+        for number, (target, audio) in enumerate(zip(work.ask.targets, found.audios, strict=True)):
             if target is None or audio is None or _gone_already(project, target, span.start, audio):
                 continue
             take, is_stem = self._take(target, audio), target.lane.kind == "extracted"
@@ -153,17 +176,38 @@ class Landing:
             if has_part and group.landed and not is_stem:
                 self.session.amend(commands.add_take(target.lane.id, span.start, take))
             elif has_part and (target.again or not is_stem):
-                steps.append(commands.new_take(title, target.lane.id, span.start, take, instead=is_stem))
+                steps[number] = commands.new_take(title, target.lane.id, span.start, take, instead=is_stem)
             elif not target.again:
                 lane = self.session.coming.pop(target.lane.id, target.lane)
                 lane = dataclasses.replace(lane, parts=(), muted=lane.muted or target.muted)
-                steps.append(commands.add_part(lane, Part(span.start, (take,)), title))
+                steps[number] = commands.add_part(lane, Part(span.start, (take,)), title)
         group.landed = True  # its other takes end with what is put there now
-        if steps:
-            self.session.do(commands.together(title, [*steps, *self._holes(work, audios)]))
+        if not steps:
+            return []
+        less = [each for each in found.less if each.output in steps and _as_it_was(project, each.lane)]
+        others = [commands.add_part(each.lane, each.part, title) for each in less]
+        self.session.do(commands.together(title, [*steps.values(), *others, *self._holes(work, found.audios)]))
+        self._tell(work, less, [each for each in found.without if each[0] in steps])
+        return [
+            ({part.take.audio}, each.part.take.audio)
+            for each in less
+            for part in each.lane.parts
+            if part.span == each.part.span
+        ]
+
+    def _tell(self, work: Work, less: list[Less], without: list[tuple[int, Lane]]) -> None:
+        """Say which sounds are in another stem than one might look for them in."""
+        names = [target.lane.name if target else "" for target in work.ask.targets]
+        for output, old in dict.fromkeys((each.output, each.lane) for each in less):
+            sounds = any(each.part.take.made.repeatable for each in less if (each.output, each.lane) == (output, old))
+            if sounds or not is_replaced(old):
+                self.session.tell(say(_WAS_PART if sounds else _SILENT, new=names[output], old=old.name))
+        for output, lane in without:
+            self.session.tell(say(_WITHOUT, new=names[output], old=lane.name))
 
     def has_all(self, work: Work, samples: int) -> bool:
         """Whether lanes of a job have something in its first `samples` already: half of another take is of no use."""
+        self.settle(work)
         first = Span(work.ask.span.start, work.ask.span.start + samples)
         parts = [part for lane_id in work.lanes for part in _parts(self.session.project, lane_id)]
         return any(part.span.covers(first) for part in parts)
@@ -182,12 +226,14 @@ class Landing:
         stems, new = self.session.project.of_kind("extracted"), targets[0]
         if any(target.muted for target in targets):
             example = "" if new.made.prompt else new.made.like_lane
-            hold = [lane for lane in stems if lane.name.casefold() == new.lane.name.casefold() or lane.id == example]
+            named = stems_called(stems, name_of(new))
+            hold = [lane for lane in stems if lane in named or lane.id == example]
             return [(lane, made) for lane in hold if any(part.span.meets(made) for part in lane.parts)]
         found = []
         for target in targets if new.made.task == "extract" and not new.again else []:
-            replaced = stems_called(stems, replaced_name(target.lane.name))
-            spans = [part.span for lane in replaced for part in lane.parts]
+            replaced = stems_called(stems, name_of(target), replaced=True)
+            own = target.lane.id in {lane.id for lane in replaced}
+            spans = [part.span for lane in replaced if not own for part in lane.parts]
             found += [(target.lane, span) for span in spans if span.meets(made)]
         return found
 
@@ -222,6 +268,10 @@ def _gone_already(project: Project, target: Target, start: int, audio: Audio) ->
     """Whether an earlier take has taken the replaced source away, all of it: once is enough."""
     parts = _parts(project, target.lane.id)
     return target.muted and any(part.span.covers(_span(start, audio)) for part in parts)
+
+
+def _as_it_was(project: Project, lane: Lane) -> bool:
+    return project.has_lane(lane.id) and project.lane(lane.id).parts == lane.parts
 
 
 def _span(start: int, audio: Audio) -> Span:

@@ -7,20 +7,23 @@ too. Takes of a new part come one after the other and join the first. What a fai
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mgeldm.errors import InputError, MgeldmError
 from mgeldm.language import later, say
 from mgeldm.requests import Quality
 
+from .apart import Results
 from .asks import Ask, Target, Unfinished, again, asks, check, repeatable
 from .clips import ClipStore
 from .delivery import Delivery
 from .files import discard
 from .jobs import CancelledJob, EngineStatus, Failed, Filled, Finished, Job, JobEvent, Progressed, Started
-from .landing import Group, Landing, Results, Work, quality_of, results
+from .landing import Group, Landing, Work, quality_of, results
 from .ports import Engine, Growing
 from .project import MOST_TAKES, Audio, Lane, Project, Prompt, Span, Task
 from .reports import report
@@ -58,6 +61,7 @@ class Making:
         self._works: dict[str, Work] = {}
         self._folder: ProjectFolder | None = None  # whose unfinished jobs have been taken up
         self._idle: list[Callable[[], None]] = []
+        self._asleep: list[Work] = []  # would make better what was undone
         engine.events.connect(self._on_event)
         session.changed.connect(self._on_changed)
 
@@ -117,10 +121,9 @@ class Making:
             self._make_in_place(lane, number, refines=True, sensitivity=lane.sensitivity)
 
     def best(self, lane_ids: Sequence[str]) -> int:
-        """Extract stems once more at best quality, in place; returns the number of jobs that this takes."""
+        """Extract the stems behind lanes once more at best quality, in place; returns how many jobs this takes."""
         count = 0
-        for lane_id in lane_ids:
-            lane = self.session.project.lane(lane_id)
+        for lane in self.session.project.stems_behind(lane_ids):
             for number in below_best(self.session.project, lane):
                 self._make_in_place(lane, number, quality="best")
                 count += 1
@@ -140,6 +143,9 @@ class Making:
 
         A job that also makes something for other lanes goes on without these.
         """
+        if lane_ids is None:
+            self._idle.clear()  # what waits for the stems must not begin because they do not come
+            self._asleep.clear()
         growing = self.session.growing
         for work in list(self._works.values()):
             is_new = not (work.failed or work.replaces)
@@ -160,17 +166,11 @@ class Making:
         """
         work = self._works.get(job_id)
         if work is not None and work.failed:
+            self._landing.settle(work)
             for lane in self.session.project.lanes:
                 if lane.id in work.lanes and not work.replaces:
                     _check_room(lane, work.ask.span.start, self._works.values())
-            self._submit(
-                work.ask,
-                work.group,
-                work.job.urgent,
-                replaces=work.replaces,
-                gives_way=work.gives_way,
-                refines=work.refines,
-            )
+            self._submit(work.ask, work.group, work.job.urgent, **_as_before(work))
             self._forget(work)
 
     def unfinished(self) -> tuple[Unfinished, ...]:
@@ -273,9 +273,10 @@ class Making:
             self.learned(made.task, quality_of(work), event.audio_s / event.seconds)
 
         silences = set() if work.replaces else self._landing.silences(work, work.ask.span.samples)
+        project = self.session.project
 
         def adopt() -> Results:
-            found = results(work, silences)
+            found = results(work, project, silences)
             discard(*work.job.outputs)  # those that nobody needs
             return found
 
@@ -330,7 +331,7 @@ class Making:
 
         Until that has come about, it counts as filled: if the project is left, it is done when it is opened again.
         """
-        samples, work.keeping = work.filled, True
+        samples, work.keeping, project = work.filled, True, self.session.project
         silences = self._landing.silences(work, samples)
 
         def land(found: Results) -> None:
@@ -354,23 +355,22 @@ class Making:
             if work.cancelled:  # tried again or put away meanwhile
                 discard(*work.job.outputs)
 
-        self.workers.run(lambda: results(work, silences, samples), land, failed)
+        self.workers.run(lambda: results(work, project, silences, samples), land, failed)
 
     # ----------------------------------------------------------------------------------------------------- landing
 
-    def _land(self, work: Work, audios: Results) -> None:
+    def _land(self, work: Work, found: Results) -> None:
         """Put finished audio into the project it was made for, unless it was cancelled while its files were read."""
         self._works.pop(work.job.id, None)
         if work.store is self.session.store and not work.cancelled:
             self.session.growing.pop(work.job.id, None)  # what is put into the project takes its place in one step
             for draft in [each for each in self._works.values() if each.gives_way is work.replaces]:
                 self.cancel(draft.job.id)  # it failed or comes too late: what is better is there
-            if work.replaces:
-                for old, new in self._landing.replace(work, audios):
-                    for other in self._works.values():
-                        other.follow(old, new)
-            else:
-                self._landing.add(work, audios, work.group.title)
+            landing = self._landing
+            changed = landing.replace(work, found) if work.replaces else landing.add(work, found, work.group.title)
+            for old, new in changed:
+                for other in (*self._works.values(), *self._asleep):
+                    other.follow(old, new)
             self._refine_unmet(set(work.group.lanes))
         self._forget(work)
 
@@ -380,10 +380,8 @@ class Making:
         for lane in project.of_kind("extracted"):
             made = [part.take.made for part in lane.parts if repeatable(project, part.take.made)]
             if lane.id in lane_ids and any(each.sensitivity != lane.sensitivity for each in made):
-                try:
+                with _told(self.session):
                     self.refine_again(lane.id)
-                except MgeldmError as error:
-                    self.session.tell(str(error), error=True)
 
     # ------------------------------------------------------------------------------------------------- housekeeping
 
@@ -423,10 +421,16 @@ class Making:
                 self.cancel(work.job.id)
 
     def _on_changed(self, what: str) -> None:
-        """Undoing a part also ends the jobs that would give it more takes, or a better version."""
+        """Undoing a part also ends the jobs that would give it more takes; a better version waits until it is back."""
         if what == "folder":
+            self._asleep = [work for work in self._asleep if work.store is self.session.store]
             self.leave()
         if what == "travelled" and self.session.editable:
+            there = self.session.project.audios()
+            for work in [each for each in self._asleep if there & set().union(*each.replaces.values())]:
+                self._asleep.remove(work)
+                with _told(self.session):
+                    self._submit(work.ask, work.group, work.job.urgent, **_as_before(work))
             lanes = self.session.project.of_kind("extracted")
             works = self._works.values()
             self._refine_unmet({lane.id for lane in lanes if not any(_meets(work, lane) for work in works)})
@@ -439,7 +443,23 @@ class Making:
         self._take_up()
         for work in list(self._works.values()):
             if work.look(self.session.project) and not work.cancelled:
+                if work.replaces and not (work.refines or work.failed):
+                    self._asleep.append(work)
                 self.cancel(work.job.id)
+
+
+@contextmanager
+def _told(session: Session) -> Iterator[None]:
+    """Turns errors of work that nobody waits for into notices."""
+    try:
+        yield
+    except MgeldmError as error:
+        session.tell(str(error), error=True)
+
+
+def _as_before(work: Work) -> dict[str, Any]:
+    """How a job is begun that comes after one of the same ask."""
+    return {"replaces": work.replaces, "gives_way": work.gives_way, "refines": work.refines}
 
 
 def below_best(project: Project, lane: Lane) -> list[int]:

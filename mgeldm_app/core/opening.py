@@ -28,6 +28,7 @@ class Opening:
     Attributes:
         name: What the user reads.
         is_song: Whether it is a song, which takes its time.
+        is_copy: Whether it is a copy of the project that is open, which goes on meanwhile.
         overview: What it looks like, as soon as that is known.
         share: Of the work that is done, 0 to 1.
         cancelled: The user does not want it any more.
@@ -35,6 +36,7 @@ class Opening:
 
     name: str
     is_song: bool = False
+    is_copy: bool = False
     overview: Overview | None = None
     share: float = 0.0
     cancelled: bool = field(default=False)

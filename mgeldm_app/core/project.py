@@ -5,6 +5,7 @@ All places are samples of the song. Audio is named by its content and lies in a 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Literal
@@ -69,6 +70,7 @@ class Made:
         model: Name of the model.
         model_sha256: Its weights.
         like_lane: Id of the lane that `like` is a stretch of; "" is the song.
+        replaced: It is what was taken away where something was made in its place.
     """
 
     task: Task
@@ -83,6 +85,7 @@ class Made:
     model: str = ""
     model_sha256: str = ""
     like_lane: str = ""
+    replaced: bool = False
 
     @property
     def repeatable(self) -> bool:
@@ -175,7 +178,7 @@ class Prompt:
     """What stands in the prompt bar.
 
     Attributes:
-        text: One instrument, or several with commas between.
+        text: One instrument, or several: stems with commas between, new parts with semicolons.
         task: What to do with it.
         negative: What the result should not sound like.
         like: A stretch whose sound to look for, or to give to a new part.
@@ -278,6 +281,11 @@ class Project:
     def of_kind(self, kind: Kind) -> tuple[Lane, ...]:
         """The lanes of a kind, from top to bottom."""
         return tuple(lane for lane in self.lanes if lane.kind == kind)
+
+    def stems_behind(self, lane_ids: Collection[str]) -> tuple[Lane, ...]:
+        """The extracted lanes of which some lanes are made: those among them, and all for the rest."""
+        stems = self.of_kind("extracted")
+        return stems if REST_ID in lane_ids else tuple(lane for lane in stems if lane.id in lane_ids)
 
     def audios(self) -> set[Audio]:
         """Every clip that the project refers to."""

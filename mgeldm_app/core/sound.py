@@ -83,6 +83,12 @@ def flatten(parts: Sequence[tuple[int, Frames]], rate_hz: int, song_samples: int
     return _laid([_sheet(start, frames, rate_hz, song_samples) for start, frames in parts])
 
 
+def faded(span: Span, rate_hz: int, song_samples: int) -> Clip:
+    """Ones [samples, 1] with the fades that a part has there."""
+    ones = np.broadcast_to(np.float32(1), (span.samples, 1))
+    return _sheet(span.start, ones, rate_hz, song_samples, faded_in=False, faded_out=False).clip
+
+
 def _sheet(
     start: int,
     frames: Frames,

@@ -13,6 +13,7 @@ from mgeldm.errors import Cancelled, MgeldmError
 from mgeldm.language import say
 from mgeldm.progress import Progress, Reporter
 
+from .asks import Unfinished
 from .export import Colours, ExportReport, export, prepare
 from .files import whole_path
 from .ports import Workers
@@ -20,6 +21,7 @@ from .project import Project
 from .reports import trace_of
 from .session import Session
 from .settings import ExportSettings
+from .text import listed
 
 
 @dataclass
@@ -53,13 +55,16 @@ class Taking:
     Args:
         session: What is open.
         workers: Write.
+        unfinished: What is being made, some of it better versions of what is there.
 
     Attributes:
         errands: What is being written or waits for a worker, by id, in the order in which it was asked for.
     """
 
-    def __init__(self, session: Session, workers: Workers) -> None:
-        self.session, self.workers = session, workers
+    def __init__(
+        self, session: Session, workers: Workers, unfinished: Callable[[], tuple[Unfinished, ...]] = tuple
+    ) -> None:
+        self.session, self.workers, self.unfinished = session, workers, unfinished
         self.errands: dict[str, Errand] = {}
 
     def export(
@@ -87,7 +92,8 @@ class Taking:
             return export(project, store.real, lanes, folder, options, colours, reporter)
 
         title = say("Exporting to {folder}", folder=folder.name or folder)
-        self._run(Errand(title), write, lambda report: self.session.tell(report.text))
+        soon = self._better_soon(lane_ids)
+        self._run(Errand(title), write, lambda report: self.session.tell(f"{report.text} {soon}".strip()))
 
     def prepare(self, lane_ids: Sequence[str], region_only: bool, done: Callable[[list[Path]], None]) -> None:
         """Files of lanes, ready to be dragged or copied, in the project's folder."""
@@ -100,7 +106,25 @@ class Taking:
             return prepare(project, store.real, lanes, folder.exports, region_only, reporter)
 
         title = say("Making files of {lanes}", lanes=", ".join(lane.name for lane in lanes))
-        self._run(Errand(title), write, done)
+        soon = self._better_soon(lane_ids)
+
+        def ready(files: list[Path]) -> None:
+            done(files)
+            if soon:
+                self.session.tell(soon)
+
+        self._run(Errand(title), write, ready)
+
+    def _better_soon(self, lane_ids: Sequence[str]) -> str:
+        """That what is taken now will not stay as it is, if so: who has it elsewhere does not see that it changed."""
+        old = {audio for job in self.unfinished() for audios in job.replaces for audio in audios}
+        project = self.session.project
+        ids = {*lane_ids, *(lane.id for lane in project.stems_behind(lane_ids))}
+        lanes = [lane for lane in project.lanes if lane.id in ids]
+        names = [lane.name for lane in lanes if any(part.take.audio in old for part in lane.parts)]
+        if not names:
+            return ""
+        return say("{lanes}: a better version is still to come; take it again when it is there.", lanes=listed(names))
 
     def cancel(self, errand_id: str) -> None:
         """Stop writing; nothing of it stays."""

@@ -37,8 +37,13 @@ SUGGESTIONS = 8
 # ------------------------------------------------------------------------------------------------------------- prompts
 
 
-def split_prompts(text: str) -> tuple[str, ...]:
-    """The prompts of a line, in order, each once: commas, semicolons and line ends divide them.
+def prompts_of(prompt: Prompt) -> tuple[str, ...]:
+    """What a prompt asks for; stems are listed, while a new part is described, with commas in its description."""
+    return split_prompts(prompt.text, commas=prompt.task == "extract")
+
+
+def split_prompts(text: str, commas: bool = True) -> tuple[str, ...]:
+    """The prompts of a line, in order, each once: commas, unless they do not, semicolons and line ends divide them.
 
     After "everything but" or "no" a comma names another exception instead, as in a sentence: "everything but drums,
     bass" is one stem without either, read as "everything but drums and bass". A semicolon or a line end closes it, and
@@ -46,7 +51,7 @@ def split_prompts(text: str) -> tuple[str, ...]:
     """
     found: dict[str, str] = {}
     for group in re.split(r"[;\n]", text):
-        names = [" ".join(name.split()) for name in group.split(",")]
+        names = [" ".join(name.split()) for name in (group.split(",") if commas else [group])]
         names = [name for name in names if any(character.isalnum() for character in name)]
         for number, name in enumerate(names):
             whole = " and ".join([name, *names[number + 1 :]])
@@ -57,11 +62,12 @@ def split_prompts(text: str) -> tuple[str, ...]:
     return tuple(found.values())
 
 
-def join_prompts(prompts: Iterable[str]) -> str:
+def join_prompts(prompts: Iterable[str], commas: bool = True) -> str:
     """The line that `split_prompts` takes apart into these."""
     line = ""
     for prompt in prompts:
-        line += ("" if not line else "; " if _keeps_rest(re.split(r"[,;\n]", line)[-1]) else ", ") + prompt
+        closes = not commas or _keeps_rest(re.split(r"[,;\n]", line)[-1])
+        line += ("" if not line else "; " if closes else ", ") + prompt
     return line
 
 
@@ -70,11 +76,11 @@ def called(prompt: str) -> str:
     return re.sub(r"^(?:the|an?|some)\s+(?=\w)", "", prompt.strip(), flags=re.IGNORECASE)
 
 
-def with_toggled(text: str, prompt: str) -> str:
+def with_toggled(text: str, prompt: str, commas: bool = True) -> str:
     """A line with a prompt put at its end, or taken out where it has it."""
-    prompts = split_prompts(text)
+    prompts = split_prompts(text, commas)
     others = [each for each in prompts if each.casefold() != prompt.casefold()]
-    return join_prompts(others if len(others) < len(prompts) else [*prompts, prompt])
+    return join_prompts(others if len(others) < len(prompts) else [*prompts, prompt], commas)
 
 
 def _keeps_rest(prompt: str) -> bool:
@@ -225,7 +231,7 @@ def summary(prompt: Prompt, span_text: str, seconds: float | None = None, device
 
 def _wanted(prompt: Prompt) -> str:
     """What a prompt names: "the bass", "drums and whatever is like the selection", "a part like the selection"."""
-    names, unnamed = split_prompts(prompt.text), say(_UNNAMED[prompt.task])
+    names, unnamed = prompts_of(prompt), say(_UNNAMED[prompt.task])
     if prompt.task == "extract":
         return listed([*names, unnamed] if prompt.like else names) or unnamed
     what = listed(names) or unnamed

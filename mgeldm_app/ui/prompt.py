@@ -66,7 +66,7 @@ def task_names() -> dict[Task, tuple[str, str, str]]:
         "inpaint": (
             translate("PromptBar", "Regenerate"),
             translate("PromptBar", "Replace what you name inside the region"),
-            translate("PromptBar", "a funkier bass"),
+            translate("PromptBar", "the bass"),
         ),
         "generate": (
             translate("PromptBar", "Generate"),
@@ -267,7 +267,6 @@ class PromptBar(QWidget):
 
     def _build_line(self) -> None:
         self.line = PromptLine()
-        self.line.setAccessibleName(self.tr("What you want; several with commas"))
         self.line.textChanged.connect(self._edited)
         self.line.returnPressed.connect(self._submit)
         self.line.left.connect(self.left)
@@ -360,7 +359,8 @@ class PromptBar(QWidget):
 
     def _chip(self, name: str) -> None:
         replaces = QApplication.keyboardModifiers() & Qt.KeyboardModifier.ControlModifier
-        self.line.setText(name if replaces else words.with_toggled(self.line.text(), name))
+        commas = self._shown.task == "extract"
+        self.line.setText(name if replaces else words.with_toggled(self.line.text(), name, commas))
         self._refresh()
 
     def _submit(self) -> None:
@@ -376,9 +376,11 @@ class PromptBar(QWidget):
         """What follows from the prompt: the fold's summary, chips, what can be used."""
         prompt = self._shown
         extracts = prompt.task == "extract"
-        present = {each.casefold() for each in words.split_prompts(prompt.text)}
+        present = {each.casefold() for each in words.prompts_of(prompt)}
         for name, chip in self.chips.items():
             chip.setChecked(name.casefold() in present)
+        several = self.tr("What you want; several with commas")
+        self.line.setAccessibleName(several if extracts else self.tr("What you want; several with semicolons"))
         self.line.setPlaceholderText(self.tr("for example: {0}").format(task_names()[prompt.task][2]))
         blocker = QSignalBlocker(self.like)
         self.like.setChecked(prompt.like is not None)

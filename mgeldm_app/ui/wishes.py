@@ -199,7 +199,7 @@ class Wishes(QObject):
     def _write_best(self, choice: ExportChoice, asked: Project) -> None:
         """Export once the best is made, or what there is where that failed, otherwise as it was when asked for."""
         project = self.controller.session.project
-        if any(below_best(project, lane) for lane in project.lanes if lane.id in choice.lanes):
+        if any(below_best(project, lane) for lane in project.stems_behind(choice.lanes)):
             self.controller.session.tell(
                 self.tr("Not every stem could be made at best quality; those are exported as they are."), error=True
             )

@@ -34,6 +34,8 @@ WINDOW_S = 2048 / 44100
 SEGMENT_S = 2.3  # panning is taken as constant over about two of these
 SENSITIVITY_DB = 12.0  # what a sensitivity of one adds to the estimates of the sources
 HEADROOM_DB = 1.0
+EVEN_S, EVEN_DB = 2.25, 10.0  # pieces in which a long part's level is evened out, and by how much at most
+_FEW_TO_EVEN = 6
 FADE_S = 0.01
 EDGE_BANDS = 4  # the mask above the model's band is the mean of this many top bands
 PANNING_FLOOR = 0.01  # keeps the covariance of a source that sits in one place invertible
@@ -606,6 +608,33 @@ def at_loudness(part: AudioClip, wanted_db: float, context: AudioClip | None = N
     peak = float(np.abs(part.samples).max())
     ceiling = max(1.0, float(np.abs(context.samples).max())) if context else 10 ** (-HEADROOM_DB / 20)
     return replace(part, samples=(part.samples * min(gain, ceiling / peak)).astype(np.float32))
+
+
+def evened(part: AudioClip, context: AudioClip) -> AudioClip:
+    """A long generated part at an even level, as a hand on the fader would keep it, half the way with its context.
+
+    Each window of a part comes out at a level of its own, up to 20 dB apart. What lies far under the others is a rest,
+    and is not brought up by more than `EVEN_DB`.
+
+    Args:
+        part: What was made.
+        context: What plays with it, of the same rate and length.
+    """
+    hop = round(EVEN_S * part.rate_hz)
+    count = part.samples.shape[1] // hop
+    if count < _FEW_TO_EVEN:
+        return part
+    distances_db = _levels_db(part, hop, count) - _levels_db(context, hop, count) / 2
+    gains_db = np.clip(np.median(distances_db) - distances_db, -EVEN_DB, EVEN_DB)
+    at = np.interp(np.arange(part.samples.shape[1]), (np.arange(count) + 0.5) * hop, gains_db)
+    return replace(part, samples=(part.samples * 10 ** (at / 20)).astype(np.float32))
+
+
+def _levels_db(clip: AudioClip, hop: int, count: int) -> npt.NDArray[np.float64]:
+    """Levels [count] of a clip's pieces, smoothed over three."""
+    powers = np.square(clip.samples[:, : hop * count], dtype=np.float64).reshape(-1, count, hop).mean((0, 2))
+    levels_db = 10 * np.log10(powers + 1e-4 * powers.max() + 1e-12)
+    return np.convolve(np.pad(levels_db, 1, "edge"), (0.25, 0.5, 0.25), "valid")
 
 
 def _loudness_db(clip: AudioClip, other: AudioClip) -> float:

@@ -193,6 +193,27 @@ def test_an_error_becomes_a_notice(opened, monkeypatch):
     assert not opened.session.jobs
 
 
+@pytest.mark.parametrize("what", ["song", "project", "nonsense"])
+def test_nothing_is_asked_of_a_song_that_is_about_to_go(opened, tmp_path, what):
+    project = opened.session.folder.folder
+    other = write_song(tmp_path / "other.wav")
+    if what == "project":
+        opened.open(other)
+    if what == "nonsense":
+        other.write_bytes(b"nonsense")
+    opened.workers.holding = True
+    opened.open(project if what == "project" else other)
+    name = opened.c.documents.opening.name
+    why = f"{name} is still being opened; ask when it is there."
+    opened.ask("bass")
+    assert opened.told[-1] == (why, True) and not opened.engine.jobs
+    assert opened.c.blocked(opened.project.prompt) == why
+    opened.workers.release()
+    if what == "song":
+        assert opened.project.song.name == "other.wav" and opened.project.prompt.text == "bass"  # nothing typed is lost
+    assert not opened.c.blocked(replace(opened.project.prompt, text="bass"))
+
+
 def test_settings_are_kept(opened):
     opened.ask("Bass")
     opened.engine.finish_all()

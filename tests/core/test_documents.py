@@ -535,7 +535,7 @@ def test_stems_asked_for_while_the_next_song_is_read_are_not_dropped_unasked(ope
     opened.c.documents.ask_to_leave = lambda: asked.append(1)
     opened.workers.holding = True
     opened.open(write_song(tmp_path / "other.wav"))
-    opened.ask("drums")
+    opened.c.making.submit(replace(opened.project.prompt, text="drums"))
     assert not asked
     opened.workers.release()
     assert asked and opened.session.folder is here and opened.session.busy

@@ -12,6 +12,7 @@ from mgeldm.errors import InputError, OutputError
 from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint
 
 from mgeldm_app.core import commands
+from mgeldm_app.core.actions import BY_ID
 from mgeldm_app.core.clips import ClipStore
 from mgeldm_app.core.jobs import Finished
 from mgeldm_app.core.landing import Landing
@@ -99,7 +100,7 @@ def test_in_a_loop_a_draft_comes_first_and_gives_way(opened):
 def test_a_new_part_in_a_loop_has_a_draft_too(opened, task):
     loop(opened)
     opened.session.select((opened.project.lanes[0].id,))
-    opened.ask("strings, bass", task=task, takes=3, seed=5, quality="standard")
+    opened.ask("strings; bass", task=task, takes=3, seed=5, quality="standard")
     asked = [(job.request.sampling.quality, job.request.sampling.seed) for job in opened.engine.jobs]
     takes = [("standard", 5), ("standard", 6), ("standard", 7)]
     assert sorted(asked) == sorted([("draft", 5), *takes] * 2)
@@ -181,6 +182,40 @@ def test_undoing_a_draft_ends_the_better_version(opened):
     opened.session.undo()
     assert not opened.engine.jobs
     assert not opened.session.jobs
+
+
+@pytest.mark.parametrize("away", ["undone", "removed", "undone with the draft's take"])
+def test_a_draft_that_is_there_again_is_made_better_after_all(opened, away):
+    loop(opened)
+    opened.ask("pads", task="impute", takes=1) if "take" in away else opened.ask("bass")
+    opened.engine.finish()
+    lane = opened.project.lanes[1]
+    assert lane.parts[0].take.made.quality == "draft"
+    if away == "removed":
+        opened.session.select((lane.id,))
+        opened.c.remove_selected()
+    else:
+        opened.session.undo()
+    assert not opened.engine.jobs  # no hours for what nobody has
+    opened.session.undo() if away == "removed" else opened.session.redo()
+    assert opened.project.lanes[1].parts[0].take == lane.parts[0].take and len(opened.engine.jobs) == 1
+    opened.session.undo()
+    opened.session.redo()
+    opened.engine.finish_all()
+    assert opened.project.lanes[1].parts[0].take.made.quality == "standard"
+    opened.session.undo()
+    opened.session.redo()
+    assert not opened.engine.jobs and not opened.session.jobs
+
+
+def test_a_better_version_that_was_cancelled_does_not_come_back(opened):
+    loop(opened)
+    opened.ask("bass")
+    opened.engine.finish()
+    opened.session.undo()
+    BY_ID["cancel_jobs"].run(opened.c)
+    opened.session.redo()
+    assert not opened.engine.jobs
 
 
 def test_takes_join_one_part_and_undo_as_one(opened):
@@ -594,6 +629,23 @@ def test_a_whole_song_is_made_best_before_an_export(opened):
     assert opened.c.making.best([opened.lane("bass").id]) == 0
 
 
+def test_of_the_rest_every_stem_is_made_best(opened):
+    opened.ask("bass, drums")
+    opened.engine.finish_all()
+    assert opened.c.making.best(["rest", opened.lane("bass").id]) == 2
+
+
+def test_what_waits_for_jobs_that_are_all_cancelled_does_not_begin(opened):
+    opened.ask("bass")
+    written = []
+    opened.c.making.when_idle(lambda: written.append(1))
+    BY_ID["cancel_jobs"].run(opened.c)
+    assert not opened.session.busy
+    opened.ask("bass")
+    opened.engine.finish_all()
+    assert not written
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
@@ -838,7 +890,7 @@ def test_a_regenerated_source_goes_with_either_of_its_lanes(opened):
 
 
 def test_generated_music_leaves_no_empty_lane(world):
-    world.ask("calm piano, drums", task="generate")
+    world.ask("calm piano; drums", task="generate")
     world.engine.finish()
     world.engine.finish_all()
     assert [lane.name for lane in world.session.shown.lanes] == ["Song", "drums", "Rest"]

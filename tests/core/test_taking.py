@@ -43,6 +43,27 @@ def test_files_to_drag_are_ready_in_the_project(opened):
     assert files[0].is_file()
 
 
+@pytest.mark.parametrize("lane", ["bass", "Rest", "Song", "drums"])
+def test_whoever_takes_a_draft_away_hears_that_a_better_version_is_to_come(opened, out, lane):
+    said = "bass: a better version is still to come; take it again when it is there."
+    opened.ask("drums")
+    opened.engine.finish_all()
+    opened.c.set_region(Span(8000, 16_000))
+    opened.c.set_looping(True)
+    opened.ask("bass")
+    opened.engine.finish()
+    ids, files = [opened.lane(lane).id], []
+    for better in (False, True):
+        opened.told.clear()
+        opened.c.taking.prepare(ids, False, files.extend)
+        opened.c.taking.export(ids, ExportSettings("wav24", folder=str(out)), COLOURS)
+        told = [text for text, _ in opened.told]
+        is_draft = lane in ("bass", "Rest") and not better
+        assert [said in text for text in told] == ([True, True] if is_draft else [False])
+        opened.engine.finish_all()
+    assert len(files) == 2
+
+
 def test_an_export_is_there_while_it_lasts_and_tells_how_far_it_is(opened, out, monkeypatch):
     seen, taking = [], opened.c.taking
     during(opened, monkeypatch, lambda: seen.extend((each.title, each.progress) for each in taking.errands.values()))

@@ -1,4 +1,5 @@
 import math
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -6,7 +7,7 @@ from hypothesis import strategies as st
 from mgeldm.words import parse_prompt
 
 from mgeldm_app.core import text as words
-from mgeldm_app.core.project import Prompt, Span
+from mgeldm_app.core.project import Prompt, Span, Task
 from mgeldm_app.core.text import (
     ADJECTIVES,
     CHIPS,
@@ -23,6 +24,7 @@ from mgeldm_app.core.text import (
     listed,
     parse_key,
     progress_text,
+    prompts_of,
     size_text,
     split_prompts,
     summary,
@@ -54,18 +56,26 @@ def test_prompts_are_divided(line, prompts):
     assert split_prompts(line) == prompts
 
 
-@given(lines)
-def test_joining_undoes_dividing(line):
-    prompts = split_prompts(line)
-    assert split_prompts(join_prompts(prompts)) == prompts
+def test_a_new_part_is_described_with_commas():
+    line = "a warm  Rhodes part, soft attack; everything but drums, bass\npads"
+    parts = ("a warm Rhodes part, soft attack", "everything but drums, bass", "pads")
+    for task in get_args(Task):
+        stems = ("a warm Rhodes part", "soft attack", "everything but drums and bass", "pads")
+        assert prompts_of(Prompt(line, task)) == (stems if task == "extract" else parts)
 
 
-@given(lines, st.sampled_from(CHIPS))
-def test_a_chip_pressed_twice_changes_nothing(line, chip):
-    once = with_toggled(line, chip)
-    assert (chip in split_prompts(once)) != (chip.casefold() in [x.casefold() for x in split_prompts(line)])
-    if chip in split_prompts(once):
-        assert split_prompts(with_toggled(once, chip)) == split_prompts(line)
+@given(lines, st.booleans())
+def test_joining_undoes_dividing(line, commas):
+    prompts = split_prompts(line, commas)
+    assert split_prompts(join_prompts(prompts, commas), commas) == prompts
+
+
+@given(lines, st.sampled_from(CHIPS), st.booleans())
+def test_a_chip_pressed_twice_changes_nothing(line, chip, commas):
+    before, once = split_prompts(line, commas), with_toggled(line, chip, commas)
+    assert (chip in split_prompts(once, commas)) != (chip.casefold() in [x.casefold() for x in before])
+    if chip in split_prompts(once, commas):
+        assert split_prompts(with_toggled(once, chip, commas), commas) == before
 
 
 def test_everything_but_is_what_the_library_takes_it_for():

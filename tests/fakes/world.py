@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from mgeldm.audio import AudioClip, map_wav, write
@@ -65,7 +66,9 @@ class FakeWorkers:
 
 
 class FakeEngine:
-    """Keeps jobs until the test works on them: a stem is the song times 0.25 (0.5 above draft), a part a tone.
+    """Keeps jobs until the test works on them: a stem is the song times 0.25 (0.5 above draft) and as much that is only
+    in stems of that last word, a part a tone. The kick drum is the drums for half of each second, another drum for the
+    other half.
 
     Drafts of parts are quieter.
     """
@@ -132,7 +135,7 @@ class FakeEngine:
             if job.heard and type(job.request).__name__ in ("Extract", "Inpaint"):
                 heard, _ = map_wav(job.heard[0].path)
                 share = (0.25 if quality == "draft" else 0.5) / (number + 1)
-                out[first:stop] = heard[job.start + first : job.start + stop] * np.float32(share)
+                out[first:stop] = _stem(heard, _words(job.request, number), share)[job.start + first : job.start + stop]
             else:
                 time = np.arange(first, stop) / RATE_HZ
                 pitch_hz, level = 220 + job.request.sampling.seed % 10_007 / 100, 0.05 if quality == "draft" else 0.1
@@ -140,6 +143,25 @@ class FakeEngine:
                 out[first:stop] = tone[:, None]
             del out
         return stop
+
+
+def _words(request, number):
+    """What an output of a request is asked for by."""
+    prompts = getattr(request, "prompts", None) or [getattr(request, "prompt", "")]
+    return prompts[min(number, len(prompts) - 1)]
+
+
+def _stem(heard, words, share):
+    """A share of the song [samples, channels], and half of what has nothing in common with it or with other stems."""
+    _, _, name = words.casefold().rpartition(" ")
+    is_drum, name = name == "drum", "drums" if name == "drum" else name
+    signs = np.random.default_rng(crc32(name.encode())).choice([-0.5, 0.5], len(heard) // 2)
+    own = np.zeros_like(heard)
+    own[: 2 * len(signs)] = heard[: 2 * len(signs)].reshape(len(signs), 2, -1)[:, ::-1].reshape(-1, heard.shape[1])
+    own[: 2 * len(signs)] *= np.repeat(signs, 2)[:, None] * np.tile([-1, 1], len(signs))[:, None]
+    on_beat = np.arange(len(heard)) % RATE_HZ < RATE_HZ // 2
+    plays = on_beat == ("kick" in words.casefold()) if is_drum else np.ones(len(heard), bool)
+    return (heard * np.float32(share) + own) * plays[:, None]
 
 
 class FakePlayer:

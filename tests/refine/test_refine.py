@@ -7,6 +7,7 @@ from mgeldm.errors import InputError
 from mgeldm.refine import (
     Estimate,
     estimate_of_audio,
+    evened,
     loudness_match,
     mono_loss_db,
     quantise,
@@ -105,6 +106,28 @@ def test_mono_loss_is_high_for_opposite_channels():
     tone = np.sin(np.arange(4000) / 7).astype(np.float32)
     assert mono_loss_db([np.stack([tone, tone])]) < -60
     assert mono_loss_db([np.stack([tone, -0.9 * tone])]) > 20
+
+
+def levels_db(clip, pieces):
+    return [10 * np.log10(np.square(piece).mean() + 1e-20) for piece in np.array_split(clip.samples, pieces, 1)]
+
+
+def test_a_long_part_keeps_an_even_level():
+    rng, rate_hz = np.random.default_rng(5), 8000
+    noise = rng.normal(0, 0.1, (1, 40 * rate_hz))
+    steps = np.repeat(10 ** (np.array([0, -12, 6, -8]) / 20), 10 * rate_hz)
+    steady = AudioClip(noise[:, ::-1].astype(np.float32), rate_hz)
+    uneven = AudioClip((noise * steps).astype(np.float32), rate_hz)
+    assert np.ptp(levels_db(uneven, 4)) > 17
+    assert np.ptp(levels_db(evened(uneven, steady), 4)) < 6
+    followed = levels_db(evened(steady, uneven), 4)  # half the way of what plays with it
+    assert 6 < np.ptp(followed) < 11
+    assert int(np.argmax(followed)) == 2
+    rest = np.where(np.arange(40 * rate_hz) < 20 * rate_hz, 1, 1e-3)
+    resting = AudioClip((noise * rest).astype(np.float32), rate_hz)
+    assert np.ptp(levels_db(evened(resting, steady), 2)) > 30
+    short = AudioClip(uneven.samples[:, : 12 * rate_hz], rate_hz)
+    assert evened(short, steady) is short
 
 
 def test_a_part_becomes_as_loud_as_its_context():

@@ -4,8 +4,8 @@ import pytest
 from PySide6.QtCore import Qt
 
 from mgeldm_app.core.project import Lane, Prompt, Span
-from mgeldm_app.core.text import CHIPS, MAX_SEED
-from mgeldm_app.ui.prompt import PromptBar
+from mgeldm_app.core.text import CHIPS, MAX_SEED, prompts_of
+from mgeldm_app.ui.prompt import PromptBar, task_names
 from mgeldm_app.ui.theme import LIGHT
 
 FULL = Prompt("a warm Rhodes, drums", "impute", "harsh", Span(4, 9), 7, "best", 12)
@@ -82,6 +82,16 @@ def test_escape_leaves_the_line(bar, qtbot):
     with qtbot.waitSignal(bar.left, timeout=1000):
         qtbot.keyClick(bar.line, Qt.Key.Key_Escape)
     assert not bar.line.hasFocus()
+
+
+def test_an_example_of_a_new_part_is_one_part(bar):
+    for task, (_, _, example) in task_names().items():
+        assert len(prompts_of(Prompt(example, task))) == (2 if task == "extract" else 1)
+    bar.tasks["impute"].click()
+    bar.line.setText("a warm piano, soft attack")
+    bar.chips["drums"].click()
+    assert bar.line.text() == "a warm piano, soft attack; drums" and bar.chips["drums"].isChecked()
+    assert bar.line.accessibleName() == "What you want; several with semicolons"
 
 
 def test_chips_add_take_out_and_replace(bar, qtbot):

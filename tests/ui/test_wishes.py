@@ -113,6 +113,19 @@ def test_a_best_export_waits_for_the_stems(window, world, monkeypatch, tmp_path)
     assert len(list((tmp_path / "new folder").iterdir())) == 1
 
 
+def test_the_rest_is_best_when_all_stems_are(window, world, monkeypatch, tmp_path):
+    def choice(self):
+        return ExportChoice(("rest",), replace(self._options, folder=str(tmp_path / "new folder")), best=True)
+
+    accept(monkeypatch, "choice", choice, wishes.ExportDialog)
+    window.menus.run("export")
+    assert len(world.engine.jobs) == 2
+    world.engine.finish()
+    world.engine.fail(0.0)
+    assert len(list((tmp_path / "new folder").iterdir())) == 1
+    assert any("exported as they are" in text for text, _ in world.told)
+
+
 def test_a_best_export_that_fails_says_what_it_holds(window, world, monkeypatch, tmp_path):
     def choice(self):
         return ExportChoice(("L1",), replace(self._options, folder=str(tmp_path / "new folder")), best=True)

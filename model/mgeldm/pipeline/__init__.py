@@ -24,7 +24,7 @@ from ..conditioning import Conditioner
 from ..errors import CheckpointError, InputError
 from ..nn.spectral import MIXTURE_RMS
 from ..progress import Reporter
-from ..refine import Estimates, EstimatesAt, at_loudness, edge_gains, loudness_match, refine_region
+from ..refine import Estimates, EstimatesAt, at_loudness, edge_gains, evened, loudness_match, refine_region
 from ..requests import (
     LONGEST_GENERATED_S,
     Accompany,
@@ -496,7 +496,7 @@ def _beside(part: AudioClip, heard: AudioClip, song_rms: float) -> AudioClip:
     """A part somewhat under the loudness of what is heard with it; in a pause, where that says nothing, of the song."""
     song_db = 20 * float(np.log10(song_rms)) if song_rms > _SILENT_RMS else MADE_LUFS
     if _rms(heard.samples) > 10 ** ((song_db + PAUSE_DB) / 20):
-        return loudness_match(part, heard, -PART_BELOW_CONTEXT_DB)
+        return loudness_match(evened(part, heard), heard, -PART_BELOW_CONTEXT_DB)
     return at_loudness(part, song_db - PART_BELOW_CONTEXT_DB)
 
 

@@ -1,0 +1,238 @@
+"""No sound is in two stems: what a new one shares with those that there are is taken out of one of them.
+
+The rest is the song minus all stems, so it would lack twice what two of them hold, and play it upside down. Words do
+not tell that a kick drum is in the drums, or that two descriptions are of one bass; so their sounds are compared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from mgeldm.errors import AudioError
+
+from . import commands
+from .asks import Ask, Target, is_replaced, name_of, stems_called
+from .clips import ClipStore, Frames
+from .project import Audio, Lane, Made, Part, Project, Span, Take
+from .sound import Clip, faded, lane_clips, read_clips
+
+# With the embedded model one source in other words has 0.92 of its power and more in common, a kick drum 1.00 with the
+# drums; bass and drums, which meet in their bands, up to 0.77.
+SHARED = 0.85
+FAINT = 1e-3  # of the other's power: what hardly sounds is like anything
+_BLOCK_SAMPLES, _MOST_BLOCKS = 1 << 15, 2000
+
+
+@dataclass(frozen=True)
+class Less:
+    """What comes over an older stem because an output has its sound.
+
+    Attributes:
+        output: Number of the output.
+        lane: The older stem, as it was.
+        part: The same without that sound, or silence.
+    """
+
+    output: int
+    lane: Lane
+    part: Part
+
+
+@dataclass
+class Results:
+    """What a job has made.
+
+    Attributes:
+        audios: By output its audio, None where nobody needs it.
+        less: What older stems lose.
+        without: Numbers of outputs that come without an older stem, and that stem.
+    """
+
+    audios: list[Audio | None]
+    less: list[Less] = field(default_factory=list)
+    without: list[tuple[int, Lane]] = field(default_factory=list)
+
+
+def taken_apart(project: Project, ask: Ask, store: ClipStore, audios: Sequence[Audio | None]) -> Results:
+    """Outputs and older stems with no sound in two of them. Slow, so it is run on a worker.
+
+    What is in an older stem is taken out of that; what has an older stem in it comes without that. Where a source is
+    regenerated, older stems that are in it fall silent, and those that lay there since it was regenerated before keep
+    theirs.
+
+    Args:
+        project: Where it lands.
+        ask: What the outputs were asked for by.
+        store: Holds all clips.
+        audios: By output.
+
+    Raises:
+        OutputError: The store cannot be written.
+    """
+    results, now = Results(list(audios)), project
+
+    def lose(output: int, lane: Lane, parts: Iterable[Part]) -> None:
+        """What the next output finds there."""
+        nonlocal now
+        for part in parts:
+            results.less.append(Less(output, project.lane(lane.id), part))
+            now = commands.add_part(lane, part, "").apply(now)
+
+    for number, (target, audio) in enumerate(zip(ask.targets, audios, strict=True)):
+        if target is None or audio is None or project.song is None or target.lane.kind != "extracted":
+            continue
+        new = _New(now, store, target, ask.span.start, audio)
+        around = []
+        for lane in _others(now, ask, target):
+            with contextlib.suppress(AudioError):  # its file is gone: it is silent
+                is_in_old, has_old = new.compare(lane)
+                if has_old and target.muted:
+                    lose(number, lane, new.silences(lane))
+                elif has_old and (not is_in_old or is_replaced(lane)):
+                    new.held.append(lane_clips(lane, store.view, project.rate_hz, project.samples))
+                    results.without.append((number, lane))
+                elif is_in_old:
+                    around.append(lane)
+        for lane in around:
+            lose(number, lane, new.remains(lane))
+        results.audios[number] = new.written()
+    return results
+
+
+def _others(project: Project, ask: Ask, target: Target) -> list[Lane]:
+    """Stems of which nobody knows yet whether they share a sound; those of its own source are seen to by name."""
+    stems, name = project.of_kind("extracted"), name_of(target)
+    known = {each.lane.id for each in ask.targets if each}
+    known |= {lane.id for replaced in (False, True) for lane in stems_called(stems, name, replaced)}
+    if target.muted and not target.made.prompt:
+        known.add(target.made.like_lane)
+    return [lane for lane in stems if lane.id not in known]
+
+
+class _New:
+    """An output that becomes a stem.
+
+    Args:
+        project: Where it lands.
+        store: Holds all clips.
+        target: Its lane.
+        start: Sample of the song at which it begins.
+        audio: Its sound.
+    """
+
+    def __init__(self, project: Project, store: ClipStore, target: Target, start: int, audio: Audio) -> None:
+        self.project, self.store, self.audio, self.target = project, store, audio, target
+        self.span, self.held = Span(start, start + audio.samples), list[Sequence[Clip]]()
+        own = project.lane(target.lane.id).parts if project.has_lane(target.lane.id) else ()
+        self._own = [part.span for part in own if part.take.made.repeatable]
+        self._edges = self._faded(self.span)
+
+    def compare(self, lane: Lane) -> tuple[bool, bool]:
+        """Whether it is in what a lane plays, and whether that is in it.
+
+        The first only where its own lane has no sound yet: what was there has been taken out of the others.
+        """
+        clips = self._clips(lane)
+        has_old = self._powers(clips, self._meeting(lane))
+        is_in_old = self._powers(clips, _minus(self._meeting(lane), self._own))
+        return _is_in(is_in_old[0], is_in_old[1], is_in_old[2]), _is_in(has_old[1], has_old[0], has_old[2])
+
+    def silences(self, lane: Lane) -> Iterator[Part]:
+        """A lane's silence where it sounds."""
+        made = Made("extract", "", self.target.made.seed, self.target.made.quality)
+        for span in self._meeting(lane):
+            yield self._part(span, self._silence(span), made)
+
+    def remains(self, lane: Lane) -> Iterator[Part]:
+        """Parts of a lane, in their order, without this sound."""
+        clips = self._clips(lane)
+        for part in lane.parts:
+            for span in _minus(_common([part], self.span), self._own):
+                sounds = part.take.made.repeatable
+                audio = self._rest_of(clips, span) if sounds else self._silence(span)
+                yield self._part(span, audio, part.take.made)
+
+    def written(self) -> Audio:
+        """Its audio, without the older stems in it."""
+        if not self.held:
+            return self.audio
+        return self._write(self._read(first, last) for first, last in _blocks(self.span))
+
+    def _rest_of(self, clips: Sequence[Clip], span: Span) -> Audio:
+        edges, channels = self._faded(span), self.audio.channels
+        return self._write(
+            read_clips([edges], first, last, 1) * (read_clips(clips, first, last, channels) - self._read(first, last))
+            for first, last in _blocks(span)
+        )
+
+    def _read(self, first: int, last: int) -> Frames:
+        """Samples [last - first, channels] of it without the older stems in it."""
+        sound = np.array(self.store.view(self.audio)[first - self.span.start : last - self.span.start])
+        for clips in self.held:
+            sound -= read_clips([self._edges], first, last, 1) * read_clips(clips, first, last, self.audio.channels)
+        return sound
+
+    def _powers(self, clips: Sequence[Clip], spans: Sequence[Span]) -> tuple[float, float, float]:
+        """Its power, that of a lane, and what they share; of a long song a part of the blocks tells."""
+        step = max(_BLOCK_SAMPLES, sum(span.samples for span in spans) // _MOST_BLOCKS)
+        own, other, shared = 0.0, 0.0, 0.0
+        for span in spans:
+            for first in range(span.start, span.stop, step):
+                last = min(first + _BLOCK_SAMPLES, span.stop)
+                new = np.asarray(self.store.view(self.audio)[first - self.span.start : last - self.span.start])
+                old = read_clips(clips, first, last, self.audio.channels)
+                own, other = own + float(np.vdot(new, new)), other + float(np.vdot(old, old))
+                shared += float(np.vdot(new, old))
+        return own, other, shared
+
+    def _meeting(self, lane: Lane) -> list[Span]:
+        """Where both sound, without a sample twice."""
+        found: list[Span] = []
+        for span in _common([part for part in lane.parts if part.take.made.repeatable], self.span):
+            found += _minus([span], found)
+        return found
+
+    def _clips(self, lane: Lane) -> tuple[Clip, ...]:
+        return lane_clips(lane, self.store.view, self.project.rate_hz, self.project.samples)
+
+    def _faded(self, span: Span) -> Clip:
+        return faded(span, self.project.rate_hz, self.project.samples)
+
+    def _write(self, blocks: Iterator[Frames]) -> Audio:
+        return self.store.write(self.audio.rate_hz, self.audio.channels, blocks)
+
+    def _silence(self, span: Span) -> Audio:
+        return self.store.silence(self.audio.rate_hz, self.audio.channels, span.samples)
+
+    @staticmethod
+    def _part(span: Span, audio: Audio, made: Made) -> Part:
+        return Part(span.start, (Take(audio, made),))
+
+
+def _is_in(one: float, other: float, shared: float) -> bool:
+    """Whether one sound is in another, by the powers of both and what they share."""
+    return one > FAINT * other and shared > SHARED * one > 0
+
+
+def _blocks(span: Span) -> Iterator[tuple[int, int]]:
+    for first in range(span.start, span.stop, _BLOCK_SAMPLES):
+        yield first, min(first + _BLOCK_SAMPLES, span.stop)
+
+
+def _common(parts: Sequence[Part], span: Span) -> list[Span]:
+    """Where parts meet a span."""
+    meeting = [part.span for part in parts if part.span.meets(span)]
+    return [Span(max(each.start, span.start), min(each.stop, span.stop)) for each in meeting]
+
+
+def _minus(spans: Sequence[Span], others: Sequence[Span]) -> list[Span]:
+    """What is left of spans outside others."""
+    left = list(spans)
+    for other in others:
+        ends = [(each, min(each.stop, other.start), max(each.start, other.stop)) for each in left]
+        pieces = [piece for each, stop, start in ends for piece in (Span(each.start, stop), Span(start, each.stop))]
+        left = [piece for piece in pieces if piece.samples > 0]
+    return left

@@ -21,7 +21,7 @@ from .project import Audio
 Frames = npt.NDArray[np.float32]
 """Samples [samples, channels]."""
 
-FADE_S = 0.01  # of the edges of parts, but at the song's own ends
+FADE_S = 0.004  # of the edges of parts, but at the song's own ends
 _BLOCK_SAMPLES = 1 << 18
 _PART = ".part.wav"
 

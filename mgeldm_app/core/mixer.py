@@ -15,8 +15,8 @@ import numpy as np
 
 from .clips import Frames
 from .project import Span
-from .sound import FADE_S, Clip
-from .voices import BLOCK_FRAMES, Bench, Block, Clips, Plan, Source, Voice
+from .sound import Clip
+from .voices import BLOCK_FRAMES, RAMP_S, Bench, Block, Clips, Plan, Source, Voice
 
 LOUDEST = 1e6  # beyond it, or where samples are not numbers, silence is better
 
@@ -82,7 +82,7 @@ class Mixer:
         self.ended: Order | None = None
         self._lives: tuple[_Live, ...] = ()
         self._has_stems = False
-        self._fade_samples = round(FADE_S * rate_hz)
+        self._fade_samples = round(RAMP_S * rate_hz)
         place = (np.arange(self._fade_samples) + 0.5) / self._fade_samples
         self._rising: Block = np.square(np.sin(np.pi / 2 * place))
         self._falling: Block = 1 - self._rising

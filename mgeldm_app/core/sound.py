@@ -1,7 +1,7 @@
 """What a lane sounds like: one description that drawing, playing and exporting share, so that all three agree.
 
 A lane is flattened to `Clip`s that do not overlap except in short fades. Parts come faded at their edges
-(`mgeldm.refine.edge_gains`: 10 ms, sine squared; stems not at the song's own ends); where a later part lies over an
+(`mgeldm.refine.edge_gains`: 4 ms, sine squared; stems not at the song's own ends); where a later part lies over an
 earlier one, the earlier is faded out by the complement, so that both add up to what a single extraction would have
 given. The inner edges of parts still growing are faded here.
 """

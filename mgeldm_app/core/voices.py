@@ -23,7 +23,7 @@ from mgeldm.language import say
 from .clips import Frames, whereabouts
 from .ports import Growing
 from .project import REST_ID, SONG_ID, Audio, Lane, Project, Span
-from .sound import FADE_S, Clip, being_made, lane_clips, part_lanes
+from .sound import Clip, being_made, lane_clips, part_lanes
 from .timeline import Grid
 
 Block = npt.NDArray[np.float64]
@@ -31,6 +31,7 @@ Block = npt.NDArray[np.float64]
 View = Callable[[Audio], Frames]
 Listen = Literal["song", "stems"]
 
+RAMP_S = 0.01  # in which a gain, a change of place and the seam of a loop go from one to the other
 BLOCK_FRAMES = 250
 """Longest stretch mixed at once. numpy lets other threads run during work on more than 500 numbers; on fewer it does
 not, so the audio callback never waits in its midst for the window's thread to give the interpreter back."""
@@ -262,7 +263,7 @@ def _loop(project: Project, samples: int) -> Span | None:
     if not project.looping or project.region is None:
         return None
     loop = Span(max(project.region.start, 0), min(project.region.stop, samples))
-    return loop if loop.samples >= 2 * round(FADE_S * project.rate_hz) else None
+    return loop if loop.samples >= 2 * round(RAMP_S * project.rate_hz) else None
 
 
 class _Sources:

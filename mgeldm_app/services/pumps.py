@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgeldm_app.core.mixer import Mixer, Order
-from mgeldm_app.core.sound import FADE_S
+from mgeldm_app.core.voices import RAMP_S
 
 Buffer = npt.NDArray[np.float32]
 
@@ -92,7 +92,7 @@ class Pump:
         self.fault: Exception | None = None
         self._fading = self._ended = False
         # A device that takes over in the midst of the music begins softly, and one that is left ends so.
-        fade = round(FADE_S * rate_hz)
+        fade = round(RAMP_S * rate_hz)
         self._rising: Buffer = np.linspace(0, 1, fade if mixer.playing else 0, endpoint=False, dtype=np.float32)
         self._falling: Buffer = np.linspace(1, 0, fade, dtype=np.float32)
         self._risen = self._fallen = 0

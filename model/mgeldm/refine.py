@@ -36,7 +36,7 @@ SENSITIVITY_DB = 12.0  # what a sensitivity of one adds to the estimates of the 
 HEADROOM_DB = 1.0
 EVEN_S, EVEN_DB = 2.25, 10.0  # pieces in which a long part's level is evened out, and by how much at most
 _FEW_TO_EVEN = 6
-FADE_S = 0.01
+FADE_S = 0.004  # inside the region, so that little of an attack on its first beat is lost
 EDGE_BANDS = 4  # the mask above the model's band is the mean of this many top bands
 PANNING_FLOOR = 0.01  # keeps the covariance of a source that sits in one place invertible
 
@@ -369,7 +369,7 @@ def _region_stems(
 def edge_gains(start: int, samples: int, first: int, last: int, song_samples: int, rate_hz: int) -> Samples | None:
     """Gains [samples] from sample `start` on that fade a part in and out, or None where all are 1.
 
-    The part lies from sample `first` to `last` of a song and is faded inside that, over 10 ms, sine squared; where it
+    The part lies from sample `first` to `last` of a song and is faded inside that, over 4 ms, sine squared; where it
     meets the song's own ends it is not.
     """
     fade = min(round(FADE_S * rate_hz), (last - first) // 2)

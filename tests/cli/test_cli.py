@@ -336,11 +336,12 @@ def test_an_interrupted_run_leaves_no_partial_file(number, tmp_path):
     noise = np.random.default_rng(0).normal(0, 0.1, (1, 8000 * 1800)).astype(np.float32)
     write(song, AudioClip(noise, 8000))
     command = [sys.executable, "-m", "mgeldm.cli", "extract", song, "--prompt", "bass", "--quality", "best"]
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell inherit "ignored"
+    heeded = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+    before = signal.signal(number, heeded)  # background jobs of a shell, and of nohup, inherit "ignored"
     try:
         process = subprocess.Popen([*map(str, command), "--out", str(out)], stderr=subprocess.PIPE, text=True)
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)
     try:
         while process.poll() is None and not list(out.glob(".*.part")):
             time.sleep(0.02)

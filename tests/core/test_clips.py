@@ -145,7 +145,7 @@ def test_the_first_samples_of_a_file_become_a_clip(tmp_path):
     frames[:] = 1
     audio = store.cut(path, 300)
     assert (audio.samples, audio.channels) == (300, 2)
-    cut, fade = store.view(audio), 80
+    cut, fade = store.view(audio), 32
     np.testing.assert_array_equal(cut[: 300 - fade], frames[: 300 - fade])
     assert (np.diff(cut[300 - fade :, 0]) < 0).all() and cut[-1].max() < 1e-3
     np.testing.assert_allclose(cut[300 - fade :] + cut[300 - fade :][::-1], 1, atol=1e-6)  # as all edges of parts

@@ -199,9 +199,10 @@ def test_the_blocks_of_a_region_alone_are_those_of_the_whole_song():
 
 
 def test_edges_are_faded_inside_the_part_but_not_at_the_songs_own_ends():
-    gains = edge_gains(100, 1000, 100, 1100, 5000, 1000)  # 10 samples of fade
+    gains = edge_gains(100, 1000, 100, 1100, 5000, 2500)  # 10 samples of fade
     np.testing.assert_allclose(gains[:10], np.sin(np.pi / 2 * (np.arange(10) + 0.5) / 10) ** 2, atol=1e-6)
     np.testing.assert_allclose(gains[::-1], gains, atol=1e-6)
     assert (gains[10:-10] == 1).all()
+    assert edge_gains(100, 1000, 100, 1100, 5000, 44100)[round(0.005 * 44100)] == 1  # an attack is not lost
     assert edge_gains(0, 1000, 0, 1000, 1000, 1000) is None
     np.testing.assert_array_equal(edge_gains(95, 10, 0, 100, 200, 1000)[5:], 0)

@@ -290,7 +290,7 @@ class Pipeline:
         Takes what `impute` does.
 
         Returns:
-            The new part and the old one, both of the region, faded over 10 ms at its edges: the song minus the old
+            The new part and the old one, both of the region, faded over 4 ms at its edges: the song minus the old
             part plus the new one is the result. The new one is as loud as the old one, if that is there at all.
 
         Raises:
@@ -501,7 +501,7 @@ def _beside(part: AudioClip, heard: AudioClip, song_rms: float) -> AudioClip:
 
 
 def _faded(clip: AudioClip, first: int = 1, song_samples: int | None = None) -> AudioClip:
-    """A clip faded over 10 ms at its edges; a stem that begins at sample `first` of a song not where the song does."""
+    """A clip faded over 4 ms at its edges; a stem that begins at sample `first` of a song not where the song does."""
     samples = clip.samples.shape[1]
     whole = first + samples + 1 if song_samples is None else song_samples
     gains = edge_gains(first, samples, first, first + samples, whole, clip.rate_hz)

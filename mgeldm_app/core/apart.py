@@ -14,7 +14,7 @@ import numpy as np
 from mgeldm.errors import AudioError
 
 from . import commands
-from .asks import Ask, Target, is_replaced, name_of, stems_called
+from .asks import Ask, Target, name_of, stems_called
 from .clips import ClipStore, Frames
 from .project import Audio, Lane, Made, Part, Project, Span, Take
 from .sound import Clip, faded, lane_clips, read_clips
@@ -59,9 +59,9 @@ class Results:
 def taken_apart(project: Project, ask: Ask, store: ClipStore, audios: Sequence[Audio | None]) -> Results:
     """Outputs and older stems with no sound in two of them. Slow, so it is run on a worker.
 
-    What is in an older stem is taken out of that; what has an older stem in it comes without that. Where a source is
-    regenerated, older stems that are in it fall silent, and those that lay there since it was regenerated before keep
-    theirs.
+    What is in an older stem is taken out of that. What has an older stem in it, or is that in other words, comes
+    without. Where a source is regenerated, older stems that are in it fall silent, and those that lay there since it was
+    regenerated before keep theirs.
 
     Args:
         project: Where it lands.
@@ -91,7 +91,7 @@ def taken_apart(project: Project, ask: Ask, store: ClipStore, audios: Sequence[A
                 is_in_old, has_old = new.compare(lane)
                 if has_old and target.muted:
                     lose(number, lane, new.silences(lane))
-                elif has_old and (not is_in_old or is_replaced(lane)):
+                elif has_old:
                     new.held.append(lane_clips(lane, store.view, project.rate_hz, project.samples))
                     results.without.append((number, lane))
                 elif is_in_old:

@@ -60,8 +60,8 @@ def taken_apart(project: Project, ask: Ask, store: ClipStore, audios: Sequence[A
     """Outputs and older stems with no sound in two of them. Slow, so it is run on a worker.
 
     What is in an older stem is taken out of that. What has an older stem in it, or is that in other words, comes
-    without. Where a source is regenerated, older stems that are in it fall silent, and those that lay there since it was
-    regenerated before keep theirs.
+    without. Where a source is regenerated, older stems that are in it fall silent, and those that lay there since it
+    was regenerated before keep theirs.
 
     Args:
         project: Where it lands.

@@ -92,7 +92,7 @@ def taken_apart(project: Project, ask: Ask, store: ClipStore, audios: Sequence[A
                 if has_old and target.muted:
                     lose(number, lane, new.silences(lane))
                 elif has_old:
-                    new.held.append(lane_clips(lane, store.view, project.rate_hz, project.samples))
+                    new.leave_out(lane)
                     results.without.append((number, lane))
                 elif is_in_old:
                     around.append(lane)
@@ -135,25 +135,33 @@ class _New:
 
         The first only where its own lane has no sound yet: what was there has been taken out of the others.
         """
-        clips = self._clips(lane)
-        has_old = self._powers(clips, self._meeting(lane))
-        is_in_old = self._powers(clips, _minus(self._meeting(lane), self._own))
-        return _is_in(is_in_old[0], is_in_old[1], is_in_old[2]), _is_in(has_old[1], has_old[0], has_old[2])
+        clips, spans = self._clips(lane), self._meeting(lane)
+        unheard = _minus(spans, self._own)
+        own, old, shared = self._powers(clips, spans)
+        has_old = _is_in(old, own, shared)
+        if unheard != spans:
+            own, old, shared = self._powers(clips, unheard)
+        return _is_in(own, old, shared), has_old
+
+    def leave_out(self, lane: Lane) -> None:
+        """Come without what a lane plays."""
+        self.held.append(self._clips(lane))
 
     def silences(self, lane: Lane) -> Iterator[Part]:
         """A lane's silence where it sounds."""
-        made = Made("extract", "", self.target.made.seed, self.target.made.quality)
         for span in self._meeting(lane):
-            yield self._part(span, self._silence(span), made)
+            yield silence(self.store, self.audio, span, self.target.made)
 
     def remains(self, lane: Lane) -> Iterator[Part]:
         """Parts of a lane, in their order, without this sound."""
         clips = self._clips(lane)
         for part in lane.parts:
             for span in _minus(_common([part], self.span), self._own):
-                sounds = part.take.made.repeatable
-                audio = self._rest_of(clips, span) if sounds else self._silence(span)
-                yield self._part(span, audio, part.take.made)
+                made = part.take.made
+                if made.repeatable:
+                    yield Part(span.start, (Take(self._rest_of(clips, span), made),))
+                else:
+                    yield silence(self.store, self.audio, span, made)
 
     def written(self) -> Audio:
         """Its audio, without the older stems in it."""
@@ -204,12 +212,15 @@ class _New:
     def _write(self, blocks: Iterator[Frames]) -> Audio:
         return self.store.write(self.audio.rate_hz, self.audio.channels, blocks)
 
-    def _silence(self, span: Span) -> Audio:
-        return self.store.silence(self.audio.rate_hz, self.audio.channels, span.samples)
 
-    @staticmethod
-    def _part(span: Span, audio: Audio, made: Made) -> Part:
-        return Part(span.start, (Take(audio, made),))
+def silence(store: ClipStore, audio: Audio, span: Span, made: Made) -> Part:
+    """Where a stem falls silent in a span, in the form of another's `audio`, because that was `made`.
+
+    Raises:
+        OutputError: The store cannot be written.
+    """
+    story = Made("extract", "", made.seed, made.quality)
+    return Part(span.start, (Take(store.silence(audio.rate_hz, audio.channels, span.samples), story),))
 
 
 def _is_in(one: float, other: float, shared: float) -> bool:

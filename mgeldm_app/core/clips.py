@@ -6,12 +6,13 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Iterator, Set
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from mgeldm.audio import Writer, create_wav, map_wav, open_audio, writing
+from mgeldm.audio import AudioReader, Writer, create_wav, map_wav, open_audio, writing
 from mgeldm.errors import AudioError
 from mgeldm.progress import Reporter
 
@@ -98,7 +99,7 @@ class ClipStore:
         Raises:
             OutputError: It cannot be made.
         """
-        path = self.folder / f"{secrets.token_hex(8)}{_PART}"
+        path = self._new_path()
         create_wav(path, rate_hz, channels, samples)
         return path
 
@@ -152,14 +153,7 @@ class ClipStore:
             Cancelled: The reporter said so.
         """
         with open_audio(source) as song:
-            path = self.folder / f"{secrets.token_hex(8)}{_PART}"
-            with Writer(path, song.info.rate_hz, song.info.channels) as writer:
-                done, reporter = 0, reporter or Reporter()
-                for block in song.blocks(_BLOCK_SAMPLES):
-                    writer.write(block)
-                    done += block.shape[1]
-                    reporter.report("samples", done, song.info.samples)
-        return self.adopt(path)
+            return self.write(song.info.rate_hz, song.info.channels, _decoded(song, reporter or Reporter()))
 
     def cut(self, source: Path, samples: int) -> Audio:
         """The first samples of a file of the store, faded where they are cut off, as a clip of their own.
@@ -172,13 +166,10 @@ class ClipStore:
         """
         frames, rate_hz = map_wav(source)
         fade = min(round(FADE_S * rate_hz), samples // 2) if samples < len(frames) else 0  # else it has its own
-        falls, path = samples - fade, self.folder / f"{secrets.token_hex(8)}{_PART}"
-        with Writer(path, rate_hz, frames.shape[1]) as writer:
-            for start in range(0, falls, _BLOCK_SAMPLES):
-                writer.write(frames[start : min(start + _BLOCK_SAMPLES, falls)].T)
-            if fade:
-                writer.write((frames[falls:samples] * rising(fade)[::-1, None]).T)
-        return self.adopt(path)
+        falls = samples - fade
+        blocks = (frames[start : min(start + _BLOCK_SAMPLES, falls)] for start in range(0, falls, _BLOCK_SAMPLES))
+        end = [frames[falls:samples] * rising(fade)[::-1, None]] if fade else []
+        return self.write(rate_hz, frames.shape[1], chain(blocks, end))
 
     def write(self, rate_hz: int, channels: int, blocks: Iterable[Frames]) -> Audio:
         """Samples [samples, channels], block by block, as a clip.
@@ -186,7 +177,7 @@ class ClipStore:
         Raises:
             OutputError: The store cannot be written.
         """
-        path = self.folder / f"{secrets.token_hex(8)}{_PART}"
+        path = self._new_path()
         with Writer(path, rate_hz, channels) as writer:
             for block in blocks:
                 writer.write(block.T)
@@ -203,6 +194,9 @@ class ClipStore:
             self._silences[kind] = self.adopt(self.begin(*kind))
         return self._silences[kind]
 
+    def _new_path(self) -> Path:
+        return self.folder / f"{secrets.token_hex(8)}{_PART}"
+
     @staticmethod
     def unfinished(path: Path) -> bool:
         """Whether a file of the store was begun and not adopted."""
@@ -212,6 +206,15 @@ class ClipStore:
         """Remove what an earlier run began and never finished, but for files `kept`; before anything is begun."""
         discard(*(path for path in self.folder.glob(f"*{_PART}") if path.name not in kept))
         sweep_parts(self.folder)
+
+
+def _decoded(song: AudioReader, reporter: Reporter) -> Iterator[Frames]:
+    """A song's samples, block by block; `reporter` hears of those that have been taken."""
+    done = 0
+    for block in song.blocks(_BLOCK_SAMPLES):
+        yield block.T
+        done += block.shape[1]
+        reporter.report("samples", done, song.info.samples)
 
 
 def whereabouts(frames: Frames) -> int:

@@ -12,11 +12,11 @@ from mgeldm.language import later, say
 from mgeldm.requests import Quality
 
 from . import commands
-from .apart import Less, Results, taken_apart
+from .apart import Less, Results, silence, taken_apart
 from .asks import Ask, Target, is_replaced, name_of, stem_called, stems_called
 from .clips import ClipStore
 from .jobs import Job
-from .project import Audio, Lane, Made, Part, Project, SongFile, Span, Take
+from .project import Audio, Lane, Part, Project, SongFile, Span, Take
 from .session import Session
 
 _WAS_PART = later("{new} was part of {old}, which goes on without it.")
@@ -240,11 +240,10 @@ class Landing:
     def _holes(self, work: Work, audios: list[Audio | None]) -> list[commands.Command]:
         audio = next(audio for audio in audios if audio)
         made = next(target.made for target in work.ask.targets if target)
-        story, holes = Made("extract", "", made.seed, made.quality), []
-        for lane, span in self._silent(work, audio.samples):
-            silence = work.store.silence(audio.rate_hz, audio.channels, span.samples)
-            holes.append(commands.add_part(lane, Part(span.start, (Take(silence, story),)), "silence"))
-        return holes
+        return [
+            commands.add_part(lane, silence(work.store, audio, span, made), "silence")
+            for lane, span in self._silent(work, audio.samples)
+        ]
 
     def _open(self, work: Work, audios: list[Audio | None]) -> None:
         """Music from nothing becomes the song of a new project."""

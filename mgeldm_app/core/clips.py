@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from mgeldm.audio import AudioReader, Writer, create_wav, map_wav, open_audio, writing
+from mgeldm.audio import FADE_S, AudioReader, Writer, create_wav, map_wav, open_audio, writing
 from mgeldm.errors import AudioError
 from mgeldm.progress import Reporter
 
@@ -22,7 +22,6 @@ from .project import Audio
 Frames = npt.NDArray[np.float32]
 """Samples [samples, channels]."""
 
-FADE_S = 0.004  # of the edges of parts, but at the song's own ends
 _BLOCK_SAMPLES = 1 << 18
 _PART = ".part.wav"
 

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from mgeldm.audio import FADE_S
 
-from .clips import FADE_S, Frames, rising
+from .clips import Frames, rising
 from .ports import Growing
 from .project import Audio, Lane, Project, Span
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from .audio import (
     BITS,
     FORMATS,
+    HARDLY_HEARD,
     AudioClip,
     Samples,
     Song,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from .pipeline import Pipeline
 
 INTERRUPTED = 130
-HARDLY_HEARD = 1 / 64  # of the song's loudest sample: so quiet a stem is pointed out, as in the window
 _interrupted = Event()
 
 

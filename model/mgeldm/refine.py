@@ -22,7 +22,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .audio import BITS, AudioClip, AudioInfo, Samples, Song, Writer, fitting_gain, reach_of, rounded, without_offset
+from .audio import (
+    BITS,
+    FADE_S,
+    AudioClip,
+    AudioInfo,
+    Samples,
+    Song,
+    Writer,
+    fitting_gain,
+    reach_of,
+    rounded,
+    without_offset,
+)
 from .errors import InputError
 from .progress import Reporter
 from .threads import one_thread
@@ -36,7 +48,6 @@ SENSITIVITY_DB = 12.0  # what a sensitivity of one adds to the estimates of the 
 HEADROOM_DB = 1.0
 EVEN_S, EVEN_DB = 2.25, 10.0  # pieces in which a long part's level is evened out, and by how much at most
 _FEW_TO_EVEN = 6
-FADE_S = 0.004  # inside the region, so that little of an attack on its first beat is lost
 EDGE_BANDS = 4  # the mask above the model's band is the mean of this many top bands
 PANNING_FLOOR = 0.01  # keeps the covariance of a source that sits in one place invertible
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from mgeldm.audio import HARDLY_HEARD
 from PySide6.QtCore import QObject, Signal
 from shiboken6 import isValid
 
@@ -23,7 +24,6 @@ from .tiles import TileKey, Tiles
 
 MOST_RUNNING, TILES_AT_ONCE = 2, 4
 QUIETEST_PEAK = 0.05  # a song softer than this is not blown up further
-HARDLY_HEARD = 1 / 64  # of the song's loudest sample, 36 dB below it
 _COARSER = (1, 2, 4, 8, 16, 64)  # times longer columns that stand in for a tile, the best first
 
 

@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mgeldm", description="Remix any song by a sentence.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     extract = _command(commands, "extract", _extract, "take what a sentence names out of a song", "prompts", "region")
-    extract.add_argument("--sensitivity", type=float, default=0.0, help="-1 (less bleed) to 1 (fuller)")
+    extract.add_argument("--sensitivity", type=float, default=0.0, help="-1 (less bleed) to 1 (fuller; it is there for sure)")
     extract.add_argument("--raw", action="store_true", help="the decoder's own sound, silent outside the region")
     extract.add_argument("--like", type=_range, action="append", default=[], metavar="START:END", help="audio example")
     new = [
@@ -398,7 +398,8 @@ def _told(result: dict[str, Any]) -> str:
         return str(result["text"])
     lines = [f"  {path}" for path in result["files"]]
     for name in result.get("missed", ()):
-        lines.append(f"Hardly anything of {name!r} was found; name an instrument that plays here, in English.")
+        advice = "name an instrument that plays here, in English, or raise --sensitivity towards 1"
+        lines.append(f"Hardly anything of {name!r} was found; {advice}.")
     if result["gain"] != 1.0:
         lines.append(f"All files share a gain of {result['gain']:.6f}, so that none clips.")
     speed = f"{result['seconds']:.1f} s, {result['real_time_factor']:.3f} x real time, on {result['device']}"

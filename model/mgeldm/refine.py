@@ -44,7 +44,10 @@ if TYPE_CHECKING:
 
 WINDOW_S = 2048 / 44100
 SEGMENT_S = 2.3  # panning is taken as constant over about two of these
-SENSITIVITY_DB = 12.0  # what a sensitivity of one adds to the estimates of the sources
+SENSITIVITY_DB = 12.0  # what a sensitivity of one adds to the estimates of the sources, at least
+_SURE, _SURE_PART, _MOST_DB = 0.5, 0.02, 80.0  # and more until so large a mask is found in so much of the region
+_ODDS_DB = np.arange(-160.0, 60.0, 0.5)
+_LOOK_S = 30.0
 HEADROOM_DB = 1.0
 EVEN_S, EVEN_DB = 2.25, 10.0  # pieces in which a long part's level is evened out, and by how much at most
 _FEW_TO_EVEN = 6
@@ -94,7 +97,8 @@ Estimates = Estimate | Sequence[Estimate]
 """One estimate (of the mono sum) for all channels, or one for each channel."""
 
 EstimatesAt = Callable[[float, float], Estimates]
-"""Estimates that cover at least `start_s` to `end_s` of the song; asked for in rising, overlapping order."""
+"""Estimates that cover at least `start_s` to `end_s` of the song; asked for in rising, overlapping order, and with a
+sensitivity above zero for the whole region before that."""
 
 
 @dataclass(frozen=True)
@@ -171,21 +175,52 @@ def _band_to_bin(bins_hz: npt.NDArray[np.float64], centres_hz: npt.NDArray[np.fl
     return torch.from_numpy(matrix)
 
 
-def band_masks(estimate: Estimate, sensitivity: float | Sequence[float] = 0.0) -> npt.NDArray[np.float32]:
+def band_masks(estimate: Estimate, gains: float | npt.NDArray[np.float64] = 1.0) -> npt.NDArray[np.float32]:
     """Soft masks of the sources [k, bands, frames]; with the rest's they sum to one.
 
     Args:
         estimate: Magnitudes of sources and rest.
-        sensitivity: From -1 (less bleed, more artefacts) to 1 (fuller, more bleed), for all sources or for each.
+        gains: What the sources are multiplied with, all or each [k].
     """
-    louder = 10 ** (SENSITIVITY_DB / 20 * np.broadcast_to(np.asarray(sensitivity, np.float64), len(estimate.sources)))
-    sources = np.maximum(estimate.sources, 0).astype(np.float64) * louder[:, None, None]
+    gains = np.broadcast_to(np.asarray(gains, np.float64), len(estimate.sources))
+    sources = np.maximum(estimate.sources, 0).astype(np.float64) * gains[:, None, None]
     total = sources.sum(0) + np.maximum(estimate.rest, 0)
     return (sources / np.where(total > 0, total, 1)).astype(np.float32)
 
 
+def _gains(estimates_at: EstimatesAt, start_s: float, end_s: float, sensitivity: Any) -> Any:
+    """What a sensitivity multiplies the estimates of the sources with in a region, one for all or each [k].
+
+    In doubt whether a source is there at all the model answers with traces, tens of dB down but of the right shape.
+    So a sensitivity above zero takes it by its user's word: the sources are raised until the masks of the clearest
+    fiftieth of bands and frames reach a half of it, which for what is heard well changes nothing beyond the 12 dB.
+    """
+    wanted = np.asarray(sensitivity, np.float64)
+    gains = 10 ** (SENSITIVITY_DB / 20 * wanted)
+    if not (wanted > 0).any():
+        return gains
+    counts: Any = 0
+    for begin_s in np.arange(start_s, end_s, _LOOK_S):
+        stop_s = min(begin_s + _LOOK_S, end_s)
+        several = estimates_at(begin_s, stop_s)
+        for estimate in [several] if isinstance(several, Estimate) else several:
+            counts = counts + _counts(band_masks(estimate.between(begin_s, stop_s)))
+    above = counts[:, ::-1].cumsum(1)[:, ::-1] / counts.sum(1, keepdims=True)
+    reached_db = _ODDS_DB[(above >= _SURE_PART).sum(1) - 1]
+    target = np.maximum(_SURE * wanted, 1e-9)
+    missing_db = np.clip(20 * np.log10(target / (1 - target)) - reached_db, 0, _MOST_DB)
+    return np.where(wanted > 0, np.maximum(gains, 10 ** (missing_db / 20)), gains)
+
+
+def _counts(masks: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    """How many of the masks [k, bands, frames] have which odds, of `_ODDS_DB` [k, n]."""
+    odds_db = 20 * np.log10(np.maximum(masks, 1e-9) / np.maximum(1 - masks, 1e-9))
+    places = np.clip((odds_db - _ODDS_DB[0]) / (_ODDS_DB[1] - _ODDS_DB[0]), 0, len(_ODDS_DB) - 1).astype(int)
+    return np.stack([np.bincount(place.ravel(), minlength=len(_ODDS_DB)) for place in places])
+
+
 def _masks(
-    estimates: Sequence[Estimate], times_s: npt.NDArray[np.float64], grid: _Grid, sensitivity: float | Sequence[float]
+    estimates: Sequence[Estimate], times_s: npt.NDArray[np.float64], grid: _Grid, gains: Any
 ) -> torch.Tensor:
     """Masks [k, 1 or channels, frames, bins] of the sources at the STFT frames `times_s`."""
     import torch
@@ -193,7 +228,7 @@ def _masks(
     masks = []
     for estimate in estimates:
         part = estimate.between(times_s[0], times_s[-1])
-        known = band_masks(part, sensitivity)  # [k, bands, known frames]
+        known = band_masks(part, gains)  # [k, bands, known frames]
         place = np.clip((times_s - part.first_s) / part.hop_s, 0, known.shape[2] - 1)
         low = place.astype(int)
         high = np.minimum(low + 1, known.shape[2] - 1)
@@ -298,6 +333,7 @@ def _segments(song: Song, estimates_at: EstimatesAt, first: int, last: int, sens
     """Spectra of the samples `first` to `last` of a song, a few seconds at a time; frame 0 is centred on `first`."""
     import torch
 
+    gains = _gains(estimates_at, first / song.info.rate_hz, last / song.info.rate_hz, sensitivity)
     grid, channels = _Grid.of(song.info.rate_hz), song.info.channels
     window = torch.from_numpy(np.sin(np.pi * (np.arange(grid.size) + 0.5) / grid.size).astype(np.float32))
     frames = -(-(last - first) // grid.hop) + 1
@@ -311,7 +347,7 @@ def _segments(song: Song, estimates_at: EstimatesAt, first: int, last: int, sens
         samples = torch.from_numpy(without_offset(audio, several[0].offsets, begin, song.info.samples))
         with one_thread():
             spectra = torch.fft.rfft(samples.unfold(1, grid.size, grid.hop) * window)  # [channels, frames, bins]
-            masks = _masks(several, times_s, grid, sensitivity)
+            masks = _masks(several, times_s, grid, gains)
             masks = torch.cat([masks, 1 - masks.sum(0, keepdim=True)])  # [k + 1, 1 or channels, frames, bins]
             segment = _Segment(spectra, masks * spectra)
         yield segment
@@ -406,7 +442,8 @@ def refine_blocks(
         estimates: What the model heard, or a function that gives it for any stretch of time.
         start_s: Where the region begins; before it the stems are silent.
         end_s: Where it ends, None for the song's end; after it the stems are silent.
-        sensitivity: From -1 (less bleed, more artefacts) to 1 (fuller, more bleed), for all sources or for each.
+        sensitivity: From -1 (less bleed, more artefacts) to 1 (fuller, more bleed; what the model doubts is taken to be
+            there), for all sources or for each. Above zero the first block waits for the whole region's estimates.
 
     Raises:
         InputError: If the region is empty or outside the song, or a sensitivity is out of range.

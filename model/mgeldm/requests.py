@@ -103,7 +103,7 @@ class Extract:
         prompts: One sentence a stem; "everything but the drums", "no drums" are the rest of "the drums".
         region: Where; outside it the stems are silent.
         sampling: How.
-        sensitivity: From -1 (less bleed) to 1 (fuller).
+        sensitivity: From -1 (less bleed) to 1 (fuller, and what the model doubts is taken to be there).
         raw: The decoder's own sound instead of masks on the song (the paper's way).
         examples: Regions whose sound to look for, one a stem, beside the prompts ("like this").
     """

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -64,6 +66,43 @@ def test_sensitivity_trades_level(clip):
     assert levels[0] < levels[1] < levels[2]
     with pytest.raises(InputError, match="sensitivity"):
         refine(clip, estimate, sensitivity=2.0)
+
+
+@pytest.mark.parametrize("doubt_db", [-20, -50, -75])
+def test_sensitivity_brings_out_what_the_model_doubts(song, clip, doubt_db):
+    source = song.stems[0].audio
+    heard = estimate_of_audio(source.mean(0)[None], (clip.samples - source).mean(0), clip.rate_hz)
+    quiet = heard.rest + 0.05 * heard.sources[0]  # never silent, where the faintest source would be all there is
+    doubted = replace(heard, sources=heard.sources * np.float32(10 ** (doubt_db / 20)), rest=quiet)
+    by_sensitivity = [refine(clip, doubted, sensitivity=s)[0][0] for s in (0.0, 0.5, 1.0)]
+    lost_db = [10 * np.log10(np.square(stem - source).sum() / np.square(source).sum()) for stem in by_sensitivity]
+    assert lost_db[0] > lost_db[1] > lost_db[2]
+    assert lost_db[2] < -4
+
+
+def test_sensitivity_gives_what_is_heard_well_12_db_and_no_more(song, clip):
+    source = song.stems[0].audio
+    heard = estimate_of_audio(source.mean(0)[None], (clip.samples - source).mean(0), clip.rate_hz)
+    louder = replace(heard, sources=heard.sources * np.float32(10 ** (9 / 20)))
+    np.testing.assert_allclose(refine(clip, heard, sensitivity=0.75)[0], refine(clip, louder)[0], atol=1e-5)
+
+
+def test_each_source_has_a_sensitivity_of_its_own_and_one_gain_for_the_whole_region(clip):
+    rng = np.random.default_rng(4)
+    heard = random_estimate(rng, 2, clip.duration_s)
+    faint = replace(heard, sources=heard.sources * np.float32(1e-3), rest=np.ones_like(heard.rest))
+    asked = []
+
+    def estimates_at(start_s, end_s):
+        asked.append((start_s, end_s))
+        return faint
+
+    plain, (first, second) = refine(clip, faint)[0], refine(clip, estimates_at, sensitivity=(0.0, 1.0))[0]
+    assert asked[0] == (0, min(30.0, clip.duration_s))  # all of it first
+    power = [float(np.square(x).mean()) for x in (plain[0], first, plain[1], second)]
+    assert power[1] <= power[0] < 1e-3 * power[3]
+    halves = np.array_split(second, 2, 1)  # evenly loud noise: no half of it is raised by more than the other
+    assert 0.5 < np.square(halves[0]).mean() / np.square(halves[1]).mean() < 2
 
 
 @pytest.mark.parametrize(("format", "bits"), [("wav16", 16), ("wav24", 24), ("flac", 24)])

@@ -110,6 +110,20 @@ def test_embeddings_lie_beside_their_shards(tmp_path, triplets):
     assert all(vector[0] == len(phrase) for phrase, vector in texts.items())
 
 
+def test_embeddings_are_in_the_manifest_with_their_hashes(tmp_path, triplets):
+    save(tmp_path / "a.npz", [triplets])
+    entries = manifest.update(tmp_path, shards(tmp_path))
+    assert manifest.embeddings(tmp_path) == {}
+    embed(tmp_path, Ear(), "ear")
+    files = [tmp_path / "embeddings/ear" / name for name in ("a.npz", "texts.npz")]
+    assert manifest.embeddings(tmp_path) == {f"embeddings/ear/{path.name}": manifest.sha256(path) for path in files}
+    assert manifest.read(tmp_path) == entries  # of shards
+    assert manifest.damaged(tmp_path) == []
+    files[0].write_bytes(files[0].read_bytes()[:-50])
+    assert manifest.damaged(tmp_path) == [files[0]]
+    assert set(manifest.unfit_to_ship(tmp_path)) == {"a.npz"}
+
+
 def test_a_folder_without_shards_has_nothing_to_embed(tmp_path):
     with pytest.raises(InputError, match="no shards"):
         embed(tmp_path, Ear(), "ear")

@@ -32,6 +32,18 @@ def test_files_are_summed_and_brought_to_one_rate(tmp_path):
     assert np.abs(stem.audio - wanted)[:, 100:-100].max() < 2e-3
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 6])
+def test_stems_of_any_count_of_channels_sum_to_their_mixture(tmp_path, channels):
+    rng = np.random.default_rng(0)
+    parts = rng.normal(0, 0.1, (2, 4000, channels)).astype(np.float32)
+    for name, audio in zip(("a", "b", "mixture"), (*parts, parts.sum(0)), strict=True):
+        soundfile.write(tmp_path / f"{name}.wav", audio, RATE_HZ, "FLOAT")
+    one, other, mixture = (Recording(tmp_path / f"{name}.wav").read(0, 4000) for name in ("a", "b", "mixture"))
+    assert mixture.shape == (2, 4000)
+    assert np.allclose(one + other, mixture, atol=1e-6)
+    assert np.allclose(mixture.mean(0), parts.sum(0).mean(1), atol=1e-6)  # no channel is lost
+
+
 @settings(max_examples=12)
 @given(start=st.integers(0, 90_000), length=st.integers(1, 30_000))
 def test_pieces_of_a_resampled_file_are_the_whole(tmp_path_factory, start, length):

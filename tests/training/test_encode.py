@@ -1,5 +1,6 @@
 import json
 import shutil
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,13 +10,13 @@ import pytest
 import soundfile
 import torch
 from mgeldm.config import TINY
-from mgeldm.data import corpus
+from mgeldm.data import corpus, manifest
 from mgeldm.data.bank import midi_file
 from mgeldm.data.embeddings import embed, read_embeddings
 from mgeldm.data.latents import Encoder, WaveformEncoder, load, read_shard
 from mgeldm.data.manifest import Facts
 from mgeldm.data.triplets import Shares
-from mgeldm.errors import InputError
+from mgeldm.errors import InputError, OutputError
 from mgeldm.nn.oobleck import OobleckAutoencoder
 from mgeldm.training import encode
 
@@ -41,27 +42,19 @@ def here(monkeypatch):
     """Jobs run in this process, one after the other, as a pool of one would."""
 
     class Pool:
-        def __init__(self, workers):
-            self.workers = workers
+        def submit(self, call, job):
+            return SimpleNamespace(result=lambda: call(job))
 
-        def __enter__(self):
-            return self
+    @contextmanager
+    def processes(count):
+        yield Pool()
 
-        def __exit__(self, *_):
-            pass
-
-        def apply_async(self, job):
-            class Result:
-                get = staticmethod(job)
-
-            return Result()
-
-    monkeypatch.setattr(encode.multiprocessing, "get_context", lambda kind: type("Context", (), {"Pool": Pool}))
+    monkeypatch.setattr(encode, "processes", processes)
 
 
 def run(out, *arguments):
     encode.main(["--out", str(out), *map(str, arguments)])
-    return json.loads((out / "manifest.json").read_text())
+    return manifest.read(out)
 
 
 def test_rendered_songs_become_shards_with_their_facts(tmp_path, capsys):
@@ -119,7 +112,7 @@ def test_the_held_out_song_is_for_tests_alone(tmp_path, stems):
 def test_remixed_songs_state_every_licence(tmp_path, stems, monkeypatch):
     monkeypatch.setattr(encode, "REMIXES", 4)
     monkeypatch.setattr(encode, "SONG_S", 7.0)
-    encode.encode_remixed(encode.Material(tmp_path, folders=[stems / "one", stems / "two"]), 0, passes=1)
+    encode.remixed_shard(encode.Material(tmp_path, folders=[stems / "one", stems / "two"]), 0, passes=1).write()
     facts = Facts.read(tmp_path / "remixed-0000.npz")
     assert facts.licence == "CC0-1.0; MIT"
     assert facts.songs == ("one", "two")
@@ -170,16 +163,13 @@ def test_the_published_form_stores_latents_with_their_embeddings(tmp_path, stems
     assert {phrase for row in pool.captions for phrase in row.split("|")} == set(texts)
 
 
-def test_latents_of_another_autoencoder_are_not_taken_for_its_own(tmp_path, stems, encodes, capsys):
+def test_latents_of_another_autoencoder_are_not_taken_for_its_own(tmp_path, stems, encodes):
     command = ["--data", "stems", "--from", stems, "--windows", 3, "--published"]
     run(tmp_path, *command, "1")
     kept = {path: path.read_bytes() for path in tmp_path.glob("*.npz")}
     run(tmp_path, *command, "1")  # again: nothing is to be made
-    with pytest.raises(InputError, match="None of the 3 shards"):
+    with pytest.raises(InputError, match=r"3 of the 3 .* made otherwise .autoencoder: .* fill another folder"):
         run(tmp_path, *command, "2")
-    told = capsys.readouterr().err
-    assert "autoencoder: " in told and "fill another folder" in told
-    assert told.count("made otherwise") == 1  # once for all songs
     assert {path: path.read_bytes() for path in tmp_path.glob("*.npz")} == kept
 
 
@@ -208,23 +198,45 @@ def test_a_workers_gpu_holds_the_autoencoder_alone(monkeypatch):
 
 
 @pytest.mark.parametrize("changed", [("--windows", 2), ("--absent", 0.5), ("--unions", 0.5)])
-def test_other_options_are_not_passed_over(tmp_path, stems, capsys, changed):
+def test_other_options_are_not_passed_over(tmp_path, stems, changed):
     command = ["--data", "stems", "--from", stems, "--windows", 1]
     run(tmp_path, *command)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=r"options: 1 windows, 0.06 absent, 0 unions there"):
         run(tmp_path, *command, *changed)
-    assert "options: 1 windows, 0.06 absent, 0 unions there" in capsys.readouterr().err
 
 
-def test_songs_of_one_name_in_folders_of_one_name_are_told_apart(tmp_path, stems, capsys):
+def test_a_pool_made_in_part_goes_on_with_its_options_alone(tmp_path, stems):
+    command = ["--data", "stems", "--from", stems, "--windows"]
+    run(tmp_path, *command, 1)
+    *gone, last = sorted(tmp_path.glob("*.npz"))
+    for path in gone:
+        path.unlink()
+    with pytest.raises(InputError, match="1 of the 3 shards asked for are there and were made otherwise"):
+        run(tmp_path, *command, 2)
+    assert list(tmp_path.glob("*.npz")) == [last]
+    assert len(run(tmp_path, *command, 1)) == 3
+    assert len(run(tmp_path, "--real", stems, "--absent", 0.5, "--shards", 1, "--songs", 1)) == 5  # other shards
+
+
+def test_songs_of_one_name_in_folders_of_one_name_are_told_apart(tmp_path, stems):
     for place, seconds in (("a", 7), ("b", 8)):
         song = tmp_path / place / "own" / "song"
         song.mkdir(parents=True)
         soundfile.write(song / "bass.wav", np.random.default_rng(0).normal(0, 0.1, (RATE_HZ * seconds, 2)), RATE_HZ)
     run(tmp_path / "out", "--data", "stems", "--from", tmp_path / "a" / "own", "--windows", 1)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="contents: bass of 308700 samples there, bass of 352800"):
         run(tmp_path / "out", "--data", "stems", "--from", tmp_path / "b" / "own", "--windows", 1)
-    assert "contents: bass of 308700 samples there, bass of 352800" in capsys.readouterr().err
+
+
+def test_songs_whose_names_are_alike_have_shards_of_their_own(tmp_path, stems):
+    for name in ("My Song", "my song", "my-song"):
+        shutil.copytree(stems / "one", tmp_path / "own" / name)
+    command = ["--data", "stems", "--from", tmp_path / "own", "--windows", 1]
+    entries = run(tmp_path / "out", *command)
+    assert sorted(entry["songs"] for entry in entries.values()) == [["My Song"], ["my song"], ["my-song"]]
+    assert entries["own-my-song.npz"]["songs"] == ["My Song"]
+    shutil.rmtree(tmp_path / "own" / "My Song")
+    assert run(tmp_path / "out", *command) == entries  # each is found again, whatever others are there
 
 
 def test_shards_from_before_options_are_kept(tmp_path, stems):
@@ -268,21 +280,21 @@ def test_what_is_missing_is_said_before_anything_is_made(tmp_path, stems):
     for arguments in (("--bank", missing), ("--wide", "--scores", missing)):
         with pytest.raises(InputError, match=r"no .*nothing\.npz"):
             run(tmp_path, *arguments)
-    with pytest.raises(InputError, match="--data"):
-        run(tmp_path, "--published", missing)
+    with pytest.raises(InputError, match=r"drums\.wav is .* no note bank"):
+        run(tmp_path, "--bank", stems / "one" / "drums.wav")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="nothing to encode"):
         run(tmp_path, "--data", "stems", "--from", tmp_path / "empty", "--embed", "embedded")
 
 
 def test_a_job_without_its_file_ends_no_other(tmp_path, stems, monkeypatch, capsys):
-    def encode_real(material, number, passes, folder):
+    def real_shard(material, number, passes, folder):
         if folder.name == "one":
             raise FileNotFoundError(2, "No such file", str(folder / "drums.wav"))
-        encode.write_shard(material.out, f"real-{folder.name}", Facts(), lambda: [made])
+        return encode.Shard(material.out / f"real-{folder.name}.npz", Facts(), lambda: [made])
 
     made = Encoder().encode(corpus.render_song(3, [], 7.0), corpus.CAPTIONS, np.random.default_rng(0))
-    monkeypatch.setattr(encode, "encode_real", encode_real)
+    monkeypatch.setattr(encode, "real_shard", real_shard)
     entries = run(tmp_path, "--real", stems, "--shards", 1)
     assert set(entries) == {"real-two.npz"}
     told = capsys.readouterr()
@@ -294,8 +306,8 @@ def test_a_data_set_is_a_shard_a_song(tmp_path, stems, capsys):
     shutil.copytree(stems, tmp_path / "set")
     (tmp_path / "set" / "broken").mkdir()
     (tmp_path / "set" / "broken" / "bass.wav").write_bytes(b"no sound")
-    with pytest.warns(UserWarning, match="broken is skipped"):
-        entries = run(tmp_path, "--data", "stems", "--from", tmp_path / "set", "--windows", 2)
+    entries = run(tmp_path, "--data", "stems", "--from", tmp_path / "set", "--windows", 2)
+    assert capsys.readouterr().err.startswith("broken is skipped: ")
     assert {name: entry["source"] for name, entry in entries.items()} == {
         f"set-{song}.npz": "set" for song in ("one", "two", corpus.HELD_OUT_SONG)
     }
@@ -319,3 +331,52 @@ def test_a_models_embeddings_lie_beside_the_shards(tmp_path):
     assert audio.shape == (len(load(tmp_path)), 3, 512)
     assert np.allclose(np.linalg.norm(audio.astype(np.float32), axis=2), 1, atol=1e-2)
     assert all(abs(np.linalg.norm(vector.astype(np.float32)) - 1) < 1e-2 for vector in texts.values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--subset", "A", "--data", "musdb", "--from", "x"), "--subset does nothing without --data slakh"),
+        (("--real", "x", "--data", "musdb", "--from", "x", "--wide"), "without --real"),
+        (("--data", "musdb", "--from", "x", "--recolour", 0.5), "without --recolour"),
+        (("--published", "x"), "--published does nothing without .* --data"),
+        (("--from", "x"), "--from does nothing without .* --data"),
+        (("--matched",), "--matched does nothing without --real"),
+        (("--real", "x", "--wide"), "--wide does nothing without --bank or --matched"),
+        (("--scores", "x"), "--scores does nothing without --wide"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_said(tmp_path, arguments, said):
+    with pytest.raises(InputError, match=said):
+        run(tmp_path, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--workers", 0), ("--windows", 0), ("--windows", -3), ("--songs", 0), ("--shards", "x"), ("--absent", 7)],
+)
+def test_a_number_out_of_its_range_is_said(tmp_path, capsys, option, value):
+    with pytest.raises(SystemExit) as ended:
+        run(tmp_path / "out", option, value)
+    assert ended.value.code == 2
+    assert f"argument {option}: '{value}'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_in_place_of_the_folder_is_said(tmp_path):
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(OutputError, match=r"out cannot be made .* choose another with --out"):
+        run(tmp_path / "out", "--shards", 1)
+
+
+def test_a_full_disk_ends_the_run_and_leaves_no_part(tmp_path, stems, full_disk):
+    with full_disk(100_000), pytest.raises(OutputError, match=r"No room for real-one-000\.npz"):
+        run(tmp_path, "--real", stems, "--shards", 1, "--songs", 1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_left_out_of_real_songs_is_said_once(tmp_path, stems, capsys):
+    shutil.copytree(stems, tmp_path / "set")
+    shutil.copy(stems / "one" / "drums.wav", tmp_path / "set" / "one" / "full mix.wav")
+    run(tmp_path / "out", "--real", tmp_path / "set", "--shards", 1, "--songs", 1)
+    assert capsys.readouterr().err == "full mix.wav of one is left out as a mixture: rename it if it is a stem.\n"

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from mgeldm.errors import InputError
+from mgeldm.errors import InputError, OutputError
 from mgeldm.training.loop import LoopConfig, Run
 
 STEPS = 60
@@ -165,6 +165,30 @@ def test_a_lack_of_memory_is_not_taken_for_damage(tmp_path, monkeypatch, error):
     monkeypatch.setattr(torch, "load", full)
     with pytest.raises(InputError, match="not enough memory"):
         Run(Line(), LoopConfig(minutes=1e9), tmp_path)
+
+
+def test_a_full_disk_leaves_the_earlier_state_and_no_part(tmp_path, full_disk):
+    run = Run(Line(), LoopConfig(minutes=1e9), tmp_path)
+    steps(run, 3)
+    run.save()
+    steps(run, 2)
+    with full_disk(300), pytest.raises(OutputError, match=r"No room for state\.pt in"):
+        run.save()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ema.pt", "state.pt"]
+    assert Run(Line(), LoopConfig(minutes=1e9), tmp_path).step == 3
+    with full_disk(10), pytest.raises(OutputError, match=r"log\.jsonl cannot be written"):
+        run._log({"loss": 1.0})
+
+
+def test_a_run_without_warm_up_begins_at_the_full_rate(tmp_path):
+    run = Run(Line(), LoopConfig(minutes=1e9, steps=100, warmup_steps=0), tmp_path)
+    assert run._rate() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", ["log_every_steps", "accumulate"])
+def test_counts_of_nothing_are_said(name):
+    with pytest.raises(InputError, match=f"{name} is 0"):
+        LoopConfig(minutes=1, **{name: 0})
 
 
 def test_decay_and_betas_are_those_of_the_configuration_at_hand(tmp_path):

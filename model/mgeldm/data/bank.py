@@ -10,12 +10,19 @@ import struct
 import subprocess
 import sys
 import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import soundfile
+
+from ..errors import InputError
+from .files import whole
 
 RATE_HZ = 44100
 NOTE_S = 2.2
@@ -141,10 +148,32 @@ _ARRAYS = ("notes", "programs", "pitches", "hits", "kits", "keys")
 
 
 def load_bank(path: str | Path) -> Bank:
-    """A bank that `build_bank` or `save_bank` stored at `path`."""
-    with np.load(path) as data:
+    """A bank that `build_bank` or `save_bank` stored at `path`.
+
+    Raises:
+        InputError: The file is missing or damaged, or no note bank.
+    """
+    with _opened(path) as data:
         arrays = {k: _unpacked(data[k]) if k in ("notes", "hits") else data[k] for k in _ARRAYS}
         return _bank(path, arrays, str(data["licence"]) if "licence" in data else "")
+
+
+_FAULTS = (OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What numpy and libsndfile raise of files that are cut off or something else."""
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[Mapping[str, np.ndarray]]:
+    """The arrays of a bank's file, read as they are asked for."""
+    try:
+        with np.load(path) as data:
+            if "notes" not in data:
+                raise LookupError("notes")
+            yield data
+    except _FAULTS as error:
+        raise InputError(
+            f"{path} is missing, damaged or no note bank; `python -m mgeldm.data.bank` makes note banks."
+        ) from error
 
 
 def _bank(path: str | Path, arrays: dict[str, np.ndarray], licence: str) -> Bank:
@@ -153,12 +182,17 @@ def _bank(path: str | Path, arrays: dict[str, np.ndarray], licence: str) -> Bank
 
 
 def save_bank(bank: Bank, path: str | Path, packed: bool = False) -> None:
-    """Store a bank; `packed` keeps its sounds as Vorbis, in about a tenth of the room."""
+    """Store a bank; `packed` keeps its sounds as Vorbis, in about a tenth of the room.
+
+    Raises:
+        OutputError: The disk is full, or the folder cannot be written to.
+    """
     arrays = {key: getattr(bank, key) for key in _ARRAYS}
     if packed:
         arrays |= {key: _packed(arrays[key]) for key in ("notes", "hits")}
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, **arrays, licence=np.array(bank.licence))  # type: ignore[arg-type]
+    with whole(Path(path)) as file:
+        np.savez(file, **arrays, licence=np.array(bank.licence))  # type: ignore[arg-type]
 
 
 def _packed(sounds: np.ndarray) -> np.ndarray:
@@ -179,8 +213,12 @@ def _unpacked(sounds: np.ndarray) -> np.ndarray:
 
 
 def bank_licence(path: str | Path) -> str:
-    """Under which licence a bank's sounds are; empty where nobody said."""
-    with np.load(path) as data:
+    """Under which licence a bank's sounds are; empty where nobody said.
+
+    Raises:
+        InputError: As `load_bank`.
+    """
+    with _opened(path) as data:
         if "licence" in data:
             return str(data["licence"])
     font = SOUNDFONTS.get(Path(path).stem)

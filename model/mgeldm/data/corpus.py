@@ -10,7 +10,7 @@ from mgeldm.data import events, synth
 from mgeldm.data.bank import Bank
 from mgeldm.data.captions import CAPTIONS, HELD_OUT_CAPTIONS, program_captions
 from mgeldm.data.events import Plan
-from mgeldm.data.readers import files_of
+from mgeldm.data.readers import Skip, files_of, tell
 from mgeldm.data.songs import RATE_HZ, Song, Stem
 from mgeldm.data.synth import Sampler, bank_sampler
 
@@ -269,6 +269,9 @@ def _filter(dry: np.ndarray, response: np.ndarray) -> np.ndarray:
     return out[:, :samples]
 
 
-def read_real_song(folder: str | Path) -> Song:
-    """The stems of a folder of `<label_with_underscores>.opus` (or .flac, .wav) files; nothing is read yet."""
-    return Song(files_of(Path(folder)), name=Path(folder).name)
+def read_real_song(folder: str | Path, on_skip: Skip = tell) -> Song:
+    """The stems of a folder of `<label_with_underscores>.opus` (or .flac, .wav) files; nothing is read yet.
+
+    `on_skip` is told of files that are left out.
+    """
+    return Song(files_of(Path(folder), on_skip), name=Path(folder).name)

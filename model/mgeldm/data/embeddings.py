@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +13,17 @@ import torch
 
 from ..conditioning import Conditioner
 from ..errors import InputError
+from .files import whole
 from .latents import Triplets, read_shard, shards
-from .manifest import sha256
+from .manifest import sha256, update
 
 _BATCH = 32
 
 
 def embed(folder: Path, conditioner: Conditioner, name: str) -> None:
     """Embed what is not embedded yet, or was of a shard with another content; a stopped run goes on where it was.
+
+    The folder's manifest is brought up to date with it.
 
     Args:
         folder: Of shards of compressed mels.
@@ -31,6 +33,7 @@ def embed(folder: Path, conditioner: Conditioner, name: str) -> None:
 
     Raises:
         InputError: The folder has no shards.
+        OutputError: The disk is full, or the folder cannot be written to.
     """
     if not shards(folder):
         raise InputError(f"There are no shards in {folder} to embed; look above for why none was made.")
@@ -46,6 +49,7 @@ def embed(folder: Path, conditioner: Conditioner, name: str) -> None:
     parts = [known[i : i + _BATCH] for i in range(0, len(known), _BATCH)]
     vectors = np.concatenate([conditioner.embed_text(part).half().cpu().numpy() for part in parts])
     _write(place / "texts.npz", phrases=np.array(known), vectors=vectors)
+    update(folder, shards(folder))
 
 
 def has_audio(place: Path, shard: Path) -> bool:
@@ -94,6 +98,5 @@ def _hash_of(path: Path) -> str:
 
 
 def _write(path: Path, **arrays: np.ndarray) -> None:
-    aside = path.with_suffix(".tmp.npz")
-    np.savez(aside, **arrays)  # type: ignore[arg-type]
-    os.replace(aside, path)
+    with whole(path) as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]

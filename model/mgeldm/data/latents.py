@@ -9,7 +9,6 @@ all three lie beside them, as in the paper.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -25,6 +24,7 @@ from ..config import EMBEDDED, ModelConfig, SpectralConfig
 from ..errors import InputError
 from ..nn.spectral import MIXTURE_RMS, SpectralAutoencoder
 from .captions import alike
+from .files import whole
 from .manifest import Facts, items_of
 from .songs import Song, Stem, captions_of
 from .triplets import AUDIBLE, Shares, draw, segment, sources
@@ -203,22 +203,22 @@ def _stack(items: list[tuple[Any, ...]]) -> Triplets:
 
 
 def save(path: Path, triplets: Sequence[Triplets], facts: Facts | None = None) -> None:
-    """Write one shard, with where it comes from, aside; then rename it.
+    """Write one shard, with where it comes from.
 
     Raises:
         InputError: Nothing sounds in what was to be encoded.
+        OutputError: The disk is full, or the folder cannot be written to.
     """
     triplets = [part for part in triplets if len(part)]
     if not triplets:
         raise InputError(f"{path.name} is not written: no window of its songs sounds, or none is long enough.")
     columns = {f.name: np.concatenate([getattr(part, f.name) for part in triplets]) for f in fields(Triplets)}
-    aside = path.with_suffix(".tmp.npz")
-    np.savez(aside, **columns, facts=np.array(str(facts or Facts())))  # type: ignore[arg-type]
-    os.replace(aside, path)
+    with whole(path) as file:
+        np.savez(file, **columns, facts=np.array(str(facts or Facts())))  # type: ignore[arg-type]
 
 
 def shards(folder: Path) -> list[Path]:
-    """A folder's shards, in the order of their names."""
+    """A folder's shards, in the order of their names, without the parts that killed runs once left."""
     return [path for path in sorted(folder.glob("*.npz")) if not path.name.endswith(".tmp.npz")]
 
 

@@ -1,5 +1,7 @@
 """What a folder of shards holds and where it comes from: `manifest.json`, one entry a shard, with hashes.
 
+One entry more, "embeddings", holds the hash of each file of embeddings, where there are such.
+
 Each shard carries its own facts, so workers never share a file and the manifest can always be made anew from them.
 """
 
@@ -7,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zipfile
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -15,7 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from .files import whole
+
 NAME = "manifest.json"
+_EMBEDDINGS = "embeddings"
 FREE_LICENCES = ("CC0", "public domain", "MIT", "BSD", "Apache", "CC-BY-1", "CC-BY-2", "CC-BY-3", "CC-BY-4", "ISC")
 """How licences begin under which material may go into weights that ship; several are joined by "; "."""
 
@@ -71,8 +75,13 @@ def _plain(value: Any) -> Any:
 def update(folder: Path, shards: list[Path]) -> dict[str, dict[str, Any]]:
     """Bring a folder's manifest up to date: hash shards that are new or were written again, drop those that are gone.
 
+    Embeddings, which are a tenth of the shards' size at most, are all hashed.
+
     Returns:
-        File name to its entry: facts, sha256, bytes, when it was written (mtime_ns) and the count of items.
+        File name of each shard to its entry: facts, sha256, bytes, when it was written (mtime_ns), the count of items.
+
+    Raises:
+        OutputError: The disk is full, or the folder cannot be written to.
     """
     known = read(folder)
     entries = {}
@@ -82,14 +91,24 @@ def update(folder: Path, shards: list[Path]) -> dict[str, dict[str, Any]]:
         if entry is None or any(entry.get(key) != value for key, value in now.items()):
             entry = {**asdict(Facts.read(shard)), "sha256": sha256(shard), **now, "items": items_of(shard)}
         entries[shard.name] = entry
-    aside = folder / (NAME + ".tmp")
-    aside.write_text(json.dumps(entries, indent=1), encoding="utf-8")
-    os.replace(aside, folder / NAME)
+    embedded = {path.relative_to(folder).as_posix(): sha256(path) for path in sorted(folder.glob("embeddings/*/*.npz"))}
+    with whole(folder / NAME) as file:
+        content = {**entries, **({_EMBEDDINGS: embedded} if embedded else {})}
+        file.write(json.dumps(content, indent=1).encode())
     return read(folder)
 
 
 def read(folder: Path) -> dict[str, dict[str, Any]]:
-    """The manifest as it was last written; empty where there is none or it cannot be read (it can be made anew)."""
+    """A manifest's entries of shards; empty where there is none or it cannot be read (it can be made anew)."""
+    return {name: entry for name, entry in _content(folder).items() if name != _EMBEDDINGS}
+
+
+def embeddings(folder: Path) -> dict[str, str]:
+    """A manifest's hashes of embeddings, by path below the folder."""
+    return _content(folder).get(_EMBEDDINGS, {})
+
+
+def _content(folder: Path) -> dict[str, Any]:
     try:
         return json.loads((folder / NAME).read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):
@@ -103,9 +122,10 @@ def items_of(shard: Path) -> int:
 
 
 def damaged(folder: Path) -> list[Path]:
-    """Shards whose content is not what the manifest says, apart from those that were written since and are whole."""
-    entries = {folder / name: entry for name, entry in read(folder).items() if (folder / name).exists()}
-    return [path for path, entry in entries.items() if sha256(path) != entry["sha256"] and not _is_whole(path)]
+    """Shards and embeddings that are not what the manifest says, apart from those written since, which are whole."""
+    stated = {name: entry["sha256"] for name, entry in read(folder).items()} | embeddings(folder)
+    there = {folder / name: sha for name, sha in stated.items() if (folder / name).exists()}
+    return [path for path, sha in there.items() if sha256(path) != sha and not _is_whole(path)]
 
 
 def _is_whole(shard: Path) -> bool:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import warnings
+import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,12 @@ from .songs import FileStem, Recording, Song, shared
 
 Skip = Callable[[str], None]
 Reader = Callable[..., Iterator[Song]]
+
+
+def tell(text: str) -> None:
+    """Says what is left out on a line of its own, beside a command's results."""
+    print(text, file=sys.stderr, flush=True)
+
 
 SPLITS = ("train", "validation", "test")
 SUFFIXES = (
@@ -67,13 +74,14 @@ _SLAKH_LABELS = {
     "sound effects": "effects",
 }
 _MOISES_LABELS = {"bowed strings": "strings", "other plucked": "plucked strings", "other keys": "keys"}
+_DEEPEST = 3  # folders between MoisesDB's and a song: a version's, a provider's
 TEST_SHARE = 0.1
 """Share of the songs that a data set without splits of its own keeps for tests, by their names alone. Of MoisesDB's 240
 the paper keeps 24; which, it does not say."""
 
 
 def slakh(
-    folder: Path, split: str = "train", subset: str | None = None, on_skip: Skip = warnings.warn
+    folder: Path, split: str = "train", subset: str | None = None, on_skip: Skip = tell
 ) -> Iterator[Song]:
     """Slakh2100, in the official splits that its folders make (original, split2 or redux).
 
@@ -134,7 +142,7 @@ def _understood(name: str) -> Iterator[None]:
         raise InputError(f"its {name} is not understood ({error})") from error
 
 
-def musdb(folder: Path, split: str = "train", on_skip: Skip = warnings.warn) -> Iterator[Song]:
+def musdb(folder: Path, split: str = "train", on_skip: Skip = tell) -> Iterator[Song]:
     """MUSDB18: songs as `.stem.mp4` files, or as folders of wav files (MUSDB18-HQ), in the official splits.
 
     Args:
@@ -149,7 +157,7 @@ def musdb(folder: Path, split: str = "train", on_skip: Skip = warnings.warn) -> 
         raise InputError(f"MUSDB18 has no split {split!r}; choose one of {', '.join(SPLITS)}.")
     place = _split_folder(folder, "test" if split == "test" else "train", "MUSDB18")
     for path in sorted(place.iterdir()):
-        if not (path.is_dir() or path.name.endswith(".stem.mp4")):
+        if path.name.startswith(".") or not (path.is_dir() or path.name.endswith(".stem.mp4")):
             continue
         name = path.name.removesuffix(".stem.mp4")
         if split != "test" and (name in MUSDB_VALIDATION) != (split == "validation"):
@@ -165,7 +173,7 @@ def _musdb_stems(path: Path) -> list[FileStem]:
     return [FileStem(name, phrases(name), (Recording(path, number),)) for name, number in MUSDB_STREAMS.items()]
 
 
-def moises(folder: Path, split: str = "train", on_skip: Skip = warnings.warn) -> Iterator[Song]:
+def moises(folder: Path, split: str = "train", on_skip: Skip = tell) -> Iterator[Song]:
     """MoisesDB: its second level of stems summed into the first, whose names are the labels.
 
     Args:
@@ -177,7 +185,7 @@ def moises(folder: Path, split: str = "train", on_skip: Skip = warnings.warn) ->
         InputError: The folder holds no MoisesDB, or an unknown split is asked for.
     """
     _check_own_split("MoisesDB", split)
-    places = sorted((path.parent for path in Path(folder).glob("**/data.json")), key=lambda path: path.name)
+    places = _moises_songs(Path(folder))
     if not places:
         raise InputError(f"There is no data.json under {folder}; give the folder of MoisesDB's songs.")
     for place in places:
@@ -186,6 +194,13 @@ def moises(folder: Path, split: str = "train", on_skip: Skip = warnings.warn) ->
             if stems:
                 known = "" if split == "all" else split
                 yield Song(stems, name=place.name, source="MoisesDB", licence="research only", split=known)
+
+
+def _moises_songs(folder: Path) -> list[Path]:
+    """Folders that hold a `data.json`, by their names; "**" would pass over links to folders."""
+    found = [path.parent for depth in range(_DEEPEST + 1) for path in folder.glob("*/" * depth + "data.json")]
+    once = {place.resolve(): place for place in found}
+    return sorted(once.values(), key=lambda place: place.name)
 
 
 def _moises_stems(place: Path) -> list[FileStem]:
@@ -218,9 +233,11 @@ def _said(track_type: str) -> list[str]:
 def in_split(name: str, split: str) -> bool:
     """Whether a song of that name is of a split ("train", "test" or "all") of a data set that has none of its own.
 
-    It depends on nothing but the name, so a song stays where it is whatever others are there.
+    It depends on nothing but the name, so a song stays where it is whatever others are there; nor on how a system
+    writes letters with accents, which macOS takes apart.
     """
-    is_test = int(hashlib.sha256(name.encode()).hexdigest(), 16) % 1000 < TEST_SHARE * 1000
+    composed = unicodedata.normalize("NFC", name)
+    is_test = int(hashlib.sha256(composed.encode()).hexdigest(), 16) % 1000 < TEST_SHARE * 1000
     return split == "all" or is_test == (split == "test")
 
 
@@ -229,7 +246,7 @@ def _check_own_split(title: str, split: str) -> None:
         raise InputError(f"{title} has no split {split!r}; choose train, test or all.")
 
 
-def stem_folders(folder: Path, split: str = "all", on_skip: Skip = warnings.warn) -> Iterator[Song]:
+def stem_folders(folder: Path, split: str = "all", on_skip: Skip = tell) -> Iterator[Song]:
     """Any folder of `song/stem.wav`: a file's name, underscores as spaces, is its label; mixtures are left out.
 
     Args:
@@ -252,7 +269,7 @@ def stem_folders(folder: Path, split: str = "all", on_skip: Skip = warnings.warn
                 yield Song(stems, name=place.name, source=source, licence=song_licence(place), split=known)
 
 
-def files_of(place: Path, on_skip: Skip = warnings.warn) -> list[FileStem]:
+def files_of(place: Path, on_skip: Skip = tell) -> list[FileStem]:
     """One stem a sound file of a folder; `on_skip` is told of those that are left out, plain mixtures apart."""
     stems = []
     for path in sorted(Path(place).iterdir()):

@@ -63,6 +63,9 @@ class Recording:
     def read(self, start: int, stop: int) -> Samples:
         """Samples [2, stop - start] at the file's own rate; a mono file sounds on both sides.
 
+        So does the mean of more than two channels, which is all that the model hears of them: stems of five speakers
+        still sum to their mixture, whatever the order of the speakers.
+
         Raises:
             AudioError: As `probe`, or the file is damaged there.
         """
@@ -71,7 +74,7 @@ class Recording:
                 samples = reader.read(start, stop)
         else:
             samples = _read_stream(self.path, self.stream, start, stop)
-        return np.repeat(samples, 2, 0) if len(samples) == 1 else samples[:2]
+        return samples if len(samples) == 2 else np.repeat(samples.mean(0, keepdims=True), 2, 0)
 
 
 class FileStem(Stem):

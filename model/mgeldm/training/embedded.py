@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from ..checkpoint import load_model, save_model
 from ..conditioning.embedded import EmbeddedConditioner, WordTable
 from ..config import EMBEDDED, ModelConfig, SpectralConfig
+from ..data.files import whole
 from ..data.latents import counts_of, read_shard
 from ..errors import CheckpointError, InputError
 from ..nn.dit import Block, Denoiser
@@ -136,8 +137,8 @@ def unpack(path: Path, run: Path, depth: int = EMBEDDED.denoiser.depth) -> None:
         folder = run / recipe
         if not (folder / "ema.pt").exists() and not (folder / "state.pt").exists():
             folder.mkdir(parents=True, exist_ok=True)
-            torch.save({name: value.clone() for name, value in state.items()}, folder / "ema.pt.tmp")
-            os.replace(folder / "ema.pt.tmp", folder / "ema.pt")
+            with whole(folder / "ema.pt") as file:
+                torch.save({name: value.clone() for name, value in state.items()}, file)
 
 
 def deepened(denoiser: Denoiser, depth: int) -> Denoiser:

@@ -1,19 +1,22 @@
 """`python -m mgeldm.training.encode`: fill a folder with shards of triplets: rendered, of real stems, or of a data set.
 
 Each shard is made from its own seed and appears only when it is whole, so a run that was stopped goes on where it was,
-and workers never collide. `manifest.json` says what the folder holds; a shard that does not fit its hash is made anew.
+and workers never collide. Before any is made those that are there are checked: a folder holds no shards of one command
+that were made otherwise. `manifest.json` says what the folder holds; a shard that does not fit its hash is made anew.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
+import hashlib
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soxr
@@ -27,13 +30,14 @@ from ..data.manifest import Facts
 from ..data.matching import matched
 from ..data.midi import read_scores, score_licence
 from ..data.production import Space, recolour
-from ..data.readers import READERS, open_set, song_licence
+from ..data.readers import READERS, files_of, open_set, song_licence
 from ..data.songs import Song, Stem
 from ..data.triplets import Shares
 from ..data.wide import render_wide_song
-from ..errors import InputError, MgeldmError
+from ..errors import InputError, MgeldmError, OutputError
 from ..pipeline import Pipeline
 from ..pipeline.compute import choose_device
+from .workers import processes
 
 MAX_SHIFT_SEMITONES = 3.0  # random speed of real stems, up and down
 SONG_S = 24.0
@@ -85,7 +89,7 @@ class Material:
             sources.append("rendered: " + ", ".join(["synthesisers", *(path.stem for path in (*self.banks, *scores))]))
             licences += [OURS, *map(bank_licence, self.banks), *map(score_licence, scores)]
         apart = dict.fromkeys(part for licence in licences for part in licence.split("; "))
-        contents = "; ".join(_contents(corpus.read_real_song(folder)) for folder in folders)
+        contents = "; ".join(_contents(_real_song(folder)) for folder in folders)
         names = tuple(folder.name for folder in folders)
         return Facts("; ".join(sources), "; ".join(apart), self.split, names, self.options(count), contents)
 
@@ -100,34 +104,55 @@ def _contents(song: Song) -> str:
     return f"{', '.join(sorted(stem.label for stem in song.stems))} of {song.samples} samples"
 
 
-def is_wanted(shard: Path, facts: Facts) -> bool:
-    """Whether a shard is still to be made.
+def _real_song(folder: Path) -> Song:
+    """A song of real stems, read again and again; what is left out of it was said once, by `_material`."""
+    return corpus.read_real_song(folder, on_skip=lambda text: None)
 
-    Raises:
-        InputError: There is one of that name with other facts.
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard that is asked for.
+
+    Attributes:
+        path: Where it goes.
+        facts: What it will say of itself.
+        make: Gives its triplets, for the published form with their embeddings.
+        embeddings: Folder that these go to, if any.
     """
-    if shard.exists() and (differences := Facts.read(shard).differences(facts)):
-        raise InputError(
-            f"{shard.parent} holds shards of the same names that were made otherwise ({'; '.join(differences)}); fill "
-            "another folder, or delete them to have them made anew."
-        )
-    return not shard.exists()
 
+    path: Path
+    facts: Facts
+    make: Callable[[], Iterable[Any]]
+    embeddings: Path | None = None
 
-def write_shard(out: Path, name: str, facts: Facts, make: Callable[[], Iterable[Triplets]]) -> None:
-    """One shard, unless it is there already.
+    def differences(self) -> list[str]:
+        """What the shard of this name that is there, if any, has otherwise."""
+        return Facts.read(self.path).differences(self.facts) if self.path.exists() else []
 
-    Raises:
-        InputError: It is there and was made otherwise, or nothing sounds in it.
-    """
-    path = out / f"{name}.npz"
-    if is_wanted(path, facts):
+    def write(self) -> None:
+        """Make it, unless it is there already.
+
+        Raises:
+            InputError: Nothing sounds in it.
+            OutputError: The disk is full, or the folder cannot be written to.
+        """
         torch.set_num_threads(1)
-        latents.save(path, list(make()), facts)
+        place = self.embeddings
+        if place is None and not self.path.exists():
+            latents.save(self.path, list(self.make()), self.facts)
+        elif place is not None and not (self.path.exists() and has_audio(place, self.path)):  # stopped between the two
+            ((found, audio),) = self.make()
+            latents.save(self.path, [found], self.facts)
+            place.mkdir(parents=True, exist_ok=True)
+            write_audio(place / self.path.name, audio, manifest.sha256(self.path))
 
 
-def encode_synthetic(material: Material, number: int, songs: int) -> None:
-    """One shard of rendered songs."""
+Job = Callable[[], Shard]
+"""What is to be made, as a call that travels to workers."""
+
+
+def synthetic_shard(material: Material, number: int, songs: int) -> Shard:
+    """A shard of rendered songs."""
 
     def make() -> Iterator[Triplets]:
         encoder, render = material.encoder(), material.renderer()
@@ -136,33 +161,33 @@ def encode_synthetic(material: Material, number: int, songs: int) -> None:
             yield encoder.encode(render(corpus.seed_of(number, i)), corpus.CAPTIONS, rng)
 
     name = "synthetic" if material.scores is None else "wide"
-    write_shard(material.out, f"{name}-{number:05d}", material.facts(f"{songs} songs"), make)
+    return Shard(material.out / f"{name}-{number:05d}.npz", material.facts(f"{songs} songs"), make)
 
 
-def encode_real(material: Material, number: int, passes: int, folder: Path) -> None:
-    """One shard of one real song, drawn at random places, at a few speeds (pitch and tempo together)."""
+def real_shard(material: Material, number: int, passes: int, folder: Path) -> Shard:
+    """A shard of one real song, drawn at random places, at a few speeds (pitch and tempo together)."""
 
     def make() -> Iterator[Triplets]:
-        song, rng, encoder = corpus.read_real_song(folder), np.random.default_rng(number), material.encoder()
+        song, rng, encoder = _real_song(folder), np.random.default_rng(number), material.encoder()
         for _ in range(passes):
             piece = _recoloured(_piece(song, 60.0, rng), material.recoloured, rng)
             yield encoder.encode(piece, corpus.CAPTIONS, rng, windows=9)
 
     facts = material.facts(f"{passes} passes", [folder], rendered=False)
-    write_shard(material.out, f"real-{folder.name}-{number:03d}", facts, make)
+    return Shard(material.out / f"real-{folder.name}-{number:03d}.npz", facts, make)
 
 
-def encode_remixed(material: Material, number: int, passes: int) -> None:
-    """One shard of mixtures across songs: real stems of several songs and rendered ones, each at its own place."""
+def remixed_shard(material: Material, number: int, passes: int) -> Shard:
+    """A shard of mixtures across songs: real stems of several songs and rendered ones, each at its own place."""
 
     def make() -> Iterator[Triplets]:
         render, rng = material.renderer(), np.random.default_rng((number, 77))
-        songs, encoder = [corpus.read_real_song(folder) for folder in material.folders], material.encoder()
+        songs, encoder = [_real_song(folder) for folder in material.folders], material.encoder()
         for i in range(passes):
             pieces = [_recoloured(_piece(song, 30.0, rng), material.recoloured, rng) for song in songs]
             parts = [stem for piece in pieces for stem in piece.stems]
             for j in range(2):
-                seed = 2**32 - 1 - (number * 100 + 2 * i + j)  # from the far end: no song of `encode_synthetic`
+                seed = 2**32 - 1 - (number * 100 + 2 * i + j)  # from the far end: no song of `synthetic_shard`
                 parts += render(seed).stems
             for _ in range(REMIXES):
                 chosen = {parts[k].label: parts[k] for k in rng.permutation(len(parts))[: rng.integers(3, 6)]}
@@ -171,43 +196,56 @@ def encode_remixed(material: Material, number: int, passes: int) -> None:
                 yield replace(found, strange=np.ones(len(found), bool))
 
     name = "remixed" if material.scores is None else "remixed-wide"
-    write_shard(material.out, f"{name}-{number:04d}", material.facts(f"{passes} passes", material.folders), make)
+    facts = material.facts(f"{passes} passes", material.folders)
+    return Shard(material.out / f"{name}-{number:04d}.npz", facts, make)
 
 
-def encode_matched(material: Material, number: int, passes: int) -> None:
-    """One shard of mixtures that could be one song: two real ones and a rendered one at one tempo, in one key."""
+def matched_shard(material: Material, number: int, passes: int) -> Shard:
+    """A shard of mixtures that could be one song: two real ones and a rendered one at one tempo, in one key."""
 
     def make() -> Iterator[Triplets]:
         render, rng, encoder = material.renderer(), np.random.default_rng((number, 78)), material.encoder()
         for i in range(passes):
-            seed = 2**31 - 1 - (number * 100 + i)  # neither a song of `encode_synthetic` nor of `encode_remixed`
+            seed = 2**31 - 1 - (number * 100 + i)  # neither a song of `synthetic_shard` nor of `remixed_shard`
             chosen = [material.folders[k] for k in rng.permutation(len(material.folders))[:2]]
-            song = matched([*map(corpus.read_real_song, chosen), render(seed)], SONG_S, rng)
+            song = matched([*map(_real_song, chosen), render(seed)], SONG_S, rng)
             yield encoder.encode(_recoloured(song, material.recoloured, rng), corpus.CAPTIONS, rng)
 
-    write_shard(material.out, f"matched-{number:04d}", material.facts(f"{passes} passes", material.folders), make)
+    facts = material.facts(f"{passes} passes", material.folders)
+    return Shard(material.out / f"matched-{number:04d}.npz", facts, make)
 
 
-def encode_song(
-    material: Material, song: Song, windows: int, published: Path | None = None, clap: Path | None = None
-) -> None:
-    """One shard of one song of a data set, as the paper draws its segments; latents and embeddings if `published`."""
-    out, name = material.out, f"{song.source}-{song.name}".lower().replace(" ", "-").replace("/", "-")
+def song_shard(
+    material: Material, song: Song, name: str, windows: int, published: Path | None = None, clap: Path | None = None
+) -> Shard:
+    """A shard of one song of a data set, as the paper draws its segments; latents and embeddings if `published`."""
+    path = material.out / f"{name}.npz"
     options = material.options(f"{windows} windows")
     facts = Facts(song.source, song.licence, song.split, (song.name,), options, _contents(song))
     rng = np.random.default_rng(list(name.encode()))
     if published is None:
-        write_shard(out, name, facts, lambda: [material.encoder().encode(song, corpus.CAPTIONS, rng, windows)])
-        return
-    path, place = out / f"{name}.npz", out / "embeddings" / "published"
+        return Shard(path, facts, lambda: [material.encoder().encode(song, corpus.CAPTIONS, rng, windows)])
     encoder = _published_encoder(published, clap, material.shares)
     facts = replace(facts, autoencoder=identity(encoder.autoencoder.state_dict()))
-    if is_wanted(path, facts) or not has_audio(place, path):  # a run may have been stopped between the two
-        torch.set_num_threads(1)
-        found, audio = encoder.encode(song, corpus.CAPTIONS, rng, windows)
-        latents.save(path, [found], facts)
-        place.mkdir(parents=True, exist_ok=True)
-        write_audio(place / path.name, audio, manifest.sha256(path))
+    make = partial(encoder.encode, song, corpus.CAPTIONS, rng, windows)
+    return Shard(path, facts, lambda: [make()], material.out / "embeddings" / "published")
+
+
+def named(songs: Iterable[Song], out: Path) -> Iterator[tuple[str, Song]]:
+    """The name of each song's shard, and the song.
+
+    Of songs whose names differ by case alone, or by a space for a dash, the first has the plain name, the others have
+    a few digits more; so has one whose plain name a shard of another song has.
+    """
+    taken = set()
+    for song in songs:
+        name = f"{song.source}-{song.name}".lower().replace(" ", "-").replace("/", "-")
+        path = out / f"{name}.npz"
+        heard = Facts.read(path).songs if path.exists() else ()  # none in shards from before facts
+        if name in taken or heard not in ((), (song.name,)):
+            name += "-" + hashlib.sha256(song.name.encode()).hexdigest()[:8]
+        taken.add(name)
+        yield name, song
 
 
 @lru_cache(1)
@@ -249,14 +287,22 @@ def _crop(stem: Stem, samples: int, rng: np.random.Generator) -> Stem:
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line and fill the folder."""
     args = _parser().parse_args(arguments)
-    args.out.mkdir(parents=True, exist_ok=True)
+    _check(args)
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise OutputError(f"The folder {args.out} cannot be made ({reason}); choose another with --out.") from error
     for path in manifest.damaged(args.out):
         print(f"{path.name} is not what the manifest says; it is made anew.", file=sys.stderr)
         path.unlink()
-    asked, failed = _run(_jobs(args), args.workers)
+    jobs = list(_jobs(args))
+    if not jobs:
+        raise InputError("There is nothing to encode: no song could be used or is of that split, or --shards is 0.")
+    failed = _run(jobs, args.workers)
     entries = manifest.update(args.out, latents.shards(args.out))
-    if failed == asked:
-        raise InputError(f"None of the {asked} shards asked for could be made; look above for why.")
+    if failed == len(jobs):
+        raise InputError(f"None of the {failed} shards asked for could be made; look above for why.")
     if args.embed is not None:
         pipeline = Pipeline.load(args.embed, clap=args.clap)
         name = pipeline.model.sha256[:12] if pipeline.config.is_embedded else "published"
@@ -267,25 +313,50 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"{args.out}: {len(entries)} shards, {items} triplets, {unfit} unfit to ship{missing}")
 
 
-def _run(jobs: Iterable[Callable[[], None]], workers: int) -> tuple[int, int]:
-    """How many jobs there were and how many failed; each cause is said once, however many it befell.
+def _run(jobs: Sequence[Job], workers: int) -> int:
+    """Make the shards that are not there yet; returns how many could not be made, which ends no other.
 
     Raises:
-        InputError: There were none.
+        InputError: There is one that was made otherwise; none is made.
+        OutputError: The disk is full, or the folder cannot be written to; what is made stays.
+        MgeldmError: A process was ended from outside; what is made stays.
     """
     causes: Counter[str] = Counter()
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        results = [pool.apply_async(job) for job in jobs]
-        for result in results:
-            try:
-                result.get()
-            except (MgeldmError, OSError) as error:
-                causes[str(error)] += 1
-                if causes[str(error)] == 1:
-                    print(error, file=sys.stderr)
-    if not results:
-        raise InputError("There is nothing to encode: no song could be used or is of that split, or --shards is 0.")
-    return len(results), causes.total()
+    with processes(workers) as pool:
+        checked = list(_each(pool, _differences, jobs, causes))
+        if others := [found for _, found in checked if found]:
+            raise InputError(
+                f"{len(others)} of the {len(jobs)} shards asked for are there and were made otherwise "
+                f"({'; '.join(others[0])}), so none is made; fill another folder, or delete them to have them anew."
+            )
+        for _ in _each(pool, _write, [job for job, _ in checked], causes):
+            pass
+    return causes.total()
+
+
+def _each(
+    pool: Executor, call: Callable[[Job], Any], jobs: Sequence[Job], causes: Counter[str]
+) -> Iterator[tuple[Job, Any]]:
+    """Jobs and what the call returns of each; those that fail are counted, and each cause is said once."""
+    for job, result in [(job, pool.submit(call, job)) for job in jobs]:
+        try:
+            found = result.result()
+        except OutputError:
+            raise  # no other could be written either
+        except (MgeldmError, OSError) as error:
+            causes[str(error)] += 1
+            if causes[str(error)] == 1:
+                print(error, file=sys.stderr)
+        else:
+            yield job, found
+
+
+def _differences(job: Job) -> list[str]:
+    return job().differences()
+
+
+def _write(job: Job) -> None:
+    job().write()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -294,7 +365,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bank", type=Path, action="append", default=[], help="notes to render with; may be repeated")
     parser.add_argument("--real", type=Path, help="folder of song folders of stems, remixed with --bank")
     parser.add_argument("--matched", action="store_true", help="mix --real across songs of one tempo and key")
-    parser.add_argument("--recolour", type=float, default=0.0, help="share of --real stems produced anew")
+    parser.add_argument("--recolour", type=_share, default=0.0, help="share of --real stems produced anew")
     parser.add_argument("--data", choices=READERS, help="encode a data set, a shard a song")
     parser.add_argument("--from", type=Path, dest="folder", help="folder of that data set")
     parser.add_argument("--subset", choices=("A", "B"), help="of Slakh2100, as in the paper")
@@ -305,21 +376,68 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--wide", action="store_true", help="render wide songs: more sounds, mixed kits, production")
     parser.add_argument("--scores", type=Path, action="append", default=[], help="MIDI songs for --wide, or a Doom WAD")
-    parser.add_argument("--shards", type=int, default=10)
-    parser.add_argument("--first", type=int, default=0, help="number of the first shard")
-    parser.add_argument("--songs", type=int, default=10, help="songs, or passes over real ones, a shard")
-    parser.add_argument("--windows", type=int, default=40, help="segments drawn from each song of a data set")
-    parser.add_argument("--absent", type=float, default=0.06, help="share of silent sources")
-    parser.add_argument("--unions", type=float, default=0.0, help="share of sources that sum stems")
+    parser.add_argument("--shards", type=_from(0), default=10)
+    parser.add_argument("--first", type=_from(0), default=0, help="number of the first shard")
+    parser.add_argument("--songs", type=_from(1), default=10, help="songs, or passes over real ones, a shard")
+    parser.add_argument("--windows", type=_from(1), default=40, help="segments drawn from each song of a data set")
+    parser.add_argument("--absent", type=_share, default=0.06, help="share of silent sources")
+    parser.add_argument("--unions", type=_share, default=0.0, help="share of sources that sum stems")
     parser.add_argument("--published", type=Path, help="checkpoint of the published form: store its latents (--data)")
     parser.add_argument("--clap", type=Path, help="CLAP weights, for --published and --embed")
     parser.add_argument("--embed", help="then store embeddings of texts and sounds by this model")
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--workers", type=_from(1), default=1)
     return parser
 
 
-def _jobs(args: argparse.Namespace) -> Iterator[Callable[[], None]]:
-    """What is to be made, as calls that travel to workers."""
+def _from(least: int) -> Callable[[str], int]:
+    """Reads a whole number that is not less."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} does not do; give a whole number from {least} on")
+        return int(text)
+
+    return number
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share; give a number from 0 to 1")
+    return share
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse options that would be passed over in silence.
+
+    Raises:
+        InputError: There is one.
+    """
+    ours = {name: getattr(args, name) for name in ("bank", "real", "matched", "recolour", "wide", "scores")}
+    for name, is_given in ours.items():
+        if args.data is not None and is_given:
+            raise InputError(f"--data takes songs as they are, without --{name}; make its shards by another command.")
+    renders = args.real is None or bool(args.bank) or args.matched
+    needs = {
+        "from": (args.folder, args.data, "the data set's name, --data"),
+        "subset": (args.subset, args.data == "slakh", "--data slakh"),
+        "published": (args.published, args.data, "songs of a data set, --data and --from"),
+        "clap": (args.clap, args.published or args.embed, "--published or --embed"),
+        "matched": (args.matched, args.real, "--real"),
+        "recolour": (args.recolour, args.real, "--real"),
+        "wide": (args.wide, renders, "--bank or --matched (--real alone renders nothing)"),
+        "scores": (args.scores, args.wide, "--wide"),
+    }
+    for name, (is_given, has, what) in needs.items():
+        if is_given and not has:
+            raise InputError(f"--{name} does nothing without {what}; add that, or leave it out.")
+
+
+def _jobs(args: argparse.Namespace) -> Iterator[Job]:
+    """What is to be made."""
     material = _material(args)
     numbers = range(args.first, args.first + args.shards)
     if args.data is not None:
@@ -327,14 +445,14 @@ def _jobs(args: argparse.Namespace) -> Iterator[Callable[[], None]]:
             raise InputError("--data says what the data set is; say where with --from.")
         options = {} if args.split is None else {"split": args.split}
         options |= {"subset": args.subset} if args.data == "slakh" else {}
-        for song in open_set(args.data, args.folder, **options):
-            yield partial(encode_song, material, song, args.windows, args.published, args.clap)
+        for name, song in named(open_set(args.data, args.folder, **options), args.out):
+            yield partial(song_shard, material, song, name, args.windows, args.published, args.clap)
     elif args.real is not None and not args.bank and not args.matched:
         for n in numbers:
             for folder in material.folders:
-                yield partial(encode_real, material, n, args.songs, folder)
+                yield partial(real_shard, material, n, args.songs, folder)
     else:
-        make = encode_synthetic if args.real is None else encode_matched if args.matched else encode_remixed
+        make = synthetic_shard if args.real is None else matched_shard if args.matched else remixed_shard
         for n in numbers:
             yield partial(make, material, n, args.songs)
 
@@ -343,22 +461,24 @@ def _material(args: argparse.Namespace) -> Material:
     """What the command line says that shards are made of; of real songs one is for tests, the others for training.
 
     Raises:
-        InputError: Files or songs are missing, or there is no such split.
+        InputError: Files or songs are missing, a bank is none, or there is no such split.
     """
     split, folders = args.split or "train", []
     for path in (*args.bank, *args.scores):
         if not path.exists():
             raise InputError(f"There is no {path}; `python -m mgeldm.data.bank` makes note banks.")
+    for bank in args.bank:
+        bank_licence(bank)  # fails of what is no bank
     if args.data is None and split not in ("train", "test"):
         raise InputError(f"Of rendered and --real songs there is no split {split!r}; choose train or test.")
-    if args.data is None and args.published is not None:
-        raise InputError("--published stores latents of the songs of a data set; say which with --data and --from.")
     if args.real is not None:
         folders = sorted(folder for folder in args.real.glob("[!.]*") if folder.is_dir())
         folders = [folder for folder in folders if (folder.name == corpus.HELD_OUT_SONG) == (split == "test")]
         if not folders:
             wanted = f"song {corpus.HELD_OUT_SONG}, which is for tests" if split == "test" else "folder of stems"
             raise InputError(f"There is no {wanted}, in {args.real}; give a folder of folders of stems with --real.")
+        for folder in folders:
+            files_of(folder)  # says what is left out
     scores = args.scores if args.wide else None
     return Material(args.out, Shares(args.absent, args.unions), split, args.bank, scores, folders, args.recolour)
 
@@ -368,3 +488,5 @@ if __name__ == "__main__":
         main()
     except MgeldmError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("Interrupted; what is finished stays, and the same command goes on from there.")

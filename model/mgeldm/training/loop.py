@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import pickle
 import signal
 import threading
@@ -25,7 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from ..checkpoint import lacks_memory
-from ..errors import InputError
+from ..data.files import whole
+from ..errors import InputError, OutputError
 from .board import Board
 from .machine import Machine
 from .parts import write_parts
@@ -77,6 +77,11 @@ class LoopConfig:
     log_every_steps: int = 50
     tensorboard: bool = False
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("accumulate", "log_every_steps"):
+            if (value := getattr(self, name)) < 1:
+                raise InputError(f"{name} is {value}, which leaves nothing to train or to tell; give 1 or more.")
 
 
 class Player:
@@ -178,21 +183,25 @@ class Run:
         self.ema = {name: value.to(self.machine.device, copy=True) for name, value in weights.items()}
 
     def save(self) -> None:
-        """Write the state aside, then rename; one process does."""
+        """Write the state; one process does.
+
+        Raises:
+            OutputError: The disk is full, or the folder cannot be written to; the state from before stays.
+        """
         if not self.first:
             return
         state = self.players[0].state() | {"ema": self.ema, "step": self.step, "spent_s": self.spent_s}
         if len(self.players) > 1:
             state["critic"] = self.players[1].state()
         for name, content in (("state.pt", state), ("ema.pt", self.ema)):
-            torch.save(content, self.folder / (name + ".tmp"))
-            os.replace(self.folder / (name + ".tmp"), self.folder / name)
+            with whole(self.folder / name) as file:
+                torch.save(content, file)
         if self.parts is not None:
             write_parts(self.ema, self.parts, self.folder.name)
 
     def _rate(self) -> float:
         """Share of the learning rate at this step."""
-        warm = min(1.0, (self.step + 1) / self.config.warmup_steps)
+        warm = min(1.0, (self.step + 1) / max(self.config.warmup_steps, 1))
         done = self.step / self.config.steps if self.config.steps else self.spent_s / (self.config.minutes * 60)
         return warm * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
 
@@ -243,6 +252,7 @@ class Run:
 
         Raises:
             KeyboardInterrupt: The run was interrupted or terminated; the step at hand was finished and saved.
+            OutputError: The disk is full, or the folder cannot be written to; what was saved before stays.
         """
         if not self._unfinished() and self.first:
             print(f"The run in {self.folder} has had all its time or steps; raise them in the configuration to go on.")
@@ -308,8 +318,14 @@ class Run:
             return
         rounded = {key: round(value, 4) for key, value in scalars.items()}
         line = {"step": self.step, "minutes": round(self.spent_s / 60, 2), **rounded}
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
+        path = self.folder / "log.jsonl"
+        try:
+            with path.open("a", encoding="utf-8") as log:
+                log.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise OutputError(
+                f"{path} cannot be written ({error.strerror}); see that there is room, then run the same command again."
+            ) from error
         print(line, flush=True)
         if self.board is not None:
             self.board.scalars(self.step, scalars)

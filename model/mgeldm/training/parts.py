@@ -6,27 +6,31 @@ starts from the averaged weights.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as packed
 from torch import Tensor
 
+from ..data.files import whole
 from ..errors import InputError
 
 PART_BYTES = 15 * 2**20
 
 
 def write_parts(weights: dict[str, Tensor], folder: Path, name: str, part_bytes: int = PART_BYTES) -> list[Path]:
-    """Write `weights` as `NAME-I-of-N.safetensors`, each aside and then renamed.
+    """Write `weights` as `NAME-I-of-N.safetensors`.
 
     Args:
         weights: By name; floating-point ones are stored in half precision.
         folder: Made if it is not there.
         name: What the weights are, without a dash at its end.
         part_bytes: A part holds no more, unless one tensor alone does.
+
+    Raises:
+        OutputError: The disk is full, or the folder cannot be written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lots: list[dict[str, Tensor]] = [{}]
@@ -40,8 +44,8 @@ def write_parts(weights: dict[str, Tensor], folder: Path, name: str, part_bytes:
         size += stored.nbytes
     paths = [folder / f"{name}-{i + 1}-of-{len(lots)}.safetensors" for i in range(len(lots))]
     for path, lot in zip(paths, lots, strict=True):
-        save_file(lot, path.with_suffix(".tmp"))
-        os.replace(path.with_suffix(".tmp"), path)
+        with whole(path) as file:
+            file.write(packed(lot))
     return paths
 
 
@@ -68,6 +72,6 @@ def receive(folder: Path, run: Path, name: str) -> None:
     target = run / name
     target.mkdir(parents=True, exist_ok=True)
     if (target / "state.pt").exists():
-        os.replace(target / "state.pt", target / "state.before.pt")
-    torch.save(weights, target / "ema.pt.tmp")
-    os.replace(target / "ema.pt.tmp", target / "ema.pt")
+        (target / "state.pt").replace(target / "state.before.pt")
+    with whole(target / "ema.pt") as file:
+        torch.save(weights, file)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
@@ -17,6 +16,7 @@ from ..data.bank import Bank, load_bank
 from ..data.songs import RATE_HZ, Song
 from ..errors import InputError
 from ..nn.spectral import MIXTURE_RMS
+from .workers import processes
 
 _SONG_S = 12.0
 _AUDIBLE = 3e-3  # level under which a crop is drawn again
@@ -48,11 +48,15 @@ class Rendered:
         self._made: dict[int, Samples] = {}
 
     def prepare(self, workers: int) -> None:
-        """Make all songs at once, in several processes."""
+        """Make all songs at once, in several processes.
+
+        Raises:
+            MgeldmError: One of them was ended from outside.
+        """
         missing = [number for number in range(self.songs) if number not in self._made]
         render = partial(_render, banks=self.banks, rate_hz=self.rate_hz)
-        with multiprocessing.get_context("spawn").Pool(workers) as pool:
-            self._made |= dict(zip(missing, pool.imap(render, missing), strict=True))
+        with processes(workers) as pool:
+            self._made |= dict(zip(missing, pool.map(render, missing), strict=True))
 
     def song(self, number: int) -> Samples:
         """Mixture and stems of a song, int16 [tracks, samples]."""

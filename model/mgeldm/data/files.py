@@ -1,0 +1,31 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from ..audio import writing
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, which takes the place of `path` at the end; broken off, it is removed and `path` stays.
+
+    Raises:
+        OutputError: The disk is full, or the file cannot be written.
+    """
+    aside = path.with_name(path.name + ".tmp")
+    with writing(path, aside):
+        try:
+            with aside.open("wb") as file:
+                yield file
+            os.replace(aside, path)
+        except BaseException as error:
+            aside.unlink(missing_ok=True)
+            if isinstance(error, RuntimeError) and isinstance(error.__context__, OSError):
+                raise error.__context__ from None  # torch has an error of its own for what went wrong in the file
+            raise

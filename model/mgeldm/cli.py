@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mgeldm", description="Remix any song by a sentence.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     extract = _command(commands, "extract", _extract, "take what a sentence names out of a song", "prompts", "region")
-    extract.add_argument("--sensitivity", type=float, default=0.0, help="-1 (less bleed) to 1 (fuller; it is there for sure)")
+    extract.add_argument("--sensitivity", type=float, default=0.0, help="-1 (less bleed) to 1 (fuller; it is there)")
     extract.add_argument("--raw", action="store_true", help="the decoder's own sound, silent outside the region")
     extract.add_argument("--like", type=_range, action="append", default=[], metavar="START:END", help="audio example")
     new = [
@@ -153,9 +153,10 @@ def _add_evaluate(commands: Any) -> None:
     stems_help = "folder of the real songs that the model learned from, and the held-out one; for yours see --set"
     evaluate.add_argument("--stems", type=Path, metavar="DIR", help=stems_help)
     evaluate.add_argument("--bank", type=Path, metavar="FILE", help="held-out note bank; without it, synthesised songs")
-    sets_help = "musdb, slakh, moises or stems, and its folder; may be given again"
+    sets_help = "musdb, slakh(-a, -b), moises, stems or stems-test, and its folder; may be given again; without "
+    sets_help += "--stems and --bank these alone are scored"
     evaluate.add_argument("--set", type=_data_set, action="append", default=[], metavar="NAME:DIR", help=sets_help)
-    songs_help = "rendered songs, and the most excerpts of real ones, in each set"
+    songs_help = "rendered songs, or the most excerpts of real ones, in each set"
     evaluate.add_argument("--songs", type=int, default=24, metavar="N", help=songs_help)
     evaluate.add_argument("--seen", type=Path, metavar="POOL", help="shards: score songs trained on too, for two gaps")
     evaluate.add_argument("--seen-bank", type=Path, action="append", default=[], metavar="FILE", help="training bank")

@@ -25,6 +25,10 @@ class AudioError(InputError):
     """An audio file cannot be read or used."""
 
 
+class SilenceError(InputError):
+    """The model plays nothing for what was asked; other words, another seed or another region may bring something."""
+
+
 class OutputError(MgeldmError):
     """A result cannot be written (folder not writable, disk full)."""
 

@@ -7,10 +7,11 @@ import pytest
 from mgeldm import cli
 from mgeldm.audio import AudioClip, read, write
 from mgeldm.data import corpus
+from mgeldm.data.readers import in_split
 from mgeldm.errors import InputError
 from mgeldm.evaluation import extraction, sets
 from mgeldm.evaluation.evaluate import Plan, evaluate
-from mgeldm.evaluation.extraction import LIMIT, OURS, PEER, Scores
+from mgeldm.evaluation.extraction import LIMIT, METRICS, OURS, PEER, Scores
 from mgeldm.evaluation.open_unmix import Training, train
 from mgeldm.evaluation.sets import Excerpt, ExcerptSet, Material
 
@@ -107,6 +108,8 @@ def test_exact_silence_is_counted_and_in_no_mean_of_si_sdr():
     assert found["bass"]["si_sdr_db"][OURS] > 60
     assert found["bass"]["silent"] == {OURS: 1, "decoder": 1}
     assert OURS not in found["flute"]["si_sdr_db"]
+    assert found["bass"]["si_sdr_db_95"][0] > 60
+    assert "si_sdr_db_95" not in found["flute"]
     assert found["flute"]["sdr_db"][OURS] == 0
 
 
@@ -206,7 +209,7 @@ def test_data_sets_bring_their_own_splits(folder, tmp_path):
             write(path, AudioClip(np.full((2, 13 * RATE_HZ), 0.01, np.float32), RATE_HZ))
     data_sets = (("musdb", tmp_path), ("stems", folder))
     found = {part.name: part for part in Material(songs=3, seen=tmp_path, data_sets=data_sets).sets()}
-    assert set(found) == {"synthetic", "musdb", "musdb, seen", "stems"}  # no shard of rendered songs lies there
+    assert set(found) == {"musdb", "musdb, seen", "stems"}
     assert [excerpt.name for excerpt in found["musdb"].excerpts()] == ["a test song"]
     assert [excerpt.name for excerpt in found["musdb, seen"].excerpts()] == ["a train song"]
     assert {excerpt.name for excerpt in found["stems"].excerpts()} == {"other song", corpus.HELD_OUT_SONG}
@@ -223,8 +226,84 @@ def silent_song(folder, seconds) -> Path:
 def test_excerpts_of_a_song_follow_each_other_to_its_end(tmp_path):
     for seconds, count in ((36, 3), (35, 2), (12, 1)):
         folder = silent_song(tmp_path / str(seconds), seconds)
-        (_, part) = Material(data_sets=(("stems", folder),)).sets()
+        (part,) = Material(data_sets=(("stems", folder),)).sets()
         assert [excerpt.mixture.duration_s for excerpt in part.excerpts()] == [12.0] * count
+
+
+def test_a_given_data_set_is_scored_alone_unless_rendered_songs_are_asked_for(folder, tmp_path):
+    own = (("stems", silent_song(tmp_path, 13)),)
+    assert [part.name for part in Material(data_sets=own).sets()] == ["stems"]
+    assert [part.name for part in Material(folder, data_sets=own).sets()] == ["synthetic", "real", "stems"]
+    assert [part.name for part in Material().sets()] == ["synthetic"]
+
+
+def test_the_split_that_training_leaves_out_can_be_scored(tmp_path):
+    """`encode --data stems --split train` has heard the others."""
+    long = silent_song(tmp_path, 13) / "song"
+    names = {is_test: next(n for i in range(99) if in_split(n := f"s{i}", "test") == is_test) for is_test in (0, 1)}
+    long.rename(tmp_path / names[0])
+    with pytest.raises(InputError, match=r"for tests in .*; score all songs with --set stems:"):
+        Material(data_sets=(("stems-test", tmp_path),)).sets()
+    silent_song(tmp_path, 13)
+    long.rename(tmp_path / names[1])
+
+    def songs(name, seen=None):
+        found = Material(seen=seen, data_sets=((name, tmp_path),)).sets()
+        return {(part.seen, excerpt.name) for part in found for excerpt in part.excerpts()}
+
+    assert songs("stems") == {(False, names[0]), (False, names[1])}
+    assert songs("stems-test") == {(False, names[1])}
+    assert songs("stems-test", tmp_path) == {(False, names[1]), (True, names[0])}
+
+
+def test_subsets_of_slakh_can_be_scored(monkeypatch):
+    asked = []
+
+    def open_set(*names, **options):
+        asked.append((*names, options))
+        yield corpus.Song([corpus.Stem("bass", ["bass"], np.zeros((2, 13 * RATE_HZ), np.float32))], name="a song")
+
+    monkeypatch.setattr(sets, "open_set", open_set)
+    found = Material(data_sets=tuple((name, Path("S")) for name in ("slakh-a", "slakh-b"))).sets()
+    assert [part.name for part in found] == ["slakh-a", "slakh-b"]
+    assert asked == [("slakh", Path("S"), {"subset": letter, "split": "test"}) for letter in ("A", "B")]
+
+
+def test_a_damaged_song_and_a_name_that_says_nothing_cost_the_others_nothing(tmp_path, capsys):
+    """The song is whole where it is probed, and its excerpts are the same each time."""
+    for name in ("bad", "good"):
+        (silent_song(tmp_path, 25) / "song").rename(tmp_path / name)
+    (tmp_path / "good" / "drums.wav").rename(tmp_path / "good" / "_.wav")
+    noise = AudioClip(np.random.default_rng(0).normal(0, 0.1, (1, 25 * 8000)).astype(np.float32), 8000)
+    write(tmp_path / "bad" / "bass.flac", noise, "flac")
+    (tmp_path / "bad" / "bass.wav").unlink()
+    path = tmp_path / "bad" / "bass.flac"
+    content = bytearray(path.read_bytes())
+    content[len(content) * 6 // 10 : len(content) * 9 // 10] = bytes(len(content) * 9 // 10 - len(content) * 6 // 10)
+    path.write_bytes(content)
+    (part,) = Material(data_sets=(("stems", tmp_path),)).sets()
+    passes = [[excerpt.name for excerpt in part.excerpts()] for _ in range(2)]
+    assert passes[0] == passes[1] == ["bad", "good", "good"]
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 2
+    assert "The stem ' ' of good is not asked for" in told[0]
+    assert told[1].startswith("bad is left out from 12 to 24 s: ")
+    good = list(part.excerpts())[-1]
+    assert [stem.label for stem in good.stems] == ["bass"]
+
+
+def test_a_stem_that_is_not_asked_for_is_still_heard():
+    sound = np.full((2, 4000), 0.1, np.float32)
+    found = Excerpt.of("a song", corpus.Song([corpus.Stem(" ", [" "], sound), corpus.Stem("bass", ["bass"], sound)]))
+    assert [stem.label for stem in found.accompanied] == ["bass"]
+    assert np.allclose(found.mixture.samples, 0.2)
+
+
+def test_what_is_no_bank_is_said_before_anything_is_scored(tmp_path):
+    write(tmp_path / "some.wav", AudioClip(np.zeros((1, 800), np.float32), 8000))
+    for material in (Material(bank=tmp_path / "some.wav"), Material(seen_banks=(tmp_path / "some.wav",))):
+        with pytest.raises(InputError, match="no note bank"):
+            material.sets()
 
 
 def test_songs_too_short_are_said_before_anything_is_scored_or_left_out(tmp_path):
@@ -235,28 +314,28 @@ def test_songs_too_short_are_said_before_anything_is_scored_or_left_out(tmp_path
     with pytest.raises(InputError, match="no stem of 12 s or longer"):
         Material(short).sets()
     silent_song(short, 11)
-    assert Material(short).others() is None
+    assert Material(short).others is None
     (silent_song(tmp_path / "long", 13) / "song").rename(short / "long song")
-    assert [excerpt.name for excerpt in Material(short).others().excerpts()] == ["long song"]
+    assert [excerpt.name for excerpt in Material(short).others.excerpts()] == ["long song"]
 
 
 def test_sets_of_one_reader_have_names_of_their_own(tmp_path):
     a, b, again = (silent_song(tmp_path / place, 13) for place in ("A", "B", "more/A"))
 
     def names(*folders):
-        return [part.name for part in Material(data_sets=tuple(("stems", f) for f in folders)).sets()][1:]
+        return [part.name for part in Material(data_sets=tuple(("stems", f) for f in folders)).sets()]
 
     assert names(a) == names(a, a) == ["stems"]
     assert names(a, b) == ["stems (A)", "stems (B)"]
     assert names(a, again, b) == [f"stems ({a})", f"stems ({again})", "stems (B)"]
     found = Material(data_sets=(("stems", a), ("stems", b))).sets()
-    assert [part.kind for part in found] == ["synthetic", "stems (A)", "stems (B)"]
+    assert [part.kind for part in found] == ["stems (A)", "stems (B)"]
 
 
 @pytest.mark.parametrize(
     ("material", "told"),
     [
-        (Material(data_sets=(("spotify", Path("nowhere")),)), "no reader"),
+        (Material(data_sets=(("spotify", Path("nowhere")),)), "no data set 'spotify'"),
         (Material(Path("nowhere")), "no song sodium .* --set stems:nowhere"),
         (Material(bank=Path("nowhere.npz")), "no note bank"),
         (Material(songs=0), "nothing to score"),
@@ -294,6 +373,7 @@ def test_the_command_prints_tables_and_an_object(folder, tmp_path, capsys, monke
         assert f"{name}: mean SDR in dB" in result["text"]
         for row in classes.values():
             assert row["excerpts"] == 1
-            assert row["sdr_db_95"][0] <= row["sdr_db"][OURS] <= row["sdr_db_95"][1]
+            for metric in METRICS:
+                assert row[f"{metric}_95"][0] <= row[metric][OURS] <= row[f"{metric}_95"][1]
     assert (tmp_path / "plots" / "SDR - real.png").is_file()
     assert read(folder / corpus.HELD_OUT_SONG / "drums.wav").duration_s == 12.5

@@ -1,13 +1,16 @@
 import json
 import tracemalloc
+from dataclasses import replace
 from functools import partial
 from itertools import count, islice
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from mgeldm import cli
 from mgeldm.audio import AudioClip
 from mgeldm.data import corpus
+from mgeldm.errors import InputError, SilenceError
 from mgeldm.evaluation import generation, sets
 from mgeldm.evaluation.embeddings import Tower
 from mgeldm.evaluation.evaluate import Plan, evaluate
@@ -58,7 +61,10 @@ def test_a_perfect_part_scores_as_the_true_stem(pipeline, songs):
     assert found["onset"]["halfway"] == pytest.approx(1, abs=0.02)
     assert found["key"]["halfway"] == pytest.approx(1, abs=0.02)
     assert found["named"][OURS] == found["named"][TRUE] == 1
-    assert "| onset agreement |" in generation.imputation_text("synthetic", found)
+    assert found["named"]["95"] == [1, 1]
+    told = generation.imputation_text("synthetic", found)
+    assert "| onset agreement |" in told
+    assert "| 100% (100% to 100%) | 100% |" in told
 
 
 def test_a_part_that_hears_nothing_is_nowhere_near(pipeline, songs):
@@ -162,12 +168,66 @@ def test_parts_and_pieces_of_the_shipped_model_are_measured(pipeline, monkeypatc
     for module in (sets, generation):
         monkeypatch.setattr(module, "EXCERPT_S", 6.0)
     result = evaluate(pipeline, Plan(Material(songs=2), ("generation", "imputation"), pieces=2, steps=3))
-    fad = result["generation"]["fad"]["our tower"]
-    assert set(fad) == {"ours, prompted", "ours, unprompted", "rendered (synthetic)"}
-    assert fad["rendered (synthetic)"] == pytest.approx(0, abs=1e-3)  # the reference itself, where no music is given
+    fad = result["generation"]["synthetic"]["fad"]["our tower"]
+    assert set(fad) == {"ours, prompted", "ours, unprompted"}  # the rendered songs are the reference itself
     assert fad["ours, prompted"] > 0.01
     assert -1 <= result["imputation"]["synthetic"]["onset"][OURS] <= 1
-    assert "total generation: FAD" in result["text"]
+    assert "total generation: FAD against 2 mixtures of synthetic" in result["text"]
+
+
+def test_each_kind_of_real_music_is_a_reference(songs, monkeypatch):
+    """Data sets were passed over, and rendered songs compared with themselves."""
+    asked, model = [], SimpleNamespace(config=SimpleNamespace(name=""), model=SimpleNamespace(sha256=""))
+
+    def total_generation(pipeline, references, yardstick, *more):
+        asked.append(([part.name for part in references], yardstick and yardstick.name))
+        return {"reference_excerpts": 0}
+
+    monkeypatch.setattr(generation, "total_generation", total_generation)
+    monkeypatch.setattr("mgeldm.evaluation.evaluate._embeddings", lambda *_: [])
+    parts = {name: replace(songs, name=name, kind=name) for name in ("synthetic", "real", "musdb")}
+    seen = replace(songs, name="real, seen", kind="real", seen=True)
+    for names, others in ((("synthetic", "real", "musdb"), seen), (("musdb",), None), (("synthetic",), None)):
+        monkeypatch.setattr(Material, "sets", lambda _, names=names: [parts[name] for name in names])
+        monkeypatch.setattr(Material, "others", others)
+        found = evaluate(model, Plan(parts=("generation",)))
+        assert set(found["generation"]) == {*names} - ({"synthetic"} if len(names) > 1 else set())
+    with_rendered = [(["real", "real, seen"], "synthetic"), (["musdb"], "synthetic")]
+    assert asked == [*with_rendered, (["musdb"], None), (["synthetic"], None)]
+
+
+def test_a_reference_of_which_nothing_can_be_read_is_said(songs):
+    empty = replace(songs, excerpts=partial(iter, ()))
+    found = generation.total_generation(None, [empty], None, [], 2, Sampling(), Reporter())
+    assert "nothing of musdb can be heard" in generation.generation_text("musdb", found)
+
+
+def test_only_a_silent_part_counts_as_silence(pipeline, songs):
+    class Refuses:
+        def __init__(self, error):
+            self.error = error
+
+        def impute(self, clip, request):
+            raise self.error
+
+    assert impute(pipeline, Refuses(SilenceError("nothing")), songs)["silent"] == 1
+    with pytest.raises(InputError, match="steps"):
+        impute(pipeline, Refuses(InputError("-1 steps")), songs)
+
+
+def test_steps_out_of_range_are_said_before_anything_is_measured(capsys):
+    assert cli.main(["evaluate", "--steps", "-1"]) == 2
+    assert "-1 steps cannot be taken" in capsys.readouterr().err
+
+
+def test_the_way_from_random_to_true_has_an_interval_where_there_is_a_way():
+    names = [f"song {i}" for i in range(8)]
+    rng = np.random.default_rng(0)
+    found = {name: (rng.normal(mean, 0.1, 8)).tolist() for name, mean in ((RANDOM, 0), (OURS, 0.5), (TRUE, 1))}
+    random, ours, true = (np.mean(values) for values in found.values())
+    low, high = generation._halfway_interval(found, names)
+    assert 0.2 < low < (ours - random) / (true - random) < high < 0.8
+    assert generation._halfway_interval(found | {TRUE: found[RANDOM]}, names) is None
 
 
 def test_weights_that_are_not_there_are_said(capsys, tmp_path):

@@ -96,6 +96,19 @@ def test_music_without_a_plain_instrument_leaves_no_hole_in_the_object(monkeypat
     assert "present" not in text.absent_text(found)
 
 
+def test_silence_is_not_asked_for_anything(monkeypatch):
+    """It was answered at 0 dB of the mix, a false alarm."""
+    monkeypatch.setattr(text, "_answer_db", lambda *_: 0.0)
+    nothing = Excerpt.of("pause", corpus.Song([corpus.Stem("bass", ["bass"], np.zeros((2, 4000), np.float32))]))
+    pause = ExcerptSet("pause", "pause", False, 1, lambda: iter([nothing]))
+    found = text.absent(None, [pause], "draft", 1, Reporter())
+    assert (found["prompts"], found["present"]) == (0, 0)
+    assert "nothing to ask for" in text.absent_text(found)
+    found = text.retrieval(Oracle(), None, [pause])
+    assert found["sounds"] == 0
+    assert "name the right class" in text.retrieval_text(found)
+
+
 def test_excerpts_are_heard_one_by_one(songs, monkeypatch):
     """However many there are, one is in memory."""
     alive = []

@@ -52,9 +52,9 @@ def _medians(rows: np.ndarray, size: int = 31) -> np.ndarray:
 
 
 def ideal_mask(audio: np.ndarray, source: np.ndarray, rate_hz: int) -> np.ndarray:
-    """The ideal ratio mask of one STFT on all channels: an oracle."""
+    """The ideal ratio mask of each channel's STFT, as ours listens to each: an oracle."""
     whole, part = (scipy.signal.stft(x, rate_hz, nperseg=_FFT, noverlap=_FFT - _HOP)[2] for x in (audio, source))
-    wanted, rest = np.abs(part).mean(0), np.abs(whole - part).mean(0)
+    wanted, rest = np.abs(part), np.abs(whole - part)  # [channels, bins, frames]
     mask = wanted / (wanted + rest + 1e-12)
     _, estimate = scipy.signal.istft(whole * mask, rate_hz, nperseg=_FFT, noverlap=_FFT - _HOP)
     return estimate[:, : audio.shape[1]]

@@ -58,7 +58,7 @@ def evaluate(pipeline: Pipeline, plan: Plan, reporter: Reporter = SILENT) -> dic
         the share of all its excerpts under 0 dB, `gaps[kind]` what lies between seen songs, unseen ones and limits.
 
     Raises:
-        InputError: A folder, a file or a part is missing, or nothing is to be made.
+        InputError: A folder, a file or a part is missing, the steps are out of range, or nothing is to be made.
         CheckpointError: Weights are damaged.
         OutputError: The folder for pictures cannot be made.
     """
@@ -66,6 +66,7 @@ def evaluate(pipeline: Pipeline, plan: Plan, reporter: Reporter = SILENT) -> dic
         raise InputError(f"There is no part {min(unknown)!r} of the evaluation; choose from {', '.join(PARTS)}.")
     if plan.pieces < 1:
         raise InputError("There is nothing to make; ask for at least one piece with --pieces.")
+    plan.sampling.validate()
     sets = plan.material.sets()
     measures: dict[str, Callable[..., tuple[dict[str, Any], list[str]]]] = {
         "extraction": _extraction,
@@ -122,7 +123,7 @@ def _text(pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], reporter: 
 
 
 def _imputation(pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], reporter: Reporter) -> tuple[dict, list]:
-    found, spaces, others = {}, _embeddings(pipeline, plan), plan.material.others()
+    found, spaces, others = {}, _embeddings(pipeline, plan), plan.material.others
     for songs in _unseen(sets):
         strangers = others if songs.kind == "real" and others is not None else songs
         asked = (plan.pieces, plan.sampling, reporter)
@@ -132,13 +133,21 @@ def _imputation(pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], repo
 
 
 def _generation(pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], reporter: Reporter) -> tuple[dict, list]:
-    """The reference is real music where there is any: all of it, for one song is no distribution."""
-    rendered, others = next(part for part in sets if part.kind == "synthetic" and not part.seen), plan.material.others()
-    real = [part for part in _unseen(sets) if part.kind == "real"] + ([others] if others is not None else [])
+    """Each kind of real music is a reference; where there is none, the rendered songs are."""
+    rendered = next((part for part in _unseen(sets) if part.kind == "synthetic"), None)
+    references = {part.kind: [part] for part in _unseen(sets) if part is not rendered}
+    if (others := plan.material.others) is not None:
+        references["real"].append(others)  # for the held-out song alone is no distribution
+    yardstick = rendered
+    if rendered is not None and not references:
+        references, yardstick = {rendered.kind: [rendered]}, None
     spaces = _embeddings(pipeline, plan)
     asked = (plan.pieces, plan.sampling, reporter)
-    found = generation.total_generation(pipeline, real or [rendered], rendered, spaces, *asked)
-    return {"generation": found}, [generation.generation_text(found)]
+    found = {
+        name: generation.total_generation(pipeline, parts, yardstick, spaces, *asked)
+        for name, parts in references.items()
+    }
+    return {"generation": found}, [generation.generation_text(name, row) for name, row in found.items()]
 
 
 def _unseen(sets: Sequence[ExcerptSet]) -> list[ExcerptSet]:

@@ -126,18 +126,24 @@ def _draw(path: Path, clip: AudioClip, stem: Stem, ours: Samples) -> None:
 def plain(classes: Classes) -> dict[str, Any]:
     """Means by class, metric and method, for JSON, which knows no nan: a method without a mean is left out.
 
+    `sdr_db_95` and so on are intervals of ours.
+
     `silent` counts the excerpts for which a method gave exact silence, which are in no mean of SI-SDR.
     """
     return {
         label: {
             "excerpts": len(scores.values["sdr_db"][OURS]),
             "worse_than_silence": round(scores.below_silence, 3),
-            "sdr_db_95": [round(end, 3) for end in _interval(scores)],
+            **{f"{metric}_95": ends for metric in METRICS if (ends := _rounded(_interval(scores, metric)))},
             **{metric: _means(scores, metric) for metric in METRICS},
             "silent": {name: count for name in scores.values["si_sdr_db"] if (count := scores.silent(name))},
         }
         for label, scores in classes.items()
     }
+
+
+def _rounded(ends: tuple[float, float]) -> list[float]:
+    return [round(end, 3) for end in ends if not math.isnan(end)]
 
 
 def _means(scores: Scores, metric: str) -> dict[str, float]:
@@ -185,8 +191,14 @@ def _number(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.1f}"
 
 
-def _interval(scores: Scores) -> tuple[float, float]:
-    return bootstrap(scores.values["sdr_db"][OURS], np.random.default_rng(0), scores.songs)
+def _interval(scores: Scores, metric: str = "sdr_db") -> tuple[float, float]:
+    """Of ours, over the excerpts that have the metric; not a number where none has."""
+    found = scores.values[metric].get(OURS, [])
+    rows = [(value, song) for value, song in zip(found, scores.songs, strict=True) if not math.isnan(value)]
+    if not rows:
+        return float("nan"), float("nan")
+    values, songs = zip(*rows, strict=True)
+    return bootstrap(values, np.random.default_rng(0), songs)
 
 
 def gaps(sets: Iterable[ExcerptSet], found: dict[str, Classes]) -> dict[str, dict[str, float]]:

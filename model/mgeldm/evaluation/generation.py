@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from ..audio import AudioClip
-from ..errors import InputError
+from ..errors import SilenceError
 from ..pipeline import Pipeline
 from ..progress import Reporter
 from ..requests import Generate, Impute, Sampling
 from .embeddings import Embedding, frechet_distance, points
-from .metrics import bootstrap
+from .metrics import bootstrap, drawn_means
 from .music import RATE_HZ, UNPITCHED, key_agreement, onset_agreement
 from .sets import EXCERPT_S, Excerpt, ExcerptSet, evenly, level
 
@@ -32,7 +32,7 @@ _HALVED_SONGS = 4  # songs that a reference has at least for its halves to be co
 def total_generation(
     pipeline: Pipeline,
     references: Sequence[ExcerptSet],
-    yardstick: ExcerptSet,
+    yardstick: ExcerptSet | None,
     embeddings: Sequence[Embedding],
     count: int,
     sampling: Sampling,
@@ -46,14 +46,14 @@ def total_generation(
     Args:
         pipeline: The model.
         references: Their excerpts together are the reference.
-        yardstick: Rendered songs.
+        yardstick: Rendered songs, if there are any and they are not the reference.
         embeddings: Spaces to measure in.
         count: Pieces of `EXCERPT_S` to make with and without prompts, and to render.
         sampling: How; seeds count up from its own.
         reporter: Hears of pieces.
 
     Returns:
-        `fad[embedding][system]`, the number of reference excerpts and of pieces.
+        The number of reference excerpts and of pieces, and `fad[embedding][system]` if there are any of both.
     """
     heard: list[tuple[str, str]] = []
     each: list[list[np.ndarray]] = [[] for _ in embeddings]
@@ -61,12 +61,15 @@ def total_generation(
         heard.append((excerpt.name, _prompt(excerpt)))
         for found, embedding in zip(each, embeddings, strict=True):
             found.append(embedding(excerpt.mixture))
+    if not heard:
+        return {"reference_excerpts": 0, "pieces": 0}
     prompts = [heard[int(i)][1] for i in np.linspace(0, len(heard) - 1, count)]
     systems = {
         "ours, prompted": _make(pipeline, prompts, sampling, reporter),
         "ours, unprompted": _make(pipeline, [""] * count, sampling, reporter),
-        f"rendered ({yardstick.name})": [excerpt.mixture for excerpt in islice(yardstick.excerpts(), count)],
     }
+    if yardstick is not None:
+        systems[f"rendered ({yardstick.name})"] = [each.mixture for each in islice(yardstick.excerpts(), count)]
     fad: dict[str, dict[str, float]] = {}
     for found, embedding in zip(each, embeddings, strict=True):
         whole = np.concatenate(found)
@@ -146,8 +149,9 @@ def imputation(
     Returns:
         `silent`, the share of parts 50 dB or more under the true stem; `sub_fad[embedding][system]`; `onset` and
         `key`, each with system -> mean, "95" of ours and "halfway": where ours lies from the random stem (0) to the
-        true one (1). Unpitched classes have no key. `named`: system -> share of parts that lie, in the first embedding,
-        nearest to the true stems of their class; `named_parts`, of how many (see `_named`).
+        true one (1), and "halfway_95" of that. Unpitched classes have no key. `named`: system -> share of parts that
+        lie, in the first embedding, nearest to the true stems of their class, and "95" of ours; `named_parts`, of how
+        many (see `_named`).
     """
     gaps = _gaps(songs, strangers, count)
     if len(gaps) < 2:
@@ -178,8 +182,8 @@ def imputation(
 
 def _named(
     embedding: Embedding, gaps: Sequence[Gap], parts: dict[str, list[np.ndarray]]
-) -> tuple[dict[str, float], int]:
-    """Share of parts nearest to their class, by system, and how many gaps that can be said of.
+) -> tuple[dict[str, Any], int]:
+    """Share of parts nearest to their class, by system, "95" of ours, and how many gaps that can be said of.
 
     What a gap is filled with is held against the true stems of all gaps but its own and the one that its stranger is
     the true stem of: a stem in its own class's centre would be near to it, whatever the embedding knows. Nearest is the
@@ -189,7 +193,8 @@ def _named(
     """
     where = {name: np.stack([embedding(_clip(part)).mean(0) for part in made]) for name, made in parts.items()}
     labels = np.array([gap.label for gap in gaps])
-    right: dict[str, list[bool]] = {name: [] for name in parts}
+    right: dict[str, list[float]] = {name: [] for name in parts}
+    songs: list[str] = []
     for i, gap in enumerate(gaps):
         kept = np.array([each.label != gap.label or each.place not in (gap.place, gap.origin) for each in gaps])
         classes = np.unique(labels[kept])
@@ -198,10 +203,17 @@ def _named(
         middle = where[TRUE][kept].mean(0)
         centres = np.stack([where[TRUE][kept & (labels == label)].mean(0) - middle for label in classes])
         centres /= np.linalg.norm(centres, axis=1, keepdims=True) + 1e-12  # [classes, d]
+        songs.append(gap.song)
         for name, found in where.items():
-            right[name].append(classes[(centres @ (found[i] - middle)).argmax()] == gap.label)
-    judged = len(right[TRUE])
-    return {name: round(float(np.mean(found)), 3) for name, found in right.items() if judged}, judged
+            right[name].append(float(classes[(centres @ (found[i] - middle)).argmax()] == gap.label))
+    if not songs:
+        return {}, 0
+    shares = {name: round(float(np.mean(found)), 3) for name, found in right.items()}
+    return {**shares, "95": _interval(right[OURS], songs)}, len(songs)
+
+
+def _interval(values: Sequence[float], songs: Sequence[str]) -> list[float]:
+    return [round(end, 3) for end in bootstrap(values, np.random.default_rng(0), songs)]
 
 
 def _gaps(songs: ExcerptSet, strangers: ExcerptSet, count: int) -> list[Gap]:
@@ -247,7 +259,7 @@ def _impute(pipeline: Pipeline, gaps: Sequence[Gap], sampling: Sampling, reporte
         request = Impute((gap.label,), sampling=replace(sampling, seed=sampling.seed + number))
         try:
             made = pipeline.impute(AudioClip(gap.context[None], RATE_HZ), request)[0].samples.mean(0)
-        except InputError:  # it plays nothing: the user gets no part
+        except SilenceError:  # the user gets no part
             made = np.zeros_like(gap.true)
         parts.append(_levelled(made, gap.true))
         reporter.report("imputation: parts", number + 1, len(gaps))
@@ -282,21 +294,35 @@ def _agreement(
     reach = means[TRUE] - means[RANDOM]
     return {
         **{name: round(mean, 3) for name, mean in means.items()},
-        "95": [round(end, 3) for end in bootstrap(found[OURS], np.random.default_rng(0), songs)],
+        "95": _interval(found[OURS], songs),
         "halfway": round((means[OURS] - means[RANDOM]) / reach, 2) if abs(reach) > 1e-6 else None,
+        "halfway_95": _halfway_interval(found, songs),
     }
+
+
+def _halfway_interval(found: dict[str, list[float]], songs: Sequence[str]) -> list[float] | None:
+    """95 % interval of where ours lies from random to true; none if that way may be none, as the ratio is then any."""
+    rows = np.array([found[name] for name in (RANDOM, OURS, TRUE)])
+    random, ours, true = drawn_means(rows, np.random.default_rng(0), songs)
+    reach = true - random
+    if reach.min() <= 0 <= reach.max():
+        return None
+    return np.quantile((ours - random) / reach, (0.025, 0.975)).round(2).tolist()
 
 
 # ---------------------------------------------------------------------------------------------------------- reports
 
 
-def generation_text(found: dict[str, Any]) -> str:
-    """Total generation as a table."""
+def generation_text(name: str, found: dict[str, Any]) -> str:
+    """Total generation against one reference as a table."""
+    if "fad" not in found:
+        return f"total generation: nothing of {name} can be heard, so there is nothing to compare with."
     systems = list(next(iter(found["fad"].values())))
-    head = f"total generation: FAD against {found['reference_excerpts']} mixtures, {found['pieces']} pieces each"
+    compared = f"FAD against {found['reference_excerpts']} mixtures of {name}"
+    head = f"total generation: {compared}, {found['pieces']} pieces each"
     lines = [head, "| embedding | " + " | ".join(systems) + " |", "|" + "---|" * (len(systems) + 1)]
-    for name, row in found["fad"].items():
-        lines.append(f"| {name} | " + " | ".join(f"{value:.3f}" for value in row.values()) + " |")
+    for space, row in found["fad"].items():
+        lines.append(f"| {space} | " + " | ".join(f"{value:.3f}" for value in row.values()) + " |")
     return "\n".join(lines)
 
 
@@ -311,12 +337,17 @@ def imputation_text(name: str, found: dict[str, Any]) -> str:
     for space, row in found["sub_fad"].items():
         lines.append(f"| sub-FAD, {space} | {row[RANDOM]:.3f} | {row[OURS]:.3f} | 0 | {row['no part']:.3f} | |")
     if named := found["named"]:
-        shares = " | ".join(f"{named[system]:.0%}" for system in (RANDOM, OURS, TRUE))
+        random, ours, true = (f"{named[system]:.0%}" for system in (RANDOM, OURS, TRUE))
+        shares = f"{random} | {ours}{_span(named['95'], '.0%')} | {true}"
         lines.append(f"| nearest to its class ({found['named_parts']} parts) | {shares} | | |")
     for measure in ("onset", "key"):
         if row := found[measure]:
-            low, high = row["95"]
-            ours = f"{row[OURS]:.2f} ({low:.2f} to {high:.2f})"
-            way = "" if row["halfway"] is None else f"{row['halfway']:.0%}"
+            ours = f"{row[OURS]:.2f}{_span(row['95'], '.2f')}"
+            way = "" if row["halfway"] is None else f"{row['halfway']:.0%}{_span(row['halfway_95'], '.0%')}"
             lines.append(f"| {measure} agreement | {row[RANDOM]:.2f} | {ours} | {row[TRUE]:.2f} | | {way} |")
     return "\n".join(lines)
+
+
+def _span(ends: Sequence[float] | None, form: str) -> str:
+    """An interval in brackets, for a cell."""
+    return "" if ends is None else f" ({ends[0]:{form}} to {ends[1]:{form}})"

@@ -71,9 +71,16 @@ def bootstrap(
         songs: Name of each value's song.
         rounds: Draws.
     """
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(songs))}
-    places = [numbers[name] for name in songs] if len(numbers) >= LEAST_SONGS else range(len(values))
-    sums, counts = np.bincount(places, values), np.bincount(places)
-    drawn = rng.integers(0, len(sums), (rounds, len(sums)))
-    means = sums[drawn].sum(1) / counts[drawn].sum(1)
+    means = drawn_means(np.array([values]), rng, songs, rounds)[0]
     return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
+
+
+def drawn_means(
+    rows: np.ndarray, rng: np.random.Generator, songs: Sequence[str] = (), rounds: int = 1000
+) -> np.ndarray:
+    """Means [measures, rounds] of several measures [measures, values], drawn anew together as `bootstrap` says."""
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(songs))}
+    places = [numbers[name] for name in songs] if len(numbers) >= LEAST_SONGS else range(rows.shape[1])
+    sums, counts = np.stack([np.bincount(places, row) for row in rows]), np.bincount(places)
+    drawn = rng.integers(0, len(counts), (rounds, len(counts)))
+    return sums[:, drawn].sum(2) / counts[drawn].sum(1)

@@ -5,21 +5,33 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 
 from ..audio import AudioClip
 from ..data import corpus, latents
-from ..data.bank import load_bank
-from ..data.readers import open_set
+from ..data.bank import bank_licence, load_bank
+from ..data.readers import open_set, stem_folders, tell
 from ..data.songs import captions_of
 from ..errors import InputError
+from ..requests import check_prompt
 
 EXCERPT_S = 12.0
 AUDIBLE = 2e-3  # level under which a stem counts as silent in an excerpt
 _UNSEEN_SEED = 500_000
+DATA_SETS: dict[str, tuple[str, dict[str, str]]] = {
+    "musdb": ("musdb", {}),
+    "slakh": ("slakh", {}),
+    "slakh-a": ("slakh", {"subset": "A"}),
+    "slakh-b": ("slakh", {"subset": "B"}),
+    "moises": ("moises", {}),
+    "stems": ("stems", {"split": "all"}),
+    "stems-test": ("stems", {}),
+}
+"""What `--set` takes: a name, its reader of `data.readers` and that one's options. Where these name no split, the test
+songs are unseen and the training songs seen."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +46,13 @@ class Excerpt:
     def of(cls, name: str, song: corpus.Song) -> Excerpt:
         """An excerpt of the stems that a reader or the renderer gave, whose sum is its mixture.
 
-        Stems of one label are one stem, as in training (`data.triplets`): "guitar" asks for all guitars.
+        Stems of one label are one stem, as in training (`data.triplets`): "guitar" asks for all guitars. Those whose
+        label is no prompt are heard in the mixture alone.
         """
         sums: dict[str, np.ndarray] = {}
         for stem in song.stems:
+            if _refusal(stem.label):
+                continue
             sums[stem.label] = sums[stem.label] + stem.audio if stem.label in sums else stem.audio
         captions = captions_of(song.stems)
         stems = [corpus.Stem(label, captions[label], audio) for label, audio in sums.items()]
@@ -80,11 +95,11 @@ class Material:
     Attributes:
         stems: Folder of real songs, `<song>/<label>.opus` (or flac, wav); its song `corpus.HELD_OUT_SONG` is unseen.
         bank: A note bank that training never saw; None renders with the synthesisers alone.
-        songs: Rendered songs, and the most excerpts of real ones, in each set.
+        songs: Rendered songs, or the most excerpts of real ones, in each set.
         seen: Folder of shards that the model was trained on: score rendered songs of it, the other songs of `stems` and
             training songs of the data sets too.
         seen_banks: Banks that training rendered with.
-        data_sets: Names of `data.readers.READERS` with their folders; of those with splits the test songs are unseen.
+        data_sets: Names of `DATA_SETS` with their folders. Without `stems` and `bank` they alone are scored.
     """
 
     stems: Path | None = None
@@ -98,50 +113,59 @@ class Material:
         """The sets to score.
 
         Raises:
-            InputError: A folder or bank is missing, or there is nothing to score.
+            InputError: A folder or bank is missing, a file is no bank, or there is nothing to score.
         """
         if self.songs < 1:
             raise InputError("There is nothing to score; ask for at least one song with --songs.")
         for path in (self.bank, *self.seen_banks):
             if path is not None and not path.is_file():
                 raise InputError(f"There is no note bank {path}; make it with `python -m mgeldm.data.bank`.")
-        unseen = (self.bank,) if self.bank is not None else ()
+            if path is not None:
+                bank_licence(path)  # says now, and not after an hour, what is no bank
         seeds = [_UNSEEN_SEED + number for number in range(self.songs)]
-        found = [_rendered_set(unseen, seeds, seen=False)]
+        found = [_rendered_set((self.bank,) if self.bank else (), seeds, seen=False)] if self._is_rendered else []
         if self.stems is not None:
             found.append(self._real_set("real", False, [_held_out(self.stems)]))
-        for name, (reader, folder) in _named(self.data_sets).items():
-            found += [self._real_set(name, seen, songs) for seen, songs in self._data_set(reader, folder)]
-        if self.seen is not None and (seeds := _seeds(self.seen)[: self.songs]):
+        for name, (kind, folder) in _named(self.data_sets).items():
+            found += [self._real_set(name, seen, songs) for seen, songs in self._data_set(kind, folder)]
+        if self.seen is not None and self._is_rendered and (seeds := _seeds(self.seen)[: self.songs]):
             found.append(_rendered_set(self.seen_banks, seeds, seen=True))
         if self.seen is not None:
-            found += [others] if (others := self.others()) is not None else []
+            found += [self.others] if self.others is not None else []
         return found
 
+    @property
+    def _is_rendered(self) -> bool:
+        """Whether rendered songs are scored; who gives nothing but data sets wants these."""
+        return not self.data_sets or self.stems is not None or self.bank is not None
+
+    @cached_property
     def others(self) -> ExcerptSet | None:
         """The real songs but the held-out one, if there are any."""
-        folders = other_songs(self.stems) if self.stems is not None else []
-        songs = _long_enough(map(corpus.read_real_song, folders))
+        found = stem_folders(self.stems) if self.stems is not None else ()
+        songs = _long_enough(song for song in found if song.name != corpus.HELD_OUT_SONG)
         return self._real_set("real", True, songs) if songs else None
 
-    def _data_set(self, reader: str, folder: Path) -> list[tuple[bool, list[corpus.Song]]]:
+    def _data_set(self, name: str, folder: Path) -> list[tuple[bool, list[corpus.Song]]]:
         """Unseen songs of a data set and, where they are asked for, its training songs."""
-        splits: tuple[dict[str, str], ...] = ({},)
-        if reader != "stems":  # any folder: it has no splits, and nothing of it was trained on
-            splits = ({"split": "test"}, {"split": "train"})[: 2 if self.seen else 1]
+        if name not in DATA_SETS:
+            raise InputError(f"There is no data set {name!r}; choose one of {', '.join(DATA_SETS)}.")
+        reader, options = DATA_SETS[name]
+        splits = [options]
+        if "split" not in options:
+            splits = [options | {"split": split} for split in ("test", "train")[: 2 if self.seen else 1]]
         songs = [_long_enough(open_set(reader, folder, **split)) for split in splits]
         if not songs[0]:
-            raise InputError(
-                "There is no song of {least:g} s or longer to score in {folder}; give another with --set {reader}:DIR.",
-                least=EXCERPT_S,
-                folder=folder,
-                reader=reader,
-            )
+            what, other = "to score", f"give another with --set {name}:DIR"
+            if name == "stems-test":
+                what, other = "for tests", f"score all songs with --set stems:{folder}"
+            raise InputError(f"There is no song of {EXCERPT_S:g} s or longer {what} in {folder}; {other}.")
         return [(i > 0, part) for i, part in enumerate(songs) if part]
 
     def _real_set(self, kind: str, seen: bool, songs: list[corpus.Song]) -> ExcerptSet:
+        _tell_refusals(songs)
         places = _spread(songs, self.songs)
-        return ExcerptSet(_title(kind, seen), kind, seen, len(places), partial(_cut, places))
+        return ExcerptSet(_title(kind, seen), kind, seen, len(places), partial(_cut, places, set()))
 
 
 def _rendered_set(banks: tuple[Path, ...], seeds: Sequence[int], seen: bool) -> ExcerptSet:
@@ -154,15 +178,15 @@ def _title(kind: str, seen: bool) -> str:
 
 
 def _named(data_sets: Sequence[tuple[str, Path]]) -> dict[str, tuple[str, Path]]:
-    """Data sets by names of their own: the reader's, where it has several the folder's too, or even its whole path."""
+    """Data sets by titles of their own: their name, where it has several the folder's too, or even its whole path."""
     data_sets = list(dict.fromkeys(data_sets))
-    names = [reader for reader, _ in data_sets]
+    titles = [name for name, _ in data_sets]
     for shown in (lambda folder: folder.resolve().name, str):
-        names = [
-            f"{reader} ({shown(folder)})" if names.count(name) > 1 else name
-            for name, (reader, folder) in zip(names, data_sets, strict=True)
+        titles = [
+            f"{name} ({shown(folder)})" if titles.count(title) > 1 else title
+            for title, (name, folder) in zip(titles, data_sets, strict=True)
         ]
-    return dict(zip(names, data_sets, strict=True))
+    return dict(zip(titles, data_sets, strict=True))
 
 
 def _held_out(stems: Path) -> corpus.Song:
@@ -234,9 +258,37 @@ def _spread(songs: list[corpus.Song], most: int) -> list[tuple[corpus.Song, floa
     return [places[index] for index in evenly(len(places), most)]
 
 
-def _cut(places: Sequence[tuple[corpus.Song, float]]) -> Iterator[Excerpt]:
-    for song, start_s in places:
-        yield Excerpt.of(song.name, song.read(start_s, EXCERPT_S))
+def _cut(places: Sequence[tuple[corpus.Song, float]], damaged: set[int]) -> Iterator[Excerpt]:
+    """Excerpts of what can be read. Places found `damaged` are told of once and left out ever after.
+
+    So each pass over a set gives the same excerpts.
+    """
+    for number, (song, start_s) in enumerate(places):
+        if number in damaged:
+            continue
+        try:
+            excerpt = Excerpt.of(song.name, song.read(start_s, EXCERPT_S))
+        except (InputError, OSError) as error:
+            damaged.add(number)
+            tell(f"{song.name} is left out from {start_s:g} to {start_s + EXCERPT_S:g} s: {error}")
+            continue
+        yield excerpt
+
+
+def _refusal(label: str) -> str:
+    """Why a label is no prompt; empty if it is one."""
+    try:
+        check_prompt(label)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def _tell_refusals(songs: Sequence[corpus.Song]) -> None:
+    for song in songs:
+        for label in dict.fromkeys(stem.label for stem in song.stems):
+            if _refusal(label):
+                tell(f"The stem {label!r} of {song.name} is not asked for: its name is no prompt; rename the file.")
 
 
 def evenly(count: int, most: int) -> list[int]:

@@ -18,7 +18,7 @@ from ..refine import refine
 from ..requests import Extract, Quality, Sampling
 from .embeddings import Embedding
 from .metrics import bootstrap
-from .sets import ExcerptSet, evenly, level
+from .sets import AUDIBLE, ExcerptSet, evenly, level
 
 ABSENT_DB = -30.0  # under the mix: as good as silence
 ALARM_DB = -15.0  # above this a listener takes it for the instrument
@@ -36,7 +36,7 @@ def retrieval(pipeline: Pipeline, embedding: Embedding, sets: Sequence[ExcerptSe
     Returns:
         `named`: share of prompts nearest to their own class's known phrases. `found`: share of prompts whose nearest
         sound, of the sets' stems, is of their class, and `found_95`, its interval over prompts; `chance` is that of any
-        sound. `told`: share of stems whose nearest unseen prompt is of their class.
+        sound. `told`: share of stems whose nearest unseen prompt is of their class. Without stems `named` is all.
     """
     embed = pipeline.conditioner.embed_text
     labels = [label for label in CAPTIONS if label != "other"]
@@ -53,6 +53,8 @@ def retrieval(pipeline: Pipeline, embedding: Embedding, sets: Sequence[ExcerptSe
         for stem in excerpt.audible:
             if stem.label in labels:
                 sounds[stem.label].append(embedding(AudioClip(stem.audio, excerpt.mixture.rate_hz)).mean(0))
+    if not sounds:
+        return result | {"sounds": 0}
     heard = np.array([label for label, vectors in sounds.items() for _ in vectors])
     likeness = texts @ np.concatenate(list(sounds.values())).reshape(len(heard), -1).T  # [prompts, sounds]
     asked = np.isin(owners, list(sounds))
@@ -76,34 +78,48 @@ def absent(
 
     Args:
         pipeline: The model.
-        sets: Excerpts; in each, one class that nothing in it resembles is asked for, and one that it has.
+        sets: Excerpts; in each that is not silent, one class that nothing in it resembles is asked for, and one that
+            it has.
         quality: Of the extraction.
         count: Excerpts at most.
         reporter: Hears of them.
 
     Returns:
-        Of absent ones: median `level_db` against the mix, share `silent` (30 dB under it or more) with `silent_95`,
-        share of `false_alarms` (within 15 dB of it), medians `by_class`. Of present ones: median `present_db`, and
-        `missed`: the share answered as if absent although the true stem is within 15 dB of the mix; None without any.
+        Of absent ones, if any was asked for: median `level_db` against the mix, share `silent` (30 dB under it or more)
+        with `silent_95`, share of `false_alarms` (within 15 dB of it), medians `by_class`. Of present ones: median
+        `present_db`, and `missed`: the share answered as if absent although the true stem is within 15 dB of the mix;
+        None without any.
     """
     chosen = evenly(sum(part.count for part in sets), count)
     rng = np.random.default_rng(0)
     lacking: dict[str, list[tuple[float, str]]] = defaultdict(list)
     present, missed, done = [], [], 0
     for index, excerpt in enumerate(chain.from_iterable(part.excerpts() for part in sets)):
-        if index not in chosen:
+        mix = level(excerpt.mixture.samples)
+        if index not in chosen or mix <= AUDIBLE:  # of silence every answer is silent
             continue
         if missing := _missing({stem.label for stem in excerpt.audible}):
             label = str(rng.choice(missing))
             lacking[label].append((_answer_db(pipeline, excerpt.mixture, label, quality), excerpt.name))
-        mix = level(excerpt.mixture.samples)
         plain = [s for s in excerpt.audible if s.label not in VAGUE and 20 * np.log10(level(s.audio) / mix) > ALARM_DB]
         if plain:
             present.append(_answer_db(pipeline, excerpt.mixture, plain[rng.integers(len(plain))].label, quality))
             missed.append(present[-1] <= ABSENT_DB)
         done += 1
         reporter.report("absent instruments: excerpts", done, len(chosen))
+    there = {
+        "present": len(present),
+        "present_db": round(float(np.median(present)), 1) if present else None,
+        "missed": round(float(np.mean(missed)), 3) if present else None,
+    }
+    return _lacking(lacking) | there
+
+
+def _lacking(lacking: dict[str, list[tuple[float, str]]]) -> dict[str, Any]:
+    """What `absent` says of absent ones; `lacking[label]` are levels in dB and the songs that were asked."""
     answers = [answer for found in lacking.values() for answer in found]
+    if not answers:
+        return {"prompts": 0}
     levels = np.array([value for value, _ in answers])
     silent, songs = (levels <= ABSENT_DB).astype(float), [name for _, name in answers]
     medians = {label: float(np.median([value for value, _ in found])) for label, found in sorted(lacking.items())}
@@ -114,9 +130,6 @@ def absent(
         "silent_95": [round(end, 3) for end in bootstrap(silent.tolist(), np.random.default_rng(0), songs)],
         "false_alarms": round(float((levels > ALARM_DB).mean()), 3),
         "by_class": {label: round(median, 1) for label, median in medians.items()},
-        "present": len(present),
-        "present_db": round(float(np.median(present)), 1) if present else None,
-        "missed": round(float(np.mean(missed)), 3) if present else None,
     }
 
 
@@ -135,10 +148,13 @@ def _answer_db(pipeline: Pipeline, clip: AudioClip, label: str, quality: Quality
 
 def retrieval_text(found: dict[str, Any]) -> str:
     """Retrieval in a sentence a line."""
+    named = f"text: of {found['prompts']} prompts never seen, {found['named']:.0%} name the right class"
+    if not found["sounds"]:
+        return named
     low, high = found["found_95"]
     return "\n".join(
         (
-            f"text: of {found['prompts']} prompts never seen, {found['named']:.0%} name the right class",
+            named,
             f"  the sound nearest to a prompt is of its class for {found['found']:.0%} ({low:.0%} to {high:.0%}) of "
             f"{found['prompts_with_sounds']} prompts, by chance {found['chance']:.0%}",
             f"  the prompt nearest to a sound is of its class for {found['told']:.0%} of {found['sounds']} stems",
@@ -148,12 +164,14 @@ def retrieval_text(found: dict[str, Any]) -> str:
 
 def absent_text(found: dict[str, Any]) -> str:
     """Absent instruments in a sentence a line."""
-    low, high = found["silent_95"]
-    lines = [
-        f"absent instruments: {found['prompts']} prompts, answered at {found['level_db']:.1f} dB of the mix",
-        f"  {found['silent']:.0%} ({low:.0%} to {high:.0%}) lie {-ABSENT_DB:.0f} dB or more under it; "
-        f"{found['false_alarms']:.0%} within {-ALARM_DB:.0f} dB (false alarms)",
-    ]
+    lines = ["absent instruments: there was nothing to ask for, as every class may be there or all is silent"]
+    if found["prompts"]:
+        low, high = found["silent_95"]
+        lines = [
+            f"absent instruments: {found['prompts']} prompts, answered at {found['level_db']:.1f} dB of the mix",
+            f"  {found['silent']:.0%} ({low:.0%} to {high:.0%}) lie {-ABSENT_DB:.0f} dB or more under it; "
+            f"{found['false_alarms']:.0%} within {-ALARM_DB:.0f} dB (false alarms)",
+        ]
     if found["present"]:
         lines.append(
             f"  present ones: {found['present']} prompts, answered at {found['present_db']:.1f} dB; "

@@ -21,7 +21,7 @@ from ..audio import AudioClip, AudioInfo, Samples, Song, resample
 from ..bundled import EMBEDDED_PATH
 from ..checkpoint import Model, load_model
 from ..conditioning import Conditioner
-from ..errors import CheckpointError, InputError
+from ..errors import CheckpointError, InputError, SilenceError
 from ..nn.spectral import MIXTURE_RMS
 from ..progress import Reporter
 from ..refine import Estimates, EstimatesAt, at_loudness, edge_gains, evened, loudness_match, refine_region
@@ -332,7 +332,7 @@ class Pipeline:
         """A part of `bounds` made for `context` (the song itself unless given), faded at its edges.
 
         Raises:
-            InputError: It is as good as silent.
+            SilenceError: It is as good as silent.
         """
         context = context or song
         listener = self._listener(song)
@@ -343,7 +343,9 @@ class Pipeline:
         wish = Wish(TASKS[task], condition, negative, start, stop, total, given, around or {})
         mono = Maker(self.model, self.compute, self._part_how(sampling), reporter).make(wish)
         if _rms(mono) < 10 ** (NO_PART_DB / 20) * self._survey(song).rms * listener.gain:
-            raise InputError("The model plays nothing for this here; try other words, another seed or another region.")
+            raise SilenceError(
+                "The model plays nothing for this here; try other words, another seed or another region."
+            )
         skip = round((start_s - start * listener.frame_s) * self.config.rate_hz)
         part = self._at_song_rate(song, mono[None, skip:], start_s, end_s)
         heard = AudioClip(context.read(*_samples(song, start_s, end_s)), song.info.rate_hz)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from mgeldm.language import later, say
+
 from . import commands
 from .controller import Controller
 from .project import MOST_TAKES, Lane, Part, Span, Task
-from .timeline import Grid
+from .timeline import Grid, Unit
 
 TASK_TITLES: dict[Task, str] = {
     "extract": "Extract",
@@ -18,6 +20,49 @@ TASK_TITLES: dict[Task, str] = {
     "generate": "Generate",
 }
 MENUS = ("File", "Edit", "Play", "Region", "Prompt", "Takes", "View", "Help")
+SNAPS: dict[Unit, str] = {"bar": later("bars"), "beat": later("beats"), "none": later("nothing")}
+OTHER_WORDS: dict[str, str] = {
+    "open": later("load import file"),
+    "save_as": later("copy duplicate project"),
+    "export": later("render bounce mixdown wav mp3 DAW"),
+    "close": later("new empty"),
+    "settings": later("preferences options audio device sound card latency"),
+    "models": later("weights download checkpoint"),
+    "quit": later("exit end"),
+    "undo": later("take back"),
+    "remove": later("delete"),
+    "mute": later("silence switch off"),
+    "solo": later("alone only"),
+    "play": later("start stop"),
+    "to_start": later("rewind beginning"),
+    "loop": later("repeat cycle"),
+    "listen": later("compare bypass A/B song stems"),
+    "click": later("metronome"),
+    "tap": later("bpm speed"),
+    "downbeat": later("grid one first beat"),
+    "half_tempo": later("bpm speed"),
+    "double_tempo": later("bpm speed"),
+    "clear_region": later("deselect selection nothing"),
+    "select_all": later("selection everything"),
+    "snap": later("grid quantise"),
+    "focus_prompt": later("type ask text"),
+    "submit": later("extract make start"),
+    "cancel_jobs": later("stop abort"),
+    "again": later("redo regenerate"),
+    "vary": later("another version new seed"),
+    "keep_take": later("choose final"),
+    "jobs": later("progress queue errors"),
+    "spectrogram": later("frequencies picture"),
+    "fit": later("zoom all"),
+    "zoom_region": later("zoom selection"),
+    "taller": later("height zoom tracks"),
+    "lower": later("height zoom tracks"),
+    "theme": later("theme colours appearance night"),
+    "palette": later("search commands find"),
+    "shortcuts": later("keys keyboard help"),
+    "about": later("version licence"),
+}
+"""What people call an action who look for it in the palette, by its id."""
 
 
 def _always(_: Controller) -> bool:
@@ -52,12 +97,24 @@ def _can_submit(c: Controller) -> bool:
     return not c.blocked(c.session.project.prompt)
 
 
+def _undone(c: Controller) -> str:
+    return c.session.history.undo_title
+
+
+def _redone(c: Controller) -> str:
+    return c.session.history.redo_title
+
+
 def _can_undo(c: Controller) -> bool:
-    return bool(c.session.history.undo_title)
+    return bool(_undone(c))
 
 
 def _can_redo(c: Controller) -> bool:
-    return bool(c.session.history.redo_title)
+    return bool(_redone(c))
+
+
+def _snapped(c: Controller) -> str:
+    return say(SNAPS[c.snap])
 
 
 @dataclass(frozen=True)
@@ -72,6 +129,7 @@ class Action:
         shortcut: As Qt writes it ("Ctrl+K"); "" for none.
         enabled: Whether it can be done now.
         checked: For switches: whether it is on.
+        now: Said behind the title: what undo would take back, which of several ways is the one that holds.
         dialog: It asks something of the user first.
         repeats: It is a step of many, taken again and again while its key is held; all else is done once a press.
     """
@@ -83,6 +141,7 @@ class Action:
     shortcut: str = ""
     enabled: Callable[[Controller], bool] = _always
     checked: Callable[[Controller], bool] | None = None
+    now: Callable[[Controller], str] | None = None
     dialog: bool = False
     repeats: bool = False
 
@@ -124,23 +183,21 @@ def _part_of(c: Controller, lane: Lane) -> tuple[Lane, int] | None:
     return lane, here[-1] if here else len(lane.parts) - 1
 
 
-def _one_part(c: Controller) -> tuple[Lane, int] | None:
-    """The part meant by the selection of one stem."""
-    lanes = _stems(c)
-    return _part_of(c, lanes[0]) if len(lanes) == 1 else None
+def _meant(c: Controller, takes: int = 1) -> tuple[Lane, int] | None:
+    """The part, of so many takes, that is meant: of the one selected stem, else of the last part that was added."""
+    added = [x for x in c.session.project.of_kind("added") if any(len(part.takes) >= takes for part in x.parts)]
+    lanes = _stems(c) or added[-1:]
+    found = _part_of(c, lanes[0]) if len(lanes) == 1 else None
+    return found if found is not None and len(found[0].parts[found[1]].takes) >= takes else None
 
 
 def _has_part(c: Controller) -> bool:
-    return c.session.editable and _one_part(c) is not None
+    return c.session.editable and _meant(c) is not None
 
 
 def _taken(c: Controller) -> tuple[Lane, int] | None:
-    """The part whose takes are compared: of the selected stem, else of the last lane that has several takes."""
-    found = _one_part(c)
-    if found is None and not _stems(c):
-        lanes = [lane for lane in c.session.project.of_kind("added") if any(len(x.takes) > 1 for x in lane.parts)]
-        found = _part_of(c, lanes[-1]) if lanes else None
-    return found if found is not None and len(found[0].parts[found[1]].takes) > 1 else None
+    """The part whose takes are compared."""
+    return _meant(c, takes=2)
 
 
 def _has_take(number: int) -> Callable[[Controller], bool]:
@@ -191,7 +248,7 @@ def _take_actions() -> Iterator[Action]:
 
 def _again(vary: bool) -> Callable[[Controller], None]:
     def run(c: Controller) -> None:
-        found = _one_part(c)
+        found = _meant(c)
         if found is not None:
             with c.told():
                 c.making.make_again(found[0].id, found[1], vary)
@@ -235,7 +292,7 @@ def _grow_region(c: Controller) -> None:
     project = c.session.project
     grid = Grid.of(project)
     if project.region is None:
-        c.set_region(grid.bar_around(c.player.position))
+        c.set_region(grid.bar_around(c.player.position), looped=True)
     else:
         c.set_region(Span(project.region.start, grid.snap(project.region.start + 2 * project.region.samples, "none")))
 
@@ -282,8 +339,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("settings", "File", "Settings", _wants("settings"), "Ctrl+,", dialog=True),
     Action("models", "File", "Models", _wants("models"), "", dialog=True),
     Action("quit", "File", "Quit", _wants("quit"), "Ctrl+Q", dialog=True),
-    Action("undo", "Edit", "Undo", lambda c: c.session.undo(), "Ctrl+Z", _can_undo, repeats=True),
-    Action("redo", "Edit", "Redo", lambda c: c.session.redo(), "Ctrl+Shift+Z", _can_redo, repeats=True),
+    Action("undo", "Edit", "Undo", lambda c: c.session.undo(), "Ctrl+Z", _can_undo, now=_undone, repeats=True),
+    Action("redo", "Edit", "Redo", lambda c: c.session.redo(), "Ctrl+Shift+Z", _can_redo, now=_redone, repeats=True),
     Action("remove", "Edit", "Remove the selected lanes", lambda c: c.remove_selected(), "Delete", _has_stems),
     Action("rename", "Edit", "Rename the selected lane", _wants("rename"), "F2", _has_one_lane),
     Action("lane_up", "Edit", "Move the lane up", _move(-1), "Ctrl+Up", _has_one_stem, repeats=True),
@@ -319,7 +376,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("twice", "Region", "Twice as long", _grow_region, "Shift+D", _has_song),
     Action("select_all", "Region", "Whole song", _select_all, "Ctrl+A", _has_song),
     Action("clear_region", "Region", "Clear the region", lambda c: c.set_region(None), "Ctrl+D", _has_region),
-    Action("snap", "Region", "Snap to bars, beats or nothing", _next_snap, "N", _has_song),
+    Action("snap", "Region", "Snap to bars, beats or nothing", _next_snap, "N", _has_song, now=_snapped),
     Action("focus_prompt", "Prompt", "Write a prompt", _wants("focus_prompt"), "Ctrl+P"),
     *_task_actions(),
     Action("submit", "Prompt", "Do it", lambda c: c.submit(c.session.project.prompt), "Ctrl+Return", _can_submit),

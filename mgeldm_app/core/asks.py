@@ -14,7 +14,7 @@ from mgeldm.words import parse_prompt, plain
 from .clips import ClipStore
 from .jobs import Layer
 from .project import REST_ID, SONG_ID, Audio, Lane, Made, Project, Prompt, Span
-from .text import called, colour_for, prompts_of
+from .text import called, colour_for, names_no_source, prompts_of
 
 GENERATED_S = 10.0  # of music from nothing, where no region says how long
 _REPLACED = " (replaced)"
@@ -113,6 +113,8 @@ def check(project: Project, prompt: Prompt, selected: tuple[str, ...] = ()) -> N
         raise InputError("There is no song; open one, or choose Generate.")
     if not prompts and not prompt.like and prompt.task != "generate":
         raise InputError('Say which instrument, for example "the bass".')
+    if prompt.task in ("extract", "inpaint") and (name := next(filter(names_no_source, prompts), "")):
+        raise InputError('"{name}" names no instrument; say which, or "everything but the drums".', name=name)
     if prompt.like and prompt.like_lane and prompt.task != "generate":
         _check_example(project, prompt.like, prompt.like_lane)
     if prompt.task == "inpaint" and project.region is None:
@@ -150,11 +152,13 @@ def asks(
     beside = _accompanied(project, selected) if prompt.task == "accompany" else ""
     texts = prompts_of(prompt) or ("",)
     names = [text or (_like(project, prompt) if prompt.task != "generate" else "music") for text in texts]
-    lanes = [_new_lane(project, name, "added", new_id) for name in names]
+    lanes: list[Lane] = []
+    for name in names:
+        lanes.append(_new_lane((*lanes_there, *lanes), name, "added", new_id))
     for lane, name, text in zip(lanes, names, texts, strict=True):
         single = replace(prompt, text=text)
         replaced = stem_called(lanes_there, name, replaced=True)
-        replaced = replaced or _new_lane(project, replaced_name(name), "extracted", new_id)
+        replaced = replaced or _new_lane((*lanes_there, *lanes), replaced_name(name), "extracted", new_id)
         for number, seed in enumerate(seeds):
             request = _requests(project, single, span, seed)[0]
             made = replace(_made(single, text, seed), beside=beside)
@@ -287,7 +291,7 @@ def _extraction(
         made = _made(prompt, name if number < len(texts) else "", seed)
         free = [lane for lane in lanes_there if lane.id not in {target.lane.id for target in targets if target}]
         lane = _regenerated(free, name, span) or stem_called(free, name)
-        lane = lane or _new_lane(project, name, "extracted", new_id, len(targets))
+        lane = lane or _new_lane((*lanes_there, *(x.lane for x in targets if x)), name, "extracted", new_id)
         targets.append(Target(replace(lane, parts=()), replace(made, together=texts)))
     if len(targets) == 1 and targets[0] and isinstance(request, Extract):  # several stems are refined once they land
         sensitivity = targets[0].lane.sensitivity
@@ -336,9 +340,10 @@ def _made(prompt: Prompt, text: str, seed: int) -> Made:
     return Made(prompt.task, text, seed, prompt.quality, prompt.negative, prompt.like, like_lane=like_lane)
 
 
-def _new_lane(project: Project, name: str, kind: Literal["extracted", "added"], new_id: NewId, more: int = 0) -> Lane:
-    colours = [lane.colour for lane in project.lanes if lane.kind in ("extracted", "added")]
-    return Lane(new_id(), kind, called(name), colour_for(name, len(colours) + more))
+def _new_lane(lanes: Iterable[Lane], name: str, kind: Literal["extracted", "added"], new_id: NewId) -> Lane:
+    """A lane beside those that there are, in a colour of its own if it is of no family."""
+    taken = [lane.colour for lane in lanes if lane.kind in ("extracted", "added")]
+    return Lane(new_id(), kind, called(name), colour_for(name, taken))
 
 
 def _song_layer(project: Project, store: ClipStore) -> tuple[Layer, ...]:

@@ -131,8 +131,8 @@ def keep_takes(lane_id: str, part: int, kept: tuple[int, ...]) -> Command:
     return Command(say("keep takes"), _on_part(lane_id, part, apply))
 
 
-def set_region(region: Span | None) -> Command:
-    """Select a stretch of the song."""
+def set_region(region: Span | None, looped: bool = False) -> Command:
+    """Select a stretch of the song; with `looped`, one where there was none is played round and round from then on."""
 
     def apply(project: Project) -> Project:
         inside = None
@@ -140,7 +140,7 @@ def set_region(region: Span | None) -> Command:
             inside = Span(max(0, min(region.start, region.stop)), min(max(region.start, region.stop), project.samples))
         if inside is None or inside.samples <= 0:
             return replace(project, region=None, looping=False)
-        return replace(project, region=inside)
+        return replace(project, region=inside, looping=project.looping or (looped and project.region is None))
 
     return Command(say("region"), apply, "region", beside=True)
 

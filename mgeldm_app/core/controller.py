@@ -115,9 +115,9 @@ class Controller:
                 if field == "sensitivity":
                     self.making.refine_again(lane_id)
 
-    def set_region(self, region: Span | None, final: bool = True) -> None:
-        """Select a stretch."""
-        self.session.do(commands.set_region(region))
+    def set_region(self, region: Span | None, final: bool = True, looped: bool = False) -> None:
+        """Select a stretch; `looped` as somebody does by hand, who wants to hear it."""
+        self.session.do(commands.set_region(region, looped))
         if final:
             self.session.settle()
 
@@ -156,11 +156,11 @@ class Controller:
         with self.told():
             self.set_prompt(prompt)
             _check(self.session, self.documents.opening, prompt)
-            if self.session.folder is not None and self.session.folder.read_only:
-                raise InputError("This project is open elsewhere and cannot be changed here; save it under a new name.")
             if self.session.folder is None:
                 self.documents.begin_empty(prompt.text or "Generated music")
             self.making.submit(prompt)
+            if self.session.project.looping:  # what is being made is heard there as soon as it comes
+                _play(self.player, self.session.project)
             self.set_settings(latest(self.settings).asked_for(prompt.text))
 
     def retry(self, job_id: str) -> None:
@@ -212,16 +212,13 @@ class Controller:
         self.set_tempo(replace(project.tempo, downbeat_s=self.player.position / project.rate_hz))
 
     def toggle_play(self) -> None:
-        """Play, from the region's start where a loop is on and the playhead lies outside; or pause."""
+        """Play or pause."""
         if self.session.project.song is None:
             return
         if self.player.playing:
             self.player.pause()
-            return
-        region = self.session.project.region
-        if self.session.project.looping and region and not region.start <= self.player.position < region.stop:
-            self.player.seek(region.start)
-        self.player.play()
+        else:
+            _play(self.player, self.session.project)
 
     def set_looping(self, on: bool) -> None:
         """Loop the region; without one, the bar under the playhead becomes it."""
@@ -320,4 +317,14 @@ def _check(session: Session, opening: Opening | None, prompt: Prompt) -> None:
     """Raise `InputError` where a prompt cannot be submitted; one that comes while a song is read is meant for that."""
     if opening is not None and not opening.is_copy:
         raise InputError("{name} is still being opened; ask when it is there.", name=opening.name)
+    if session.folder is not None and session.folder.read_only:
+        raise InputError("This project is open elsewhere and cannot be changed here; save it under a new name.")
     asks.check(session.project, prompt, session.selected)
+
+
+def _play(player: Player, project: Project) -> None:
+    """Play, from the region's start where a loop is on and the playhead lies outside."""
+    region = project.region
+    if project.looping and region is not None and not region.start <= player.position < region.stop:
+        player.seek(region.start)
+    player.play()

@@ -57,6 +57,8 @@ def plan(paths: Sequence[Path]) -> Plan:
             refused.append((path.name, say("it is no longer there")))
         elif song is None and project is None and first in (path, None):
             song = path
+        elif path.suffix.lower() not in AUDIO_SUFFIXES:
+            refused.append((path.name, say("it is no song")))
         else:
             refused.append((path.name, say("one song at a time can be open")))
     if project is not None and song is not None:
@@ -66,10 +68,11 @@ def plan(paths: Sequence[Path]) -> Plan:
 
 
 def refusals(plan: Plan) -> str:
-    """One sentence on what was left out; "" if nothing was."""
+    """In a sentence or two what was left out, and why; "" if nothing was."""
     if not plan.refused:
         return ""
     (name, why), more = plan.refused[0], len(plan.refused) - 1
-    if more:
-        return say("{name} was not opened: {why}, and {more} more.", name=name, why=why, more=more)
-    return say("{name} was not opened: {why}.", name=name, why=why)
+    first = say("{name} was not opened: {why}.", name=name, why=why)
+    if more > 1:
+        return say("{first} Nor were {more} others.", first=first, more=more)
+    return say("{first} Nor was 1 other.", first=first) if more else first

@@ -33,6 +33,10 @@ ADJECTIVES: Final = (
 )  # fmt: skip
 CHIPS: Final = ("vocals", "drums", "bass", "electric guitar", "piano", "strings", "brass", "everything but vocals")
 SUGGESTIONS = 8
+_NO_SOURCE: Final = re.compile(
+    r"(?:(?:the|this|my|whole|full|entire|all|of) )*(?:(?:every|any|no) ?thing|all|none|silence|song|mix)[.!]*",
+    re.IGNORECASE,
+)
 
 # ------------------------------------------------------------------------------------------------------------- prompts
 
@@ -81,6 +85,12 @@ def with_toggled(text: str, prompt: str, commas: bool = True) -> str:
     prompts = split_prompts(text, commas)
     others = [each for each in prompts if each.casefold() != prompt.casefold()]
     return join_prompts(others if len(others) < len(prompts) else [*prompts, prompt], commas)
+
+
+def names_no_source(prompt: str) -> bool:
+    """Whether a prompt asks for the song itself or for nothing, which can be found in no song."""
+    words, inverted = parse_prompt(prompt)
+    return not inverted and bool(_NO_SOURCE.fullmatch(" ".join(words.split())))
 
 
 def _keeps_rest(prompt: str) -> bool:
@@ -156,18 +166,20 @@ _FAMILIES: Final = (
 COLOURS: Final = 10
 
 
-def colour_for(prompt: str, used: int = 0) -> int:
+def colour_for(prompt: str, taken: Sequence[int] = ()) -> int:
     """The colour of a stem by its family: guitar 0, drums 1, keys 2, bass 3, voices 4, strings, brass, winds, synth, 9.
 
     Args:
         prompt: What it was asked for by; "everything but" gives the colour of others.
-        used: How many stems there are: words of no family take that one, so that neighbours differ.
+        taken: Colours of the stems that there are: words of no family take another, as long as there is one.
     """
     words, inverted = parse_prompt(prompt.casefold())
     if inverted:
         return COLOURS - 1
     meant = plain(words)
-    return next((colour for colour, pattern in _FAMILIES if re.search(rf"\b(?:{pattern})", meant)), used % COLOURS)
+    turns = [(len(taken) + number) % COLOURS for number in range(COLOURS)]
+    free = next((colour for colour in turns if colour not in taken), turns[0])
+    return next((colour for colour, pattern in _FAMILIES if re.search(rf"\b(?:{pattern})", meant)), free)
 
 
 # ----------------------------------------------------------------------------------------------------------- sentences

@@ -111,11 +111,18 @@ def time_text(sample: float, rate_hz: int) -> str:
 
 
 def span_text(project: Project, span: Span) -> str:
-    """ "8 bars" where the span is whole bars of a known tempo, else "12.3 s"."""
+    """ "8 bars" where the span is whole bars of a known tempo, else its seconds."""
     bars = Grid.of(project).bars_in(span)
     if project.tempo.source != "none" and round(bars) >= 1 and abs(bars - round(bars)) < 0.02:
         return say("1 bar") if round(bars) == 1 else say("{bars} bars", bars=round(bars))
-    return say("{seconds:.1f} s", seconds=span.samples / project.rate_hz)
+    return seconds_text(span.samples / project.rate_hz)
+
+
+def seconds_text(seconds: float) -> str:
+    """ "12.3 s", or "250 ms" where tenths of a second say little."""
+    if seconds < 1:
+        return say("{milliseconds} ms", milliseconds=round(seconds * 1000))
+    return say("{seconds:.1f} s", seconds=seconds)
 
 
 def tapped(taps_s: list[float], tempo: Tempo) -> Tempo | None:

@@ -139,7 +139,7 @@ class EmptyState(QFrame):
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Files are welcome."""
         if dropped_paths(event):
-            event.acceptProposedAction()
+            accept_copy(event)
             self._hover(True)
 
     def dragLeaveEvent(self, _: QDragLeaveEvent) -> None:
@@ -150,12 +150,18 @@ class EmptyState(QFrame):
         """Tell which files were dropped."""
         self._hover(False)
         if paths := dropped_paths(event):
-            event.acceptProposedAction()
+            accept_copy(event)
             self.files_dropped.emit(paths)
 
     def _hover(self, over: bool) -> None:
         self._over = over
         self.set_theme(self._theme)
+
+
+def accept_copy(event: QDropEvent) -> None:
+    """Take what is dropped, and leave it where it is: a file manager would delete what was said to be moved."""
+    event.setDropAction(Qt.DropAction.CopyAction)
+    event.accept()
 
 
 def dropped_paths(event: QDropEvent) -> list[Path]:

@@ -72,6 +72,7 @@ class MainWindow(QMainWindow):
     def __init__(self, controller: Controller) -> None:
         super().__init__()
         self.controller, self.asks = controller, True
+        self._history = controller.session.history
         self.transport, self.prompt, self.jobs = Transport(), PromptBar(), JobsBar()
         self.empty, self.opening = EmptyState(), OpeningPage()
         self.theme = self._theme()
@@ -111,6 +112,7 @@ class MainWindow(QMainWindow):
             column.addWidget(widget, stretch)
         self.setCentralWidget(box)
         self.messages = MessageBar(self.middle)
+        self.middle.currentChanged.connect(lambda _: self.messages.raise_())  # a page that comes covers them
 
     # ------------------------------------------------------------------------------------------------------ connecting
 
@@ -146,7 +148,7 @@ class MainWindow(QMainWindow):
 
     def _connect_lanes(self) -> None:
         c, lanes = self.controller, self.lanes
-        lanes.region_changed.connect(c.set_region)
+        lanes.region_changed.connect(lambda region, final: c.set_region(region, final, looped=True))
         lanes.seek.connect(c.player.seek)
         lanes.lane_changed.connect(c.set_lane)
         lanes.take_chosen.connect(lambda lane, part, take: c.session.do(commands.choose_take(lane, part, take)))
@@ -155,6 +157,7 @@ class MainWindow(QMainWindow):
         lanes.files_dropped.connect(c.documents.open_paths)
         lanes.drag_pressed.connect(self.dragging.press)
         lanes.drag_started.connect(self.dragging.start)
+        lanes.snap_clicked.connect(lambda: self.menus.run("snap"))
 
     def _connect_session(self) -> None:
         c = self.controller
@@ -197,14 +200,21 @@ class MainWindow(QMainWindow):
         elif what == "listening":
             self.transport.set_listening(self.controller.listening)
             self.transport.set_click(self.controller.click)
+            self._show_lanes()
 
     def _show_folder(self) -> None:
         session = self.controller.session
+        if session.history is not self._history:  # another song: what was said and heard of the one before is over
+            self._history = session.history
+            self.messages.forget_errors()
+            self.transport.meter.clear()
         self.lanes.set_store(session.store.view if session.store else None)
         self.empty.set_recent(self.controller.settings.recent)
         opening = self.controller.documents.opening
         self.jobs.set_idle_text(self.tr("Opening {0}…").format(opening.name) if opening else "")
         name = session.folder.folder.stem if session.folder else ""
+        if session.folder is not None and session.folder.read_only:
+            name = self.tr("{0} (read only)").format(name)
         self.setWindowTitle(f"{name} – MGE-LDM Desktop" if name else "MGE-LDM Desktop")
         self._show_project()
 
@@ -242,7 +252,8 @@ class MainWindow(QMainWindow):
             for part in growing:
                 if part.lane_id not in busy or (view is not None and view.state == "running"):
                     busy[part.lane_id] = _share_and_text(view) if view else (0.0, "")
-        self.lanes.show_project(session.shown, session.all_growing(), busy=busy)
+        listening = self.controller.listening
+        self.lanes.show_project(session.shown, session.all_growing(), busy=busy, listening=listening)
 
     def _show_jobs(self) -> None:
         self._show_lanes()
@@ -285,8 +296,9 @@ class MainWindow(QMainWindow):
         player = self.controller.player
         self.transport.set_playing(player.playing)
         self.lanes.set_playing(player.playing)
-        silent = "" if player.status.device else self.tr("No sound card: silent clock")
-        self.transport.set_output_notice(silent, player.status.message)
+        status = player.status  # without a song no device is open, which nobody misses
+        silent = self.tr("No sound card: silent clock") if status.message and not status.device else ""
+        self.transport.set_output_notice(silent, status.message)
         self._pace()
         self._tick()
 

@@ -7,7 +7,7 @@ from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtGui import QAction, QGuiApplication, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QApplication, QComboBox, QLineEdit, QMainWindow
 
-from ..core.actions import ACTIONS, BY_ID, MENUS, Action
+from ..core.actions import ACTIONS, BY_ID, MENUS, OTHER_WORDS, Action
 from ..core.controller import Controller
 from .lanes.minimap import Minimap
 from .palette import Entry
@@ -41,6 +41,7 @@ class Menus(QObject):
                 menu.addAction(self._made(action))
         controller.session.changed.connect(lambda what: self.refresh_soon() if what not in _NO_MATTER else None)
         controller.player.changed.connect(self.refresh_soon)
+        controller.settings_changed.connect(lambda _: self.refresh_soon())
         self.refresh()
 
     def _made(self, action: Action) -> QAction:
@@ -64,16 +65,14 @@ class Menus(QObject):
         self._refreshing.start(0)
 
     def refresh(self) -> None:
-        """Show what can be done, what is on, and what undo would take back."""
+        """Show what can be done, what is on, and how it stands."""
         for action in ACTIONS:
             made = self.actions[action.id]
             made.setEnabled(action.enabled(self.controller))
             if action.checked is not None:
                 made.setChecked(action.checked(self.controller))
-        history = self.controller.session.history
-        for action_id, title in (("undo", history.undo_title), ("redo", history.redo_title)):
-            name = say("Undo") if action_id == "undo" else say("Redo")
-            self.actions[action_id].setText(f"{name}: {title}" if title else name)
+            if action.now is not None:
+                made.setText(": ".join(text for text in (say(action.title), action.now(self.controller)) if text))
 
     def entries(self) -> list[Entry]:
         """Every action for the palette and the shortcut sheet."""
@@ -81,7 +80,8 @@ class Menus(QObject):
         for action in ACTIONS:
             made = self.actions[action.id]
             shortcut = made.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-            found.append(Entry(action.id, made.text().rstrip("…"), shortcut, made.isEnabled(), say(action.menu)))
+            title, menu, words = made.text().rstrip("…"), say(action.menu), OTHER_WORDS.get(action.id, "")
+            found.append(Entry(action.id, title, shortcut, made.isEnabled(), menu, say(words) if words else ""))
         return found
 
 

@@ -44,6 +44,7 @@ class Entry:
         shortcut: In the system's own words; "" for none.
         enabled: Whether it can be done now.
         group: Heading on the shortcut sheet; the menu it is in.
+        words: What else people call it; found, not shown.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Entry:
     shortcut: str = ""
     enabled: bool = True
     group: str = ""
+    words: str = ""
 
 
 def fuzzy(query: str, text: str) -> float | None:
@@ -80,8 +82,11 @@ def fuzzy(query: str, text: str) -> float | None:
 
 def search(query: str, entries: Sequence[Entry]) -> list[Entry]:
     """The entries that answer a query, best first; what can be done now before what cannot."""
-    scored = [(fuzzy(query, f"{entry.title} {entry.group}".strip()), entry) for entry in entries]
-    found = [(score, entry) for score, entry in scored if score is not None]
+    found = []
+    for entry in entries:
+        scores = [fuzzy(query, text) for text in (f"{entry.title} {entry.group}".strip(), entry.words)]
+        if best := [score for score in scores if score is not None]:
+            found.append((max(best), entry))
     return [entry for _, entry in sorted(found, key=lambda pair: (not pair[1].enabled, -pair[0]))]
 
 

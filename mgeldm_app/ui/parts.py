@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtCore import QEvent, QSignalBlocker, QSize, Qt
 from PySide6.QtGui import QKeyEvent, QKeySequence, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import QFrame, QLabel, QLineEdit, QPushButton, QSizePolicy, QStyleOption, QToolButton, QWidget
 
@@ -59,6 +59,13 @@ class TextLine(QLineEdit):
     Qt would take Ctrl+K, Ctrl+E and more for itself on some systems: they kill lines there. What was typed is undone
     first; once there is nothing left of that, undo and redo are the project's.
     """
+
+    def forget(self) -> None:
+        """Keep what is typed, and undo none of it any more."""
+        blocker, place = QSignalBlocker(self), self.cursorPosition()
+        self.setText(self.text())
+        self.setCursorPosition(place)
+        del blocker
 
     def event(self, event: QEvent) -> bool:
         """Claim only what editing needs."""

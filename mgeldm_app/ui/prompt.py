@@ -100,15 +100,22 @@ class PromptLine(TextLine):
         self._model.setStringList(words.complete(text, self._history) if at_end else [])
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Escape closes the suggestions first, then leaves; Enter takes a chosen suggestion and does not submit yet."""
+        """Escape closes the suggestions first, then leaves; Enter submits, or first takes a suggestion that was chosen.
+
+        Qt makes the suggestion that fits current by itself; only arrows and mouse select one.
+        """
         popup = self.completer().popup()
         if popup is None or not popup.isVisible():
             if event.key() == Qt.Key.Key_Escape:
                 self.clearFocus()
                 self.left.emit()
                 return
-        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and popup.currentIndex().isValid():
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            is_chosen = popup.selectionModel().hasSelection()
             popup.hide()
+            if not is_chosen:
+                super().keyPressEvent(event)
+            event.accept()  # else the completer would put its current suggestion into the line
             return
         super().keyPressEvent(event)
 
@@ -365,6 +372,7 @@ class PromptBar(QWidget):
 
     def _submit(self) -> None:
         if self.action.isEnabled():
+            self.line.forget()
             self.submitted.emit(self.prompt())
 
     def _show_fold(self, shown: bool) -> None:

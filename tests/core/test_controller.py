@@ -59,6 +59,40 @@ def test_looping_takes_the_bar_under_the_playhead(opened):
     assert not opened.player.playing
 
 
+def test_a_region_that_is_selected_by_hand_is_looped_until_the_user_plays_on(opened):
+    opened.player.position = 7 * BAR
+    opened.c.set_region(Span(BAR, 2 * BAR), final=False, looped=True)
+    opened.c.set_region(Span(BAR, 3 * BAR), looped=True)
+    assert opened.project.looping
+    do(opened, "play")
+    assert (opened.player.playing, opened.player.position) == (True, BAR)
+    do(opened, "loop")
+    opened.c.set_region(Span(BAR, 4 * BAR), looped=True)
+    assert not opened.project.looping
+    do(opened, "clear_region")
+    do(opened, "twice")
+    assert opened.project.looping
+    do(opened, "clear_region")
+    do(opened, "select_all")
+    assert not opened.project.looping
+
+
+def test_what_is_asked_of_a_loop_is_heard_there_and_else_nothing_begins_to_play(opened):
+    opened.ask("bass")
+    assert not opened.player.playing
+    opened.player.position = 7 * BAR
+    opened.c.set_region(Span(BAR, 3 * BAR), looped=True)
+    opened.ask("drums")
+    assert (opened.player.playing, opened.player.position) == (True, BAR)
+    opened.player.position = 2 * BAR
+    opened.ask("piano")
+    assert opened.player.position == 2 * BAR
+    do(opened, "play")
+    do(opened, "loop")
+    opened.ask("organ")
+    assert not opened.player.playing
+
+
 def test_switches_of_several_lanes_go_together(opened):
     opened.ask("bass, drums")
     opened.engine.finish_all()
@@ -214,6 +248,35 @@ def test_nothing_is_asked_of_a_song_that_is_about_to_go(opened, tmp_path, what):
     assert not opened.c.blocked(replace(opened.project.prompt, text="bass"))
 
 
+@pytest.mark.parametrize("prompt", ["everything", "drums, nothing", "The whole song"])
+def test_what_can_be_found_in_no_song_is_said_before_it_is_asked_for(opened, prompt):
+    why = opened.c.blocked(replace(opened.project.prompt, text=prompt))
+    assert "names no instrument" in why and "everything but the drums" in why
+    opened.ask(prompt)
+    assert not opened.engine.jobs
+    assert not opened.c.blocked(replace(opened.project.prompt, text="everything but the drums"))
+    assert not opened.c.blocked(replace(opened.project.prompt, text=prompt, task="impute"))
+
+
+def test_stems_of_no_family_have_colours_of_their_own(opened):
+    opened.ask("drums")
+    opened.ask("asdfgh, qwertz")
+    opened.ask("zither; xyz", task="impute", takes=1)
+    opened.engine.finish_all()
+    colours = [lane.colour for lane in opened.project.lanes[1:-1]]
+    assert len(set(colours)) == len(colours) == 5
+
+
+def test_nothing_is_asked_of_a_project_that_another_window_has(opened):
+    second = World()
+    second.open(opened.session.folder.folder)
+    why = second.c.blocked(replace(second.project.prompt, text="bass"))
+    assert "open elsewhere" in why
+    second.ask("bass")
+    assert second.told[-1] == (why, True) and not second.engine.jobs
+    second.c.close()
+
+
 def test_settings_are_kept(opened):
     opened.ask("Bass")
     opened.engine.finish_all()
@@ -245,6 +308,20 @@ def test_number_keys_audition_takes_and_several_are_kept(opened):
     do(opened, "keep_take")
     assert not BY_ID["take_1"].enabled(opened.c)
     assert not BY_ID["keep_take"].enabled(opened.c)
+
+
+def test_a_part_that_was_just_added_is_varied_without_a_selection(opened):
+    assert not BY_ID["vary"].enabled(opened.c)
+    opened.ask("rhodes", task="impute", takes=1)
+    opened.engine.finish_all()
+    assert not opened.session.selected
+    do(opened, "vary")
+    opened.engine.finish_all()
+    assert len(opened.lane("rhodes").parts[0].takes) == 2
+    opened.ask("bass, drums", task="extract")
+    opened.engine.finish_all()
+    opened.session.select(tuple(lane.id for lane in opened.project.of_kind("extracted")))
+    assert not BY_ID["vary"].enabled(opened.c)  # which of them is not known
 
 
 def test_a_lane_still_to_come_can_be_removed(opened):

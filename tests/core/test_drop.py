@@ -34,3 +34,14 @@ def test_a_file_that_is_called_like_a_project_is_said_to_be_none(tmp_path):
     assert (plan.project, plan.song) == (None, None)
     assert "projects are folders; unpack it" in drop.refusals(plan)
     assert drop.plan([tmp_path / "gone.mgeldm"]).project == tmp_path / "gone.mgeldm"  # which says that it is not there
+
+
+def test_what_was_left_out_is_told_with_its_own_reason_and_counted(tmp_path):
+    paths = [tmp_path / name for name in ("song.wav", "notes.txt", "other.wav", "cover.jpg")]
+    for path in paths:
+        path.touch()
+    assert drop.refusals(drop.plan(paths[:1])) == ""
+    assert drop.refusals(drop.plan(paths[:2])) == "notes.txt was not opened: it is no song."
+    assert drop.refusals(drop.plan(paths[:3])) == "notes.txt was not opened: it is no song. Nor was 1 other."
+    assert drop.refusals(drop.plan(paths)).endswith("Nor were 2 others.")
+    assert dict(drop.plan(paths).refused)["other.wav"] == "one song at a time can be open"

@@ -22,6 +22,7 @@ from mgeldm_app.core.text import (
     join_prompts,
     level_text,
     listed,
+    names_no_source,
     parse_key,
     progress_text,
     prompts_of,
@@ -120,13 +121,30 @@ def test_a_completion_keeps_the_prompts_before_it():
     ],
 )  # fmt: skip
 def test_families_have_their_colours(prompt, colour):
-    assert colour_for(prompt, used=5) == colour
+    assert colour_for(prompt, [0, 1, 2, 3, 4]) == colour
 
 
 def test_every_listed_instrument_has_a_family_and_unknown_words_take_turns():
-    assert all(colour_for(name, 0) == colour_for(name, 1) for name in INSTRUMENTS)
-    assert [colour_for("zither of doom", used) for used in (0, 1, COLOURS)] == [0, 1, 0]
+    assert all(colour_for(name) == colour_for(name, [0]) for name in INSTRUMENTS)
+    assert [colour_for("zither of doom", [5] * used) for used in (0, 1, COLOURS)] == [0, 1, 0]
     assert len(set(INSTRUMENTS)) == len(INSTRUMENTS) and len(set(ADJECTIVES)) == len(ADJECTIVES)
+
+
+def test_words_of_no_family_take_a_colour_that_no_other_stem_has():
+    taken = [colour_for("drums")]
+    for number in range(COLOURS - 1):
+        taken.append(colour_for(f"zither {number}", taken))
+    assert sorted(taken) == list(range(COLOURS))
+
+
+@pytest.mark.parametrize("prompt", ["everything", "All of the song.", "nothing", "the whole mix", "every thing"])
+def test_what_no_song_can_be_asked_for(prompt):
+    assert names_no_source(prompt) and not names_no_source(f"everything but {prompt} guitar")
+
+
+@pytest.mark.parametrize("prompt", ["everything but drums", "the songbird", "all guitars", "no vocals", "mixed choir"])
+def test_what_a_song_can_be_asked_for(prompt):
+    assert not names_no_source(prompt)
 
 
 def test_the_button_says_what_where_and_how_long():

@@ -320,6 +320,13 @@ def test_a_notice_stays_while_the_pointer_is_on_it(bar, qtbot):
     assert not bar.notices
 
 
+def test_what_was_wrong_with_something_else_is_forgotten(bar):
+    for kind in ("bad", "info", "warn"):
+        bar.say(Notice(kind, "Text.", kind))
+    bar.forget_errors()
+    assert [notice.key for notice in bar.notices] == ["info"]
+
+
 def test_the_same_key_replaces_and_of_four_the_oldest_goes(bar):
     bar.say(Notice("a", "One."))
     bar.say(Notice("a", "Two."))

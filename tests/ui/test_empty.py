@@ -45,6 +45,18 @@ def test_files_are_taken_whatever_they_are(empty):
     assert found == [[Path("/music/a song.flac"), Path("/notes.txt")]]
 
 
+def test_a_file_that_is_moved_here_stays_where_it_is(empty):
+    data, both = mime("file:///music/song.wav"), Qt.DropAction.CopyAction | Qt.DropAction.MoveAction
+    with_shift = Qt.KeyboardModifier.ShiftModifier
+    for event, take in (
+        (QDragEnterEvent(QPoint(9, 9), both, data, LEFT, with_shift), empty.dragEnterEvent),
+        (QDropEvent(QPointF(9, 9), both, data, LEFT, with_shift), empty.dropEvent),
+    ):
+        event.setDropAction(Qt.DropAction.MoveAction)
+        take(event)
+        assert event.isAccepted() and event.dropAction() == Qt.DropAction.CopyAction
+
+
 def test_what_holds_no_file_is_not_welcome(empty):
     for data in (mime("https://example.org/b.mp3"), QMimeData()):
         hovering = enter(data)

@@ -1,17 +1,19 @@
 import pytest
 from mgeldm.progress import Progress
-from PySide6.QtCore import QEvent, QPoint, QSize, Qt
-from PySide6.QtGui import QGuiApplication, QKeyEvent
+from PySide6.QtCore import QEvent, QPoint, QPointF, QSize, Qt
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QApplication, QMenu
 
 from mgeldm_app.core.actions import ACTIONS
 from mgeldm_app.core.jobs import EngineStatus, Progressed
+from mgeldm_app.core.ports import OutputStatus
 from mgeldm_app.core.project import Span
 from mgeldm_app.ui import a11y
+from mgeldm_app.ui.lanes.body import LaneBody
 from mgeldm_app.ui.lanes.header import LaneHeader
 from mgeldm_app.ui.lanes.minimap import Minimap
 from mgeldm_app.ui.main_window import SMALLEST, MainWindow
-from tests.fakes.world import RATE_HZ, write_song
+from tests.fakes.world import RATE_HZ, World, write_song
 
 BAR = 2 * RATE_HZ
 
@@ -301,8 +303,6 @@ def test_the_theme_follows_its_action(opened, world):
 
 
 def test_without_a_sound_card_it_says_so(opened, world):
-    from mgeldm_app.core.ports import OutputStatus
-
     world.player.status = OutputStatus("", RATE_HZ, 0.0, "No sound card was found; a silent clock runs.")
     world.player.changed.emit()
     assert opened.transport.notice.isVisibleTo(opened)
@@ -346,3 +346,102 @@ def test_a_song_shows_while_it_is_decoded(window, world, tmp_path, qtbot):
     window.opening.stop.click()
     world.workers.release()
     assert window.middle.currentWidget() is window.empty
+
+
+def test_notices_lie_over_whatever_page_comes(window, world, tmp_path):
+    (tmp_path / "notes.txt").write_text("no song")
+    world.open(tmp_path / "notes.txt")
+    world.session.tell("Something to know.")
+    assert [notice.kind for notice in window.messages.notices] == ["bad", "info"]
+    world.c.documents.open_paths([write_song(tmp_path / "song.wav")])
+    assert window.middle.currentWidget() is window.lanes
+    assert [notice.text for notice in window.messages.notices] == ["Something to know."]
+    at = window.messages.geometry().center()
+    assert window.messages.isAncestorOf(window.middle.childAt(at))
+
+
+def test_the_overload_of_one_song_is_not_that_of_the_next(opened, world, tmp_path):
+    opened.transport.meter.set_levels(1.5, 0.2)
+    world.c.set_region(Span(0, BAR))
+    assert opened.transport.meter.clipped
+    world.open(write_song(tmp_path / "another.wav"))
+    assert not opened.transport.meter.clipped
+
+
+def test_no_sound_card_is_missed_while_there_is_nothing_to_play(window, world):
+    world.player.status = OutputStatus("", 0, 0.0)
+    world.player.changed.emit()
+    assert not window.transport.notice.isVisibleTo(window)
+    world.player.status = OutputStatus("", 0, 0.0, "Sound needs the PortAudio library, which is missing.")
+    world.player.changed.emit()
+    assert window.transport.notice.isVisibleTo(window)
+
+
+def test_undo_after_a_stem_has_come_takes_back_the_stem(opened, world, qtbot):
+    line = opened.prompt.line
+    opened.prompt.tasks["extract"].click()
+    opened.prompt.focus_line()
+    qtbot.keyClicks(line, "organ")
+    qtbot.keyClick(line.completer().popup(), Qt.Key.Key_Return)
+    world.engine.finish_all()
+    assert world.lane("organ").parts
+    qtbot.wait(1)  # menus show what can be done
+    qtbot.keyClick(opened.windowHandle(), Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert "organ" not in [lane.name for lane in world.project.lanes] and line.text() == "organ"
+
+
+def test_what_is_dragged_over_and_asked_for_is_heard_in_a_loop(opened, world, qtbot):
+    lane = next(body for body in opened.findChildren(LaneBody) if body.lane.name == "Song")
+    first, last = (QPoint(round(opened.lanes.axis.x_of(bar * BAR)), 20) for bar in (2, 4))
+    qtbot.mousePress(lane, Qt.MouseButton.LeftButton, pos=first)
+    for at in (first + QPoint(20, 0), last):
+        place = QPointF(at)
+        held = (QEvent.Type.MouseMove, place, QPointF(lane.mapToGlobal(at)), Qt.MouseButton.NoButton)
+        QApplication.sendEvent(lane, QMouseEvent(*held, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier))
+    qtbot.mouseRelease(lane, Qt.MouseButton.LeftButton, pos=last)
+    assert (world.project.region, world.project.looping) == (Span(2 * BAR, 4 * BAR), True)
+    assert opened.transport.loop.isChecked()
+    world.session.undo()
+    assert (world.project.region, world.project.looping) == (None, False)
+    world.session.redo()
+    world.ask("organ", task="extract")
+    assert (world.player.playing, world.player.position) == (True, 2 * BAR)
+    assert world.engine.jobs[0].urgent
+
+
+def test_what_a_region_snaps_to_is_seen_and_changed(opened, world, qtbot):
+    assert opened.lanes.snap.text() == "Snap: bars"
+    opened.lanes.snap.click()
+    assert (world.c.snap, opened.lanes.snap.text()) == ("beat", "Snap: beats")
+    opened.menus.run("snap")
+    opened.menus.refresh()
+    assert opened.lanes.snap.text() == "Snap: nothing"
+    assert opened.menus.actions["snap"].text() == "Snap to bars, beats or nothing: nothing"
+
+
+def test_a_window_that_can_only_look_says_so_for_good(opened, world, qtbot):
+    second = World()
+    other = MainWindow(second.c)
+    qtbot.addWidget(other)
+    second.open(world.session.folder.folder)
+    assert other.windowTitle().startswith("Midnight Ferry (read only)")
+    assert not other.prompt.action.isEnabled() and "open elsewhere" in other.prompt.note.text()
+    assert "read only" not in opened.windowTitle() and opened.prompt.action.isEnabled()
+    second.c.close()
+
+
+def test_lanes_say_when_they_are_not_heard(opened, world):
+    def notes():
+        headers = opened.findChildren(LaneHeader)
+        return {header.lane.name: header.note.toolTip() for header in headers if header.isVisible()}
+
+    assert "heard under “Song” (B)" in notes()["Song"] and "not heard" not in notes()["bass"]
+    song = next(header for header in opened.findChildren(LaneHeader) if header.lane.name == "Song")
+    assert "under “Song”" in song.mute.toolTip() and "under “Song”" in song.fader.toolTip()
+    world.c.listen_to("song")
+    assert notes()["Song"] == "original" and "not heard under “Song”" in notes()["bass"]
+    assert "under" not in song.mute.toolTip() + song.fader.toolTip()
+    world.c.listen_to("stems")
+    world.c.set_lane("song", "soloed", True)
+    world.c.set_lane(world.lane("drums").id, "soloed", True)
+    assert notes()["Song"] == "original" and notes()["drums"] == "not heard while the song is soloed"

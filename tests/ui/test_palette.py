@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel
 
+from mgeldm_app.core.actions import BY_ID, OTHER_WORDS
 from mgeldm_app.ui.palette import Entry, Palette, fuzzy, search
 from mgeldm_app.ui.shortcuts import ShortcutSheet, grouped, in_columns
 from mgeldm_app.ui.theme import LIGHT
@@ -41,6 +42,14 @@ def test_what_cannot_be_done_comes_last():
     assert [entry.id for entry in search("ex", ENTRIES)] == ["extract", "export"]
     assert [entry.id for entry in search("", ENTRIES)] == ["open", "extract", "play", "theme", "export"]
     assert [entry.id for entry in search("file", ENTRIES)] == ["open", "export"]
+
+
+def test_other_words_for_an_action_find_it():
+    demo = Entry("demo", "Open the demo song", group="File")
+    entries = (demo, Entry("theme", "Dark or light", words="theme colours"))
+    assert [entry.id for entry in search("theme", entries)] == ["theme", "demo"]
+    assert [entry.id for entry in search("light", entries)] == ["theme"]
+    assert set(OTHER_WORDS) <= set(BY_ID)
 
 
 @pytest.fixture

@@ -103,6 +103,15 @@ def test_a_field_undoes_what_was_typed_before_anything_else_is_undone(shown, qtb
     assert claims == [("some words", True), ("some ", True), ("some words", True), ("some ", True)]
 
 
+def test_what_was_typed_before_is_kept_and_not_undone_any_more(shown, qtbot):
+    field = shown(TextLine(), 200, 30)
+    field.setAccessibleName("Field")
+    qtbot.keyClicks(field, "words")
+    field.setCursorPosition(2)
+    field.forget()
+    assert not field.isUndoAvailable() and (field.text(), field.cursorPosition()) == ("words", 2)
+
+
 def test_a_field_lets_go_even_of_keys_that_its_system_gives_to_fields(qtbot):
     field = TextLine()
     qtbot.addWidget(field)

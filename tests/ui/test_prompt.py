@@ -171,6 +171,21 @@ def test_a_suggestion_replaces_the_last_prompt_and_does_not_submit(bar, qtbot):
     assert submitted == [] and not popup.isVisible()
 
 
+@pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Enter])
+def test_enter_submits_what_was_typed_where_no_suggestion_was_chosen(bar, qtbot, key):
+    submitted = []
+    bar.submitted.connect(submitted.append)
+    bar.focus_line()
+    qtbot.keyClicks(bar.line, "the bass")
+    popup = bar.line.completer().popup()
+    assert popup.isVisible() and popup.model().index(0, 0).data() == "the bass guitar"
+    popup.setCurrentIndex(popup.model().index(0, 0))  # as the completer does after a moment
+    popup.selectionModel().clearSelection()
+    qtbot.keyClick(popup, key)
+    assert [prompt.text for prompt in submitted] == ["the bass"] and bar.line.text() == "the bass"
+    assert not popup.isVisible()
+
+
 def test_suggestions_know_the_history_and_close_with_escape(bar, qtbot):
     bar.set_history(["zither of doom"])
     bar.focus_line()

@@ -149,6 +149,12 @@ class MessageBar(QWidget):
         if self._drop(key):
             self.dismissed.emit(key)
 
+    def forget_errors(self) -> None:
+        """Take away what stays until somebody has read it: it is about what is no longer there."""
+        for notice in self.notices:
+            if notice.kind in ("warn", "bad"):
+                self.dismiss(notice.key)
+
     def set_theme(self, theme: Theme) -> None:
         """Take other colours."""
         self._theme = theme

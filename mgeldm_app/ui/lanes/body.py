@@ -360,12 +360,16 @@ class LaneBody(QWidget):
     def _paint_trouble(self, painter: QPainter) -> None:
         """Why nothing is to be seen."""
         theme, lane = self._state.theme, self.lane
-        text, colour, align = self._sources.trouble(lane.id), theme.bad, Qt.AlignmentFlag.AlignVCenter
         asked = lane.kind == "extracted" and lane.parts and lane.id not in self._state.busy
-        if not text and asked and self._sources.hardly_heard(lane.id):
-            text = self.tr("Hardly anything like this was found. Other words may find more.")
-            colour, align = theme.second, Qt.AlignmentFlag.AlignTop
-        if text:
+        if text := self._sources.trouble(lane.id):
             painter.setFont(font(11, QFont.Weight.DemiBold))
-            painter.setPen(QColor(colour))
-            painter.drawText(self.rect().adjusted(16, 8, -16, -8), align, text)
+            painter.setPen(QColor(theme.bad))
+            painter.drawText(self.rect().adjusted(16, 8, -16, -8), Qt.AlignmentFlag.AlignVCenter, text)
+        elif asked and self._sources.hardly_heard(lane.id):
+            text = self.tr("Hardly anything like this was found. Turn up its sensitivity, or try other words.")
+            span, axis = lane.parts[-1].span, self._state.axis
+            place = QRectF(axis.x_of(span.start), 0, span.samples / axis.scale, self.height())
+            painter.setFont(font(11))
+            painter.setPen(QColor(theme.second))
+            box = place.intersected(QRectF(self.rect())).adjusted(8, 8, -8, -8)
+            painter.drawText(box, Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap, text)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from PySide6.QtCore import QEvent, QObject, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QDropEvent, QFont, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
+from ..empty import accept_copy, dropped_paths
 from ..theme import mix
 from .state import State, font
 
@@ -28,12 +27,10 @@ class FileDrops(QObject):
         if event.type() == QEvent.Type.DragLeave:
             self.held.emit(False)
         if isinstance(event, QDropEvent) and event.mimeData().hasUrls() and event.source() is None:
-            event.acceptProposedAction()
+            accept_copy(event)
             self.held.emit(event.type() != QEvent.Type.Drop)
-            if event.type() == QEvent.Type.Drop:
-                paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
-                if paths:
-                    self.dropped.emit(paths)
+            if event.type() == QEvent.Type.Drop and (paths := dropped_paths(event)):
+                self.dropped.emit(paths)
             return True
         return super().eventFilter(watched, event)
 

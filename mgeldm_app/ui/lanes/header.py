@@ -82,6 +82,7 @@ class LaneHeader(QWidget):
         self.selected = False
         self._dragged: set[str] = set()  # the field under the mouse
         self._told: dict[str, float] = {}  # what was told and perhaps not yet shown
+        self._silent = ""
         self.setFixedWidth(WIDTH)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
@@ -125,12 +126,20 @@ class LaneHeader(QWidget):
 
     # ---------------------------------------------------------------------------------------------------- what it shows
 
-    def show_lane(self, lane: Lane, note: str, selected: bool) -> None:
-        """Show a lane's values; controls in the user's hand are left alone."""
-        self.lane, self.selected, self._told = lane, selected, {}
+    def show_lane(self, lane: Lane, note: str, selected: bool, silent: str = "") -> None:
+        """Show a lane's values; controls in the user's hand are left alone, and those that do nothing now are faint.
+
+        Args:
+            lane: Whose.
+            note: The second line; "" for what the lane is.
+            selected: Whether it is.
+            silent: Why nothing of it is heard now, where its own controls do not say so.
+        """
+        self.lane, self.selected, self._told, self._silent = lane, selected, {}, silent
         self.name.show_name(lane.name)
-        self.note.setText(self._fitted(note or describe(lane)))
-        self.note.setToolTip(note or describe(lane))
+        note = note or silent or describe(lane)
+        self.note.setText(self._fitted(note))
+        self.note.setToolTip(note)
         self.mute.setChecked(lane.muted)
         self.solo.setChecked(lane.soloed)
         if not self.fader.isSliderDown():
@@ -142,8 +151,9 @@ class LaneHeader(QWidget):
         self._show_values()
         self._name_controls()
         colour = self._state.colour(lane)
+        faint = QColor(self._state.theme.third)
         for control in (self.grip, self.fader, self.pan, self.sensitivity):
-            control.colour = colour
+            control.colour = faint if silent and control is not self.grip else colour
             control.update()
         self.update()
 
@@ -152,8 +162,10 @@ class LaneHeader(QWidget):
 
     def _show_values(self) -> None:
         self.gain.setText(gain_text(self.fader.gain_db))
-        self.fader.setToolTip(self.tr("Gain: {}; double-click for 0 dB").format(gain_text(self.fader.gain_db)))
-        self.pan.setToolTip(self.tr("Pan: {}; double-click for the centre").format(pan_text(self.pan.amount)))
+        gain = self.tr("Gain: {}; double-click for 0 dB").format(gain_text(self.fader.gain_db))
+        pan = self.tr("Pan: {}; double-click for the centre").format(pan_text(self.pan.amount))
+        for control, hint in ((self.fader, gain), (self.pan, pan)):
+            control.setToolTip("\n".join(filter(None, (hint, self._silent))))
         self.sensitivity.setToolTip(
             self.tr("Sensitivity {:+.2f}: left takes along less of other sources, right is fuller; double-click resets")
             .format(self.sensitivity.amount)
@@ -169,7 +181,7 @@ class LaneHeader(QWidget):
         for control, text, tip in (
             (self.name, self.tr("Name of {}"), ""),
             (self.menu, self.tr("Menu of {}"), self.tr("What else can be done with this lane")),
-            (self.mute, self.tr("Mute {}"), self.tr("Mute (M)")),
+            (self.mute, self.tr("Mute {}"), "\n".join(filter(None, (self.tr("Mute (M)"), self._silent)))),
             (self.solo, self.tr("Solo {}"), self.tr("Solo (S)")),
             (self.fader, self.tr("Gain of {}, tenths of a decibel"), ""),
             (self.pan, self.tr("Pan of {}"), ""),

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QWidget
 
 from ...core.project import SONG_ID
 from . import raster
+from .axis import START_PADDING_PX
 from .sources import Sources
 from .state import State
 
@@ -46,13 +47,18 @@ class Minimap(QWidget):
             for x in (before, after):
                 self.update(QRect(x - 1, 0, 3, HEIGHT))
 
+    @property
+    def _room(self) -> int:
+        """Pixels that the song takes: what it takes in the lanes while all of it is in sight there."""
+        return max(1, self._state.axis.width - 2 * START_PADDING_PX)
+
     def x_of(self, sample: float) -> float:
         """Where a sample of the song lies in the strip; at its end what lies beyond, while another song is opened."""
-        return min(sample / max(1, self._state.axis.samples), 1.0) * self.width()
+        return START_PADDING_PX + min(sample / max(1, self._state.axis.samples), 1.0) * self._room
 
     def sample_at(self, x: float) -> float:
         """The sample at a pixel."""
-        return x * self._state.axis.samples / max(1, self.width())
+        return (x - START_PADDING_PX) * self._state.axis.samples / self._room
 
     def _go(self, left: float) -> None:
         self._state.axis.show(left, self._state.axis.scale)
@@ -101,7 +107,7 @@ class Minimap(QWidget):
         painter.fillRect(self.rect(), QColor(theme.background))
         if not axis.samples:
             return
-        painter.drawImage(QRectF(0, _TOP, self.width(), self.height() - _TOP - _BOTTOM), self._picture())
+        painter.drawImage(QRectF(self.x_of(0), _TOP, self._room, self.height() - _TOP - _BOTTOM), self._picture())
         region = self._state.region
         if region is not None:
             tint = QColor(theme.accent)
@@ -124,7 +130,7 @@ class Minimap(QWidget):
 
     def _picture(self) -> QImage:
         ratio = self.devicePixelRatioF()
-        columns, rows = max(1, round(self.width() * ratio)), round((HEIGHT - _TOP - _BOTTOM) * ratio)
+        columns, rows = max(1, round(self._room * ratio)), round((HEIGHT - _TOP - _BOTTOM) * ratio)
         if self._image is None or (self._image.width(), self._image.height()) != (columns, rows):
             theme = self._state.theme
             values = self._sources.columns(SONG_ID, 0, self._state.axis.samples / columns, columns)

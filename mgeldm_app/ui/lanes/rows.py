@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 
-from PySide6.QtCore import QPoint, QRect, Qt, Signal, SignalInstance
+from PySide6.QtCore import QCoreApplication, QPoint, QRect, Qt, Signal, SignalInstance
 from PySide6.QtGui import QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QApplication, QFrame, QLabel, QScrollArea, QWidget
 
-from ...core.project import SONG_ID, Lane, SongFile, Span
+from ...core.project import Lane, SongFile, Span
+from ..parts import keyed
 from .body import LaneBody
 from .header import WIDTH, LaneHeader
 from .sources import Sources
@@ -17,6 +18,7 @@ from .state import RegionMouse, State
 
 LOWEST_PX, TALLEST_PX, SONG_PX = 64, 200, 230  # of lanes that share the height
 MOST_PX = 640  # of those that the user makes taller
+translate = QCoreApplication.translate
 _HINT_PX = 40  # free height below the lanes, from which on a hint stands there
 
 
@@ -87,12 +89,12 @@ class Rows(QScrollArea):
             self._arrange(ids)
         changed = False
         heard = {lane.id for lane in state.project.heard_lanes()}
-        song_alone = state.project.lane(SONG_ID).soloed
         for lane in lanes:
-            stem_sounds = not song_alone and (lane.id in heard or not state.project.has_lane(lane.id))
-            sounds = (song_alone or not lane.muted) if lane.kind == "song" else stem_sounds
+            stem_sounds = not state.song_alone and (lane.id in heard or not state.project.has_lane(lane.id))
+            sounds = (lane.soloed or not lane.muted) if lane.kind == "song" else stem_sounds
+            silent = _why_silent(lane, state)
             growing = tuple(file for file in state.growing if file.lane_id == lane.id)
-            looks = (lane, sounds, lane.id in self.selected, state.notes.get(lane.id, ""), growing,
+            looks = (lane, sounds, silent, lane.id in self.selected, state.notes.get(lane.id, ""), growing,
                      state.busy.get(lane.id), state.theme)
             if looks != self._shown.get(lane.id):
                 self._shown[lane.id] = looks
@@ -101,7 +103,7 @@ class Rows(QScrollArea):
                 note = state.notes.get(lane.id, "") if known else ""
                 if not lane.parts and (growing or lane.id in state.busy):
                     note = self.tr("being made")
-                header.show_lane(lane, note, lane.id in self.selected)
+                header.show_lane(lane, note, lane.id in self.selected, silent)
                 header.setEnabled(known)
                 body.show_lane(lane, sounds, lane.id in self.selected)
                 changed = True
@@ -285,6 +287,15 @@ class Rows(QScrollArea):
         for header in self.headers():
             header.dress()
         self.show_lanes()
+
+
+def _why_silent(lane: Lane, state: State) -> str:
+    """Why what a lane's controls say is not heard now, whatever they say; "" where it is."""
+    if lane.kind == "song":
+        return "" if state.song_alone else keyed(translate("Lanes", "original · heard under “Song”"), "listen")
+    if state.listening == "song":
+        return keyed(translate("Lanes", "not heard under “Song”"), "listen")
+    return translate("Lanes", "not heard while the song is soloed") if state.song_alone else ""
 
 
 def _fitting(height: float) -> int:

@@ -8,35 +8,37 @@ from PySide6.QtCore import QLineF, QPointF, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QWidget
 
-from ...core.timeline import span_text, time_text
+from ...core.timeline import seconds_text, span_text, time_text
 from .state import LABEL_PX, RegionMouse, State, font
 
 HEIGHT = 30
-_SECONDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+_SECONDS = (
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600,
+)  # fmt: skip
 _HEAD_PX = 6
 
 
 def labels(state: State) -> Iterator[tuple[int, str, str]]:
-    """(sample, bar, time) of the labelled lines in sight; the bar is "" where no tempo is known."""
+    """(sample, bar, time) of the labelled lines in sight; the bar is "" where no tempo is known, or a bar fills it."""
     visible, rate_hz = state.axis.visible, state.project.rate_hz
-    if state.project.tempo.source == "none":
+    if state.project.tempo.source == "none" or state.grid.bar_samples / state.axis.scale > state.axis.width:
         step = next((s for s in _SECONDS if s * rate_hz / state.axis.scale >= LABEL_PX), _SECONDS[-1])
         number = int(visible.start / rate_hz / step)
         while (sample := round(number * step * rate_hz)) < visible.stop:
-            yield sample, "", short_time(sample, rate_hz, step < 1)
+            yield sample, "", short_time(sample, rate_hz, 0 if step >= 1 else 2 if step >= 0.01 else 3)
             number += 1
         return
     every = state.bars_apart
     first = int(visible.start - every * state.grid.bar_samples)
     for sample, bar, _ in state.grid.lines(first, visible.stop, "bar", every):
         if sample >= 0:
-            yield sample, str(bar), short_time(sample, rate_hz, every * state.grid.bar_samples < rate_hz)
+            yield sample, str(bar), short_time(sample, rate_hz, 2 * (every * state.grid.bar_samples < rate_hz))
 
 
-def short_time(sample: float, rate_hz: int, fine: bool = False) -> str:
-    """"1:02", or "1:02.48" in close views."""
-    text = time_text(sample if fine else round(sample / rate_hz) * rate_hz, rate_hz)
-    text = text[:-1] if fine else text[:-4]
+def short_time(sample: float, rate_hz: int, digits: int = 0) -> str:
+    """"1:02", or in close views "1:02.48" and "1:02.480"."""
+    text = time_text(sample if digits else round(sample / rate_hz) * rate_hz, rate_hz)
+    text = text[: len(text) - 3 + digits] if digits else text[:-4]
     return text[1:] if text.startswith("0") else text
 
 
@@ -155,7 +157,7 @@ class Ruler(QWidget):
     def _paint_label(self, painter: QPainter, room: QRectF) -> QRectF:
         region, project = self._state.region, self._state.project
         assert region is not None
-        seconds = f"{region.samples / project.rate_hz:.1f} s"
+        seconds = seconds_text(region.samples / project.rate_hz)
         parts = [span_text(project, region), seconds, self.tr("loop") if project.looping else ""]
         painter.setFont(font(11, QFont.Weight.DemiBold))
         painter.setPen(QColor(self._state.theme.text))

@@ -9,8 +9,9 @@ from PySide6.QtGui import QColor, QFont
 from PySide6.QtWidgets import QApplication
 
 from ...core.ports import Growing
-from ...core.project import Lane, Project, Span
+from ...core.project import SONG_ID, Lane, Project, Span
 from ...core.timeline import Grid, Unit
+from ...core.voices import Listen
 from ..theme import DARK, Theme, colour_of
 from .axis import Axis
 
@@ -39,6 +40,7 @@ class State:
         region: As the mouse has it, which is ahead of the project while it drags.
         position: The playhead, in samples.
         snap: What the mouse's places snap to.
+        listening: Whether the original is heard, or stems and rest.
     """
 
     axis: Axis
@@ -52,12 +54,18 @@ class State:
     region: Span | None = None
     position: int = 0
     snap: Unit = "bar"
+    listening: Listen = "stems"
     _places: tuple[tuple, list[int]] = field(default=((), []), repr=False)
 
     @property
     def grid(self) -> Grid:
         """The bars, up to the end of what is shown."""
         return Grid(self.project.tempo, self.project.rate_hz, self.axis.samples)
+
+    @property
+    def song_alone(self) -> bool:
+        """Whether the original is heard and nothing else."""
+        return self.listening == "song" or self.project.lane(SONG_ID).soloed
 
     @property
     def bars_apart(self) -> int:

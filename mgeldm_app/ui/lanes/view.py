@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from mgeldm.language import say
 from PySide6.QtCore import QCoreApplication, QEvent, QPoint, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QNativeGestureEvent, QWheelEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QWidget
 
+from ...core.actions import SNAPS
 from ...core.ports import Growing, Workers
 from ...core.project import SONG_ID, Lane, Project
 from ...core.timeline import Unit
+from ...core.voices import Listen
+from ..parts import button, keyed
 from ..theme import Theme, set_role
 from .axis import Axis
 from .controls import Letter
@@ -61,6 +65,7 @@ class LanesView(QWidget):
         lanes_selected: Ids from top to bottom.
         drag_pressed: The mouse was pressed where lanes can be dragged out (only the region?).
         drag_started: They are being dragged.
+        snap_clicked: Regions are to snap to something else.
         files_dropped: Paths.
     """
 
@@ -72,6 +77,7 @@ class LanesView(QWidget):
     lanes_selected = Signal(tuple)
     drag_pressed = Signal(tuple, bool)
     drag_started = Signal(tuple, bool)
+    snap_clicked = Signal()
     files_dropped = Signal(list)
 
     def __init__(self, workers: Workers, theme: Theme, parent: QWidget | None = None) -> None:
@@ -91,6 +97,7 @@ class LanesView(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         set_role(self, "window")
         self._connect()
+        self.set_snap(self._state.snap)
         self.set_theme(theme)
 
     def _lay_out(self) -> None:
@@ -108,19 +115,22 @@ class LanesView(QWidget):
     def _zoom_buttons(self) -> QWidget:
         box = QWidget(self)
         row = QHBoxLayout(box)
-        row.setContentsMargins(16, 0, 12, 0)
+        row.setContentsMargins(12, 0, 12, 0)
         row.setSpacing(4)
+        self.snap = button("", "flat", hint=keyed(self.tr("What regions snap to"), "snap"))
+        self.snap.clicked.connect(self.snap_clicked)
+        row.addWidget(self.snap)
         row.addStretch(1)
         for text, name, act in (
             ("−", self.tr("Zoom out"), lambda: self.zoom(1 / ZOOM_STEP)),
             ("+", self.tr("Zoom in"), lambda: self.zoom(ZOOM_STEP)),
             ("↔", self.tr("Show the whole song"), self.fit),
         ):
-            button = Letter(text, "", self._state, box)
-            button.setAccessibleName(name)
-            button.setToolTip(name)
-            button.clicked.connect(act)
-            row.addWidget(button)
+            letter = Letter(text, "", self._state, box)
+            letter.setAccessibleName(name)
+            letter.setToolTip(name)
+            letter.clicked.connect(act)
+            row.addWidget(letter)
         return box
 
     def _connect(self) -> None:
@@ -153,6 +163,7 @@ class LanesView(QWidget):
         growing: tuple[Growing, ...] = (),
         notes: dict[str, str] | None = None,
         busy: dict[str, tuple[float, str]] | None = None,
+        listening: Listen = "stems",
     ) -> None:
         """Show a state of the project; cheap where little has changed.
 
@@ -161,6 +172,7 @@ class LanesView(QWidget):
             growing: Parts being made; a lane that the project lacks is shown for them.
             notes: Second lines of headers, by lane, in place of the usual ones; names of lanes that only grow.
             busy: Progress 0 to 1 and its text, by lane.
+            listening: Whether the original is heard, or stems and rest.
         """
         state, before = self._state, self._state.project
         same_sound = (before.song, before.lanes, state.growing) == (project.song, project.lanes, growing)
@@ -168,7 +180,7 @@ class LanesView(QWidget):
         same_time = (before.tempo, before.looping) == (project.tempo, project.looping)
         region = state.region if self._mouse.active else project.region
         moved, state.region = region != state.region, region
-        state.project, state.growing = project, growing
+        state.project, state.growing, state.listening = project, growing, listening
         lengths, names = state.lengths, {str(file.path): file for file in growing}
         state.lengths = {name: lengths.get(name) or file_samples(file) for name, file in names.items()}
         state.notes, state.busy = dict(notes or {}), dict(busy or {})
@@ -200,6 +212,7 @@ class LanesView(QWidget):
     def set_snap(self, unit: Unit) -> None:
         """What the mouse's regions snap to."""
         self._state.snap = unit
+        self.snap.setText(self.tr("Snap: {0}").format(say(SNAPS[unit])))
 
     def set_theme(self, theme: Theme) -> None:
         """Other colours."""

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
+from PySide6.QtGui import QColor, QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QVBoxLayout, QWidget
 
@@ -18,7 +18,7 @@ from mgeldm_app.ui.lanes.chips import Chip
 from mgeldm_app.ui.lanes.drops import DropHint
 from mgeldm_app.ui.lanes.header import WIDTH, LaneHeader, describe, gain_text, pan_text
 from mgeldm_app.ui.lanes.minimap import Minimap
-from mgeldm_app.ui.lanes.ruler import Ruler
+from mgeldm_app.ui.lanes.ruler import Ruler, labels, short_time
 from mgeldm_app.ui.lanes.view import HEIGHT_STEP
 from mgeldm_app.ui.theme import DARK, LIGHT, colour_of
 
@@ -124,6 +124,38 @@ def test_the_playhead_is_where_it_is(make_view, project, studio):
         image = body(view, REST_ID).grab().toImage()
         line = [x for x in range(image.width()) if image.pixelColor(x, 3).name() == DARK.text.lower()]
         assert line == [int(view.axis.x_of(bar * studio.bar))]
+
+
+def test_the_strip_of_the_whole_song_lies_below_it(make_view, project, studio):
+    view = make_view(project)
+    view.fit()
+    for height in (500, 160):  # the lanes get a scroll bar
+        view.resize(1240, height)
+        strip, lane = view.findChild(Minimap), body(view, SONG_ID)
+        for sample in (0, 5 * studio.bar, view.axis.samples):
+            there = strip.mapTo(view, QPointF(strip.x_of(sample), 0)).x()
+            assert there == pytest.approx(lane.mapTo(view, QPointF(view.axis.x_of(sample), 0)).x(), abs=1.5)
+            assert strip.sample_at(strip.x_of(sample)) == pytest.approx(sample)
+
+
+def test_in_the_closest_views_the_ruler_says_where_that_is(make_view, project, studio):
+    view = make_view(project)
+    view.axis.fit(Span(studio.bar + 10, studio.bar + studio.bar // 40))
+    found = [time for _, _, time in labels(view._state)]
+    assert 1 < len(found) < 16 and "0:02.02" in found and len(set(found)) == len(found)
+    assert [short_time(1234, 1000, digits) for digits in (0, 2, 3)] == ["0:01", "0:01.23", "0:01.234"]
+
+
+def test_what_was_hardly_found_is_said_where_it_was_sought(make_view, studio, workers):
+    span = Span(8 * studio.bar, 12 * studio.bar)
+    quiet = studio.stem("q", span.start, span.samples, gain=1e-5)
+    view = make_view(studio.song(quiet))
+    lane, axis = body(view, "q"), view.axis
+    image, ground = lane.grab().toImage(), QColor(DARK.lane).name()
+    top = range(10, 24)
+    lettered = [x for x in range(image.width()) if any(image.pixelColor(x, y).name() != ground for y in top)]
+    words = [x for x in lettered if x not in view._state.bar_places()]
+    assert len(words) > 50 and axis.x_of(span.start) < min(words) and max(words) < axis.x_of(span.stop)
 
 
 def test_themes_switch(make_view, project, studio, workers):
@@ -322,7 +354,11 @@ def test_files_may_be_dropped(make_view, project, tmp_path):
         assert hint.geometry() == view.rect()
         if end is not None:
             QApplication.sendEvent(view, end)
-    QApplication.sendEvent(view, QDropEvent(QPointF(500, 50), Qt.DropAction.CopyAction, mime, LEFT, NONE))
+    both = Qt.DropAction.CopyAction | Qt.DropAction.MoveAction
+    event = QDropEvent(QPointF(500, 50), both, mime, LEFT, SHIFT)
+    event.setDropAction(Qt.DropAction.MoveAction)
+    QApplication.sendEvent(view, event)
+    assert event.isAccepted() and event.dropAction() == Qt.DropAction.CopyAction  # the file stays where it is
     assert heard.told == [([tmp_path / "a.wav"],)]
     assert not hint.isVisible()
 
@@ -639,4 +675,4 @@ def test_the_playhead_of_a_song_that_was_closed_stays_in_the_minimap(make_view, 
     view.show_project(Project())
     view.set_position(1 << 25)
     view.set_position(0)
-    assert view._minimap.x_of(1 << 25) == view._minimap.width()
+    assert view._minimap.x_of(1 << 25) < view._minimap.width()

@@ -317,8 +317,8 @@ def _check(session: Session, opening: Opening | None, prompt: Prompt) -> None:
     """Raise `InputError` where a prompt cannot be submitted; one that comes while a song is read is meant for that."""
     if opening is not None and not opening.is_copy:
         raise InputError("{name} is still being opened; ask when it is there.", name=opening.name)
-    if session.folder is not None and session.folder.read_only:
-        raise InputError("This project is open elsewhere and cannot be changed here; save it under a new name.")
+    if session.folder is not None:
+        session.folder.check_writable()
     asks.check(session.project, prompt, session.selected)
 
 

@@ -130,11 +130,14 @@ class Documents:
     def open_project(self, folder: Path) -> None:
         """Open a project as it was left."""
         here = self.session.folder
-        if here is not None and here.folder.resolve() == folder.resolve():
+        moved = here if here is not None and here.is_at(folder) else None
+        if moved is not None and moved.is_at(moved.folder):
             self.session.tell(say("{project} is open already.", project=folder.stem))
             return
 
         def read() -> ProjectFolder:
+            if moved is not None:
+                moved.close()  # at its old place nothing can be saved any more; its lock went along to the new one
             opened = ProjectFolder.open(folder)
             opened.tidy()
             return opened

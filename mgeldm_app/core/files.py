@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mgeldm.audio import safe_name, writing
 
 PART = ".part"
 """The end of the names of files that are still being written aside."""
+LEFT_S = 86400.0
+_ASIDE = re.compile(rf"\.[0-9a-f]{{12}}{re.escape(PART)}")
 
 
 def whole_path(path: Path | str) -> Path:
@@ -33,13 +37,14 @@ def aside_of(path: Path) -> Path:
     return path.with_name(f".{secrets.token_hex(6)}{PART}")
 
 
-def write_whole(path: Path, data: bytes, flush: bool = True) -> None:
+def write_whole(path: Path, data: bytes, flush: bool = True, before: Callable[[], None] | None = None) -> None:
     """Write a file aside, then give it its name; one that exists is replaced.
 
     Args:
         path: Its name.
         data: All of it.
         flush: Wait until it is on the disk, so that even a power cut cannot take it away.
+        before: Called once all is written and before it has its name.
 
     Raises:
         OutputError: It cannot be written; what was there stays.
@@ -52,6 +57,8 @@ def write_whole(path: Path, data: bytes, flush: bool = True) -> None:
                 file.flush()
                 if flush:
                     os.fsync(file.fileno())
+            if before is not None:
+                before()
             os.replace(aside, path)
             if flush:
                 _flush_folder(path.parent)
@@ -88,6 +95,14 @@ def discard(*paths: Path) -> None:
 def sweep_parts(folder: Path) -> None:
     """Remove what was being written aside when an earlier run was ended."""
     discard(*(path for path in folder.glob(f".*{PART}") if path.is_file()))
+
+
+def sweep_old_parts(folder: Path) -> None:
+    """The same in a folder of the user's, where others may be writing: what is called as ours are and is a day old."""
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            if _ASIDE.fullmatch(path.name) and time.time() - path.lstat().st_mtime > LEFT_S:
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else discard(path)
 
 
 def _flush_folder(folder: Path) -> None:

@@ -216,8 +216,7 @@ class Making:
     ) -> None:
         store, project = self.session.store, self.session.project
         assert store is not None and self.session.folder is not None
-        if self.session.folder.read_only:
-            raise InputError("This project is open elsewhere and cannot be changed here; save it under a new name.")
+        self.session.folder.check_writable()
         channels = project.song.audio.channels if project.song else 2
         paths = _begun(store, project.rate_hz, channels, ask)
         job = Job(uuid.uuid4().hex, ask.title, ask.request, ask.heard, paths, ask.span.start, urgent, ask.example)

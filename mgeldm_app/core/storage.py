@@ -23,7 +23,7 @@ from typing import Any
 import filelock
 import msgspec
 from mgeldm.audio import safe_name
-from mgeldm.errors import AudioError, OutputError
+from mgeldm.errors import AudioError, InputError, OutputError
 from mgeldm.language import Sentence, later, say
 
 from .asks import Unfinished
@@ -47,6 +47,8 @@ _CLIP = re.compile(rb"\b[0-9a-f]{64}\b")  # what a clip is called, see `ClipStor
 
 _OPEN_ELSEWHERE = later("{project} is open in another window; changes are not saved. Use Save as to go on with a copy.")
 _NOT_WRITABLE = later("{project} cannot be written to; changes are not saved. Use Save as to go on with a copy.")
+_OWNED = later("This project is open elsewhere and cannot be changed here; save it under a new name.")
+_HELD = later("This project's folder cannot be written to, so it cannot be changed here; save it under a new name.")
 
 
 class ProjectFolder:
@@ -71,6 +73,7 @@ class ProjectFolder:
                 "{folder} has no folder for audio ({why}); check its rights.", folder=folder, why=error.strerror
             ) from error
         self.folder, self.project, self.notice = folder, project, notice
+        self._place = os.stat(folder)
         self._lock, self._saving = lock, threading.Lock()
         self._saved = b""
         self.unfinished: tuple[Unfinished, ...] = ()
@@ -79,6 +82,26 @@ class ProjectFolder:
     def read_only(self) -> bool:
         """Whether `save` does nothing."""
         return self._lock is None
+
+    def check_writable(self) -> None:
+        """See that what is asked for can be kept here.
+
+        Raises:
+            InputError: It cannot, and why.
+        """
+        if self.read_only:
+            raise InputError(_OWNED if self._is_elsewhere() else _HELD)
+
+    def is_at(self, folder: Path) -> bool:
+        """Whether this is the project in that folder, moved there while it is open or not."""
+        try:
+            return os.path.samestat(self._place, os.stat(folder.parent if folder.name == _STATE else folder))
+        except OSError:
+            return False
+
+    def _is_elsewhere(self) -> bool:
+        """Whether another window has what is read-only here; else the disk does not let it be written."""
+        return os.access(self.folder, os.W_OK)
 
     @property
     def exports(self) -> Path:
@@ -110,12 +133,13 @@ class ProjectFolder:
                 "{folder} cannot be kept from other programs while it is open; choose a local disk.", folder=folder
             )
         made = ProjectFolder(folder, Project(), lock)
+        made._saved = _encode(made.project)
         try:
-            made.save(made.project)
-        except StorageError:
+            write_whole(folder / _STATE, made._saved)
+        except OutputError as error:
             made.close()
             shutil.rmtree(folder, ignore_errors=True)
-            raise
+            raise StorageError("No project could be begun, so nothing was opened. {why}", why=error) from error
         return made
 
     @staticmethod
@@ -153,8 +177,8 @@ class ProjectFolder:
         """Clear away after a run that was ended, put a damaged state aside, and say what the user should know."""
         notices: list[str] = []
         if self.read_only:
-            elsewhere = os.access(self.folder, os.W_OK)
-            notices.append(say(_OPEN_ELSEWHERE if elsewhere else _NOT_WRITABLE, project=self.folder.name))
+            why = _OPEN_ELSEWHERE if self._is_elsewhere() else _NOT_WRITABLE
+            notices.append(say(why, project=self.folder.name))
         else:
             self.store.sweep({name for job in self.unfinished for name in job.files})
             for folder in (self.folder, self.folder / "exports"):
@@ -228,8 +252,7 @@ class ProjectFolder:
             if data == self._saved:
                 return
             try:
-                self._keep_previous()
-                write_whole(self.folder / _STATE, data)
+                write_whole(self.folder / _STATE, data, before=self._keep_previous)  # a full disk loses no older one
             except OutputError as error:
                 raise StorageError(
                     "The project was not saved. {why} Until then your last changes are only in this window.", why=error
@@ -254,15 +277,19 @@ class ProjectFolder:
         current, *previous = _states(self.folder)
         if not current.exists():
             return
+        aside = aside_of(current)
         try:
+            link_or_copy(current, aside)  # on disks without links a copy, for which there may be no room
             for older, newer in zip(reversed(previous), reversed(previous[:-1]), strict=False):
                 if newer.exists():
                     os.replace(newer, older)
-            link_or_copy(current, previous[0])
+            os.replace(aside, previous[0])
         except OSError as error:
             raise OutputError(
                 "{folder} cannot be written to ({why}); free some disk.", folder=self.folder, why=error.strerror
             ) from error
+        finally:
+            aside.unlink(missing_ok=True)
 
     def copy_to(self, new_folder: Path, project: Project) -> ProjectFolder:
         """Open a copy with all audio (but not the files handed to a DAW) that holds `project`; this one stays open.

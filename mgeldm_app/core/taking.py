@@ -9,13 +9,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mgeldm.audio import writing
 from mgeldm.errors import Cancelled, MgeldmError
 from mgeldm.language import say
 from mgeldm.progress import Progress, Reporter
 
 from .asks import Unfinished
 from .export import Colours, ExportReport, export, prepare
-from .files import whole_path
+from .files import aside_of, sweep_old_parts, whole_path
 from .ports import Workers
 from .project import Project
 from .reports import trace_of
@@ -87,8 +88,9 @@ class Taking:
         lanes = [lane for lane in project.lanes if lane.id in lane_ids]
 
         def write(reporter: Reporter) -> ExportReport:
-            with contextlib.suppress(OSError):  # whoever writes there will say so
+            with writing(folder, aside_of(folder)), contextlib.suppress(FileExistsError):  # export says what is there
                 folder.mkdir(parents=True, exist_ok=True)
+            sweep_old_parts(folder)
             return export(project, store.real, lanes, folder, options, colours, reporter)
 
         title = say("Exporting to {folder}", folder=folder.name or folder)

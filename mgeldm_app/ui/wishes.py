@@ -103,11 +103,25 @@ class Wishes(QObject):
         folder = self.controller.session.folder
         if folder is None:
             return
+        holds = self._open_still()
         first = str(folder.folder.with_name(f"{folder.folder.stem} 2{SUFFIX}"))
         path, _ = QFileDialog.getSaveFileName(self.window, self.tr("Save the project as"), first)
-        if path:
+        if path and holds():
             target = Path(path)
             self.controller.documents.save_as(target if target.suffix == SUFFIX else Path(f"{target}{SUFFIX}"))
+
+    def _open_still(self) -> Callable[[], bool]:
+        """Whether what is open now still is, once a dialog about it was answered; it is said where it is not."""
+        session = self.controller.session
+        before = session.folder
+
+        def holds() -> bool:
+            if session.folder is not before:
+                said = self.tr("Something else was opened meanwhile, so nothing was written; ask again.")
+                session.tell(said, error=True)
+            return session.folder is before
+
+        return holds
 
     def quit(self) -> None:
         """Close the window, if what is being made and written may be left."""
@@ -184,7 +198,8 @@ class Wishes(QObject):
         region = span_text(project, project.region) if project.region else ""
         names = partial(_names, project)
         dialog = ExportDialog(rows, formats(), c.settings.export, names, region, self._best_note(project), self.window)
-        if not _accepted(dialog):
+        holds = self._open_still()
+        if not (_accepted(dialog) and holds()):
             return
         choice = dialog.choice()
         c.set_settings(replace(c.settings, export=choice.options))

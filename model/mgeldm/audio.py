@@ -16,7 +16,7 @@ import shutil
 import struct
 import tempfile
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -44,6 +44,7 @@ _DECODED_AT_ONCE = 2**18  # samples a channel on their way to a temporary file
 _UNKNOWN = 2**62  # samples: what libsndfile says, and more, of a flac file that was written to a pipe
 _FIRST_FRAME, _MOST_BEHIND = 2**12, 2**14  # bytes of an mp3 file: they hold its first frame; tags behind its sound
 _FLAC_MOST_HZ = 655_350
+_VORBIS_MOST_HZ = 200_000  # beyond it libsndfile begins a file all the same, and crashes as it is closed
 _WAV_FROM_VORBIS = {
     3: (0, 2, 1),
     5: (0, 2, 1, 3, 4),
@@ -449,7 +450,14 @@ def _check(path: Path, info: AudioInfo) -> None:
 
 
 def open_audio(path: str | Path) -> AudioReader:
-    """Open an audio file, or the sound of a video, for reading in blocks; see `AudioReader`."""
+    """Open an audio file, or the sound of a video, for reading in blocks; see `AudioReader`.
+
+    Raises:
+        AudioError: As `AudioReader`, or its path is no text: bytes of another system's letters.
+    """
+    shown = os.fspath(path).encode(errors="replace").decode()
+    if shown != os.fspath(path):
+        raise AudioError("The name {file} or its folder's has letters of another system; rename it.", file=shown)
     return AudioReader(path)
 
 
@@ -691,19 +699,14 @@ class _EncodedSink:
     def __init__(self, path: Path, rate_hz: int, channels: int, format: str) -> None:
         import soundfile
 
+        if format == "ogg" and rate_hz > _VORBIS_MOST_HZ:
+            raise _too_much(format, channels, rate_hz)
         path.touch()  # a plain OSError says why a folder cannot be written to; libsndfile would not
         try:
             self._file = soundfile.SoundFile(os.fspath(path), "w", rate_hz, channels, **_ENCODED[format])
         except soundfile.LibsndfileError as error:
             path.unlink()
-            facts = {"format": format, "channels": channels, "rate": rate_hz}
-            if rate_hz > _FLAC_MOST_HZ:
-                raise OutputError(
-                    "{format} cannot hold {channels} channels at {rate} Hz; choose wav instead.", **facts
-                ) from error
-            raise OutputError(
-                "{format} cannot hold {channels} channels at {rate} Hz; choose flac or wav instead.", **facts
-            ) from error
+            raise _too_much(format, channels, rate_hz) from error
         self._bits = BITS.get(format)
         order = _WAV_FROM_VORBIS.get(channels) if format == "ogg" else None
         self._order = None if order is None else np.argsort(order)
@@ -730,6 +733,13 @@ class _EncodedSink:
             yield
         except (AssertionError, soundfile.LibsndfileError) as error:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+
+
+def _too_much(format: str, channels: int, rate_hz: int) -> OutputError:
+    facts = {"format": format, "channels": channels, "rate": rate_hz}
+    if rate_hz > _FLAC_MOST_HZ:
+        return OutputError("{format} cannot hold {channels} channels at {rate} Hz; choose wav instead.", **facts)
+    return OutputError("{format} cannot hold {channels} channels at {rate} Hz; choose flac or wav instead.", **facts)
 
 
 def as_steps(samples: npt.NDArray[Any], bits: int) -> npt.NDArray[np.int32]:
@@ -850,8 +860,13 @@ def safe_name(prompt: str, suffix: str = "", prefix: str = "") -> str:
 
 
 def free_names(folder: Path, prompts: Sequence[str], suffix: str = "", prefix: str = "") -> list[str]:
-    """`unique_names` of which none is in `folder` yet: where one is, all are numbered, "bass 2" and "rest 2"."""
-    there = {path.name.casefold() for path in folder.iterdir()} if folder.is_dir() else set()
+    """`names_beside` all that is in `folder`, if it is there."""
+    return names_beside([path.name for path in folder.iterdir()] if folder.is_dir() else [], prompts, suffix, prefix)
+
+
+def names_beside(taken: Iterable[str], prompts: Sequence[str], suffix: str = "", prefix: str = "") -> list[str]:
+    """`unique_names` of which none is taken, in any case: where one is, all are numbered, "bass 2" and "rest 2"."""
+    there = {name.casefold() for name in taken}
     names, number = unique_names(prompts, suffix, prefix), 1
     while any(name.casefold() in there for name in names):
         number += 1

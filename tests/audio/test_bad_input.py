@@ -114,3 +114,9 @@ def test_silence_and_clipping_are_fine(tmp_path):
     clipped = audio.read(wav(tmp_path / "clipped.wav", loud, "PCM_16")).samples
     assert clipped.min() == -1
     assert clipped.max() == pytest.approx(1, abs=1e-4)
+
+
+def test_a_name_that_is_no_text_is_to_be_changed(tmp_path):
+    """Python hands on names that are bytes of another system's letters in a form that nothing can show."""
+    with pytest.raises(AudioError, match=r"The name .*Caf\?\.wav or its folder's has letters .*; rename it"):
+        audio.open_audio(tmp_path / "Caf\udce9.wav")

@@ -161,6 +161,16 @@ def test_mp3_says_what_it_cannot_hold(tmp_path):
     assert listing(tmp_path) == []
 
 
+def test_ogg_says_what_it_cannot_hold(tmp_path):
+    """libsndfile begins such a file, fails at the first write and then ends the whole process."""
+    for rate_hz in (200_001, 384_000):
+        with pytest.raises(OutputError, match=rf"ogg cannot hold 2 channels at {rate_hz} Hz; choose flac or wav"):
+            audio.write(tmp_path / "a.ogg", audio.AudioClip(NOISE, rate_hz), "ogg")
+    assert listing(tmp_path) == []
+    audio.write(tmp_path / "a.ogg", audio.AudioClip(np.tile(NOISE, 3), 200_000), "ogg")
+    assert audio.read(tmp_path / "a.ogg").rate_hz == 200_000
+
+
 @pytest.mark.parametrize("format", ["wav16", "wav24", "wav32"])
 @pytest.mark.parametrize("limit", [audio.RIFF_LIMIT_BYTES, 10_000])
 def test_a_chunk_of_ones_own_stands_before_the_samples(tmp_path, monkeypatch, format, limit):

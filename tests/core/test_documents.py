@@ -418,6 +418,7 @@ def test_changes_that_cannot_be_saved_are_not_lost_unasked(opened, tmp_path, way
     answers.append(True)
     leave()
     assert not answers and opened.session.folder is not here
+    assert way != "project" or (opened.session.folder.folder == moved and not opened.session.folder.read_only)
 
 
 def test_what_cannot_be_saved_by_the_time_that_a_song_is_read_is_asked_for_then(opened, tmp_path):

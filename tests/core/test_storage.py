@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from mgeldm.audio import map_wav
+from mgeldm.errors import InputError, OutputError
 
 from mgeldm_app.core import storage
 from mgeldm_app.core.asks import Target, Unfinished
@@ -422,6 +423,43 @@ def test_free_names(tmp_path):
     assert len(os.fsencode(free_name(tmp_path, "é" * 300).name)) <= 255
 
 
+def test_what_is_only_read_says_why_it_cannot_be_changed(folder, monkeypatch):
+    second = ProjectFolder.open(folder.folder)
+    with pytest.raises(InputError, match="open elsewhere"):
+        second.check_writable()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # rights do not bind an administrator
+    with pytest.raises(InputError, match="cannot be written to"):
+        second.check_writable()
+    folder.check_writable()
+
+
+def test_a_full_disk_without_links_loses_no_kept_state(folder, monkeypatch):
+    for text in ("a", "b", "c", "d"):
+        folder.save(named(text))
+    before = [path.read_bytes() for path in storage._states(folder.folder)]
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "link", full)
+    monkeypatch.setattr(storage.shutil, "copyfile", full)
+    for _ in range(2):
+        with pytest.raises(StorageError, match="not saved"):
+            folder.save(named("e"))
+    assert [path.read_bytes() for path in storage._states(folder.folder)] == before
+    assert not list(folder.folder.glob(".*.part"))
+
+
+def test_a_project_that_cannot_be_begun_says_that_nothing_was_opened(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OutputError("No room.")
+
+    monkeypatch.setattr(storage, "write_whole", full)
+    with pytest.raises(StorageError, match=r"nothing was opened\. No room\."):
+        ProjectFolder.create(tmp_path / "New.mgeldm")
+    assert not list(tmp_path.glob("New*"))
+
+
 # ----------------------------------------------------------------------------------------------------------- full disk
 
 FULL_DISK = """
@@ -431,13 +469,16 @@ from mgeldm_app.core.project import Project, Prompt
 from mgeldm_app.core.storage import ProjectFolder
 from mgeldm_app.core.errors import StorageError
 folder = ProjectFolder.open(Path(sys.argv[1]))
-folder.save(Project(prompt=Prompt("fits")))
+for text in ("first", "second", "fits"):
+    folder.save(Project(prompt=Prompt(text)))
 soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # beyond it every write fails, as on a full disk
-try:
-    folder.save(Project(prompt=Prompt("x" * 9000)))
-except StorageError as error:
-    print(error)
+for more in range(3):  # the window tries again every few seconds
+    try:
+        folder.save(Project(prompt=Prompt("x" * (9000 + more))))
+    except StorageError as error:
+        said = error
+print(said)
 print(sorted(path.name for path in folder.folder.iterdir()))
 resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 folder.save(Project(prompt=Prompt("room again")))
@@ -455,6 +496,6 @@ if sys.platform != "win32":  # Windows has no limit on a file's size to stand in
         assert ".part" not in lines[1]
         again = ProjectFolder.open(folder.folder)
         assert again.project == named("room again")
-        texts = [json.loads(p.read_text())["project"]["prompt"]["text"] for p in storage._states(folder.folder)[:2]]
-        assert texts == ["room again", "fits"]
+        texts = [json.loads(p.read_text())["project"]["prompt"]["text"] for p in storage._states(folder.folder)]
+        assert texts == ["room again", "fits", "second", "first"]
         again.close()

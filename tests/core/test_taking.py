@@ -112,6 +112,15 @@ def test_an_export_that_fails_says_why(opened, out):
     assert not opened.c.taking.errands
 
 
+def test_a_new_folder_that_cannot_be_made_says_why(opened, out, monkeypatch):
+    def refused(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(type(out), "mkdir", refused)
+    export(opened, out / "new")
+    assert f"{out} cannot be written to; choose another folder" in opened.told[-1][0]
+
+
 def test_a_fault_is_one_sentence_with_details_for_a_report(opened, out, monkeypatch):
     details = []
     opened.session.notice.connect(lambda text, error, more: details.append(more))

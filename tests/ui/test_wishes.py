@@ -55,6 +55,23 @@ def test_an_export_nulls_and_is_remembered(window, world, monkeypatch, tmp_path)
     assert "Exported 4 files" in world.told[-1][0]
 
 
+@pytest.mark.parametrize("way", ["export", "save_as"])
+def test_what_was_asked_of_one_project_is_not_done_to_the_next(window, world, monkeypatch, tmp_path, way):
+    """A song that was being read arrives while the dialog is open; lanes of all projects have the same ids."""
+    exporting(monkeypatch, tmp_path)
+
+    def meanwhile(*_):
+        world.open(write_song(tmp_path / "next.wav"))
+        return QDialog.DialogCode.Accepted if way == "export" else (str(tmp_path / "Copy.mgeldm"), "")
+
+    monkeypatch.setattr(wishes.ExportDialog, "exec", meanwhile)
+    monkeypatch.setattr(wishes.QFileDialog, "getSaveFileName", meanwhile)
+    window.menus.run(way)
+    assert world.session.folder.folder.stem == "next"
+    assert "nothing was written" in world.told[-1][0]
+    assert not (tmp_path / "new folder").exists() and not (tmp_path / "Copy.mgeldm").exists()
+
+
 def test_one_mix_of_all_is_what_is_heard(window, world, monkeypatch, tmp_path):
     """All lanes are chosen at first: the song, and, after a source was regenerated, what is muted in its place, too."""
     world.c.set_region(Span(0, 8000))

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mgeldm.audio import safe_name
 from mgeldm.errors import OutputError
 from mgeldm.progress import Reporter
 
+from ..files import numbered, write_whole
 from ..project import Lane, Project, Span
 from .render import Track, View, wanted_span, write_tracks
 
 _FORMAT = "wav32"
+_WRITTEN = ".written.json"
 _SOUND = 2  # rises when `sound` or this package would make other samples of the same project
 
 
@@ -30,13 +33,15 @@ def prepare(
     """Float wav files of lanes, before their faders: full length from the song's first sample, or the region alone.
 
     A file is named after its lane and its content. The same content is the same file, which is never written again;
-    other content is another file, so that one that a DAW refers to never changes.
+    other content is another file, so that one that a DAW refers to never changes. One that somebody changed or cut off
+    since keeps its name, and the content gets another file.
 
     Raises:
         InputError, AudioError, OutputError, Cancelled: As `render.export_lanes`.
     """
     span = wanted_span(project, region_only)
-    paths = [folder / _name(project, lane, span, region_only) for lane in lanes]
+    written = _written(folder)
+    paths = [_free(folder / _name(project, lane, span, region_only), written) for lane in lanes]
     missing = {
         path: Track(path, (lane,), span) for path, lane in zip(paths, lanes, strict=True) if not path.exists()
     }
@@ -51,7 +56,33 @@ def prepare(
                 "folder, or save the project under another name.",
                 folder=folder,
             ) from error
+        _note(folder, written | {path.name: _state(path) for path in missing})
     return paths
+
+
+def _free(path: Path, written: Mapping[str, list[int]]) -> Path:
+    """The first name of a file that is not there, or is as it was written."""
+    return next(p for p in numbered(path, ".wav") if not p.exists() or written.get(p.name) == _state(p))
+
+
+def _state(path: Path) -> list[int]:
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns]
+
+
+def _written(folder: Path) -> dict[str, list[int]]:
+    """Size and time of each file as it was written; what is not known of a file counts as changed."""
+    try:
+        known = json.loads((folder / _WRITTEN).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _note(folder: Path, written: Mapping[str, list[int]]) -> None:
+    there = {name: state for name, state in written.items() if (folder / name).exists()}
+    with contextlib.suppress(OutputError):  # then they are made once more
+        write_whole(folder / _WRITTEN, json.dumps(there).encode(), flush=False)
 
 
 def _name(project: Project, lane: Lane, span: Span, region_only: bool) -> str:

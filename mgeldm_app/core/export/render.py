@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from mgeldm.audio import BITS, FORMATS, LOSSY, Writer, fitting_gain, reach_of, rounded, unique_names, writing
+from mgeldm.audio import BITS, FORMATS, LOSSY, Writer, fitting_gain, names_beside, reach_of, rounded, writing
 from mgeldm.errors import AudioError, InputError
 from mgeldm.language import say
 from mgeldm.progress import Reporter
@@ -67,7 +67,7 @@ class ExportReport:
         """For the user."""
         folder = self.files[0].path.parent
         what = self.files[0].path.name if len(self.files) == 1 else say("{number} files", number=len(self.files))
-        if self.gain < 1:
+        if self.gain_db < -0.005:  # less is not heard, and would read 0.00
             return say(
                 "Exported {what} to {folder}; all turned down by {turned:.2f} dB, so that nothing clips.",
                 what=what,
@@ -163,7 +163,7 @@ def wanted_span(project: Project, region_only: bool) -> Span:
 def file_names(
     project: Project, lanes: Sequence[Lane], options: ExportSettings, taken: Sequence[str] = ()
 ) -> list[str]:
-    """Names for the audio files of lanes (one name for a mix), by the pattern; none is among those taken, in any case.
+    """Names for the audio files of lanes (one name for a mix), by the pattern; where one is taken, all are numbered.
 
     Raises:
         InputError: The pattern has a field that is not known.
@@ -189,9 +189,7 @@ def file_names(
             values[piece] if odd % 2 else piece for odd, piece in enumerate(re.split(r"\{(.*?)\}", options.pattern))
         )
         texts.append(re.sub(r"(\s*[-_]\s*){2,}", " - ", text).strip(" -_"))  # where a value is unknown
-    suffix = (FORMATS | LOSSY).get(options.format, "")
-    stems = [name[: -len(suffix)] for name in taken if name.casefold().endswith(suffix)]
-    return unique_names([*stems, *texts], suffix)[len(stems) :]
+    return names_beside(taken, texts, (FORMATS | LOSSY).get(options.format, ""))
 
 
 def names_in(folder: Path) -> list[str]:

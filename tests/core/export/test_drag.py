@@ -27,7 +27,7 @@ def test_full_length_from_the_beginning_or_the_region(kit, exports):
             clip = audio.read(path)
             assert clip.rate_hz == kit.project.rate_hz and path.parent == exports
             np.testing.assert_array_equal(clip.samples.T, read_lane(kit.project, lane, kit.view, span.start, span.stop))
-    assert len(list(exports.iterdir())) == 10
+    assert len(list(exports.glob("*.wav"))) == 10
 
 
 def test_names_are_for_people(kit, exports):
@@ -80,6 +80,18 @@ def test_a_prompt_with_a_dot_is_whole_in_the_name(kit, exports):
     project = replace(kit.project, song=replace(kit.project.song, name="drums, 120.5 bpm, 4/4 trio", source=""))
     (path,) = prepare(project, kit.view, [project.lane("l2")], exports, False)
     assert path.name.startswith("drums, 120.5 bpm, 4 4 trio - Drums ")
+
+
+@pytest.mark.parametrize("change", [b"RIFF", None])
+def test_what_somebody_changed_or_removed_is_not_handed_out(kit, exports, change):
+    lanes = [kit.project.lane("l2")]
+    (first,) = prepare(kit.project, kit.view, lanes, exports, False)
+    sound = first.read_bytes()
+    first.write_bytes(change) if change else first.unlink()
+    (second,) = prepare(kit.project, kit.view, lanes, exports, False)
+    assert second.read_bytes() == sound and (second == first) == (change is None)
+    assert change is None or first.read_bytes() == change  # it may be what a DAW made of it
+    assert prepare(kit.project, kit.view, lanes, exports, False) == [second]
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -283,7 +283,7 @@ def test_equal_names_are_numbered_and_files_that_are_there_stay(kit, out):
     (out / "drums 2.wav").write_bytes(b"too")
     lanes = [kit.project.lane("l2"), replace(kit.project.lane("l3"), name="DRUMS")]
     report = exported(kit, out, lanes, pattern="{lane}")
-    assert [file.path.name for file in report.files] == ["Drums 3.wav", "DRUMS 4.wav"]
+    assert [file.path.name for file in report.files] == ["Drums 3.wav", "DRUMS 2 3.wav"]
     assert names_of(kit.project, lanes, ExportSettings(pattern="{lane}")) == ["Drums.wav", "DRUMS 2.wav"]
     assert (out / "Drums.wav").read_bytes() == b"precious"
     again = exported(kit, out, lanes, pattern="same")
@@ -413,6 +413,8 @@ def test_memory_is_bounded_by_the_block_not_by_the_song(kit, out, monkeypatch):
 def test_a_report_of_one_file_names_it(tmp_path):
     one = ExportReport((render.Exported(tmp_path / "a.wav", "l1"),))
     assert one.text == f"Exported a.wav to {tmp_path}."
+    assert replace(one, gain=0.9999).text == one.text  # by 0.00 dB
+    assert "turned down by 0.09 dB" in replace(one, gain=0.99).text
 
 
 def test_the_table_of_formats_is_complete():

@@ -167,7 +167,10 @@ class LaneHeader(QWidget):
         for control, hint in ((self.fader, gain), (self.pan, pan)):
             control.setToolTip("\n".join(filter(None, (hint, self._silent))))
         self.sensitivity.setToolTip(
-            self.tr("Sensitivity {:+.2f}: left takes along less of other sources, right is fuller; double-click resets")
+            self.tr(
+                "Sensitivity {:+.2f}: left takes along less of other sources, right is fuller and brings out what is "
+                "doubted; double-click resets"
+            )
             .format(self.sensitivity.amount)
         )
 

@@ -106,6 +106,14 @@ def test_every_recipe_runs_and_their_weights_become_one_file(config, tmp_path):
     ema = torch.load(tmp_path / "run" / "denoiser" / "ema.pt", weights_only=True)
     assert torch.allclose(model.denoiser.leave.weight, ema["leave.weight"], atol=1e-3)
 
+    # Half of what it started from may go in.
+    half = tmp_path / "half.toml"
+    half.write_text(f'start = "{tmp_path}/model.safetensors"\nstart_share = 0.5\n' + config.read_text())
+    torch.save({name: 3 * value for name, value in ema.items()}, tmp_path / "run" / "denoiser" / "ema.pt")
+    assert cli.main(["train", "assemble", "--config", str(half)]) == 0
+    blended = load_model(tmp_path / "model.safetensors").denoiser.leave.weight
+    assert torch.allclose(blended, 2 * ema["leave.weight"], atol=1e-2)
+
     # What came back in parts is what training elsewhere starts from.
     moved = tmp_path / "moved.toml"
     moved.write_text(config.read_text().replace(f"{tmp_path}/run", f"{tmp_path}/elsewhere"))

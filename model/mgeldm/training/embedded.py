@@ -91,8 +91,13 @@ def assemble(
     words: Path,
     out: Path,
     config: ModelConfig = EMBEDDED,
+    start: Path | None = None,
+    start_share: float = 0.0,
 ) -> None:
     """Write the averaged weights of every recipe as one checkpoint; the blocks' matrices as eight-bit integers.
+
+    The mean of a denoiser and the one that it was trained on from often does better than either, on what is like its
+    last material and on what is not (Wortsman et al. 2022, arXiv 2109.01903).
 
     Args:
         run: Folder of runs.
@@ -100,9 +105,22 @@ def assemble(
         words: The word table.
         out: The file.
         config: Sizes.
+        start: The checkpoint that training began with, if any.
+        start_share: How much of its denoiser goes into this one, from 0 to 1.
+
+    Raises:
+        InputError: A share without a start.
     """
     tensors = towers(run, words).state("conditioner.")
-    for prefix, part in (("autoencoder.", projection(run, pool, config)), ("denoiser.", denoiser(run, config))):
+    model = denoiser(run, config)
+    if start_share:
+        if start is None:
+            raise InputError("start_share says how much of `start` goes in, and no start is given; name one.")
+        before = deepened(load_model(start).denoiser, config.denoiser.depth)
+        with torch.no_grad():
+            for weights, old in zip(model.parameters(), before.parameters(), strict=True):
+                weights.lerp_(old, start_share)
+    for prefix, part in (("autoencoder.", projection(run, pool, config)), ("denoiser.", model)):
         tensors |= {prefix + name: value for name, value in part.state_dict().items()}
     save_model(out, config, tensors, int8="denoiser.blocks.")
 

@@ -51,6 +51,7 @@ class Settings:
         words: The word table.
         banks: Note banks that the autoencoder recipe renders with.
         start: A checkpoint whose weights fill an empty folder of runs.
+        start_share: How much of its denoiser `assemble` mixes into the trained one (embedded form).
         model: Sizes and form: the embedded one, or what the table [model] gives, as in a checkpoint.
         embeddings: Name of the pool's embeddings, for models of the published form.
         recipes: The recipes' tables.
@@ -63,6 +64,7 @@ class Settings:
     words: Path | None = None
     banks: tuple[Path, ...] = ()
     start: Path | None = None
+    start_share: float = 0.0
     model: ModelConfig = EMBEDDED
     embeddings: str = "published"
     recipes: tuple[tuple[str, Options], ...] = ()
@@ -260,7 +262,7 @@ def _assemble(settings: Settings) -> None:
     config = settings.model
     if config.is_embedded:
         pool, words = settings.path("pool"), settings.path("words")
-        embedded.assemble(settings.run, pool, words, settings.out, config)
+        embedded.assemble(settings.run, pool, words, settings.out, config, settings.start, settings.start_share)
         return
     autoencoder = embedded.averaged(settings.run, "autoencoder")
     if autoencoder is None:

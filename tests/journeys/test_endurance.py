@@ -126,7 +126,7 @@ def test_bad_files_dropped_together_with_a_good_one(small_desk, tmp_path):
     song = write_song(tmp_path / "Midnight Ferry.wav")
     small_desk.window.empty.files_dropped.emit([song, *paths])
     small_desk.wait(lambda: small_desk.c.session.project.song is not None)
-    assert small_desk.heard("one song at a time can be open, and 2 more")
+    assert small_desk.heard("one song at a time can be open. Nor were 2 others.")
 
 
 # ------------------------------------------------------------------------------------------------------------ full disk

@@ -10,13 +10,14 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from mgeldm.audio import safe_name, writing
 
 PART = ".part"
 """The end of the names of files that are still being written aside."""
-LEFT_S = 86400.0
+_LEFT_S = 86400.0
 _ASIDE = re.compile(rf"\.[0-9a-f]{{12}}{re.escape(PART)}")
 
 
@@ -101,8 +102,9 @@ def sweep_old_parts(folder: Path) -> None:
     """The same in a folder of the user's, where others may be writing: what is called as ours are and is a day old."""
     with contextlib.suppress(OSError):
         for path in folder.iterdir():
-            if _ASIDE.fullmatch(path.name) and time.time() - path.lstat().st_mtime > LEFT_S:
-                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else discard(path)
+            if _ASIDE.fullmatch(path.name) and time.time() - path.lstat().st_mtime > _LEFT_S:
+                remove = partial(shutil.rmtree, ignore_errors=True) if path.is_dir() else discard
+                remove(path)
 
 
 def _flush_folder(folder: Path) -> None:

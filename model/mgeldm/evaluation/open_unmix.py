@@ -11,7 +11,6 @@ draws that come next; of the optimiser nothing is kept, so Adam's moments grow a
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,12 +19,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as packed
 from torch import Tensor, nn
 
 from ..audio import AudioClip, Samples, resample
 from ..data import corpus
 from ..data.bank import Bank, load_bank
+from ..data.files import whole
 from ..errors import CheckpointError
 from ..refine import Estimate, refine
 from .sets import other_songs
@@ -263,10 +263,8 @@ class Spent:
 
 
 def _save(out: Path, networks: nn.ModuleDict, about: dict[str, str]) -> None:
-    """Write aside, then rename."""
-    aside = out.with_name(out.name + ".tmp")
-    save_file(networks.state_dict(), aside, {"hidden": str(hidden_of(networks)), **about})
-    os.replace(aside, out)
+    with whole(out) as file:
+        file.write(packed(networks.state_dict(), {"hidden": str(hidden_of(networks)), **about}))
 
 
 def magnitudes_of_parts(sources: Tensor) -> tuple[Tensor, Tensor]:

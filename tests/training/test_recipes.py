@@ -21,6 +21,7 @@ from mgeldm.pipeline import EMBEDDED_PATH
 from mgeldm.training import embedded, recipes
 from mgeldm.training.embedded import deepened, unpack
 from mgeldm.training.joint import Embedded, JointRecipe, draw_timesteps
+from mgeldm.training.machine import Machine
 from mgeldm.training.recipes import read_settings, train_from
 
 WORDS = EMBEDDED_PATH.with_name("words.safetensors")
@@ -232,6 +233,39 @@ def test_an_unknown_option_and_a_missing_table_are_said(config):
         train_from("denoiser", config)
     with pytest.raises(InputError, match=r"no table \[autoencoder\].*published\.toml"):
         train_from("autoencoder", config)
+
+
+@pytest.mark.skipif(not (shutil.which("c++") or shutil.which("g++")), reason="needs a C++ compiler")
+def test_a_compiled_denoiser_learns_the_same(config):
+    """Gradients too, and its weights keep their names; shares are drawn alike."""
+    outcomes = []
+    for line in ("", "compiled = true\n"):
+        config.write_text(config.read_text().replace("extraction = 0.75\n", f"extraction = 0.75\n{line}"))
+        if not outcomes:
+            train_from("text-audio", config)
+        settings = read_settings(config)
+        options, loop = recipes._split(settings.options("denoiser"))
+        torch.manual_seed(loop.seed)
+        recipe = recipes.RECIPES["denoiser"](settings, options, Machine("cpu"))
+        torch.manual_seed(1)
+        for parameter in recipe.model.parameters():
+            torch.nn.init.normal_(parameter, std=0.02)
+        loss, _ = recipe.loss(np.random.default_rng(0))
+        loss.backward()
+        outcomes.append((loss.item(), {name: p.grad for name, p in recipe.model.named_parameters()}))
+    (plain, expected), (compiled, found) = outcomes
+    assert compiled == pytest.approx(plain, rel=1e-4)
+    assert found.keys() == expected.keys()
+    for name, gradient in expected.items():
+        assert torch.allclose(found[name], gradient, rtol=1e-2, atol=1e-4), name
+
+
+def test_without_a_compiler_it_is_said_what_to_do(config, monkeypatch):
+    train_from("text-audio", config)
+    monkeypatch.setattr(torch, "compile", lambda function: lambda x: 1 / 0)
+    config.write_text(config.read_text().replace("extraction = 0.75\n", "extraction = 0.75\ncompiled = true\n"))
+    with pytest.raises(InputError, match=r"division by zero.*C\+\+ compiler, or set compiled to false"):
+        train_from("denoiser", config)
 
 
 def test_adversarial_weights_without_a_critic_are_said(config):

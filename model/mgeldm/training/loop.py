@@ -92,8 +92,7 @@ class Player:
         matrices = [p for p in module.parameters() if p.requires_grad and p.ndim > 1]
         others = [p for p in module.parameters() if p.requires_grad and p.ndim <= 1]
         groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        fused = next(module.parameters()).is_cuda
-        self.optimiser = torch.optim.AdamW(groups, lr=rate, betas=config.betas, fused=fused)
+        self.optimiser = torch.optim.AdamW(groups, lr=rate, betas=config.betas, fused=True)
 
     def step(self, share: float) -> None:
         """Move by the summed gradients, at `share` of the rate; gradients that are not finite move nothing."""

@@ -239,12 +239,31 @@ def _text_audio(settings: Settings, options: Options, place: Machine) -> Recipe:
 def _denoiser(settings: Settings, options: Options, place: Machine) -> Recipe:
     pool, config = settings.path("pool"), settings.model
     denoiser = Denoiser(config.denoiser).to(place.device)
+    if options.pop("compiled", False):
+        _compile(denoiser)
     if not config.is_embedded:
         return JointRecipe(denoiser, load(pool), Embedded(*read_embeddings(pool, settings.embeddings)), **options)
     held = None if settings.held is None else load(settings.held)
     spectral = embedded.projection(settings.run, pool, config)
     towers = embedded.towers(settings.run, settings.path("words"))
     return DenoiserRecipe(denoiser, spectral, towers, load(pool), **options, held=held)
+
+
+def _compile(denoiser: Denoiser) -> None:
+    """Have torch compile the blocks, one code for all: what is not a product of matrices is then fused.
+
+    Raises:
+        InputError: It cannot, for want of a C++ compiler most likely.
+    """
+    try:
+        torch.compile(lambda x: x + 1)(torch.zeros(2, device=next(denoiser.parameters()).device))
+    except Exception as error:  # whatever the compiler of the day raises
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(
+            f"Nothing can be compiled here ({reason}); install a C++ compiler, or set compiled to false."
+        ) from error
+    for block in denoiser.blocks:
+        block.compile()
 
 
 RECIPES: dict[str, Callable[[Settings, Options, Machine], Recipe]] = {

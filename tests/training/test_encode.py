@@ -339,6 +339,8 @@ def test_a_models_embeddings_lie_beside_the_shards(tmp_path):
         (("--subset", "A", "--data", "musdb", "--from", "x"), "--subset does nothing without --data slakh"),
         (("--real", "x", "--data", "musdb", "--from", "x", "--wide"), "without --real"),
         (("--data", "musdb", "--from", "x", "--recolour", 0.5), "without --recolour"),
+        (("--data", "musdb", "--from", "x", "--songs", 3), "without --songs"),
+        (("--windows", 8), "--windows does nothing without .* --data"),
         (("--published", "x"), "--published does nothing without .* --data"),
         (("--from", "x"), "--from does nothing without .* --data"),
         (("--matched",), "--matched does nothing without --real"),

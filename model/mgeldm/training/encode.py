@@ -376,10 +376,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--wide", action="store_true", help="render wide songs: more sounds, mixed kits, production")
     parser.add_argument("--scores", type=Path, action="append", default=[], help="MIDI songs for --wide, or a Doom WAD")
-    parser.add_argument("--shards", type=_from(0), default=10)
-    parser.add_argument("--first", type=_from(0), default=0, help="number of the first shard")
-    parser.add_argument("--songs", type=_from(1), default=10, help="songs, or passes over real ones, a shard")
-    parser.add_argument("--windows", type=_from(1), default=40, help="segments drawn from each song of a data set")
+    parser.add_argument("--shards", type=_from(0), help="default: 10")
+    parser.add_argument("--first", type=_from(0), help="number of the first shard; default: 0")
+    parser.add_argument("--songs", type=_from(1), help="songs, or passes over real ones, a shard; default: 10")
+    parser.add_argument("--windows", type=_from(1), help="segments drawn from each song of a data set; default: 40")
     parser.add_argument("--absent", type=_share, default=0.06, help="share of silent sources")
     parser.add_argument("--unions", type=_share, default=0.0, help="share of sources that sum stems")
     parser.add_argument("--published", type=Path, help="checkpoint of the published form: store its latents (--data)")
@@ -416,15 +416,15 @@ def _check(args: argparse.Namespace) -> None:
     Raises:
         InputError: There is one.
     """
-    ours = {name: getattr(args, name) for name in ("bank", "real", "matched", "recolour", "wide", "scores")}
-    for name, is_given in ours.items():
-        if args.data is not None and is_given:
+    for name in ("bank", "real", "matched", "recolour", "wide", "scores", "shards", "first", "songs"):
+        if args.data is not None and getattr(args, name) not in (None, False, 0.0, []):
             raise InputError(f"--data takes songs as they are, without --{name}; make its shards by another command.")
     renders = args.real is None or bool(args.bank) or args.matched
     needs = {
         "from": (args.folder, args.data, "the data set's name, --data"),
         "subset": (args.subset, args.data == "slakh", "--data slakh"),
         "published": (args.published, args.data, "songs of a data set, --data and --from"),
+        "windows": (args.windows, args.data, "songs of a data set, --data and --from"),
         "clap": (args.clap, args.published or args.embed, "--published or --embed"),
         "matched": (args.matched, args.real, "--real"),
         "recolour": (args.recolour, args.real, "--real"),
@@ -439,22 +439,23 @@ def _check(args: argparse.Namespace) -> None:
 def _jobs(args: argparse.Namespace) -> Iterator[Job]:
     """What is to be made."""
     material = _material(args)
-    numbers = range(args.first, args.first + args.shards)
+    first, songs, windows = args.first or 0, args.songs or 10, args.windows or 40
+    numbers = range(first, first + (10 if args.shards is None else args.shards))
     if args.data is not None:
         if args.folder is None:
             raise InputError("--data says what the data set is; say where with --from.")
         options = {} if args.split is None else {"split": args.split}
         options |= {"subset": args.subset} if args.data == "slakh" else {}
         for name, song in named(open_set(args.data, args.folder, **options), args.out):
-            yield partial(song_shard, material, song, name, args.windows, args.published, args.clap)
+            yield partial(song_shard, material, song, name, windows, args.published, args.clap)
     elif args.real is not None and not args.bank and not args.matched:
         for n in numbers:
             for folder in material.folders:
-                yield partial(real_shard, material, n, args.songs, folder)
+                yield partial(real_shard, material, n, songs, folder)
     else:
         make = synthetic_shard if args.real is None else matched_shard if args.matched else remixed_shard
         for n in numbers:
-            yield partial(make, material, n, args.songs)
+            yield partial(make, material, n, songs)
 
 
 def _material(args: argparse.Namespace) -> Material:

@@ -16,6 +16,8 @@ import numpy.typing as npt
 from mgeldm.errors import MgeldmError
 from mgeldm.language import say
 
+WASAPI = "Windows WASAPI"
+
 Fill = Callable[[npt.NDArray[np.float32], float | None, bool], None]
 """Called by the device's thread: buffer [frames, channels] to fill; seconds until its first frame is heard, None where
 the device does not say; whether the device ran dry before."""
@@ -105,12 +107,16 @@ class PortAudioDevices:
 
     def _list(self) -> None:
         sd = self._sounddevice
-        apis = [api["name"] for api in sd.query_hostapis()]
-        found = [device for device in sd.query_devices() if device["max_output_channels"] > 0]
+        apis = sd.query_hostapis()
+        found = []
+        for index in (index for api in apis for index in api["devices"]):
+            with contextlib.suppress(sd.PortAudioError, UnicodeError):  # a name that cannot be read costs one device
+                device = sd.query_devices(index)
+                found += [device] if device["max_output_channels"] > 0 else []
         several = len({device["hostapi"] for device in found}) > 1
         self._index = {}
         for device in found:
-            name = f"{device['name']}, {apis[device['hostapi']]}" if several else device["name"]
+            name = f"{device['name']}, {apis[device['hostapi']]['name']}" if several else device["name"]
             self._index.setdefault(name, device["index"])
         self.names = tuple(self._index)
 
@@ -118,7 +124,7 @@ class PortAudioDevices:
         """The system's device; on Windows that of WASAPI, whose delay is short."""
         sd = self._sounddevice
         for api in sd.query_hostapis():
-            if api["name"] == "Windows WASAPI" and api["default_output_device"] >= 0:
+            if api["name"] == WASAPI and api["default_output_device"] >= 0:
                 return api["default_output_device"]
         return sd.default.device[1] if sd.default.device[1] >= 0 else sd.query_devices(kind="output")["index"]
 
@@ -138,11 +144,21 @@ class PortAudioDevices:
                 sd.check_output_settings(index, channels, "float32", samplerate=rate_hz)
             except sd.PortAudioError:
                 rate_hz = round(info["default_samplerate"])
-            return _Stream(sd, shown, index, channels, rate_hz, latency_s, fill)
+            return _Stream(sd, shown, index, channels, rate_hz, latency_s, fill, self._extra(info["hostapi"]))
+        except UnicodeError as error:
+            raise DeviceError("its name cannot be read") from error
         except (sd.PortAudioError, ValueError) as error:
             if not self.names:
                 raise DeviceError("no sound device was found") from error
             raise DeviceError(_reason(error)) from error
+
+    def _extra(self, api: int) -> Any:
+        """Let Windows spread the stream over as many channels as a shared device has: WASAPI takes no other number.
+
+        Rates are not left to it: a stream has the device's where that refuses the song's, and `Pump` resamples well.
+        """
+        sd = self._sounddevice
+        return sd.WasapiSettings(auto_convert=True) if sd.query_hostapis(api)["name"] == WASAPI else None
 
 
 def _why_missing(error: Exception) -> str:
@@ -161,7 +177,7 @@ class _Stream:
     """An output stream of PortAudio."""
 
     def __init__(
-        self, sd: Any, name: str, index: int, channels: int, rate_hz: int, latency_s: float, fill: Fill
+        self, sd: Any, name: str, index: int, channels: int, rate_hz: int, latency_s: float, fill: Fill, extra: Any
     ) -> None:
         def callback(out: npt.NDArray[np.float32], frames: int, time: Any, status: Any) -> None:
             ahead_s = time.outputBufferDacTime - time.currentTime
@@ -169,7 +185,13 @@ class _Stream:
 
         self._error = sd.PortAudioError
         self._stream = sd.OutputStream(
-            rate_hz, device=index, channels=channels, dtype="float32", latency=latency_s, callback=callback
+            rate_hz,
+            device=index,
+            channels=channels,
+            dtype="float32",
+            latency=latency_s,
+            extra_settings=extra,
+            callback=callback,
         )
         self.name, self.rate_hz, self.latency_s = name, rate_hz, float(self._stream.latency)
 

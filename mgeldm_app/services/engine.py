@@ -17,7 +17,17 @@ from mgeldm.language import say
 from PySide6.QtCore import QObject, QProcess, Qt, QThread, QTimer, Signal, Slot
 
 from ..core.events import Event
-from ..core.jobs import CancelledJob, EngineConfig, EngineEvent, EngineState, EngineStatus, Failed, Finished, Job
+from ..core.jobs import (
+    CancelledJob,
+    EngineConfig,
+    EngineEvent,
+    EngineState,
+    EngineStatus,
+    Failed,
+    Finished,
+    Job,
+    Started,
+)
 from .engine_process import Cancel, DidNotStart, Measure, Unpacker, command, pack
 from .workers import Post
 
@@ -128,6 +138,11 @@ class _Child(QObject):
             return say("a file it worked on could not be written or read; perhaps the disk is full")
         return say("crash, code {code}", code=code)
 
+    @property
+    def crashed(self) -> bool:
+        """Whether something ended it while it ran."""
+        return self._process.exitStatus() == QProcess.ExitStatus.CrashExit
+
     def details(self) -> str:
         """For a report."""
         printed = bytes(self._printed).decode(errors="replace").strip()
@@ -174,10 +189,14 @@ class _Driver(QObject):
         self._config = EngineConfig()
         self._queue: list[Job] = []
         self._sent: list[Job] = []  # to the child: one, and perhaps an urgent one on top
+        self._begun: set[str] = set()  # of those sent
         self._cancelled: set[str] = set()  # of those sent
         self._child: _Child | None = None
         self._known = EngineStatus("off")  # what the child last said of itself
         self._told: EngineStatus | None = None
+        self._patience = QTimer(self)  # with a cancelled job that the child is at
+        self._patience.setSingleShot(True)
+        self._patience.timeout.connect(self._lose_patience)
         self.asked.connect(self._do, Qt.ConnectionType.QueuedConnection)
 
     @Slot(object)
@@ -209,7 +228,7 @@ class _Driver(QObject):
         if self._child is not None and any(job.id == job_id for job in self._sent):
             self._cancelled.add(job_id)
             self._child.send(Cancel(job_id))
-            QTimer.singleShot(CANCEL_MS, self, partial(self._insist, self._child, job_id))
+            self._be_patient()
 
     def warm_up(self) -> None:
         """See `Engine`."""
@@ -224,6 +243,7 @@ class _Driver(QObject):
         for job in (*self._sent, *self._queue):
             self._tell(CancelledJob(job.id))
         self._sent, self._queue = [], []
+        self._patience.stop()
         self._be("off")
         QThread.currentThread().quit()
 
@@ -253,7 +273,8 @@ class _Driver(QObject):
                 child.send(Measure())
             return
         job = min(self._queue, key=lambda job: not job.urgent)  # the first of the urgent ones, or of all
-        if not self._sent or (job.urgent and not self._sent[-1].urgent):
+        top = self._sent[-1] if self._sent else None
+        if top is None or (job.urgent and not top.urgent and top.id not in self._cancelled):
             self._queue.remove(job)
             self._sent.append(job)
             child.send(job)
@@ -280,9 +301,14 @@ class _Driver(QObject):
                 self._go_on()
         else:
             self._tell(message)
-            if isinstance(message, Finished | Failed | CancelledJob):
+            if isinstance(message, Started):
+                self._begun.add(message.job_id)
+                self._be_patient(anew=True)
+            elif isinstance(message, Finished | Failed | CancelledJob):
                 self._sent = [job for job in self._sent if job.id != message.job_id]
+                self._begun.discard(message.job_id)
                 self._cancelled.discard(message.job_id)
+                self._be_patient(anew=True)
                 self._go_on()
 
     @Slot()
@@ -291,6 +317,8 @@ class _Driver(QObject):
         child, lost = self._child, self._sent
         assert child is not None
         self._child, self._sent = None, []
+        self._begun.clear()
+        self._patience.stop()
         child.deleteLater()
         if not child.is_ready:
             self._give_up(child)
@@ -314,7 +342,10 @@ class _Driver(QObject):
 
     def _give_up(self, child: _Child) -> None:
         """The child did not get as far as being ready, and another would not either."""
-        message = say("The model's process did not start ({why}); install the program again.", why=child.why())
+        why = child.why()
+        message = say("The model's process did not start ({why}); install the program again.", why=why)
+        if child.crashed:  # most often for want of memory, which no installation brings
+            message = say("The model's process did not start ({why}); close other programs and try again.", why=why)
         said = child.stillborn or DidNotStart(message, child.details())
         self._known = EngineStatus("failed", message=said.message)
         self._be("failed")
@@ -322,7 +353,19 @@ class _Driver(QObject):
         for job in failed:
             self._tell(Failed(job.id, said.message, said.details))
 
-    def _insist(self, child: _Child, job_id: str) -> None:
-        """End a child that still works on what was cancelled long ago."""
-        if child is self._child and self._sent and self._sent[-1].id == job_id and job_id in self._cancelled:
-            child.kill()
+    def _be_patient(self, anew: bool = False) -> None:
+        """Give the job that the child is at some time to stop if it was cancelled; `anew` if it was not at it before.
+
+        That job need not be on top: one that hangs lets no urgent one begin. Under one that has begun it cannot stop.
+        """
+        at = next((job for job in reversed(self._sent) if job.id in self._begun), next(iter(self._sent), None))
+        if at is None or at.id not in self._cancelled:
+            self._patience.stop()
+        elif anew or not self._patience.isActive():
+            self._patience.start(CANCEL_MS)
+
+    @Slot()
+    def _lose_patience(self) -> None:
+        """The child hangs: it still works on what was cancelled long ago."""
+        if self._child is not None:
+            self._child.kill()

@@ -80,6 +80,7 @@ class SoundPlayer:
         self._mixer = Mixer(self._project.rate_hz)
         self._stamps = Stamps()
         self._read_ahead = ReadAhead(lambda: self._mixer)
+        self._emitting, self._look_due = False, False
         self._keeper = _Keeper(devices or PortAudioDevices(), self._stamps, self._notify)
 
     # ---------------------------------------------------------------------------------------------------- state
@@ -116,8 +117,15 @@ class SoundPlayer:
         return Levels(*self._mixer.take_peaks())
 
     def devices(self) -> list[str]:
-        """See `ports.Player`. While nothing plays it also looks anew; `changed` tells when the list is another."""
-        if not self.playing:
+        """See `ports.Player`. It also looks anew, unless something plays; `changed` tells when the list is another.
+
+        Who asks in answer to `changed` is told what is known, since a look may cause a change; a look that playing did
+        not allow is made up for.
+        """
+        if self.playing:
+            self._look_due = True
+        elif self._look_due or not self._emitting:
+            self._look_due = False
             self._keeper.wish(scans=self._keeper.wished.scans + 1)
         return list(self._keeper.names)
 
@@ -212,7 +220,12 @@ class SoundPlayer:
         return found
 
     def _notify(self) -> None:
-        self._post(self.changed.emit)
+        self._post(self._emit)
+
+    def _emit(self) -> None:
+        self._emitting = True
+        self.changed.emit()
+        self._emitting = False
 
 
 class _Keeper:
@@ -235,7 +248,7 @@ class _Keeper:
         self.status = OutputStatus("", 0, 0.0)
         self.names: tuple[str, ...] = ()
         self._devices, self._stamps, self._notify = devices, stamps, notify
-        self._done = _Wish()  # what was last brought about
+        self._done = _Wish(scans=-1)  # what was last brought about: nothing, not even the first look for devices
         self._device: OpenDevice | None = None
         self._pump: Pump | None = None
         self._clock: SilentClock | None = None
@@ -269,17 +282,15 @@ class _Keeper:
 
     def _run(self) -> None:
         sys.setswitchinterval(min(sys.getswitchinterval(), TURN_S))
-        self._scan()
-        self._notify()
         while not self._ending:
-            self._wake.wait(POLL_S)
-            self._wake.clear()
             try:
                 self._tend()
             except Exception as error:  # were this thread to die, the player would stay mute
                 self._stop()
                 why = repr(error)
                 self._play_silently(say("Sound failed ({why}); playing silently. Please report this.", why=why))
+            self._wake.wait(POLL_S)
+            self._wake.clear()
         self._stop()
         if self._closing is not None:
             self._closing.join(1.0)
@@ -322,6 +333,9 @@ class _Keeper:
         """Play through the device, or silently and say why."""
         if wish.mixer is None:
             self.status = OutputStatus("", 0, 0.0, self._devices.missing)
+            return
+        if self._closing is not None and self._closing.is_alive():  # two threads must not use PortAudio at a time
+            self._play_silently(say("The last sound device does not close; playing silently until it does."))
             return
         try:
             device, pump = self._open(wish, wish.mixer)

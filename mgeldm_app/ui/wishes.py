@@ -36,6 +36,7 @@ from .shortcuts import ShortcutSheet
 
 if TYPE_CHECKING:
     from ..core.controller import Controller
+    from ..core.ports import Player
     from .main_window import MainWindow
 
 SAVE_AGAIN_MS = 5000  # after a save that failed
@@ -238,16 +239,18 @@ class Wishes(QObject):
 
     def settings(self) -> None:
         """Edit the settings."""
-        c = self.controller
+        c, player = self.controller, self.controller.player
         computes = [Choice(key, text) for key, text in self._computes()]
         installed = [Choice(m.id, m.name) for m in c.models.installed() if m.can_use]
-        latency_s = c.player.status.latency_s
+        latency_s = player.status.latency_s
         note = self.tr("{0:.0f} ms now").format(latency_s * 1000) if latency_s else ""
-        dialog = SettingsDialog(
-            c.settings, c.player.devices(), computes, installed, str(projects_home()), note, self.window
-        )
+        home, outputs = str(projects_home()), player.devices()
+        dialog = SettingsDialog(c.settings, outputs, computes, installed, home, note, self.window, _sounds(player))
         dialog.models_clicked.connect(self.models)
-        if _accepted(dialog):
+        forget = player.changed.connect(lambda: dialog.set_outputs(player.devices(), _sounds(player)))
+        accepted = _accepted(dialog)
+        forget()
+        if accepted:
             self.use(dialog.settings())
 
     def use(self, settings: Settings) -> None:
@@ -325,6 +328,11 @@ def _accepted(dialog: QDialog) -> bool:
     answer = dialog.exec()
     dialog.deleteLater()
     return answer == QDialog.DialogCode.Accepted
+
+
+def _sounds(player: Player) -> bool:
+    """Whether a sound card plays, which a look for others would interrupt."""
+    return player.playing and player.status.device != ""
 
 
 def _names(project: Project, choice: ExportChoice) -> list[str]:

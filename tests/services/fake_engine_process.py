@@ -1,6 +1,7 @@
 """A child that speaks the engine's language without a model; what it does is said in its jobs' titles.
 
-"wait" lasts until it is cancelled, "deaf" for good, "die" ends the process, anything else is done at once.
+"wait" lasts until it is cancelled, "stubborn" for good, both with other jobs on top; "deaf" lasts for good and lets
+nothing else begin; "die" ends the process; anything else is done at once.
 """
 
 import os
@@ -8,6 +9,7 @@ import queue
 import sys
 import threading
 import time
+from collections import defaultdict
 
 from mgeldm_app.core.jobs import CancelledJob, EngineStatus, Finished, Started
 from mgeldm_app.services.engine_process import Cancel, Measure, Unpacker, pack
@@ -18,22 +20,26 @@ def listen(inbox, cancelled):
     while data := os.read(0, 65536):
         for message in unpacker.feed(data):
             if isinstance(message, Cancel):
-                cancelled.put(message.job_id)
+                cancelled[message.job_id].set()
             else:
                 inbox.put(message)
     if "stays" not in sys.argv:
         os._exit(0)
 
 
+def wait(job, cancelled, out):
+    cancelled[job.id].wait()
+    out.write(pack(CancelledJob(job.id)))
+
+
 def main():
-    out, inbox, cancelled = os.fdopen(1, "wb", 0), queue.SimpleQueue(), queue.SimpleQueue()
+    out, inbox, cancelled = os.fdopen(1, "wb", 0), queue.SimpleQueue(), defaultdict(threading.Event)
     threading.Thread(target=listen, args=(inbox, cancelled), daemon=True).start()
     config = inbox.get()
     if config.model == "none":
         print("the fake does not start", file=sys.stderr, flush=True)
         os._exit(7)
     out.write(pack(EngineStatus("ready", "cpu", model=config.model)))
-    jobs = []
     while True:
         job = inbox.get()
         if isinstance(job, Measure):
@@ -45,9 +51,8 @@ def main():
         while job.title == "deaf":
             time.sleep(1)
         if job.title == "wait":
-            jobs.append(job)
-            threading.Thread(target=lambda: out.write(pack(CancelledJob(cancelled.get()))), daemon=True).start()
-        else:
+            threading.Thread(target=wait, args=(job, cancelled, out), daemon=True).start()
+        elif job.title != "stubborn":
             out.write(pack(Finished(job.id, 0.0, 1.0)))
 
 

@@ -118,7 +118,7 @@ def test_a_child_that_does_not_start_says_so_until_another_model_is_chosen(fake,
     fake.submit(asked("b"))
     qtbot.waitUntil(lambda: fake.ends() == [("Failed", "a"), ("Failed", "b")], timeout=LONG_MS)
     assert fake.status.state == "failed"
-    assert "did not start (exit status 7)" in fake.status.message
+    assert "did not start (exit status 7); install the program again" in fake.status.message
     assert "the fake does not start" in fake.of(Failed)[0].details
     fake.configure(EngineConfig("other"))
     qtbot.waitUntil(lambda: (fake.status.state, fake.status.model) == ("ready", "other"), timeout=LONG_MS)
@@ -128,7 +128,20 @@ def test_a_command_that_is_not_there_is_a_failure_too(qtbot):
     engine = Watched(["/nowhere/python"])
     engine.submit(asked("a"))
     qtbot.waitUntil(lambda: engine.ends() == [("Failed", "a")], timeout=LONG_MS)
-    assert "/nowhere/python" in engine.status.message
+    assert "/nowhere/python" in engine.status.message and "install the program again" in engine.status.message
+    engine.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no signals")
+def test_a_process_that_is_killed_while_it_loads_is_no_reason_to_install_anew(qtbot):
+    engine = Watched(["/bin/sh", "-c", "kill -9 $$"])
+    engine.submit(asked("a"))
+    qtbot.waitUntil(lambda: engine.ends() == [("Failed", "a")], timeout=LONG_MS)
+    said = engine.status.message
+    assert "want of memory" in said and "close other programs and try again" in said and "install" not in said
+    engine.submit(asked("b"))  # which is what trying again means
+    qtbot.waitUntil(lambda: engine.ends() == [("Failed", "a"), ("Failed", "b")], timeout=LONG_MS)
+    assert engine.states() == ["starting", "failed"] * 2
     engine.close()
 
 
@@ -152,6 +165,36 @@ def test_who_does_not_stop_is_ended(fake, qtbot, monkeypatch):
     qtbot.waitUntil(lambda: fake.of(Started) != [], timeout=LONG_MS)
     fake.cancel("a")
     qtbot.waitUntil(lambda: fake.ends() == [("CancelledJob", "a"), ("Finished", "b")], timeout=LONG_MS)
+
+
+def test_who_does_not_stop_once_the_urgent_job_on_top_has_ended_is_ended(fake, qtbot, monkeypatch):
+    monkeypatch.setattr(engine_module, "CANCEL_MS", 300)
+    fake.submit(asked("a", "stubborn"))
+    qtbot.waitUntil(lambda: fake.of(Started) != [], timeout=LONG_MS)
+    fake.submit(asked("urgent", "wait", urgent=True))
+    qtbot.waitUntil(lambda: len(fake.of(Started)) == 2, timeout=LONG_MS)
+    fake.cancel("a")
+    qtbot.wait(500)
+    assert fake.ends() == []  # it cannot stop while the urgent one is at work, and that one goes on
+    fake.cancel("urgent")
+    qtbot.waitUntil(lambda: fake.ends() == [("CancelledJob", "urgent"), ("CancelledJob", "a")], timeout=LONG_MS)
+    fake.submit(asked("b"))
+    qtbot.waitUntil(lambda: ("Finished", "b") in fake.ends(), timeout=LONG_MS)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_who_lets_no_urgent_job_begin_is_ended(fake, qtbot, monkeypatch, when):
+    """An urgent job that comes after the other was cancelled waits, and is done by the next process."""
+    monkeypatch.setattr(engine_module, "CANCEL_MS", 300)
+    fake.submit(asked("a", "deaf"))
+    qtbot.waitUntil(lambda: fake.of(Started) != [], timeout=LONG_MS)
+    if when == "before":
+        fake.submit(asked("urgent", urgent=True))
+    fake.cancel("a")
+    if when == "after":
+        fake.submit(asked("urgent", urgent=True))
+    end = "Failed" if when == "before" else "Finished"
+    qtbot.waitUntil(lambda: fake.ends() == [("CancelledJob", "a"), (end, "urgent")], timeout=LONG_MS)
 
 
 @pytest.mark.parametrize("how", [[], ["stays"]])

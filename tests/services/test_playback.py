@@ -59,6 +59,7 @@ class FakeDevices:
         self.names = tuple(self.there)
 
     def open(self, name, rate_hz, latency_s, fill):
+        assert not [device for device in self.opened if not device.closed], "another thread is still closing one"
         name = name or next(iter(self.names), "")
         if name not in self.names:
             raise DeviceError("it is not connected")
@@ -383,6 +384,33 @@ def test_a_device_that_never_comes_back_from_closing(make, project, monkeypatch)
     opened(player, devices, 2)
 
 
+@pytest.mark.parametrize("why", ["another is chosen", "it runs dry"])
+def test_while_a_device_is_being_closed_none_is_opened(make, project, monkeypatch, steady, why):
+    """PortAudio is not made for two threads; `FakeDevices.open` would fail."""
+    devices, hanging = FakeDevices(card=(None, 2), other=(None, 2)), threading.Event()
+    player = make(devices)
+    player.set_device("card", "low")
+    player.show(project)
+    card = opened(player, devices)
+    until(lambda: player.status.device == "card")
+    player.play()
+    monkeypatch.setattr(playback, "CLOSING_S", 0.05)
+    monkeypatch.setattr(card, "close", lambda: hanging.wait(20) and setattr(card, "closed", True))
+    scans = devices.scans
+    if why == "another is chosen":
+        player.set_device("other", "safe")
+    else:
+        for _ in range(playback.DRY_TIMES):
+            card.ask(10, ran_dry=True)
+    until(lambda: player.status.message)
+    assert player.status.message == "The last sound device does not close; playing silently until it does."
+    until(lambda: player.position > 200)
+    assert (devices.scans, len(devices.opened)) == (scans, 1) and player.playing
+    hanging.set()
+    assert opened(player, devices, 2).name == ("other" if why == "another is chosen" else "card")
+    until(lambda: player.status.device)
+
+
 def test_the_chosen_device_is_waited_for(make, project, steady):
     devices = FakeDevices(card=(None, 2))
     player = make(devices)
@@ -535,6 +563,51 @@ def test_new_devices_are_seen_while_nothing_plays(playing):
     player.pause()
     player.devices()
     until(lambda: "new" in player.devices())
+
+
+def test_a_look_that_playing_did_not_allow_is_made_up_for(playing):
+    player, devices, card = playing
+    player.play()
+    card.ask(10)
+    devices.there["new"] = (None, 2)
+    lists = []
+    player.changed.connect(lambda: lists.append(player.devices()))
+    assert player.devices() == ["card", "other"]
+    player.pause()  # told of by `changed`, as the song's end is
+    until(lambda: lists and lists[-1] == ["card", "other", "new"])
+
+
+def test_who_asks_for_devices_whenever_something_changed_does_not_look_for_ever(store, project, steady):
+    """Each look opens the device anew, and its latency may be another: a change."""
+    posted, devices, lists = [], FakeDevices(card=(None, 2)), []
+
+    def ever_later():
+        for device in devices.opened:
+            device.latency_s = 0.001 * len(devices.opened)
+        FakeDevices.scan(devices)
+
+    devices.scan = ever_later
+    player = SoundPlayer(store.view, posted.append, devices)
+
+    def obey():
+        while posted:
+            posted.pop(0)()
+
+    try:
+        player.show(project)
+        opened(player, devices)
+        until(lambda: player.status.device)
+        obey()
+        player.changed.connect(lambda: lists.append(player.devices()))
+        devices.there["new"] = (None, 2)
+        scans = devices.scans
+        assert player.devices() == ["card"]
+        until(lambda: (obey(), lists and lists[-1] == ["card", "new"])[1])
+        time.sleep(0.3)
+        obey()
+        assert devices.scans == scans + 1
+    finally:
+        player.close()
 
 
 # -------------------------------------------------------------------------------------------------------- the device
@@ -712,6 +785,30 @@ def test_pages_are_in_memory_before_they_are_played(store):
     reader.touch(plan, 30 * RATE_HZ)
     read = resident_bytes(store.path(song)) - before
     assert 3 * RATE_HZ * 8 <= read < 10 * RATE_HZ * 8
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_looks_for_devices_that_fail_cost_neither_clock_nor_sound(make, project, monkeypatch, times):
+    """The first of all too, which is made before there is a song."""
+    devices, looks = FakeDevices(card=(None, 2)), []
+
+    def scan():
+        looks.append(None)
+        if len(looks) <= times:
+            raise UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "invalid continuation byte")
+        FakeDevices.scan(devices)
+
+    monkeypatch.setattr(devices, "scan", scan)
+    said = []
+    player = make(devices)
+    player.changed.connect(lambda: said.append(player.status.message))
+    until(lambda: looks)
+    player.show(project)
+    player.play()
+    assert opened(player, devices).name == "card"
+    until(lambda: player.status.device == "card" and player.status.message == "")
+    assert player.devices() == ["card"] and player.playing
+    assert times == 1 or any("Please report" in message for message in said)
 
 
 def test_a_sound_system_that_fails_is_told(make, project, monkeypatch):

@@ -64,6 +64,20 @@ def test_what_is_not_there_any_more_is_kept_and_said(qtbot):
     assert dialog.model.currentText() == "/gone.ckpt (not found)"
 
 
+def test_sound_cards_that_come_and_go_leave_the_choice_alone(qtbot):
+    dialog = settings_dialog(qtbot, Settings(device="Card"))
+    assert dialog._outputs_hint.isHidden()
+    dialog.set_outputs(["Interface", "Card"], True)
+    assert [dialog.device.itemData(row) for row in range(dialog.device.count())] == ["", "Interface", "Card"]
+    assert dialog.settings().device == "Card" and not dialog._outputs_hint.isHidden()
+    dialog.device.setCurrentIndex(1)
+    dialog.set_outputs(["Card"], False)
+    assert dialog.settings().device == "Interface" and dialog._outputs_hint.isHidden()
+    assert dialog.device.currentText() == "Interface (not connected)"
+    dialog.set_outputs(["Card", "Interface"], False)
+    assert (dialog.device.currentText(), dialog.device.count()) == ("Interface", 3)
+
+
 def test_a_folder_is_chosen_or_kept(qtbot, monkeypatch):
     dialog = settings_dialog(qtbot, Settings())
     new = str(Path("/new").absolute())

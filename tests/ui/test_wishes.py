@@ -182,6 +182,33 @@ def test_settings_reach_sound_engine_and_prompt(window, world, monkeypatch):
     assert window.theme.name == "light"
 
 
+def test_an_interface_that_is_plugged_in_is_in_the_open_settings(window, world, monkeypatch):
+    """The look that opening them starts is over only later, and one that playing does not allow still later."""
+    seen, player = [], world.player
+
+    def look(dialog):
+        names = [dialog.device.itemText(row) for row in range(dialog.device.count())]
+        seen.append((names[1:], not dialog._outputs_hint.isHidden()))
+
+    def use(dialog):
+        look(dialog)
+        monkeypatch.setattr(player, "devices", lambda: ["fake", "interface"])
+        player.pause()
+        look(dialog)
+        player.status = replace(player.status, device="")  # the silent clock plays: looks go on
+        player.play()
+        look(dialog)
+        dialog.device.setCurrentIndex(2)
+        return QDialog.DialogCode.Accepted
+
+    monkeypatch.setattr(wishes.SettingsDialog, "exec", use)
+    player.play()
+    listeners = len(player.changed._functions)
+    window.menus.run("settings")
+    assert seen == [(["fake", "other"], True), (["fake", "interface"], False), (["fake", "interface"], False)]
+    assert player.device[0] == "interface" and len(player.changed._functions) == listeners
+
+
 def test_a_cancelled_dialog_changes_nothing(window, world, monkeypatch, tmp_path):
     before = world.c.settings
     for dialog in (wishes.ExportDialog, wishes.SettingsDialog):

@@ -46,6 +46,7 @@ class SettingsDialog(Sheet):
         projects_home: Where projects lie if nothing else is said.
         latency_note: What the present latency is ("11 ms now"); "" if unknown.
         parent: The window.
+        sounds: Whether a sound card plays, so that new ones are not looked for.
 
     Signals:
         models_clicked: Manage models.
@@ -62,11 +63,12 @@ class SettingsDialog(Sheet):
         projects_home: str = "",
         latency_note: str = "",
         parent: QWidget | None = None,
+        sounds: bool = False,
     ) -> None:
         super().__init__(translate("SettingsDialog", "Settings"), translate("SettingsDialog", "Save"), parent)
         self._settings = settings
-        devices = [Choice("", self.tr("The system's own choice")), *(Choice(name, name) for name in outputs)]
-        self.device = _combo(devices, settings.device, self.tr("{0} (not connected)"))
+        self._outputs: list[str] | None = None
+        self.device = _combo([], settings.device)
         self.latency = _combo(
             [Choice("safe", self.tr("Safe: larger buffers")), Choice("low", self.tr("Low: quicker to react"))],
             settings.latency,
@@ -85,6 +87,7 @@ class SettingsDialog(Sheet):
         self.projects = FolderField(self.tr("Projects"), settings.projects, projects_home)
         self.clap = FolderField(self.tr("CLAP weights"), settings.clap, self.tr("not needed by the embedded model"))
         self._lay_out(latency_note)
+        self.set_outputs(outputs, sounds)
         self.resize(560, 0)
         self.device.setFocus()
 
@@ -102,9 +105,18 @@ class SettingsDialog(Sheet):
             clap=self.clap.path,
         )
 
+    def set_outputs(self, outputs: Sequence[str], sounds: bool) -> None:
+        """Sound cards came or went, or one began or ended to play; what the user chose stays chosen."""
+        if list(outputs) != self._outputs:  # a list that is open is not disturbed without need
+            self._outputs = list(outputs)
+            choices = [Choice("", self.tr("The system's own choice")), *(Choice(name, name) for name in outputs)]
+            _fill(self.device, choices, self.device.currentData(), self.tr("{0} (not connected)"))
+        self._outputs_hint.setText(self.tr("New devices are looked for once playing is paused."))
+        self._outputs_hint.setVisible(sounds)
+
     def _lay_out(self, latency_note: str) -> None:
         sound = self._section(self.tr("Sound"))
-        sound.add_field(self.tr("Output"), self.device)
+        self._outputs_hint = sound.add_field(self.tr("Output"), self.device)
         sound.add_field(self.tr("Latency"), self.latency, latency_note)
         making = self._section(self.tr("Making"))
         self._quality_hint = making.add_field(self.tr("Quality"), self.quality, " ")
@@ -139,14 +151,19 @@ class SettingsDialog(Sheet):
 
 
 def _combo(choices: Sequence[Choice], value: str, missing: str = "{0}") -> QComboBox:
-    """A combo box at `value`; one that is not among the choices is added and said to be missing."""
     made = QComboBox()
     made.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     made.setMinimumContentsLength(16)
-    for choice in choices:
-        made.addItem(choice.text, choice.value)
-    if made.findData(value) < 0:
-        made.addItem(missing.format(value), value)
-    made.setCurrentIndex(made.findData(value))
+    _fill(made, choices, value, missing)
     return made
+
+
+def _fill(combo: QComboBox, choices: Sequence[Choice], value: str, missing: str) -> None:
+    """Put it at `value` among choices; a value that is none of them is added and said to be missing."""
+    combo.clear()
+    for choice in choices:
+        combo.addItem(choice.text, choice.value)
+    if combo.findData(value) < 0:
+        combo.addItem(missing.format(value), value)
+    combo.setCurrentIndex(combo.findData(value))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mgeldm.bundled import APP_ICON
 from mgeldm.errors import AudioError
+from mgeldm.language import say
 from PySide6.QtCore import QCoreApplication, QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QFileOpenEvent, QFont, QGuiApplication, QIcon
 from PySide6.QtWidgets import QApplication
@@ -23,6 +24,7 @@ from .core.clips import Frames
 from .core.controller import Controller
 from .core.project import Audio
 from .core.session import Session
+from .core.settings import damaged_copy, is_damaged, settings_path
 from .services.analysis import analyse
 from .services.devices import Devices
 from .services.engine import Engine
@@ -99,7 +101,7 @@ def build(devices: Devices | None = None) -> App:
     _give_memory_back()
     application = qt_application()
     bridge = Bridge(application)
-    session = Session()
+    session, damaged = Session(), is_damaged()
 
     def view(audio: Audio) -> Frames:
         if session.store is None:
@@ -110,7 +112,17 @@ def build(devices: Devices | None = None) -> App:
     workers, saver, porters = Workers(bridge.post), Workers(bridge.post, threads=1), Workers(bridge.post)
     controller = Controller(session, engine, player, workers, saver, porters, analyse)
     controller.documents.later = lambda save: QTimer.singleShot(SAVE_MS, save)
-    return App(application, bridge, controller, MainWindow(controller))
+    app = App(application, bridge, controller, MainWindow(controller))
+    if damaged:
+        session.tell(
+            say(
+                "The settings could not be read, so all are as at first; what was in {file} is kept as {copy}.",
+                file=settings_path(),
+                copy=damaged_copy().name,
+            ),
+            error=True,
+        )
+    return app
 
 
 def end_on_signals(window: MainWindow) -> None:

@@ -111,7 +111,7 @@ class Peaks:
         if like is not None and like.samples == samples:
             self._levels = [level.copy() for level in like._levels]
         self._wanted = [] if empty or not samples else [Span(0, samples)]
-        self._taken = 0  # pieces being measured
+        self._taken: list[Span] = []  # pieces being measured
         self.surveyed = like is not None or empty or samples <= PIECE_SAMPLES
 
     @property
@@ -122,7 +122,7 @@ class Peaks:
     @property
     def complete(self) -> bool:
         """Whether everything that was wanted is measured."""
-        return not self._wanted and self._taken <= 0
+        return not self._wanted and not self._taken
 
     def want(self, span: Span) -> None:
         """Measure a span (again), since its samples changed."""
@@ -132,27 +132,30 @@ class Peaks:
             self._wanted = [*without(self._wanted, Span(start, stop)), Span(start, stop)]
 
     def take(self, near: Span | None = None) -> Span | None:
-        """What to measure next, no longer wanted then: first what meets `near`. None when all is measured."""
-        if not self._wanted:
+        """What to measure next, no longer wanted then: first what meets `near`. None if nothing is left."""
+        free = self._wanted
+        for span in self._taken:  # of two measurements of one stretch, the older might come in last, and stay
+            free = without(free, span)
+        if not free:
             return None
-        span = next((span for span in self._wanted if near and span.meets(near)), self._wanted[0])
+        span = next((span for span in free if near and span.meets(near)), free[0])
         start = span.start
         if near and span.meets(near):
             start = max(span.start, near.start // BLOCK_SAMPLES * BLOCK_SAMPLES)
         piece = Span(start, min(start + PIECE_SAMPLES, span.stop))
         self._wanted = without(self._wanted, piece)
-        self._taken += 1
+        self._taken.append(piece)
         return piece
 
     def give_up(self) -> None:
         """Measure nothing more: its samples cannot be read."""
-        self._wanted = []
+        self._wanted, self._taken = [], []
 
     def put(self, piece: Piece) -> Span:
         """Take in what was measured; returns the samples that it covers."""
-        self._taken -= 1
         first, stop = piece.first, min(piece.first + piece.values.shape[1], self._levels[0].shape[1])
         span = Span(first * BLOCK_SAMPLES, min(stop * BLOCK_SAMPLES, self.samples))
+        self._taken = [taken for taken in self._taken if taken.start != span.start]
         self._levels[0][:, first:stop] = piece.values[:, : stop - first]
         self._join(first, stop)
         return span

@@ -6,6 +6,7 @@ copy, and for tests.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import types
 from dataclasses import MISSING, dataclass, field, fields, replace
@@ -144,6 +145,21 @@ def load_settings(path: Path | None = None, otherwise: Settings | None = None) -
     return _fitting(Settings, document)
 
 
+def is_damaged(path: Path | None = None) -> bool:
+    """Whether there is a file of settings that cannot be read as one; all are at their defaults then."""
+    try:
+        return not isinstance(msgspec.json.decode((path or settings_path()).read_bytes()), dict)
+    except OSError:
+        return False
+    except ValueError:
+        return True
+
+
+def damaged_copy(path: Path | None = None) -> Path:
+    """Where a damaged file goes before settings are written anew."""
+    return (path or settings_path()).with_name("settings.damaged.json")
+
+
 def latest(settings: Settings) -> Settings:
     """Settings with what any window of the program has remembered by now."""
     kept = load_settings(otherwise=settings)
@@ -174,6 +190,9 @@ def save_settings(settings: Settings, path: Path | None = None) -> None:
         raise OutputError(
             "Settings cannot be kept in {folder} ({why}); check its rights.", folder=path.parent, why=error.strerror
         ) from error
+    if is_damaged(path):  # by a slip of whoever edits it by hand: they want it back
+        with contextlib.suppress(OSError):
+            os.replace(path, damaged_copy(path))
     write_whole(path, msgspec.json.format(msgspec.json.encode(settings), indent=1), flush=False)  # the window waits
 
 

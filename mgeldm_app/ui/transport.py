@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from PySide6.QtCore import QLocale, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QLocale, QObject, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QDoubleValidator, QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
@@ -65,6 +65,19 @@ class Badge(QPushButton):
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(colours[self._mood]))
         painter.drawEllipse(QRectF(13, self.height() / 2 - 4, 8, 8))
+
+
+class _Tempi(QDoubleValidator):
+    """Tempi with a decimal point, or a comma, which becomes one."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(*BPM, 2, parent)
+        self.setNotation(QDoubleValidator.Notation.StandardNotation)
+        self.setLocale(QLocale.c())
+
+    def validate(self, text: str, position: int) -> object:
+        """How far the text is one."""
+        return super().validate(text.replace(",", "."), position)
 
 
 class _Cell(TextLine):
@@ -259,10 +272,7 @@ class Transport(QFrame):
         self.name = ElidedLabel("title", Qt.TextElideMode.ElideMiddle)
         self.facts = ElidedLabel("small")
         self.tempo = _Cell(self.tr("Tempo in beats a minute"), 56)
-        limits = QDoubleValidator(*BPM, 2, self)
-        limits.setNotation(QDoubleValidator.Notation.StandardNotation)
-        limits.setLocale(QLocale.c())
-        self.tempo.setValidator(limits)
+        self.tempo.setValidator(_Tempi(self))
         self.tempo.entered.connect(lambda text: self.tempo_entered.emit(float(text)))
         hint = self.tr("Tap the beat three times or more, from the first of a bar on")
         self.tap = button(self.tr("Tap"), hint=keyed(hint, "tap"))

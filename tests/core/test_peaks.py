@@ -108,6 +108,30 @@ def test_only_what_was_filled_is_measured():
     assert pyramid.take() is None
 
 
+def test_a_stretch_is_never_measured_twice_at_once():
+    """It changes while it is measured: the older figures are in before the newer are begun."""
+    frames = noise(8192)
+    pyramid = Peaks(8192)
+    span = pyramid.take()
+    older = measure(reader(frames), span)
+    frames *= 0.1
+    pyramid.want(Span(0, 8192))
+    assert pyramid.take() is None and not pyramid.complete
+    pyramid.put(older)
+    pyramid.put(measure(reader(frames), pyramid.take()))
+    assert pyramid.complete
+    np.testing.assert_array_equal(pyramid.columns(0, 8192, 9), measured(frames).columns(0, 8192, 9))
+
+
+def test_a_clip_that_cannot_be_read_is_measured_when_it_changes():
+    pyramid = Peaks(8192)
+    pyramid.take()
+    pyramid.give_up()
+    assert pyramid.complete
+    pyramid.want(Span(0, 8192))
+    assert pyramid.take() == Span(0, 8192)
+
+
 def test_what_is_near_comes_first(monkeypatch):
     monkeypatch.setattr(peaks, "PIECE_SAMPLES", 4096)
     pyramid = Peaks(100_000)

@@ -14,6 +14,8 @@ from mgeldm_app.core.settings import (
     ExportSettings,
     Settings,
     Speed,
+    damaged_copy,
+    is_damaged,
     load_settings,
     save_settings,
     settings_path,
@@ -90,6 +92,19 @@ def test_no_file_and_any_bytes_give_settings(tmp_path_factory, data):
     assert load_settings(path) == Settings()
     path.write_bytes(data)
     assert isinstance(load_settings(path), Settings)
+
+
+@pytest.mark.parametrize("data", [b'{"theme": "light",', b"[]", b"\xff\xfe"])
+def test_a_damaged_file_is_kept_beside_the_new_one(tmp_path, data):
+    path = tmp_path / "settings.json"
+    assert not is_damaged(path)
+    path.write_bytes(data)
+    assert is_damaged(path)
+    save_settings(FULL, path)
+    assert load_settings(path) == FULL and not is_damaged(path)
+    assert damaged_copy(path).read_bytes() == data
+    save_settings(Settings(), path)
+    assert damaged_copy(path).read_bytes() == data
 
 
 def test_a_folder_of_ones_own(tmp_path, monkeypatch):

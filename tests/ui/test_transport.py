@@ -57,17 +57,18 @@ def test_playing_shows_in_icon_and_name(bar):
     assert BY_ID["play"].shortcut in bar.play.toolTip()
 
 
-def test_a_tempo_is_typed(bar, qtbot):
+@pytest.mark.parametrize(("typed", "bpm"), [("98.5", 98.5), ("120,5", 120.5), ("99,25", 99.25)])
+def test_a_tempo_is_typed(bar, qtbot, typed, bpm):
     found = heard(bar.tempo_entered)
     assert bar.tempo.text() == "124.0"
     bar.tempo.setFocus()
     bar.tempo.selectAll()
-    qtbot.keyClicks(bar.tempo, "98.5")
+    qtbot.keyClicks(bar.tempo, typed)
     qtbot.keyClick(bar.tempo, Qt.Key.Key_Return)
-    assert found == [98.5] and not bar.tempo.hasFocus()
+    assert found == [bpm] and not bar.tempo.hasFocus()
 
 
-@pytest.mark.parametrize("typed", ["", "7", "abc", "4000", "1e9"])
+@pytest.mark.parametrize("typed", ["", "7", "abc", "4000", "1e9", "1,205"])
 def test_an_impossible_tempo_is_taken_back(bar, qtbot, typed):
     found = heard(bar.tempo_entered)
     bar.tempo.setFocus()

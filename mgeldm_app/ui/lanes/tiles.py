@@ -76,7 +76,7 @@ class Tiles:
 
     def put(self, key: TileKey, values: np.ndarray) -> None:
         """Keep a tile. If its samples changed meanwhile, it stays outdated."""
-        self.dropped(key)
+        self._making.discard(key)
         self._bytes += values.nbytes - (self._kept[key].nbytes if key in self._kept else 0)
         self._kept[key] = values
         self._kept.move_to_end(key)
@@ -86,8 +86,10 @@ class Tiles:
             self._stale.discard(old)
 
     def dropped(self, key: TileKey) -> None:
-        """It could not be made."""
+        """It was not made; one that is kept is as outdated as before."""
         self._making.discard(key)
+        if key in self._kept:
+            self._stale.add(key)
 
     def outdate(self, lane_id: str, span: Span) -> None:
         """The samples of a lane changed there."""

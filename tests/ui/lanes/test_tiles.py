@@ -50,6 +50,18 @@ def test_what_changes_while_it_is_made_is_made_again():
     assert tiles.take(1) == [key(0)]
 
 
+def test_an_outdated_tile_that_is_not_made_after_all_stays_outdated():
+    tiles = Tiles()
+    tiles.put(key(0), np.zeros(1))
+    tiles.outdate("a", Span(0, 10))
+    tiles.get(key(0))
+    assert tiles.take(1) == [key(0)]
+    tiles.dropped(key(0))
+    assert tiles.take(1) == []  # nobody looks
+    assert tiles.get(key(0)) is not None
+    assert tiles.take(1) == [key(0)]
+
+
 def test_the_longest_unused_make_room():
     tiles = Tiles(most_bytes=3000)
     for index in range(3):

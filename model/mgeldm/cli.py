@@ -139,7 +139,8 @@ def _command(commands: Any, name: str, run: Callable, about: str, *has: str) -> 
     command.add_argument("--quality", choices=QUALITIES, default="standard")
     command.add_argument("--steps", type=int, metavar="N")
     command.add_argument("--guidance", type=float, metavar="G")
-    command.add_argument("--negative", default="", metavar="TEXT", help="what it should not sound like")
+    negative_help = 'what it should not sound like (no use with "everything but ...")'
+    command.add_argument("--negative", default="", metavar="TEXT", help=negative_help)
     command.add_argument("--seed", type=int, default=0, metavar="N")
     command.add_argument("--format", choices=FORMATS, default="wav32")
     command.add_argument("--json", action="store_true", help="print one JSON object")
@@ -387,7 +388,6 @@ def _report(
         "seconds": round(seconds, 3),
         "real_time_factor": round(seconds / found_s, 4),
         "device": str(pipeline.compute.device),
-        "windows_per_second": round(pipeline.windows_per_second(), 1),
         "gain": gain,
         "model": {"name": pipeline.config.name, "sha256": pipeline.model.sha256},
     }
@@ -405,7 +405,7 @@ def _told(result: dict[str, Any]) -> str:
         lines.append(f"All files share a gain of {result['gain']:.6f}, so that none clips.")
     speed = f"{result['seconds']:.1f} s, {result['real_time_factor']:.3f} x real time, on {result['device']}"
     model = result["model"]
-    lines.append(f"{speed} ({result['windows_per_second']} windows/s), model {model['name']} {model['sha256'][:12]}")
+    lines.append(f"{speed}, model {model['name']} {model['sha256'][:12]}")
     return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@ QUALITIES: tuple[Quality, ...] = ("draft", "standard", "best")
 MAX_PROMPT = 1000  # characters
 MAX_GUIDANCE = 20.0
 MAX_STEPS = 1000
+MAX_SEED = 2**63 - 1
 SHORTEST_S = 0.05
 LONGEST_GENERATED_S = 3600.0
 
@@ -91,6 +92,8 @@ class Sampling:
             )
         if self.seed < 0:
             raise InputError("The seed {seed} is negative; choose zero or more.", seed=self.seed)
+        if self.seed > MAX_SEED:
+            raise InputError("The seed {seed} is too large; choose {most} at most.", seed=self.seed, most=MAX_SEED)
         if self.negative:
             check_prompt(self.negative)
 
@@ -125,6 +128,8 @@ class Extract:
             raise InputError(
                 "A sensitivity of {sensitivity:g} is out of range; choose from -1 to 1.", sensitivity=self.sensitivity
             )
+        if self.raw and self.sensitivity:
+            raise InputError("The decoder's own sound has no sensitivity; leave out one of the two.")
         for region in (self.region, *self.examples):
             region.validate(duration_s)
         self.sampling.validate()

@@ -28,6 +28,8 @@ SONG_S = 30.0
         (Extract(("bass",), sampling=Sampling(guidance=math.nan)), "guidance"),
         (Extract(("bass",), sampling=Sampling(guidance=99)), "guidance"),
         (Extract(("bass",), sampling=Sampling(seed=-1)), "seed"),
+        (Extract(("bass",), sampling=Sampling(seed=2**63)), "seed"),
+        (Extract(("bass",), sensitivity=0.5, raw=True), "no sensitivity"),
         (Impute(()), "no prompt"),
         (Accompany(" "), "empty"),
         (Inpaint("bass", Region(4, 3)), "not after"),

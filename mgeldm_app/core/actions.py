@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from mgeldm.audio import FADE_S
 from mgeldm.language import later, say
 
 from . import commands
@@ -179,7 +180,8 @@ def _part_of(c: Controller, lane: Lane) -> tuple[Lane, int] | None:
     """A lane and its part under the playhead, or its last one."""
     if not lane.parts:
         return None
-    here = [i for i, part in enumerate(lane.parts) if part.span.start <= c.player.position < part.span.stop]
+    at = c.player.position + round(FADE_S * c.session.project.rate_hz)  # a part begins with its fade, before the bar
+    here = [i for i, part in enumerate(lane.parts) if part.span.start <= at < part.span.stop]
     return lane, here[-1] if here else len(lane.parts) - 1
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from mgeldm.audio import FADE_S
 from mgeldm.errors import AudioError
 
 from . import commands
@@ -127,7 +128,8 @@ class _New:
         self.project, self.store, self.audio, self.target = project, store, audio, target
         self.span, self.held = Span(start, start + audio.samples), list[Sequence[Clip]]()
         own = project.lane(target.lane.id).parts if project.has_lane(target.lane.id) else ()
-        self._own = [part.span for part in own if part.take.made.repeatable]
+        self._fade = round(FADE_S * project.rate_hz)
+        self._own = [self._unfaded(part.span) for part in own if part.take.made.repeatable]
         self._edges = self._faded(self.span)
 
     def compare(self, lane: Lane) -> tuple[bool, bool]:
@@ -136,7 +138,7 @@ class _New:
         The first only where its own lane has no sound yet: what was there has been taken out of the others.
         """
         clips, spans = self._clips(lane), self._meeting(lane)
-        unheard = _minus(spans, self._own)
+        unheard = self._more_than_fades(_minus(spans, self._own))
         own, old, shared = self._powers(clips, spans)
         has_old = _is_in(old, own, shared)
         if unheard != spans:
@@ -156,7 +158,7 @@ class _New:
         """Parts of a lane, in their order, without this sound."""
         clips = self._clips(lane)
         for part in lane.parts:
-            for span in _minus(_common([part], self.span), self._own):
+            for span in self._more_than_fades(_minus(_common([part], self.span), self._own)):
                 made = part.take.made
                 if made.repeatable:
                     yield Part(span.start, (Take(self._rest_of(clips, span), made),))
@@ -170,11 +172,15 @@ class _New:
         return self._write(self._read(first, last) for first, last in _blocks(self.span))
 
     def _rest_of(self, clips: Sequence[Clip], span: Span) -> Audio:
-        edges, channels = self._faded(span), self.audio.channels
-        return self._write(
-            read_clips([edges], first, last, 1) * (read_clips(clips, first, last, channels) - self._read(first, last))
-            for first, last in _blocks(span)
-        )
+        edges = self._faded(span)
+
+        def blocks() -> Iterator[Frames]:
+            for first, last in _blocks(span):
+                own, gains = (read_clips([each], first, last, 1) for each in (self._edges, edges))
+                old, new = read_clips(clips, first, last, self.audio.channels), self._read(first, last)
+                yield gains * old - gains / own * new  # at its own edges it is faded already
+
+        return self._write(blocks())
 
     def _read(self, first: int, last: int) -> Frames:
         """Samples [last - first, channels] of it without the older stems in it."""
@@ -197,11 +203,18 @@ class _New:
         return own, other, shared
 
     def _meeting(self, lane: Lane) -> list[Span]:
-        """Where both sound, without a sample twice."""
-        found: list[Span] = []
-        for span in _common([part for part in lane.parts if part.take.made.repeatable], self.span):
-            found += _minus([span], found)
-        return found
+        """Where both sound, in one piece where its parts follow one another."""
+        parts = [part for part in lane.parts if part.take.made.repeatable]
+        return self._more_than_fades(_joined(_common(parts, self.span)))
+
+    def _more_than_fades(self, spans: Sequence[Span]) -> list[Span]:
+        """Without those in which parts side by side only fade into each other."""
+        return [span for span in spans if span.samples > 2 * self._fade]
+
+    def _unfaded(self, span: Span) -> Span:
+        """Where a part of a span is whole: what has its sound may change hands in its fades."""
+        start = span.start + self._fade if span.start > 0 else 0
+        return Span(start, span.stop - self._fade if span.stop < self.project.samples else span.stop)
 
     def _clips(self, lane: Lane) -> tuple[Clip, ...]:
         return lane_clips(lane, self.store.view, self.project.rate_hz, self.project.samples)
@@ -237,6 +250,17 @@ def _common(parts: Sequence[Part], span: Span) -> list[Span]:
     """Where parts meet a span."""
     meeting = [part.span for part in parts if part.span.meets(span)]
     return [Span(max(each.start, span.start), min(each.stop, span.stop)) for each in meeting]
+
+
+def _joined(spans: Sequence[Span]) -> list[Span]:
+    """Spans of which those that touch or overlap are one."""
+    found: list[Span] = []
+    for span in sorted(spans, key=lambda span: span.start):
+        if found and span.start <= found[-1].stop:
+            found[-1] = Span(found[-1].start, max(found[-1].stop, span.stop))
+        else:
+            found.append(span)
+    return found
 
 
 def _minus(spans: Sequence[Span], others: Sequence[Span]) -> list[Span]:

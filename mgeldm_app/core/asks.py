@@ -6,9 +6,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from mgeldm.audio import FADE_S
 from mgeldm.errors import InputError
 from mgeldm.language import later, say
-from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint, Region, Request, Sampling
+from mgeldm.requests import (
+    LONGEST_GENERATED_S,
+    Accompany,
+    Extract,
+    Generate,
+    Impute,
+    Inpaint,
+    Region,
+    Request,
+    Sampling,
+)
 from mgeldm.words import parse_prompt, plain
 
 from .clips import ClipStore
@@ -53,7 +64,7 @@ class Ask:
         title: "Extracting the bass".
         request: For the library.
         heard: What the model hears.
-        span: Where in the song the outputs lie.
+        span: Where in the song the outputs lie, their fades included.
         targets: One an output; None for an output that nobody needs.
         example: What the request's examples are regions of, if it is not what the model hears.
     """
@@ -145,7 +156,7 @@ def asks(
         new_id: Gives ids of new lanes.
         coming: Lanes that something is being made for and that the project does not have yet.
     """
-    span, lanes_there = span_of(project, prompt), (*project.lanes, *coming)
+    span, lanes_there = _part_span(project, prompt), (*project.lanes, *coming)
     if prompt.task == "extract":
         return [_extraction(project, prompt, store, seeds[0], new_id, lanes_there)]
     found = []
@@ -283,14 +294,14 @@ def _request_of(
 def _extraction(
     project: Project, prompt: Prompt, store: ClipStore, seed: int, new_id: NewId, lanes_there: Sequence[Lane]
 ) -> Ask:
-    span, texts = span_of(project, prompt), prompts_of(prompt)
+    span, texts = _part_span(project, prompt), prompts_of(prompt)
     request = _requests(project, prompt, span, seed)[0]
     names = [*texts, *([_like(project, prompt)] if prompt.like else [])]
     targets: list[Target | None] = []
     for number, name in enumerate(names):
         made = _made(prompt, name if number < len(texts) else "", seed)
         free = [lane for lane in lanes_there if lane.id not in {target.lane.id for target in targets if target}]
-        lane = _regenerated(free, name, span) or stem_called(free, name)
+        lane = _regenerated(free, name, span_of(project, prompt)) or stem_called(free, name)
         lane = lane or _new_lane((*lanes_there, *(x.lane for x in targets if x)), name, "extracted", new_id)
         targets.append(Target(replace(lane, parts=()), replace(made, together=texts)))
     if len(targets) == 1 and targets[0] and isinstance(request, Extract):  # several stems are refined once they land
@@ -299,6 +310,18 @@ def _extraction(
         targets = [replace(targets[0], made=replace(targets[0].made, sensitivity=sensitivity))]
     title = say(_VERBS["extract"], what=", ".join(names))
     return Ask(title, request, _song_layer(project, store), span, tuple(targets), _example(project, prompt, store))
+
+
+def _part_span(project: Project, prompt: Prompt) -> Span:
+    """Where the parts lie that a prompt asks for: with their fades around the region, as far as there is song.
+
+    So the first beat of a region sounds as it does in the song, and parts of regions side by side add up to one.
+    """
+    span, fade = span_of(project, prompt), round(FADE_S * project.rate_hz)
+    longest = round(LONGEST_GENERATED_S * project.rate_hz)
+    if project.region is None or (prompt.task != "extract" and span.samples + 2 * fade > longest):
+        return span
+    return Span(max(0, span.start - fade), min(span.stop + fade, max(project.samples, span.stop)))
 
 
 def _source(prompt: str) -> tuple[str, bool]:
@@ -387,9 +410,11 @@ def _check_example(project: Project, like: Span, lane_id: str) -> None:
 
 
 def _plays(project: Project, lane_id: str, span: Span) -> bool:
-    """Whether a lane is there and has more than the silence over a regenerated source."""
+    """Whether a lane is there and has more than the silence over a regenerated source, or the fade of a neighbour."""
     parts = project.lane(lane_id).parts if project.has_lane(lane_id) else ()
-    return any(part.span.meets(span) and part.take.made.repeatable for part in parts)
+    spans = [part.span for part in parts if part.take.made.repeatable]
+    fade = round(FADE_S * project.rate_hz)
+    return any(min(each.stop, span.stop) - max(each.start, span.start) > fade for each in spans)
 
 
 def _example(project: Project, prompt: Prompt, store: ClipStore) -> tuple[Layer, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mgeldm.audio import map_wav
 from mgeldm.language import later, say
-from mgeldm.requests import Quality
+from mgeldm.requests import Generate, Quality
 
 from . import commands
 from .apart import Less, Results, silence, taken_apart
@@ -41,6 +41,7 @@ class Work:
         keeping: What it had done is being copied, for which its outputs must stay.
         cancelled: It is not wanted any more: the engine was told to stop it, or it is gone while it is kept.
         seen: Those of its lanes that have been in the project with what it goes on from.
+        song: What it is made from; None of music from nothing.
     """
 
     job: Job
@@ -55,6 +56,11 @@ class Work:
     keeping: bool = False
     cancelled: bool = False
     seen: set[str] = field(default_factory=set)
+    song: Audio | None = None
+
+    def is_of(self, project: Project) -> bool:
+        """Whether the song is the one that it is made from."""
+        return self.song is None or (project.song is not None and project.song.audio == self.song)
 
     @property
     def lanes(self) -> set[str]:
@@ -62,14 +68,14 @@ class Work:
         return {target.lane.id for target in self.ask.targets if target and not target.muted}
 
     def look(self, project: Project) -> bool:
-        """Look after every change for its lanes; whether it goes on from what is not in the project any more.
+        """Look after every change for its lanes and song; whether it goes on from what is not there any more.
 
         More of a stem, elsewhere in the song, is a wish of its own.
         """
         there = {lane.id for lane in project.lanes}
         if self.group.landed or self.replaces or any(target.again for target in self.ask.targets if target):
             self.seen |= self.lanes & there
-        return self.lanes <= self.seen - there
+        return not self.is_of(project) or self.lanes <= self.seen - there
 
     def follow(self, old: set[Audio], new: Audio) -> None:
         """Another job's result took the place of `old`: what would have replaced that now replaces this."""
@@ -157,12 +163,13 @@ class Landing:
     def add(self, work: Work, found: Results, title: str) -> list[tuple[set[Audio], Audio]]:
         """Put finished audio on its lanes: what is new as one step, further takes of one wish without one.
 
-        What was asked for anew from a part that is not there any more is dropped. Returns (old, new) of parts of older
-        stems that came to be others.
+        What was asked for anew from a part, or made from a song, that is not there any more is dropped. Returns
+        (old, new) of parts of older stems that came to be others.
         """
         project, group, span = self.session.project, work.group, work.ask.span
-        if project.song is None:
+        if project.song is None and work.song is None:
             self._open(work, found.audios)
+        if project.song is None or not work.is_of(project):
             return []
         self.settle(work)
         steps: dict[int, commands.Command] = {}
@@ -256,6 +263,11 @@ class Landing:
     def _take(self, target: Target, audio: Audio) -> Take:
         engine = self.session.engine
         return Take(audio, dataclasses.replace(target.made, model=engine.model, model_sha256=engine.model_sha256))
+
+
+def song_of(job: Job, project: Project) -> Audio | None:
+    """What a job is made from as things are; None of music from nothing."""
+    return project.song.audio if project.song and not isinstance(job.request, Generate) else None
 
 
 def quality_of(work: Work) -> Quality:

@@ -23,7 +23,7 @@ from .clips import ClipStore
 from .delivery import Delivery
 from .files import discard
 from .jobs import CancelledJob, EngineStatus, Failed, Filled, Finished, Job, JobEvent, Progressed, Started
-from .landing import Group, Landing, Work, quality_of, results
+from .landing import Group, Landing, Work, quality_of, results, song_of
 from .ports import Engine, Growing
 from .project import MOST_TAKES, Audio, Lane, Project, Prompt, Span, Task
 from .reports import report
@@ -221,10 +221,13 @@ class Making:
         paths = _begun(store, project.rate_hz, channels, ask)
         job = Job(uuid.uuid4().hex, ask.title, ask.request, ask.heard, paths, ask.span.start, urgent, ask.example)
         replaces = {} if replaces is None else replaces  # an empty one may be filled by a draft
-        work = self._works[job.id] = Work(job, ask, store, group, replaces, gives_way, refines)
+        song = song_of(job, project)
+        work = self._works[job.id] = Work(job, ask, store, group, replaces, gives_way, refines, song=song)
         work.look(project)  # it ends with lanes that are there already
-        if shown and not replaces:
+        if shown and not replaces and _is_heard_at_once(work):
+            taken_away = {target.lane.id for target in ask.targets if target and target.muted}
             for lane in (lane for lane in group.lanes.values() if not project.has_lane(lane.id)):
+                lane = replace(lane, muted=lane.muted or lane.id in taken_away)
                 self.session.coming.setdefault(lane.id, lane)
             growing = [_growing(target, path, ask) for target, path in zip(ask.targets, paths, strict=True) if target]
             self.session.growing[job.id] = tuple(growing)
@@ -295,7 +298,10 @@ class Making:
         self.workers.run(adopt, land, lost)
 
     def _stop(self, work: Work, view: JobView) -> None:
-        """A job ends unfinished and waits to be tried again."""
+        """A job ends unfinished and waits to be tried again, unless it was cancelled before that was heard of."""
+        if work.cancelled:
+            self._forget(work)
+            return
         work.failed = True
         self.session.growing.pop(work.job.id, None)
         worth_it = work.filled >= LEAST_KEPT_S * self.session.project.rate_hz and work.gives_way is None
@@ -370,6 +376,8 @@ class Making:
             for old, new in changed:
                 for other in (*self._works.values(), *self._asleep):
                     other.follow(old, new)
+            for other in [each for each in self._works.values() if not _is_heard_at_once(each)]:
+                self.session.growing.pop(other.job.id, None)
             self._refine_unmet(set(work.group.lanes))
         self._forget(work)
 
@@ -441,7 +449,7 @@ class Making:
             return
         self._take_up()
         for work in list(self._works.values()):
-            if work.look(self.session.project) and not work.cancelled:
+            if work.store is self.session.store and work.look(self.session.project) and not work.cancelled:
                 if work.replaces and not (work.refines or work.failed):
                     self._asleep.append(work)
                 self.cancel(work.job.id)
@@ -459,6 +467,12 @@ def _told(session: Session) -> Iterator[None]:
 def _as_before(work: Work) -> dict[str, Any]:
     """How a job is begun that comes after one of the same ask."""
     return {"replaces": work.replaces, "gives_way": work.gives_way, "refines": work.refines}
+
+
+def _is_heard_at_once(work: Work) -> bool:
+    """Whether it sounds as it grows: not a further take of what is there, which would break into the one that plays."""
+    targets = [target for target in work.ask.targets if target]
+    return not work.group.landed or any(each.again or each.lane.kind == "extracted" for each in targets)
 
 
 def below_best(project: Project, lane: Lane) -> list[int]:

@@ -11,7 +11,7 @@ from mgeldm.language import later
 from .asks import Unfinished, taken_up
 from .clips import ClipStore
 from .jobs import Job, Layer
-from .landing import Group, Work
+from .landing import Group, Work, song_of
 from .project import Project
 
 NOT_FINISHED = later(
@@ -62,7 +62,8 @@ def resumed(project: Project, store: ClipStore, jobs: Sequence[Unfinished]) -> l
         filled = job.filled if whole else 0
         left = paths if whole else ()
         again = Job(uuid.uuid4().hex, ask.title, ask.request, ask.heard, left, ask.span.start, example=ask.example)
-        found.append(Work(again, ask, store, group, replaces, refines=job.refines, filled=filled, failed=True))
+        song = song_of(again, project)
+        found.append(Work(again, ask, store, group, replaces, None, job.refines, filled, failed=True, song=song))
     return found
 
 

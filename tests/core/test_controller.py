@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from mgeldm.errors import OutputError
 
+from mgeldm_app.core import actions
 from mgeldm_app.core.actions import ACTIONS, BY_ID, MENUS
 from mgeldm_app.core.project import Span, Tempo
 from mgeldm_app.core.settings import load_settings, settings_path
@@ -120,6 +121,17 @@ def test_takes_are_stepped_through_and_kept(opened):
     do(opened, "previous_take")
     do(opened, "keep_take")
     assert len(opened.lane("rhodes").parts[0].takes) == 1
+
+
+def test_the_part_at_a_bar_line_is_the_one_that_begins_there(opened):
+    """Its neighbour, made later, fades out behind the line."""
+    for region in (Span(2 * RATE_HZ, 4 * RATE_HZ), Span(0, 2 * RATE_HZ)):
+        opened.c.set_region(region)
+        opened.ask("bass")
+        opened.engine.finish_all()
+    opened.c.player.seek(2 * RATE_HZ)
+    lane, part = actions._part_of(opened.c, opened.lane("bass"))
+    assert lane.parts[part].span.covers(Span(2 * RATE_HZ, 4 * RATE_HZ))
 
 
 def test_taps_make_a_tempo(opened, monkeypatch):

@@ -20,7 +20,16 @@ from mgeldm_app.core.project import Span
 from mgeldm_app.core.sound import read_lane
 from tests.fakes.world import RATE_HZ, write_song
 
-REGION = Span(4 * RATE_HZ, 8 * RATE_HZ)
+REGION, FADE = Span(4 * RATE_HZ, 8 * RATE_HZ), 32
+
+
+def with_fades(region):
+    """Where a part of a region lies."""
+    return Span(max(0, region.start - FADE), region.stop + FADE)
+
+
+PART = with_fades(REGION)
+HALF = PART.samples // 2
 
 
 def sound(world, lane, start=0, stop=None):
@@ -47,10 +56,10 @@ def test_an_extraction_becomes_a_lane_with_its_story(opened):
     opened.ask("the bass", seed=7)
     job = opened.engine.finish()
     assert isinstance(job.request, Extract)
-    assert (job.request.region.start_s, job.request.region.end_s) == (4.0, 8.0)
+    assert (job.request.region.start_s, job.request.region.end_s) == (3.996, 8.004)
     lane = opened.lane("bass")
     made = lane.parts[0].take.made
-    assert (lane.kind, lane.parts[0].span) == ("extracted", REGION)
+    assert (lane.kind, lane.parts[0].span) == ("extracted", PART)
     assert (made.prompt, made.seed, made.model, made.model_sha256) == ("the bass", 7, "fake", "f" * 64)
     check_null(opened)
     assert not opened.session.jobs
@@ -71,7 +80,7 @@ def test_a_stem_is_there_while_it_grows(opened):
     opened.ask("bass")
     opened.engine.begin(0.25)
     (growing,) = opened.player.growing
-    assert growing.filled == (Span(0, RATE_HZ),)
+    assert growing.filled == (Span(0, PART.samples // 4),)
     assert opened.player.shown.has_lane(growing.lane_id)
     assert not opened.project.has_lane(growing.lane_id)
     opened.c.set_lane(growing.lane_id, "muted", True)
@@ -307,7 +316,7 @@ def test_regenerating_again_in_part_or_beside_takes_away_what_is_new(opened):
         opened.c.set_region(region)
         opened.ask("bass", task="inpaint", takes=1)
         opened.engine.finish_all()
-    assert [part.span for part in opened.lane("bass (replaced)").parts] == [REGION, second]
+    assert [part.span for part in opened.lane("bass (replaced)").parts] == [PART, with_fades(second)]
     assert shares(opened)[0] == 0.75
     check_null(opened)
 
@@ -318,7 +327,7 @@ def test_a_take_regenerated_again_that_fails_is_kept_as_far_as_it_came(opened):
     opened.engine.finish_all()
     opened.ask("bass", task="inpaint", takes=1)
     opened.engine.fail(0.5)
-    assert [lane.parts[0].span.samples for lane in opened.project.of_kind("added")] == [4 * RATE_HZ, 2 * RATE_HZ]
+    assert [lane.parts[0].span.samples for lane in opened.project.of_kind("added")] == [PART.samples, HALF]
     assert shares(opened)[0] == 0.75
 
 
@@ -364,7 +373,7 @@ def test_a_source_is_extracted_to_where_it_lies_since_it_was_regenerated(opened)
     opened.ask("bass", task="extract")
     opened.engine.finish_all()
     (lane,) = opened.project.of_kind("extracted")
-    assert (lane.name, lane.muted, lane.parts[-1].span) == ("bass (replaced)", True, inside)
+    assert (lane.name, lane.muted, lane.parts[-1].span) == ("bass (replaced)", True, with_fades(inside))
     assert sound(opened, lane, inside.start + 200, inside.stop - 200).any()
 
 
@@ -387,7 +396,7 @@ def test_a_stem_asked_for_again_while_it_is_made_goes_to_the_same_lane(opened):
     opened.ask("bass", seed=3)
     opened.engine.finish_all()
     (lane,) = opened.project.of_kind("extracted")
-    assert [(part.span, part.take.made.seed) for part in lane.parts] == [(REGION, 2), (Span(0, RATE_HZ), 3)]
+    assert [(part.span, part.take.made.seed) for part in lane.parts] == [(PART, 2), (with_fades(Span(0, RATE_HZ)), 3)]
     assert lane.gain_db == -3.0 and not opened.session.coming
     assert shares(opened) == (0.5, 1.0)
 
@@ -407,7 +416,7 @@ def test_whichever_take_comes_first_takes_the_replaced_source_away(opened):
     opened.c.making.cancel(opened.engine.begin(0.5).id)
     opened.engine.finish_all()
     assert [len(part.takes) for part in opened.lane("bass").parts] == [2]
-    assert [part.span for part in opened.lane("bass (replaced)").parts] == [REGION]
+    assert [part.span for part in opened.lane("bass (replaced)").parts] == [PART]
     assert not opened.session.coming
     check_null(opened)
 
@@ -419,6 +428,69 @@ def test_generating_without_a_song_makes_one(world):
     world.engine.finish()
     assert world.project.song.name == "calm piano"
     assert world.session.folder.folder.is_dir()
+
+
+@pytest.mark.parametrize("task", ["extract", "impute"])
+def test_undoing_a_generated_song_ends_what_is_made_from_it(world, task):
+    """What it made would become the song itself, and nothing could be redone."""
+    world.ask("calm piano", task="generate")
+    world.engine.finish()
+    song = world.project.song
+    world.ask("the bass", task=task, takes=1)
+    while world.project.song is not None:
+        world.session.undo()
+    assert not world.engine.jobs and not world.session.jobs
+    while world.session.history.redo_title:
+        world.session.redo()
+    assert world.project.song == song and not world.project.of_kind("extracted")
+
+
+def test_what_is_made_from_a_song_does_not_land_on_another(world):
+    """It was done already, and its files were being read."""
+    world.ask("calm piano", task="generate")
+    world.engine.finish()
+    world.ask("the drums", task="extract")
+    world.workers.holding = True
+    world.engine.finish()
+    while world.project.song is not None:
+        world.session.undo()
+    world.workers.release()
+    assert world.project.song is None
+    world.ask("loud rock", task="generate", seed=99)
+    world.engine.finish()
+    assert world.project.song.name == "loud rock"
+    assert not world.project.of_kind("extracted") and not world.told
+
+
+def test_a_further_take_is_not_heard_as_it_grows(opened):
+    """It would break into the one that is looped."""
+    opened.ask("piano", task="impute", takes=3)
+    opened.engine.begin(0.5)
+    assert any(part.filled for part in opened.player.growing)
+    opened.engine.finish()
+    opened.engine.begin(0.5)
+    assert not opened.player.growing
+    opened.engine.finish_all()
+    assert len(opened.lane("piano").parts[0].takes) == 3
+
+
+def test_what_is_regenerated_is_not_heard_beside_what_takes_its_place(opened):
+    opened.c.set_region(REGION)
+    opened.ask("bass", task="inpaint", takes=1)
+    opened.engine.begin(0.5)
+    muted = {lane.name: lane.muted for lane in opened.session.coming.values()}
+    assert muted == {"bass": False, "bass (replaced)": True}
+    opened.engine.finish_all()
+    assert opened.lane("bass (replaced)").muted
+
+
+def test_a_cancelled_job_that_fails_before_it_hears_of_it_is_gone(opened):
+    opened.ask("bass")
+    job = opened.engine.begin(0.5)
+    opened.engine.cancel = lambda job_id: None
+    opened.c.making.cancel(job.id)
+    opened.engine.fail(0.5)
+    assert not opened.session.jobs and not opened.project.of_kind("extracted") and not opened.session.coming
 
 
 def test_cancelling_leaves_nothing(opened):
@@ -435,12 +507,12 @@ def test_what_a_failed_job_finished_is_kept_and_retry_makes_it_whole(opened):
     opened.c.set_region(REGION)
     opened.ask("bass", seed=3)
     job = opened.engine.fail(0.5)
-    assert opened.lane("bass").parts[0].span == Span(REGION.start, REGION.start + REGION.samples // 2)
+    assert opened.lane("bass").parts[0].span == Span(PART.start, PART.start + HALF)
     check_null(opened)
     assert opened.session.jobs[job.id].message.endswith("try once more.")
     opened.c.making.retry(job.id)
     opened.engine.finish_all()
-    assert [part.span for part in opened.lane("bass").parts] == [REGION]
+    assert [part.span for part in opened.lane("bass").parts] == [PART]
     check_null(opened)
     assert not opened.session.jobs
 
@@ -499,7 +571,7 @@ def test_undoing_a_stem_leaves_what_was_asked_for_beside_it(opened):
     while opened.session.history.undo_title:
         opened.session.undo()
     opened.engine.finish_all()
-    assert [part.span for part in opened.lane("bass").parts] == [REGION]
+    assert [part.span for part in opened.lane("bass").parts] == [PART]
     assert not opened.session.jobs
 
 
@@ -516,7 +588,7 @@ def test_a_source_regenerated_twice_before_is_silent_where_either_holds_it(opene
     opened.ask("bass", task="extract")
     opened.engine.finish_all()
     spans = [part.span for part in opened.lane("bass").parts]
-    assert REGION in spans and Span(0, REGION.samples) in spans  # of silence
+    assert PART in spans and Span(0, PART.samples) in spans  # of silence
 
 
 def test_a_lane_that_is_gone_comes_back_without_what_was_undone(opened):
@@ -528,7 +600,7 @@ def test_a_lane_that_is_gone_comes_back_without_what_was_undone(opened):
     opened.session.select((opened.lane("bass").id,))
     opened.session.do(commands.remove_lanes(opened.session.selected))
     opened.engine.finish_all()  # the drums are still wanted
-    assert [part.span for part in opened.lane("bass").parts] == [REGION]
+    assert [part.span for part in opened.lane("bass").parts] == [PART]
     check_null(opened)
 
 
@@ -952,7 +1024,7 @@ def test_generating_beside_a_song_makes_a_lane_of_a_few_seconds_or_of_the_region
     opened.c.set_region(REGION)
     opened.ask("wind", task="generate", takes=1)
     opened.engine.finish_all()
-    assert opened.lane("wind").parts[0].span == REGION
+    assert opened.lane("wind").parts[0].span == PART
 
 
 def test_a_part_is_like_a_lane_in_the_selection(opened):
@@ -1197,7 +1269,7 @@ def test_half_a_regenerated_part_takes_away_half_a_source_and_the_whole_one_all_
     check_null(opened)
     opened.c.making.retry(job.id)
     opened.engine.finish_all()
-    assert [part.span for part in opened.lane("bass (replaced)").parts] == [REGION]
+    assert [part.span for part in opened.lane("bass (replaced)").parts] == [PART]
     check_null(opened)
 
 
@@ -1209,11 +1281,11 @@ def test_what_was_finished_is_kept_though_the_job_is_tried_again_or_put_away_bef
     job = opened.engine.fail(0.5)
     getattr(opened.c.making, then)(job.id)
     opened.workers.release()
-    assert [part.span.samples for part in opened.lane("bass").parts] == [REGION.samples // 2]
+    assert [part.span.samples for part in opened.lane("bass").parts] == [HALF]
     assert not opened.told and len(parts_of(opened)) == len(opened.engine.jobs)
     if then == "retry":
         opened.engine.finish_all()
-        assert [part.span for part in opened.lane("bass").parts] == [REGION]
+        assert [part.span for part in opened.lane("bass").parts] == [PART]
     assert not parts_of(opened) and not opened.session.jobs
     check_null(opened)
 

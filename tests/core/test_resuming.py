@@ -6,7 +6,7 @@ import pytest
 from mgeldm_app.core import commands
 from mgeldm_app.core.project import Span
 from mgeldm_app.core.storage import ProjectFolder
-from tests.core.test_making import REGION, check_null
+from tests.core.test_making import HALF, PART, REGION, check_null
 from tests.fakes.world import RATE_HZ, World, write_song
 
 
@@ -52,7 +52,7 @@ def test_a_stem_under_way_comes_back_with_what_was_finished_and_can_be_had_whole
     assert not again.engine.jobs and not again.c.session.busy
     assert rows(again) == [("stopped", "Extracting bass"), ("stopped", "Extracting drums")]
     (part,) = again.lane("bass").parts
-    assert part.span == Span(REGION.start, REGION.start + REGION.samples // 2)
+    assert part.span == Span(PART.start, PART.start + HALF)
     assert np.abs(again.session.store.view(part.take.audio)).max() > 0
     assert [lane.name for lane in again.session.shown.of_kind("extracted")] == ["bass"]
     check_null(again)
@@ -60,7 +60,7 @@ def test_a_stem_under_way_comes_back_with_what_was_finished_and_can_be_had_whole
         again.c.retry(job_id)
     assert [job.request.sampling.seed for job in again.engine.jobs] == [3, 4]
     again.engine.finish_all()
-    assert [part.span for name in ("bass", "drums") for part in again.lane(name).parts] == [REGION, REGION]
+    assert [part.span for name in ("bass", "drums") for part in again.lane(name).parts] == [PART, PART]
     assert not again.session.jobs and not again.told
     check_null(again)
     assert not list(again.session.store.folder.glob("*.part.wav"))
@@ -76,9 +76,7 @@ def test_a_stem_that_is_finished_as_the_window_closes_is_there_the_next_time(ope
     opened.workers.wait()  # the worker has done its part, but the window closes before it hears of that
     opened.c.close()
     again = killed()
-    assert [part.span.samples for part in again.lane("bass").parts] == [
-        REGION.samples if then == "finish" else REGION.samples // 2
-    ]
+    assert [part.span.samples for part in again.lane("bass").parts] == [PART.samples if then == "finish" else HALF]
     assert rows(again) == ([] if then == "finish" else [("stopped", "Extracting bass")])
     assert not again.told
     check_null(again)
@@ -242,7 +240,7 @@ def test_what_was_not_copied_yet_when_the_project_was_left_is_kept_the_next_time
     opened.c.documents.close()
     opened.workers.release()
     opened.open(folder)
-    assert [part.span.samples for part in opened.lane("bass").parts] == [REGION.samples // 2]
+    assert [part.span.samples for part in opened.lane("bass").parts] == [HALF]
     assert rows(opened) == [("stopped", "Extracting bass")] and not opened.told
     check_null(opened)
 
@@ -286,7 +284,7 @@ def test_a_lane_that_a_job_brings_back_has_nothing_of_what_it_had(opened):
     opened.c.retry(job_id)
     assert not any(lane.parts for lane in opened.session.coming.values())
     opened.engine.finish_all()
-    assert [part.span for part in opened.lane("bass").parts] == [REGION]
+    assert [part.span for part in opened.lane("bass").parts] == [PART]
     check_null(opened)
 
 

@@ -33,12 +33,13 @@ SHORTEST_S = 0.05
 MOST_CHANNELS = 8
 RATES_HZ = (1_000, 768_000)
 EXACT_SEEK = {"PCM", "FLAC", "FLOAT", "DOUBLE", "ALAC", "ULAW"}  # others need a run-up before the wanted sample
+LARGEST = 1e6  # no sample of music: 120 dB over full scale; of more, energies may be no numbers any more
 RUN_UP_S = 1.0  # covers the mp3 bit reservoir, the overlap of vorbis and the 80 ms of opus
 FORMATS = {"wav32": ".wav", "wav24": ".wav", "wav16": ".wav", "flac": ".flac"}
 LOSSY = {"mp3": ".mp3", "ogg": ".ogg"}
 BITS = {"wav24": 24, "wav16": 16, "flac": 24}
 RIFF_LIMIT_BYTES = 2**32 - 2**16
-FADE_S = 0.004  # at the edges of parts, inside them: little of an attack on a region's first beat is lost
+FADE_S = 0.004  # at the edges of parts, inside them: who wants a region's first beat whole asks for so much more
 HARDLY_HEARD = 1 / 64  # of the song's loudest sample, 36 dB below it: a stem that stays under it is pointed out
 _DECODED_AT_ONCE = 2**18  # samples a channel on their way to a temporary file
 _UNKNOWN = 2**62  # samples: what libsndfile says, and more, of a flac file that was written to a pipe
@@ -342,7 +343,7 @@ class AudioReader:
         """Samples [channels, stop - start]; what lies outside the file is silence.
 
         Raises:
-            AudioError: If the file is cut off or damaged there, or holds values that are not numbers.
+            AudioError: If the file is cut off or damaged there, or holds values that are no sound.
         """
         stop = self.info.samples if stop is None else stop
         return _within(start, stop, self.info.samples, self.info.channels, lambda a, b: self._decoded(a, b).T)
@@ -360,11 +361,13 @@ class AudioReader:
             raise AudioError(
                 "{file} is cut off or damaged at {at:.2f} s; copy or export it again.", file=name, at=end_s
             )
-        finite = np.isfinite(samples).all(1)  # [samples]
-        if not finite.all():
-            bad_s = (first + int(np.argmin(finite))) / rate_hz
+        sound = (np.abs(samples) < LARGEST).all(1)  # [samples]; what is not a number is not less either
+        if not sound.all():
+            bad_s = (first + int(np.argmin(sound))) / rate_hz
             raise AudioError(
-                "{file} holds values that are not numbers from {at:.3f} s on; export it again.", file=name, at=bad_s
+                "{file} holds values that are not numbers, or far too large, from {at:.3f} s on; export it again.",
+                file=name,
+                at=bad_s,
             )
         return samples
 

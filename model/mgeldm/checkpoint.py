@@ -128,8 +128,9 @@ def save_model(
 
 
 def lacks_memory(error: BaseException) -> bool:
-    """Whether it tells of too little memory, for which torch has a type of its own on GPUs and only words on CPUs."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate" in str(error)
+    """Whether it tells of too little memory, for which torch has a type of its own on some GPUs and words elsewhere."""
+    words = ("can't allocate memory", "not enough memory", "out of memory")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(each in str(error) for each in words)
 
 
 def _fault(path: Path, error: BaseException) -> CheckpointError:

@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event
 from types import FrameType
@@ -31,6 +31,7 @@ from .audio import (
     open_audio,
     reach_of,
     rounded,
+    writing,
 )
 from .bundled import CHECKSUMS, EMBEDDED_PATH
 from .errors import Cancelled, CheckpointError, InputError, MgeldmError, OutputError
@@ -204,10 +205,9 @@ def _extract(args: argparse.Namespace) -> dict[str, Any]:
 
     region = Region(args.start, args.end)
     request = Extract(tuple(args.prompt), region, _sampling(args), args.sensitivity, args.raw, tuple(args.like))
-    with _opened(args, request) as (song, reporter, pipeline):
+    names = [*args.prompt, *map(_like, args.like), "rest"]
+    with _opened(args, request) as (song, reporter, pipeline), _held(args, names) as paths:
         began_s = time.perf_counter()
-        names = [*args.prompt, *map(_like, args.like), "rest"]
-        paths = _paths(args, names)
         if args.raw:
             parts = pipeline.extract_raw(song, request, reporter)
             gain, missed = _write_parts(song, dict(zip(paths, parts, strict=True)), args), []
@@ -235,9 +235,11 @@ def _like(region: Region) -> str:
 
 def _impute(args: argparse.Namespace) -> dict[str, Any]:
     request = Impute(tuple(args.prompt), Region(args.start, args.end), _sampling(args), args.like)
-    with _opened(args, request) as (song, reporter, pipeline):
+    with (
+        _opened(args, request) as (song, reporter, pipeline),
+        _held(args, args.prompt or [_like(args.like)]) as paths,
+    ):
         began_s = time.perf_counter()
-        paths = _paths(args, args.prompt or [_like(args.like)])
         parts = pipeline.impute(song, request, reporter)
         gain = _write_parts(song, dict(zip(paths, parts, strict=True)), args)
         return _report(pipeline, paths, began_s, _length_s(song, request.region), gain)
@@ -245,19 +247,23 @@ def _impute(args: argparse.Namespace) -> dict[str, Any]:
 
 def _accompany(args: argparse.Namespace) -> dict[str, Any]:
     request = Accompany(args.prompt, Region(args.start, args.end), _sampling(args), args.like)
-    with _opened(args, request) as (song, reporter, pipeline):
+    with (
+        _opened(args, request) as (song, reporter, pipeline),
+        _held(args, [args.prompt or _like(args.like)]) as paths,
+    ):
         began_s = time.perf_counter()
-        paths = _paths(args, [args.prompt or _like(args.like)])
         gain = _write_parts(song, {paths[0]: pipeline.accompany(song, request, reporter)}, args)
         return _report(pipeline, paths, began_s, _length_s(song, request.region), gain)
 
 
 def _inpaint(args: argparse.Namespace) -> dict[str, Any]:
     request = Inpaint(args.prompt, Region(args.start, args.end), _sampling(args), args.like)
-    with _opened(args, request) as (song, reporter, pipeline):
+    with (
+        _opened(args, request) as (song, reporter, pipeline),
+        _held(args, [args.prompt or _like(args.like), "rest", "inpainted"]) as paths,
+    ):
         began_s = time.perf_counter()
         new, old = pipeline.inpaint(song, request, reporter)
-        paths = _paths(args, [args.prompt or _like(args.like), "rest", "inpainted"])
         gain = _write_inpainted(song, paths, new, old, args)
         return _report(pipeline, paths, began_s, _length_s(song, request.region), gain)
 
@@ -270,9 +276,9 @@ def _generate(args: argparse.Namespace) -> dict[str, Any]:
     with _reporting(args) as reporter:
         clip = pipeline.generate(request, reporter)
     _make_folder(args.out)
-    path = args.out / free_names(args.out, [args.prompt or "music"], FORMATS[args.format])[0]
-    gain = _write_tracks(clip, [path], lambda start, stop: [clip.read(start, stop)], args.format)
-    return _report(pipeline, [path], began_s, args.duration, gain)
+    with _held(args, [args.prompt or "music"]) as paths:
+        gain = _write_tracks(clip, paths, lambda start, stop: [clip.read(start, stop)], args.format)
+        return _report(pipeline, paths, began_s, args.duration, gain)
 
 
 @contextmanager
@@ -322,9 +328,46 @@ def _make_folder(folder: Path) -> None:
         raise OutputError(f"The folder {folder} cannot be made ({reason}); choose another with --out.") from error
 
 
-def _paths(args: argparse.Namespace, names: Sequence[str]) -> list[Path]:
-    """`<song> - <name>.wav` for each name, cleaned, shortened, and numbered where equal, or where files are there."""
-    return [args.out / n for n in free_names(args.out, names, FORMATS[args.format], prefix=f"{args.song.stem} - ")]
+@contextmanager
+def _held(args: argparse.Namespace, names: Sequence[str]) -> Iterator[list[Path]]:
+    """`<song> - <name>.wav` for each name, cleaned, shortened, and numbered where equal, or where files are there.
+
+    Empty files hold the names until what they are for is written, so that a command beside this one takes others.
+
+    Raises:
+        OutputError: The folder cannot be written to.
+    """
+    prefix = f"{args.song.stem} - " if "song" in args else ""
+    paths: list[Path] = []
+    try:
+        while not paths:
+            for name in free_names(args.out, names, FORMATS[args.format], prefix=prefix):
+                if not _hold(path := args.out / name):  # taken since the folder was read: others, all of one number
+                    _let_go(paths)
+                    paths = []
+                    break
+                paths.append(path)
+        yield paths
+    finally:
+        _let_go(paths)
+
+
+def _hold(path: Path) -> bool:
+    """Whether there is now an empty file that was not there."""
+    with writing(path, path.with_name(path.name + ".part")):
+        try:
+            path.open("xb").close()
+        except FileExistsError:
+            return False
+    return True
+
+
+def _let_go(paths: Sequence[Path]) -> None:
+    """Remove those that are still empty."""
+    for path in paths:
+        with suppress(OSError):
+            if path.stat().st_size == 0:
+                path.unlink()
 
 
 def _length_s(song: Song, region: Region) -> float:

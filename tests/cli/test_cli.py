@@ -1,3 +1,4 @@
+import argparse
 import contextlib
 import json
 import os
@@ -186,6 +187,22 @@ def test_files_that_are_there_stay(song_file, tmp_path, capsys):
     mine.write_bytes(b"mine")
     assert run("generate", "--prompt", "over", "--duration", 1, "--quality", "draft", "--out", out) == 0
     assert mine.read_bytes() == b"mine"
+
+
+def test_two_commands_at_once_take_different_names(tmp_path, monkeypatch):
+    """The second begins while the first is at work, or has seen the folder before the first took its names."""
+    args = argparse.Namespace(song=Path("a.wav"), out=tmp_path, format="wav32")
+    names = ["bass", "rest"]
+    seen = iter([["a - bass.wav", "a - rest.wav"]])
+    with cli._held(args, names) as first:
+        first[0].write_bytes(b"sound")
+        free_names = cli.free_names
+        monkeypatch.setattr(cli, "free_names", lambda *x, **y: next(seen, None) or free_names(*x, **y))
+        (tmp_path / "a - bass.wav").rename(tmp_path / "elsewhere.wav")  # one name is free, the other is not
+        with cli._held(args, names) as second:
+            assert [path.name for path in second] == ["a - bass 2.wav", "a - rest 2.wav"]
+            assert not (tmp_path / "a - bass.wav").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["elsewhere.wav"]  # what was not written is not there
 
 
 def test_a_report_that_nobody_reads_is_no_failure():

@@ -64,6 +64,7 @@ def _playlist(path: Path) -> None:
 
 
 _INFINITE = np.full((5000, 2), np.inf)
+_HUGE = np.full((5000, 2), 1e20, np.float32)
 _NOT_AUDIO = "not audio, or is damaged"
 _NO_SOUND = "not audio|no sound"
 BAD: tuple[Bad, ...] = (
@@ -84,7 +85,8 @@ BAD: tuple[Bad, ...] = (
 """Refused by `mgeldm.audio.probe` and `read` alike."""
 
 BAD_INSIDE: tuple[Bad, ...] = (
-    Bad("nan.wav", r"holds values that are not numbers from 1\.010 s", _not_a_number),
-    Bad("inf.wav", r"holds values that are not numbers from 0\.000 s", lambda path: wav(path, _INFINITE)),
+    Bad("nan.wav", r"holds values that are not numbers, or far too large, from 1\.010 s", _not_a_number),
+    Bad("inf.wav", r"holds values that are not numbers.* from 0\.000 s", lambda path: wav(path, _INFINITE)),
+    Bad("huge.wav", r"holds values that are .*far too large, from 0\.000 s", lambda path: wav(path, _HUGE)),
 )
 """Refused by whoever reads as far as the fault."""

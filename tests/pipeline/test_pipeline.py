@@ -11,11 +11,11 @@ import torch
 from mgeldm.audio import AudioClip, AudioReader, write
 from mgeldm.checkpoint import load_model, save_model
 from mgeldm.data import corpus
-from mgeldm.errors import Cancelled, CheckpointError, InputError, OutputError
+from mgeldm.errors import Cancelled, CheckpointError, InputError, MgeldmError, OutputError
 from mgeldm.evaluation.metrics import sdr_db
 from mgeldm.nn.dit import Denoiser
 from mgeldm.pipeline import EMBEDDED_PATH, MADE_LUFS, PART_BELOW_CONTEXT_DB, PITCHES, Pipeline, Placed
-from mgeldm.pipeline.compute import choose_device
+from mgeldm.pipeline.compute import Compute, choose_device
 from mgeldm.pipeline.generation import Maker
 from mgeldm.progress import Reporter
 from mgeldm.refine import refine
@@ -421,7 +421,8 @@ def test_progress_of_both_channels_is_one_that_never_goes_back(pipeline, clip):
     assert seen[-1].left_s == 0
 
 
-def test_out_of_memory_halves_the_batch_and_keeps_what_is_done(clip):
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("no room"), RuntimeError("can't allocate memory: ...")])
+def test_out_of_memory_halves_the_batch_and_keeps_what_is_done(clip, error):
     notices: list[str] = []
     pipeline = Pipeline.load(EMBEDDED_PATH, "cpu", on_notice=notices.append)
     calm = stems_of(pipeline, clip, "bass")[0]
@@ -429,7 +430,7 @@ def test_out_of_memory_halves_the_batch_and_keeps_what_is_done(clip):
 
     def failing(z, *more):
         if len(z) > 2 and next(failures, False):
-            raise torch.OutOfMemoryError("no room")
+            raise error
         return forward(z, *more)
 
     pipeline.model.denoiser.forward = failing
@@ -437,6 +438,25 @@ def test_out_of_memory_halves_the_batch_and_keeps_what_is_done(clip):
     assert pipeline.compute.batch == 2
     assert "memory" in notices[0]
     assert np.allclose(stems, calm, atol=1e-5)
+
+
+def test_what_is_too_large_for_any_memory_is_said():
+    compute = Compute(torch.nn.Module(), torch.device("cpu"))
+    with pytest.raises(MgeldmError, match="ran out of memory. Close other programs"):
+        compute.map(lambda x: torch.empty(10**15), torch.zeros(2))
+    assert compute.batch == 1
+    with pytest.raises(RuntimeError, match="must match"):
+        compute.map(lambda x: x + torch.zeros(3), torch.zeros(2, 2))
+
+
+def test_a_model_that_gives_no_numbers_is_said(clip):
+    pipeline = Pipeline.load(EMBEDDED_PATH, "cpu")
+    with torch.no_grad():
+        pipeline.model.denoiser.leave.weight.fill_(float("nan"))
+    with pytest.raises(CheckpointError, match="not numbers"):
+        stems_of(pipeline, clip, "bass")
+    with pytest.raises(CheckpointError, match="not numbers"):
+        pipeline.generate(Generate(2.0, sampling=Sampling("draft", 1)))
 
 
 def test_a_missing_device_is_said(pipeline):

@@ -11,7 +11,8 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..checkpoint import lacks_memory
+from ..errors import CheckpointError, InputError, MgeldmError
 from ..language import say
 from ..threads import one_thread
 
@@ -66,6 +67,10 @@ class Compute:
         """`function` of the inputs, split along their first axis into batches; the result is on the CPU.
 
         A batch that does not fit is tried again smaller, then on the CPU; finished ones are kept.
+
+        Raises:
+            MgeldmError: There is not even memory for one of the smallest.
+            CheckpointError: What comes are not numbers.
         """
         results: list[Tensor] = []
         done, total = 0, len(inputs[0])
@@ -73,11 +78,24 @@ class Compute:
             with one_thread() if self.threads > 1 else nullcontext():
                 try:
                     for result in self._batches(function, [x[done:] for x in inputs]):
-                        results.append(result.float().cpu())
+                        results.append(self._numbers(result))
                         done += len(result)
-                except (torch.OutOfMemoryError, MemoryError) as error:
+                except (RuntimeError, MemoryError) as error:
+                    if not lacks_memory(error):
+                        raise
                     self._retreat(error)
         return torch.cat(results)
+
+    def _numbers(self, result: Tensor) -> Tensor:
+        """A result on the CPU, in single precision."""
+        result = result.float().cpu()
+        if not torch.isfinite(result).all():
+            raise CheckpointError(
+                "The model gives values that are not numbers; see that its file is whole, or choose another device "
+                "than {device}.",
+                device=self.device.type,
+            )
+        return result
 
     def spread(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         """The same function, for use inside of `map`, with its batch shared among threads that would be idle."""
@@ -122,7 +140,9 @@ class Compute:
             self.modules.to(self.device)
             notice = say("The graphics card ran out of memory; going on with the CPU.")
         else:
-            raise error
+            raise MgeldmError(
+                "The computer ran out of memory. Close other programs or choose a shorter region, then try again."
+            ) from error
         if self.on_notice is not None:
             self.on_notice(notice)
 

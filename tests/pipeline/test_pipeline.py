@@ -442,7 +442,7 @@ def test_out_of_memory_halves_the_batch_and_keeps_what_is_done(clip, error):
 
 def test_what_is_too_large_for_any_memory_is_said():
     compute = Compute(torch.nn.Module(), torch.device("cpu"))
-    with pytest.raises(MgeldmError, match="ran out of memory. Close other programs"):
+    with pytest.raises(MgeldmError, match="ran out of memory"):
         compute.map(lambda x: torch.empty(10**15), torch.zeros(2))
     assert compute.batch == 1
     with pytest.raises(RuntimeError, match="must match"):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mgeldm.audio import map_wav
 from mgeldm.language import later, say
-from mgeldm.requests import Generate, Quality
+from mgeldm.requests import Quality
 
 from . import commands
 from .apart import Less, Results, silence, taken_apart
@@ -41,7 +41,7 @@ class Work:
         keeping: What it had done is being copied, for which its outputs must stay.
         cancelled: It is not wanted any more: the engine was told to stop it, or it is gone while it is kept.
         seen: Those of its lanes that have been in the project with what it goes on from.
-        song: What it is made from; None of music from nothing.
+        song: What it is made from or beside; None of music from nothing.
     """
 
     job: Job
@@ -265,9 +265,9 @@ class Landing:
         return Take(audio, dataclasses.replace(target.made, model=engine.model, model_sha256=engine.model_sha256))
 
 
-def song_of(job: Job, project: Project) -> Audio | None:
-    """What a job is made from as things are; None of music from nothing."""
-    return project.song.audio if project.song and not isinstance(job.request, Generate) else None
+def song_of(project: Project) -> Audio | None:
+    """What a job is for as things are, also music from nothing beside a song; None where there is no song."""
+    return project.song.audio if project.song else None
 
 
 def quality_of(work: Work) -> Quality:

@@ -221,7 +221,7 @@ class Making:
         paths = _begun(store, project.rate_hz, channels, ask)
         job = Job(uuid.uuid4().hex, ask.title, ask.request, ask.heard, paths, ask.span.start, urgent, ask.example)
         replaces = {} if replaces is None else replaces  # an empty one may be filled by a draft
-        song = song_of(job, project)
+        song = song_of(project)
         work = self._works[job.id] = Work(job, ask, store, group, replaces, gives_way, refines, song=song)
         work.look(project)  # it ends with lanes that are there already
         if shown and not replaces and _is_heard_at_once(work):

@@ -62,7 +62,7 @@ def resumed(project: Project, store: ClipStore, jobs: Sequence[Unfinished]) -> l
         filled = job.filled if whole else 0
         left = paths if whole else ()
         again = Job(uuid.uuid4().hex, ask.title, ask.request, ask.heard, left, ask.span.start, example=ask.example)
-        song = song_of(again, project)
+        song = song_of(project)
         found.append(Work(again, ask, store, group, replaces, None, job.refines, filled, failed=True, song=song))
     return found
 

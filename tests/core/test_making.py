@@ -430,7 +430,7 @@ def test_generating_without_a_song_makes_one(world):
     assert world.session.folder.folder.is_dir()
 
 
-@pytest.mark.parametrize("task", ["extract", "impute"])
+@pytest.mark.parametrize("task", ["extract", "impute", "generate"])
 def test_undoing_a_generated_song_ends_what_is_made_from_it(world, task):
     """What it made would become the song itself, and nothing could be redone."""
     world.ask("calm piano", task="generate")
@@ -460,6 +460,30 @@ def test_what_is_made_from_a_song_does_not_land_on_another(world):
     world.engine.finish()
     assert world.project.song.name == "loud rock"
     assert not world.project.of_kind("extracted") and not world.told
+
+
+def test_half_a_stem_that_is_being_kept_does_not_become_the_song(world):
+    world.ask("calm piano", task="generate")
+    world.engine.finish()
+    song = world.project.song
+    world.ask("the drums", task="extract")
+    world.workers.holding = True
+    world.engine.fail(0.5)
+    while world.project.song is not None:
+        world.session.undo()
+    world.workers.release()
+    assert world.project.song is None
+    world.session.redo()
+    assert world.project.song == song
+
+
+def test_a_further_take_that_is_tried_again_is_not_heard_as_it_grows(opened):
+    loop(opened)
+    opened.ask("piano", task="impute", takes=2, quality="draft")
+    opened.engine.finish()
+    opened.c.making.retry(opened.engine.fail(0.5).id)
+    opened.engine.begin(0.5)
+    assert not opened.player.growing
 
 
 def test_a_further_take_is_not_heard_as_it_grows(opened):

@@ -237,15 +237,17 @@ class _Driver(QObject):
 
     def close(self) -> None:
         """End the child, the jobs and this thread."""
-        if self._child is not None:
-            self._child.end()
-            self._child = None
-        for job in (*self._sent, *self._queue):
-            self._tell(CancelledJob(job.id))
-        self._sent, self._queue = [], []
-        self._patience.stop()
-        self._be("off")
-        QThread.currentThread().quit()
+        try:
+            if self._child is not None:
+                self._child.end()
+                self._child = None
+            for job in (*self._sent, *self._queue):
+                self._tell(CancelledJob(job.id))
+            self._sent, self._queue = [], []
+            self._patience.stop()
+            self._be("off")
+        finally:  # the window waits for it
+            QThread.currentThread().quit()
 
     # ------------------------------------------------------------------------------------------------- what follows
 

@@ -53,7 +53,7 @@ def home(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def desk(home, qapp, qtbot):
+def desk(home, qapp, qtbot, nobody_answers):
     """The program with the model in its process."""
     app = build(NoDevices())
     app.window.show()
@@ -62,7 +62,7 @@ def desk(home, qapp, qtbot):
 
 
 @pytest.fixture
-def small_desk(home, qapp, qtbot, monkeypatch):
+def small_desk(home, qapp, qtbot, monkeypatch, nobody_answers):
     """The program without a model."""
     monkeypatch.setattr("mgeldm_app.app.Engine", lambda _: FakeEngine())
     app = build(NoDevices())

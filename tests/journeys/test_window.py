@@ -27,7 +27,7 @@ def song(tmp_path):
 
 
 @pytest.fixture
-def app(tmp_path, monkeypatch, qapp):
+def app(tmp_path, monkeypatch, qapp, nobody_answers):
     monkeypatch.setenv("MGELDM_HOME", str(tmp_path / "home"))
     made = build(NoDevices())
     made.window.show()

@@ -11,7 +11,8 @@ def nobody_answers(monkeypatch):
     from mgeldm_app.ui import wishes
 
     def ask(*words):
-        raise AssertionError(f"somebody was asked: {[word.text() if hasattr(word, 'text') else word for word in words]}")
+        texts = [word.text() if hasattr(word, "text") else word for word in words]
+        raise AssertionError(f"somebody was asked: {texts}")
 
     monkeypatch.setattr(wishes, "_accepted", ask)
     monkeypatch.setattr(wishes.QMessageBox, "warning", ask)

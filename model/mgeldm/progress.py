@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .errors import Cancelled
 
@@ -33,23 +33,25 @@ class Reporter:
 
     on_progress: OnProgress | None = None
     cancelled: Callable[[], bool] | None = None
-    _started_s: float = field(default_factory=time.monotonic)
+    _stage: str | None = None  # of the last report
+    _done: int = 0
+    _from: int = 0  # units that were done at the first report of the stage, and when that was
+    _from_s: float = 0.0
 
     def check(self) -> None:
         """Raise `Cancelled` if the caller asked to stop."""
         if self.cancelled is not None and self.cancelled():
             raise Cancelled("Stopped as asked; no partial file was left.")
 
-    def start(self) -> None:
-        """Begin timing a new stage."""
-        self._started_s = time.monotonic()
-
     def report(self, stage: str, done: int, total: int) -> None:
         """Report `done` of `total`; raises `Cancelled` if the caller asked to stop."""
         self.check()
         if self.on_progress is not None:
-            spent_s = time.monotonic() - self._started_s
-            left_s = spent_s / done * (total - done) if done else None
+            now_s = time.monotonic()
+            if stage != self._stage or done < self._done:  # another stage, or the same of another part
+                self._from, self._from_s = done, now_s
+            self._stage, self._done, counted = stage, done, done - self._from
+            left_s = (now_s - self._from_s) / counted * (total - done) if counted else None
             self.on_progress(Progress(stage, done, total, left_s))
 
     def shared(self, count: int) -> list[Reporter]:

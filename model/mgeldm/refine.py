@@ -49,6 +49,7 @@ _SURE, _SURE_PART, _MOST_DB = 0.5, 0.02, 80.0  # and more until so large a mask 
 _ODDS_DB = np.arange(-160.0, 60.0, 0.5)
 _LOOK_S = 30.0
 HEADROOM_DB = 1.0
+_METERED_HZ = 4000  # below this rate the meter's filter cannot be made
 EVEN_S, EVEN_DB = 2.25, 10.0  # pieces in which a long part's level is evened out, and by how much at most
 _FEW_TO_EVEN = 6
 EDGE_BANDS = 4  # the mask above the model's band is the mean of this many top bands
@@ -419,12 +420,20 @@ def edge_gains(start: int, samples: int, first: int, last: int, song_samples: in
     The part lies from sample `first` to `last` of a song and is faded inside that, over 4 ms, sine squared; where it
     meets the song's own ends it is not.
     """
-    fade = min(round(FADE_S * rate_hz), (last - first) // 2)
-    place = np.arange(start, start + samples)
-    into = (place - first + 0.5) / fade if first > 0 and fade else np.ones(samples)
-    out_of = (last - place - 0.5) / fade if last < song_samples and fade else np.ones(samples)
-    nearest = np.minimum(into, out_of)
-    return None if nearest.min() >= 1 else np.square(np.sin(np.pi / 2 * np.clip(nearest, 0, 1))).astype(np.float32)
+    fade, stop = min(round(FADE_S * rate_hz), (last - first) // 2), start + samples
+    head = min(max(first + fade - start, 0), samples) if first > 0 and fade else 0  # samples up to where all is heard
+    tail = min(max(stop - last + fade, 0), samples) if last < song_samples and fade else 0
+    if not head and not tail:
+        return None
+    gains = np.ones(samples, np.float32)
+    gains[:head] = _rising((np.arange(start, start + head) - first + 0.5) / max(fade, 1))
+    gains[samples - tail :] *= _rising((last - np.arange(stop - tail, stop) - 0.5) / max(fade, 1))
+    return gains
+
+
+def _rising(share: npt.NDArray[np.float64]) -> Samples:
+    """The gains of a fade, by how much of it is over."""
+    return np.square(np.sin(np.pi / 2 * np.clip(share, 0, 1))).astype(np.float32)
 
 
 def refine_blocks(
@@ -689,7 +698,8 @@ def _loudness_db(clip: AudioClip, other: AudioClip) -> float:
     """Loudness of a clip, in the measure that suits both it and `other`; -inf if silent."""
     import pyloudnorm
 
-    if min(clip.duration_s, other.duration_s) < 0.4 or max(clip.channels, other.channels) > 5:  # the meter's limits
+    shortest_s, channels = min(clip.duration_s, other.duration_s), max(clip.channels, other.channels)
+    if shortest_s < 0.4 or channels > 5 or clip.rate_hz < _METERED_HZ:  # the meter's limits
         power = float(np.square(clip.samples, dtype=np.float64).mean())
         return 10 * np.log10(power) if power > 1e-10 else -np.inf
     with np.errstate(divide="ignore"):

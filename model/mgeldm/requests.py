@@ -118,8 +118,13 @@ class Extract:
     raw: bool = False
     examples: tuple[Region, ...] = ()
 
-    def validate(self, duration_s: float | None = None) -> None:
-        """Raise `InputError` with one sentence that says what is wrong."""
+    def validate(self, duration_s: float | None = None, example_s: float | None = None) -> None:
+        """Raise `InputError` with one sentence that says what is wrong.
+
+        Args:
+            duration_s: How long the song is, if that is known.
+            example_s: The same of what the examples are regions of; None is the song.
+        """
         if not self.prompts and not self.examples:
             raise InputError("There is no prompt; say which instrument to extract.")
         for prompt in self.prompts:
@@ -130,8 +135,9 @@ class Extract:
             )
         if self.raw and self.sensitivity:
             raise InputError("The decoder's own sound has no sensitivity; leave out one of the two.")
-        for region in (self.region, *self.examples):
-            region.validate(duration_s)
+        self.region.validate(duration_s)
+        for example in self.examples:
+            example.validate(duration_s if example_s is None else example_s)
         self.sampling.validate()
 
 
@@ -147,9 +153,9 @@ class Impute:
     sampling: Sampling = Sampling()
     like: Region | None = None
 
-    def validate(self, duration_s: float | None = None) -> None:
-        """Raise `InputError` with one sentence that says what is wrong."""
-        _validate_part(self.prompts, self, duration_s)
+    def validate(self, duration_s: float | None = None, example_s: float | None = None) -> None:
+        """As `Extract.validate`."""
+        _validate_part(self.prompts, self, duration_s, example_s)
 
 
 @dataclass(frozen=True)
@@ -161,9 +167,9 @@ class Accompany:
     sampling: Sampling = Sampling()
     like: Region | None = None
 
-    def validate(self, duration_s: float | None = None) -> None:
-        """Raise `InputError` with one sentence that says what is wrong."""
-        _validate_part((self.prompt,), self, duration_s)
+    def validate(self, duration_s: float | None = None, example_s: float | None = None) -> None:
+        """As `Extract.validate`."""
+        _validate_part((self.prompt,), self, duration_s, example_s)
 
 
 @dataclass(frozen=True)
@@ -178,9 +184,9 @@ class Inpaint:
     sampling: Sampling = Sampling()
     like: Region | None = None
 
-    def validate(self, duration_s: float | None = None) -> None:
-        """Raise `InputError` with one sentence that says what is wrong."""
-        _validate_part((self.prompt,), self, duration_s)
+    def validate(self, duration_s: float | None = None, example_s: float | None = None) -> None:
+        """As `Extract.validate`."""
+        _validate_part((self.prompt,), self, duration_s, example_s)
 
 
 @dataclass(frozen=True)
@@ -208,15 +214,21 @@ class Generate:
 Request = Extract | Impute | Accompany | Inpaint | Generate
 
 
-def _validate_part(prompts: tuple[str, ...], request: Impute | Accompany | Inpaint, duration_s: float | None) -> None:
+def _validate_part(
+    prompts: tuple[str, ...],
+    request: Impute | Accompany | Inpaint,
+    duration_s: float | None,
+    example_s: float | None,
+) -> None:
     """What the requests for new parts have in common."""
     if not prompts and request.like is None:
         raise InputError("There is no prompt; say which part to make.")
     for prompt in prompts:
         if prompt or request.like is None:
             check_prompt(prompt)
-    for region in (request.region, *([request.like] if request.like else [])):
-        region.validate(duration_s)
+    request.region.validate(duration_s)
+    if request.like is not None:
+        request.like.validate(duration_s if example_s is None else example_s)
     request.sampling.validate()
 
 

@@ -121,6 +121,8 @@ def guided(
         push = towards - other
         if silence is not None:
             heard = z0_of_velocity(z, towards, torch.tensor(tau, device=z.device)) - silence[:, None]
+            if timesteps.ndim == 3:  # what is known says nothing of what is to come
+                heard = heard * (timesteps > 0)[:, :, None]
             level = (push * heard).sum((2, 3), keepdim=True) / heard.square().sum((2, 3), keepdim=True).clamp(min=1e-9)
             return base + scale * push - (scale - 1) * level * heard
         return base + scale * push

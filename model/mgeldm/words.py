@@ -55,7 +55,8 @@ _INSTRUMENTAL = re.compile(
     re.IGNORECASE,
 )
 _AND_NO = re.compile(r",? (?:(?:and|or) (?:no|without)|nor?) ", re.IGNORECASE)
-_LESS_A_PART = re.compile(rf"(.+?)(?:,? {_WITHOUT}|(?:,| and| but| with) (?:not?|{_WITHOUT})) .+", re.IGNORECASE)
+_LESS_A_PART = re.compile(rf"(.+?)(?:,? {_WITHOUT}|(?:,| and| but| with) (?:not?|{_WITHOUT})) (.+)", re.IGNORECASE)
+_DOTLESS = str.maketrans("ı", "i")  # has a key of its own in Turkey
 _AROUND = " \t\n\"'“”‘’«»„.!?…"
 
 # Studio words, and slips of the keys, that the embedded text tower takes for something else, in words that it knows
@@ -122,17 +123,40 @@ def parse_prompt(prompt: str) -> tuple[str, bool]:
 
     No text can name a part that a source is to lack: "the drums without the cymbals" are the drums.
     """
-    typed = " ".join(prompt.replace("_", " ").replace("’", "'").split()).strip(_AROUND)
+    typed = _typed(prompt)
     words, rest = _INSTRUMENTAL.sub("no vocals", typed) if _INSTRUMENTAL.fullmatch(typed) else typed, False
     while found := next(filter(None, (pattern.fullmatch(words) for pattern in _LEFT_OUT)), None):
         words, rest = _AND_NO.sub(" and ", found[1]).strip(), not rest  # "mute all but the bass" is the bass
     if found := _LESS_A_PART.fullmatch(words):
-        words = found[1].strip()
+        words = found[1].strip(" ,")
     return prompt.strip() if words == typed else words, rest
+
+
+def wanted(prompt: str) -> tuple[str, str]:
+    """What a new part is to be, and to be without: "rock without drums" gives ("rock", "drums").
+
+    "Everything but the drums" says nothing of the first: ("", "the drums").
+    """
+    words, rest = parse_prompt(prompt)
+    if rest:
+        return "", words
+    found = _LESS_A_PART.fullmatch(_typed(prompt))
+    return words, _AND_NO.sub(" and ", found[2]).strip() if found and found[1].strip(" ,") == words else ""
+
+
+def _typed(prompt: str) -> str:
+    """A prompt with one kind of spaces, apostrophes and letters, and without the quotes around it."""
+    return " ".join(_folded(prompt).replace("_", " ").replace("’", "'").split()).strip(_AROUND)
+
+
+def _folded(text: str) -> str:
+    """Letters as they are on most keyboards: full-width ones, ligatures."""
+    return unicodedata.normalize("NFKC", text).translate(_DOTLESS)
 
 
 def plain(prompt: str) -> str:
     """A prompt in words that the embedded text tower has learnt: "the gtr" is the guitar, "das Schlagzeug" drums."""
-    spelt = "".join(char for char in unicodedata.normalize("NFD", prompt) if unicodedata.category(char) != "Mn")
+    apart = unicodedata.normalize("NFD", _folded(prompt))
+    spelt = "".join(char for char in apart if unicodedata.category(char) != "Mn")
     words = _STRANGE.sub(lambda found: _PLAIN[found[1].lower()], spelt)
     return re.sub(r"\b(\w+) \1\b", r"\1", words, flags=re.IGNORECASE)  # "sub bass", "hammond organ"

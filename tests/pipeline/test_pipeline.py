@@ -283,6 +283,28 @@ def test_a_new_part_is_like_a_selection_too(pipeline, clip):
     assert new.samples.shape == old.samples.shape == (2, 3 * 44100)
 
 
+@pytest.mark.parametrize("change", ["soft", "out of phase"])
+def test_an_example_is_heard_at_any_level_and_phase(pipeline, song, change):
+    drums = next(stem.audio for stem in song.stems if stem.label == "drums").mean(0, keepdims=True).astype(np.float32)
+    other = drums * 1e-3 if change == "soft" else np.concatenate([drums, -drums])
+    plain, changed = (pipeline._sound(AudioClip(each, song.rate_hz), WHOLE) for each in (drums, other))
+    assert float(plain @ changed) > 0.95
+
+
+def test_an_example_in_which_nothing_plays_is_refused(pipeline, clip):
+    silence = AudioClip(np.full((2, 3 * 44100), 0.1, np.float32), 44100)  # an offset is no sound
+    with pytest.raises(InputError, match="Nothing plays in the example"):
+        pipeline.impute(clip, Impute((), Region(0, 2), like=Region(0, 2)), example=silence)
+
+
+def test_a_new_part_is_without_what_its_prompt_leaves_out(pipeline, clip):
+    def heard(prompt):
+        made = pipeline.impute(clip, Impute((prompt,), Region(2, 8), Sampling(steps=8)))[0]
+        return float(pipeline._sound(made, WHOLE) @ pipeline._text("drums"))
+
+    assert heard("everything but the drums") < heard("the drums") - 0.2
+
+
 def test_of_a_long_example_the_loudest_is_heard(pipeline, clip):
     """A lane may begin to play late in the selection."""
     late = AudioClip(np.pad(clip.samples[:, : 10 * 44100], ((0, 0), (12 * 44100, 9000))), 44100)
@@ -419,6 +441,19 @@ def test_progress_of_both_channels_is_one_that_never_goes_back(pipeline, clip):
     done = [progress.done for progress in seen]
     assert done == sorted(set(done)) and done[-1] == seen[-1].total
     assert seen[-1].left_s == 0
+
+
+def test_the_time_left_is_that_of_the_stage(monkeypatch):
+    seen, now_s = [], [0.0]
+    monkeypatch.setattr("mgeldm.progress.time.monotonic", lambda: now_s[0])
+    reporter = Reporter(seen.append)
+    for stage in ("steps", "steps", "windows"):  # 10 s a unit, then 1 s a unit
+        for done in range(1, 5):
+            now_s[0] += 10.0 if not seen or len(seen) < 4 else 1.0
+            reporter.report(stage, done, 4)
+    left = [progress.left_s for progress in seen]
+    assert left[:4] == [None, 20.0, 10.0, 0.0]
+    assert left[4:8] == left[8:] == [None, 2.0, 1.0, 0.0]
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("no room"), RuntimeError("can't allocate memory: ...")])

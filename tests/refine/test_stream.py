@@ -1,5 +1,7 @@
 """Streaming from files, the use of panning, the band's edge, regions, and what happens when the work is stopped."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -206,3 +208,25 @@ def test_edges_are_faded_inside_the_part_but_not_at_the_songs_own_ends():
     assert edge_gains(100, 1000, 100, 1100, 5000, 44100)[round(0.005 * 44100)] == 1  # an attack is not lost
     assert edge_gains(0, 1000, 0, 1000, 1000, 1000) is None
     np.testing.assert_array_equal(edge_gains(95, 10, 0, 100, 200, 1000)[5:], 0)
+
+
+@given(
+    st.integers(0, 300), st.integers(1, 300), st.integers(0, 300), st.integers(1, 300), st.integers(0, 99),
+    st.sampled_from((100, 2500, 44100)),
+)  # fmt: skip
+def test_a_piece_of_a_part_has_its_piece_of_the_gains(start, samples, first, length, after, rate_hz):
+    last = first + length
+    fade, place = min(round(0.004 * rate_hz), length // 2), np.arange(start, start + samples)
+    into = (place - first + 0.5) / fade if first and fade else np.ones(samples)
+    out_of = (last - place - 0.5) / fade if after and fade else np.ones(samples)
+    wanted = np.sin(np.pi / 2 * np.clip(into, 0, 1)) ** 2 * np.sin(np.pi / 2 * np.clip(out_of, 0, 1)) ** 2
+    gains = edge_gains(start, samples, first, last, last + after, rate_hz)
+    np.testing.assert_allclose(np.ones(samples) if gains is None else gains, wanted, atol=1e-6)
+
+
+def test_the_gains_of_a_long_part_need_little_memory():
+    tracemalloc.start()
+    edge_gains(0, 10_000_000, 1, 10_000_001, 20_000_000, 44100)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.1 * 4 * 10_000_000  # the gains themselves

@@ -66,3 +66,11 @@ def test_a_sound_stands_for_words():
     like = Region(3, 5)
     for request in (Impute((), like=like), Accompany("", like=like), Inpaint("", Region(1, 2), like=like)):
         request.validate(SONG_S)
+
+
+@pytest.mark.parametrize("request_", [Extract((), examples=(Region(10, 12),)), Impute((), like=Region(10, 12))])
+def test_an_example_is_a_region_of_its_own_song(request_):
+    request_.validate(1.0, 44.0)
+    for song_s, example_s in ((1.0, None), (44.0, 1.0)):
+        with pytest.raises(InputError, match="ends at 12 s"):
+            request_.validate(song_s, example_s)

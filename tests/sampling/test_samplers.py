@@ -122,6 +122,25 @@ def test_guidance_from_silence_changes_what_is_played_and_not_how_loud():
     assert torch.allclose((added * heard).sum((2, 3)), torch.zeros(2, 3), atol=1e-3)
 
 
+def test_what_is_known_does_not_say_how_loud_the_unknown_is():
+    timesteps = torch.full((2, 3, 5), 0.7)
+    timesteps[:, 2, :2] = 0.0
+
+    def unknown(known):
+        """What guidance gives for the unknown frames where the network says `known` of the others."""
+        torch.manual_seed(0)
+        outputs = torch.randn(2, 2, 3, 4, 5)
+        outputs[:, :, 2, :, :2] = known
+        z, conditions = torch.randn(2, 3, 4, 5), torch.randn(2, 3, 6)
+
+        def network(z, levels, wishes):
+            return outputs.flatten(0, 1).flatten(1, 2)
+
+        return guided(network, conditions, 5.0, silence=torch.zeros(4))(z, timesteps)[:, 2, :, 2:]
+
+    assert torch.equal(unknown(0.0), unknown(100.0))
+
+
 def test_a_gain_moves_latents_from_silence_in_a_line(pipeline):
     autoencoder, mel = pipeline.model.autoencoder, torch.rand(1, 128, 8)
     quiet, loud = (autoencoder.encode_mel(mel * gain) - autoencoder.silence[:, None] for gain in (0.5, 1.0))

@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mgeldm.words import parse_prompt, plain
+from mgeldm.words import parse_prompt, plain, wanted
 
 
 @pytest.mark.parametrize(
@@ -216,3 +216,39 @@ def test_any_text_is_read(prompt):
     assert source.strip() == source
     assert len(source) <= len(prompt) or (source, rest) == ("vocals", True)
     plain(prompt)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "meant", "without"),
+    [
+        ("a rock song without drums", "a rock song", "drums"),
+        ("piano, with no reverb", "piano", "reverb"),
+        ("strings without vocals or drums", "strings", "vocals or drums"),
+        ("everything but the drums", "", "the drums"),
+        ("no vocals", "", "vocals"),
+        ("an instrumental", "", "vocals"),
+        ("a warm rhodes", "a warm rhodes", ""),
+        ("mute all but the bass", "the bass", ""),
+    ],
+)
+def test_a_new_part_is_without_what_its_prompt_leaves_out(prompt, meant, without):
+    assert wanted(prompt) == (meant, without)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("gıtar", "guitar"),
+        ("the ſub baſs", "the synth bass"),
+        ("PıANO", "PiANO"),
+        ("ｄｒｕｍｓ", "drums"),
+        ("the ﬂute", "the flute"),
+        ("HİHAT", "drums"),
+    ],
+)
+def test_letters_of_other_keyboards_are_read(typed, meant):
+    assert plain(typed) == meant
+
+
+def test_what_is_left_out_may_be_typed_on_any_keyboard():
+    assert parse_prompt("ｎｏ ｄｒｕｍｓ") == ("drums", True)

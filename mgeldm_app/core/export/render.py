@@ -220,7 +220,6 @@ def write_tracks(
     bits = _LOSSY_BITS if format in LOSSY else BITS.get(format)
     gain = 1.0
     while True:
-        reporter.start()
         with contextlib.ExitStack() as stack:
             writers, reach = _written(project, view, tracks, format, gain, reporter, stack)
             fitting = fitting_gain(reach, bits, len(project.lanes)) if bits else 1.0

@@ -36,7 +36,7 @@ from ..requests import (
     Sampling,
 )
 from ..tracks import TASKS, Track
-from ..words import parse_prompt, plain
+from ..words import parse_prompt, plain, wanted
 from .compute import Compute, OnNotice, choose_device
 from .extraction import Decoded, EstimateStream, Heard, How, Latents, Masks
 from .generation import LatentsAt, Maker, Wish
@@ -56,6 +56,7 @@ QUIET_DB, LIFT_DB = -20.0, 25.0
 _SILENT_RMS = 1e-4
 NO_PART_DB = -50.0  # what comes out this far under the song is no part: made loud, it would be noise
 EXAMPLE_S = 10  # of an audio example are heard, the loudest
+OUT_OF_PHASE = 0.3  # of the level of its channels; an example whose sum is softer is heard in one channel
 
 # Share of a window from one extraction window to the next, and the semitones at which what is asked for is heard.
 HOPS = {"draft": 7 / 8, "standard": 3 / 4, "best": 1 / 2}
@@ -167,7 +168,7 @@ class Pipeline:
         Raises:
             InputError: The request does not fit the song.
         """
-        request.validate(song.info.duration_s)
+        request.validate(song.info.duration_s, (example or song).info.duration_s)
         start_s, end_s = _bounds(song, request.region)
         quality, window = request.sampling.quality, self.config.window_frames
         hop, pitches = round(window * HOPS[quality]), PITCHES[quality]
@@ -245,12 +246,12 @@ class Pipeline:
         Raises:
             InputError: The request does not fit the song, or the model plays nothing for it.
         """
-        request.validate(song.info.duration_s)
+        request.validate(song.info.duration_s, (example or song).info.duration_s)
         start_s, end_s = _bounds(song, request.region, LONGEST_GENERATED_S)
         heard, parts = song, []
         for prompt in request.prompts or ("",):
-            condition = self._condition(prompt, example or song, request.like)
-            parts.append(self._add(heard, "impute", condition, request.sampling, (start_s, end_s), reporter))
+            meant = self._meant(prompt, request.sampling, example or song, request.like)
+            parts.append(self._add(heard, "impute", meant, request.sampling, (start_s, end_s), reporter))
             heard = Sum(heard, Placed(parts[-1], round(start_s * song.info.rate_hz), song.info))
         return parts
 
@@ -262,10 +263,10 @@ class Pipeline:
         Raises:
             InputError: The request does not fit the song, or the model plays nothing for it.
         """
-        request.validate(song.info.duration_s)
+        request.validate(song.info.duration_s, (example or song).info.duration_s)
         bounds = _bounds(song, request.region, LONGEST_GENERATED_S)
-        condition = self._condition(request.prompt, example or song, request.like)
-        return self._add(song, "accompany", condition, request.sampling, bounds, reporter)
+        meant = self._meant(request.prompt, request.sampling, example or song, request.like)
+        return self._add(song, "accompany", meant, request.sampling, bounds, reporter)
 
     def generate(self, request: Generate, reporter: Reporter = SILENT) -> AudioClip:
         """Music from nothing, mono at the model's rate (PAPER: total generation).
@@ -276,8 +277,7 @@ class Pipeline:
         request.validate()
         per, rate_hz = self.config.samples_per_frame, self.config.rate_hz
         frames = -(-round(request.duration_s * rate_hz) // per)
-        condition = self._text(request.prompt) if request.prompt else torch.zeros(self.config.denoiser.condition_dim)
-        wish = Wish(TASKS["generate"], condition, self._negative(request.sampling), 0, frames, frames)
+        wish = Wish(TASKS["generate"], *self._meant(request.prompt, request.sampling), 0, frames, frames)
         how = self._how(request.sampling, extraction=False)
         audio = Maker(self.model, self.compute, how, reporter).make(wish)[: round(request.duration_s * rate_hz)]
         return _faded(at_loudness(AudioClip(np.ascontiguousarray(audio[None]), rate_hz), MADE_LUFS))
@@ -296,7 +296,7 @@ class Pipeline:
         Raises:
             InputError: The request does not fit the song, or the model plays nothing for it.
         """
-        request.validate(song.info.duration_s)
+        request.validate(song.info.duration_s, (example or song).info.duration_s)
         start_s, end_s = _bounds(song, request.region, LONGEST_GENERATED_S)
         context_s = self.config.window_samples / self.config.rate_hz
         region = Region(max(0.0, start_s - context_s), min(song.info.duration_s, end_s + context_s))
@@ -304,13 +304,15 @@ class Pipeline:
         sampling = replace(request.sampling, negative="")  # it says what the new part is not to sound like
         gone = Extract(prompts, region, sampling, examples=() if prompts else like)
         extraction = self.extract(song, gone, reporter, example)
-        blocks = list(refine_region(song, extraction.estimates, start_s=region.start_s, end_s=region.end_s))
-        rate_hz, begin = song.info.rate_hz, blocks[0].start
-        stem = Placed(AudioClip(np.concatenate([block.stems[0] for block in blocks], 1), rate_hz), begin, song.info)
+        blocks = refine_region(song, extraction.estimates, start_s=region.start_s, end_s=region.end_s)
+        pieces = [(block.start, block.stems[0]) for block in blocks]
+        rate_hz, begin = song.info.rate_hz, pieces[0][0]
+        stem = Placed(AudioClip(np.concatenate([piece for _, piece in pieces], 1), rate_hz), begin, song.info)
+        del pieces
         others = Sum(song, Placed(replace(stem.part, samples=-stem.part.samples), begin, song.info))
         around = {Track.SOURCE: self._hearing(song, stem), Track.MIXTURE: self._hearing(song, song)}
-        condition, bounds = self._condition(request.prompt, example or song, request.like), (start_s, end_s)
-        new = self._add(song, "impute", condition, request.sampling, bounds, reporter, others, around)
+        meant, bounds = self._meant(request.prompt, request.sampling, example or song, request.like), (start_s, end_s)
+        new = self._add(song, "impute", meant, request.sampling, bounds, reporter, others, around)
         first, stop = _samples(song, start_s, end_s)
         old = AudioClip(stem.read(first, stop), rate_hz)
         song_db = 20 * np.log10(max(self._survey(song).rms, _SILENT_RMS))
@@ -322,7 +324,7 @@ class Pipeline:
         self,
         song: Song,
         task: str,
-        condition: Tensor,
+        meant: tuple[Tensor, Tensor | None],
         sampling: Sampling,
         bounds: tuple[float, float],
         reporter: Reporter,
@@ -338,9 +340,8 @@ class Pipeline:
         listener = self._listener(song)
         start_s, end_s = bounds
         start, stop = int(start_s / listener.frame_s), int(np.ceil(end_s / listener.frame_s))
-        negative = self._negative(sampling)
         total, given = max(listener.frames, stop), self._hearing(song, context)
-        wish = Wish(TASKS[task], condition, negative, start, stop, total, given, around or {})
+        wish = Wish(TASKS[task], *meant, start, stop, total, given, around or {})
         mono = Maker(self.model, self.compute, self._part_how(sampling), reporter).make(wish)
         if _rms(mono) < 10 ** (NO_PART_DB / 20) * self._survey(song).rms * listener.gain:
             raise SilenceError(
@@ -400,16 +401,36 @@ class Pipeline:
     def _negative(self, sampling: Sampling) -> Tensor | None:
         return self._text(sampling.negative) if sampling.negative else None
 
-    def _condition(self, prompt: str, example: Song, like: Region | None) -> Tensor:
-        """What a new part is to be: words, a sound, or half of both (PAPER: c = a c_text + (1 - a) c_audio)."""
-        if like is None:
-            return self._text(prompt)
-        sound = self._sound(example, like)
-        return (self._text(prompt) + sound) / 2 if prompt else sound
+    def _meant(
+        self, prompt: str, sampling: Sampling, example: Song | None = None, like: Region | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """What a new part is to be, and what it is not to be: "rock without drums" is rock, and no drums.
+
+        The first is words, a sound, or half of both (PAPER: c = a c_text + (1 - a) c_audio), or anything.
+        """
+        words, without = wanted(prompt)
+        conditions = [self._text(words)] if words else []
+        if example is not None and like is not None:
+            conditions.append(self._sound(example, like))
+        anything = torch.zeros(self.config.denoiser.condition_dim)
+        away = " and ".join(filter(None, (sampling.negative, without)))
+        return torch.stack(conditions).mean(0) if conditions else anything, self._text(away) if away else None
 
     def _sound(self, song: Song, region: Region) -> Tensor:
-        """The condition of a stretch of a song: "like this selection"."""
-        audio = song.read(*_loudest(song, *_samples(song, *_bounds(song, region)))).mean(0, keepdims=True)
+        """The condition of a stretch of a song: "like this selection".
+
+        Raises:
+            InputError: Nothing plays there.
+        """
+        read = song.read(*_loudest(song, *_samples(song, *_bounds(song, region))))
+        audio = read.mean(0, keepdims=True)
+        if _rms(audio) < OUT_OF_PHASE * _rms(read):  # each channel has what is not in their sum
+            audio = max(read, key=_rms)[None]
+        audio = audio - audio.mean()
+        if _rms(audio) < _SILENT_RMS / 10:
+            raise InputError("Nothing plays in the example; select a stretch where something does.")
+        if self.config.is_embedded:
+            audio = audio * np.float32(MIXTURE_RMS / _rms(audio))
         if self.conditioner.audio_input == "audio":
             return self.conditioner.embed_audio(torch.from_numpy(resample(audio, song.info.rate_hz, 48000)))[0].cpu()
         listener = Listener(AudioClip(audio, song.info.rate_hz), self.config.rate_hz, self.config.samples_per_frame)

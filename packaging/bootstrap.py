@@ -113,12 +113,21 @@ def wanted_stamp() -> str:
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
+def has_pip() -> bool:
+    """Whether the environment can install packages; one whose making was interrupted has its interpreter alone."""
+    try:
+        command = [str(venv_python()), "-m", "pip", "--version"]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:  # there is no interpreter, or half of one
+        return False
+
+
 def install() -> None:
     """Make the environment and install everything pinned, unless the stamp says it is there."""
     if STAMP.exists() and STAMP.read_text() == wanted_stamp() and venv_python().exists():
         return
-    if not venv_python().exists():
-        _run([sys.executable, "-m", "venv", str(VENV)], "A virtual environment could not be made in .venv.")
+    if not has_pip():
+        _run([sys.executable, "-m", "venv", "--clear", str(VENV)], "A virtual environment could not be made in .venv.")
     pip = [str(venv_python()), "-m", "pip", "install", "--disable-pip-version-check", "-q", "-c", str(CONSTRAINTS)]
     _run([*pip, "-e", f"{ROOT}[test]"], "The packages could not be installed; check the network, then run this again.")
     STAMP.write_text(wanted_stamp())

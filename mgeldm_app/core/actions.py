@@ -263,9 +263,7 @@ def _flip(field: str) -> Callable[[Controller], None]:
 
     def run(c: Controller) -> None:
         lanes = c.selected_lanes()
-        on = not all(getattr(lane, field) for lane in lanes)
-        for lane in lanes:
-            c.set_lane(lane.id, field, on)
+        c.session.do(commands.set_lanes(lanes, field, not all(getattr(lane, field) for lane in lanes)))
 
     return run
 
@@ -273,8 +271,7 @@ def _flip(field: str) -> Callable[[Controller], None]:
 def _flip_view(c: Controller) -> None:
     lanes = c.selected_lanes() or list(c.session.project.lanes)
     to_spectrogram = any(lane.view == "waveform" for lane in lanes)
-    for lane in lanes:
-        c.set_lane(lane.id, "view", "spectrogram" if to_spectrogram else "waveform")
+    c.session.do(commands.set_lanes(lanes, "view", "spectrogram" if to_spectrogram else "waveform"))
 
 
 def _task(task: Task) -> Callable[[Controller], None]:

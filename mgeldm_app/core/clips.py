@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from mgeldm.audio import FADE_S, AudioReader, Writer, create_wav, map_wav, open_audio, writing
-from mgeldm.errors import AudioError
+from mgeldm.errors import AudioError, Cancelled
 from mgeldm.progress import Reporter
 
 from .files import aside_of, discard, link_or_copy, sweep_parts
@@ -107,7 +107,7 @@ class ClipStore:
         self._lost.add(audio.id)
         self._views[audio.id] = np.broadcast_to(np.float32(0), (audio.samples, audio.channels))
 
-    def adopt(self, path: Path) -> Audio:
+    def adopt(self, path: Path, reporter: Reporter | None = None) -> Audio:
         """Give a finished file its content's name; one that is there already, and whole, takes its place.
 
         What somebody else has mapped may stay behind under its old name, for `sweep` to remove.
@@ -115,7 +115,9 @@ class ClipStore:
         Raises:
             AudioError: The file is missing or damaged, or holds values that are not numbers.
             OutputError: It cannot be named or flushed to the disk.
+            Cancelled: The reporter said so; the file stays as it is.
         """
+        reporter = reporter or Reporter()
         frames, rate_hz = map_wav(path)
         digest = hashlib.sha256(f"{rate_hz} {frames.shape[1]} ".encode())
         for start in range(0, len(frames), _BLOCK_SAMPLES):
@@ -123,6 +125,7 @@ class ClipStore:
             if not np.isfinite(block).all():
                 raise AudioError("{file} holds values that are not numbers.", file=path.name)
             digest.update(block.data)
+            reporter.check()
         audio = Audio(digest.hexdigest(), rate_hz, frames.shape[1], len(frames))
         del frames  # a mapped file cannot be renamed on Windows
         target = self.path(audio)
@@ -151,8 +154,9 @@ class ClipStore:
             OutputError: The store cannot be written.
             Cancelled: The reporter said so.
         """
+        reporter = reporter or Reporter()
         with open_audio(source) as song:
-            return self.write(song.info.rate_hz, song.info.channels, _decoded(song, reporter or Reporter()))
+            return self.write(song.info.rate_hz, song.info.channels, _decoded(song, reporter), reporter)
 
     def cut(self, source: Path, samples: int) -> Audio:
         """The first samples of a file of the store, faded where they are cut off, as a clip of their own.
@@ -170,17 +174,22 @@ class ClipStore:
         end = [frames[falls:samples] * rising(fade)[::-1, None]] if fade else []
         return self.write(rate_hz, frames.shape[1], chain(blocks, end))
 
-    def write(self, rate_hz: int, channels: int, blocks: Iterable[Frames]) -> Audio:
+    def write(self, rate_hz: int, channels: int, blocks: Iterable[Frames], reporter: Reporter | None = None) -> Audio:
         """Samples [samples, channels], block by block, as a clip.
 
         Raises:
             OutputError: The store cannot be written.
+            Cancelled: The reporter said so.
         """
         path = self._new_path()
         with Writer(path, rate_hz, channels) as writer:
             for block in blocks:
                 writer.write(block.T)
-        return self.adopt(path)
+        try:
+            return self.adopt(path, reporter)
+        except Cancelled:
+            discard(path)
+            raise
 
     def silence(self, rate_hz: int, channels: int, samples: int) -> Audio:
         """A clip of silence: slow when it is asked for the first time.

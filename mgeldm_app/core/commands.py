@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -65,6 +65,12 @@ def set_lane(lane: Lane, field: str, value: Any) -> Command:
         return project.with_lane(replace(project.lane(lane.id), **{field: value}))
 
     return Command(say(_TITLES[field], lane=lane.name), apply, f"{lane.id} {field}")
+
+
+def set_lanes(lanes: Sequence[Lane], field: str, value: Any) -> Command:
+    """Change one field of several lanes, as one step."""
+    names = lanes[0].name if len(lanes) == 1 else say("{number} lanes", number=len(lanes))
+    return together(say(_TITLES[field], lane=names), [set_lane(lane, field, value) for lane in lanes])
 
 
 def add_part(lane: Lane, part: Part, title: str) -> Command:
@@ -167,7 +173,7 @@ def set_tempo(tempo: Tempo, before: Tempo = _UNKNOWN) -> Command:
         is_given = tempo.source == "given" or "bpm" in given or ("downbeat_s" in given and old.source != "none")
         return replace(project, tempo=replace(old, **given, source="given" if is_given else old.source))
 
-    return Command(say("tempo"), apply, " ".join(["tempo", *given]))
+    return Command(say("tempo"), apply)
 
 
 def set_prompt(prompt: Prompt) -> Command:

@@ -125,8 +125,8 @@ class Controller:
         """Move the region by bars or beats; without one, the playhead. `end_only` makes it longer or shorter."""
         project, grid = self.session.project, Grid.of(self.session.project)
         if project.region is None:
-            step = grid.bar_samples if self.snap == "bar" else grid.beat_samples
-            self.player.seek(min(max(round(self.player.position + steps * step), 0), project.samples))
+            head = Span(self.player.position, self.player.position)
+            self.player.seek(grid.nudge(head, steps, "bar" if self.snap == "bar" else "beat").start)
         elif end_only:
             moved = grid.nudge(Span(project.region.stop, project.region.stop), steps, self.snap)
             if moved.start > project.region.start:
@@ -194,17 +194,21 @@ class Controller:
         self.session.do(commands.set_tempo(tempo, self.session.project.tempo))
 
     def tap(self) -> None:
-        """One tap of the tempo; three make a tempo. While the song plays they are its beats, the first one of a bar."""
+        """One tap of the tempo; three make a tempo. While the song plays they are its beats, the first one of a bar.
+
+        All taps until a pause are one step.
+        """
         now_s = time.monotonic()
         if self._taps_s and now_s - self._taps_s[-1] > TAP_PAUSE_S:
             self._taps_s.clear()
+            self.session.settle()
         self._taps_s.append(now_s)
         project = self.session.project
         tempo = tapped(self._taps_s, project.tempo)
         if tempo is not None and self.player.playing:
             tempo = Grid(tempo, project.rate_hz, project.samples).counted(self.player.position, len(self._taps_s) - 1)
         if tempo is not None:
-            self.set_tempo(tempo)
+            self.session.do(replace(commands.set_tempo(tempo, project.tempo), merge="taps"))
 
     def downbeat_here(self) -> None:
         """A bar begins at the playhead."""
@@ -253,7 +257,7 @@ class Controller:
 
     def configure_engine(self) -> None:
         """Let the engine use the model and the device of the settings."""
-        clap = self.settings.clap or (str(self.models.clap_folder) if self.models.clap_folder.is_dir() else "")
+        clap = self.settings.clap or str(self.models.clap or "")
         self.engine.configure(EngineConfig(self.settings.model, self.settings.compute, clap))
 
     def close(self) -> None:
@@ -276,6 +280,7 @@ class Controller:
         """Wait for what the workers are at, and drop what is of no use any more."""
         self.documents.stop()
         self.taking.cancel_all()
+        self.models.stop()
         self.workers.close()
         self.porters.close()
 

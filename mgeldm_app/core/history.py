@@ -18,7 +18,8 @@ class Command:
         title: What the menu says after "Undo": "gain of bass".
         apply: From the project before to the project after.
         merge: Commands in a row with the same key make one step ("" never merges): a fader being dragged.
-        beside: It says what to look at or what to ask for next, and makes nothing that was undone pointless.
+        beside: It makes nothing that was undone pointless: it says what to look at or what to ask for next, or comes by
+            itself.
     """
 
     title: str
@@ -82,10 +83,11 @@ class History:
             self._done[-1].merge = ""
 
     def undo(self) -> None:
-        """Go one step back, if there is one."""
+        """Go one step back, if there is one. What comes next joins neither that step nor the one before it."""
         if self._done:
+            self.end_merging()
             step = self._done.pop()
-            step.merge = ""
+            self.end_merging()
             self._undone.append(step)
             self._project = step.before
 
@@ -95,6 +97,11 @@ class History:
             step = self._undone.pop()
             self._done.append(step)
             self._project = step.after
+
+    @property
+    def ahead(self) -> list[Project]:
+        """What redoing would lead to, the nearest first."""
+        return [step.after for step in reversed(self._undone)]
 
     @property
     def merging(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -187,13 +187,14 @@ class Landing:
             elif not target.again:
                 lane = self.session.coming.pop(target.lane.id, target.lane)
                 lane = dataclasses.replace(lane, parts=(), muted=lane.muted or target.muted)
-                steps[number] = commands.add_part(lane, Part(span.start, (take,)), title)
+                steps[number] = _put(project, lane, Part(span.start, (take,)))
         group.landed = True  # its other takes end with what is put there now
         if not steps:
             return []
         less = [each for each in found.less if each.output in steps and _as_it_was(project, each.lane)]
-        others = [commands.add_part(each.lane, each.part, title) for each in less]
-        self.session.do(commands.together(title, [*steps.values(), *others, *self._holes(work, found.audios)]))
+        others = [_put(project, each.lane, each.part) for each in less]
+        step = commands.together(title, [*steps.values(), *others, *self._holes(work, found.audios)])
+        self.session.do(dataclasses.replace(step, beside=not self._is_undone(work, steps)))
         self._tell(work, less, [each for each in found.without if each[0] in steps])
         return [
             ({part.take.audio}, each.part.take.audio)
@@ -201,6 +202,15 @@ class Landing:
             for part in each.lane.parts
             if part.span == each.part.span
         ]
+
+    def _is_undone(self, work: Work, outputs: Iterable[int]) -> bool:
+        """Whether redoing would bring a source once more that comes now: it would be taken from the rest twice."""
+        project, targets = self.session.project, work.ask.targets
+        own = {target.lane.id for target in targets if target}
+        names = [name_of(t) for t in map(targets.__getitem__, outputs) if t and t.lane.kind == "extracted"]
+        ahead = {id(lane): lane for each in self.session.history.ahead for lane in each.of_kind("extracted")}
+        stems = [lane for lane in ahead.values() if lane.id not in own and not _as_it_was(project, lane)]
+        return any(stems_called(stems, name, replaced) for name in names for replaced in (False, True))
 
     def _tell(self, work: Work, less: list[Less], without: list[tuple[int, Lane]]) -> None:
         """Say which sounds are in another stem than one might look for them in."""
@@ -248,7 +258,7 @@ class Landing:
         audio = next(audio for audio in audios if audio)
         made = next(target.made for target in work.ask.targets if target)
         return [
-            commands.add_part(lane, silence(work.store, audio, span, made), "silence")
+            _put(self.session.project, lane, silence(work.store, audio, span, made))
             for lane, span in self._silent(work, audio.samples)
         ]
 
@@ -283,6 +293,12 @@ def _gone_already(project: Project, target: Target, start: int, audio: Audio) ->
 
 def _as_it_was(project: Project, lane: Lane) -> bool:
     return project.has_lane(lane.id) and project.lane(lane.id).parts == lane.parts
+
+
+def _put(project: Project, lane: Lane, part: Part) -> commands.Command:
+    """Put a part on a lane. One that there is now is not made anew where redoing would have removed it."""
+    put, is_there = commands.add_part(lane, part, ""), project.has_lane(lane.id)
+    return dataclasses.replace(put, apply=lambda p: put.apply(p) if p.has_lane(lane.id) or not is_there else p)
 
 
 def _span(start: int, audio: Audio) -> Span:

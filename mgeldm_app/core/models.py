@@ -12,23 +12,26 @@ import os
 import shutil
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mgeldm.audio import safe_name
 from mgeldm.bundled import EMBEDDED_PATH
-from mgeldm.errors import Cancelled, CheckpointError, OutputError
+from mgeldm.errors import CheckpointError, OutputError
 from mgeldm.language import say
 from mgeldm.progress import Progress, Reporter
 
+from .files import aside_of, numbered, sweep_old_parts
 from .settings import home
 
 EMBEDDED = "embedded"
 SUFFIXES = (".safetensors", ".ckpt", ".pt")
 _PART = ".part"
 _BLOCK = 1 << 20
+_NET_BLOCK = 1 << 16
 _TIMEOUT_S = 30.0
 _HUB = "https://huggingface.co"
 
@@ -104,6 +107,27 @@ class Installed:
     can_use: bool = True
 
 
+@dataclass
+class Coming:
+    """A model on its way in. Workers write how far it is, the window reads it.
+
+    Attributes:
+        progress: None until the first of it has come.
+        stopped: The user does not want it now, or the program ends.
+    """
+
+    progress: Progress | None = None
+    stopped: bool = False
+
+    def reporter(self) -> Reporter:
+        """Takes down progress, and stops the work when it is not wanted any more."""
+
+        def note(progress: Progress) -> None:
+            self.progress = progress
+
+        return Reporter(note, lambda: self.stopped)
+
+
 def models_home() -> Path:
     """The folder of models."""
     import platformdirs
@@ -116,10 +140,19 @@ class Models:
 
     Args:
         folder: Where they lie; None takes `models_home`.
+
+    Attributes:
+        coming: What is on its way in: by the id of what is known, by the path of what is imported.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or models_home()
+        self.coming: dict[str, Coming] = {}
+
+    def stop(self) -> None:
+        """Stop all that is coming: the program ends. Downloads go on from there the next time."""
+        for each in list(self.coming.values()):
+            each.stopped = True
 
     def installed(self) -> list[Installed]:
         """The embedded model first, then the others by name."""
@@ -127,15 +160,15 @@ class Models:
         for path in sorted(self.folder.glob("*")) if self.folder.is_dir() else []:
             if path.suffix in SUFFIXES and path.is_file():
                 found.append(Installed(str(path), path.stem, path, _size(path), _known_hash(path)))
-        clap = self.clap_folder
-        if all((clap / remote.name).is_file() for remote in _known("clap").files):
+        if (clap := self.clap) is not None:
             found.append(Installed(str(clap), say(_known("clap").name), clap, _size(clap), can_use=False))
         return found
 
     @property
-    def clap_folder(self) -> Path:
-        """Where CLAP's weights lie once they are downloaded."""
-        return self.folder / "clap"
+    def clap(self) -> Path | None:
+        """The folder of CLAP's weights; None until all of them are downloaded."""
+        folder = self.folder / "clap"
+        return folder if all((folder / remote.name).is_file() for remote in _known("clap").files) else None
 
     def available(self) -> list[Known]:
         """Known ones that are not installed."""
@@ -143,7 +176,9 @@ class Models:
         return [known for known in KNOWN if known.id not in names]
 
     def take_in(self, source: Path, reporter: Reporter | None = None) -> Installed:
-        """Copy a model file into the folder, under its own name; the source stays where it is.
+        """Copy a model file into the folder, under its own name or, where another has that, a numbered one.
+
+        The source stays where it is; what is here already is not kept twice.
 
         Raises:
             CheckpointError: It is no model file.
@@ -151,25 +186,35 @@ class Models:
             Cancelled: The reporter said so.
         """
         check_kind(source)
-        target = self.folder / safe_name(source.stem, source.suffix)
-        part = target.with_name(target.name + _PART)
-        self._make_room(target.parent, source.stat().st_size)
+        size, wanted = source.stat().st_size, self.folder / safe_name(source.stem, source.suffix)
+        part, digest = aside_of(wanted), hashlib.sha256()
+        _make_room(self.folder, size)
+        sweep_old_parts(self.folder)
         try:
             with source.open("rb") as given, part.open("wb") as taken:
-                _copy(given.read, taken.write, source.name, source.stat().st_size, 0, reporter or Reporter())
+
+                def write(block: bytes) -> None:
+                    taken.write(block)
+                    digest.update(block)
+
+                _copy(given.read, write, source.name, size, 0, reporter or Reporter())
+            found = digest.hexdigest()
+            for model in self.installed():
+                if model.sha256 == found and model.id != EMBEDDED:
+                    return model
+            target = next(path for path in numbered(wanted, source.suffix) if not path.exists())
             os.replace(part, target)
+            _keep_hash(target, found)
         except OSError as error:
-            part.unlink(missing_ok=True)
             raise OutputError(
                 "{file} could not be copied to {folder} ({why}).",
                 file=source.name,
                 folder=self.folder,
                 why=error.strerror,
             ) from error
-        except Cancelled:
+        finally:
             part.unlink(missing_ok=True)
-            raise
-        return Installed(str(target), target.stem, target, _size(target), sha256_of(target))
+        return Installed(str(target), target.stem, target, _size(target), found)
 
     def download(self, model_id: str, reporter: Reporter | None = None) -> Path:
         """Fetch a known model; what an earlier try left is not fetched again.
@@ -205,20 +250,26 @@ class Models:
                 "{file} could not be deleted ({why}); close what uses it.", file=path.name, why=error.strerror
             ) from error
 
-    def _make_room(self, folder: Path, size_bytes: int) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            free = shutil.disk_usage(folder).free
-        except OSError as error:
-            raise OutputError(
-                "{folder} cannot be made ({why}); check its rights.", folder=folder, why=error.strerror
-            ) from error
-        if free < size_bytes + (64 << 20):
-            raise OutputError(
-                "There is no room in {folder}: {needed:.1f} GB are needed; free some disk.",
-                folder=folder,
-                needed=size_bytes / 1e9,
-            )
+
+def _make_room(folder: Path, size_bytes: int) -> None:
+    """Make a folder and see that there is room in it.
+
+    Raises:
+        OutputError: There is none, or the folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise OutputError(
+            "{folder} cannot be made ({why}); check its rights.", folder=folder, why=error.strerror
+        ) from error
+    if free < size_bytes + (64 << 20):
+        raise OutputError(
+            "There is no room in {folder}: {needed:.1f} GB are needed; free some disk.",
+            folder=folder,
+            needed=size_bytes / 1e9,
+        )
 
 
 def check_kind(path: Path) -> None:
@@ -246,50 +297,71 @@ def fetch(remote: Remote, folder: Path, reporter: Reporter) -> Path:
         OutputError: It cannot be written.
         Cancelled: The reporter said so.
     """
-    import urllib.error  # late: nobody who only starts the program waits for what a download needs
-
     target, part = folder / remote.name, folder / (remote.name + _PART)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        have = _size(part)
-        with _opened(remote, have) as reply:
-            if reply.status != 206:
-                have = 0  # the server sends it all again
-            total = have + int(reply.headers.get("Content-Length") or 0)
-            with part.open("ab" if have else "wb") as out:
-                _copy(reply.read, out.write, remote.name, total, have, reporter)
-            if total > _size(part):
-                raise CheckpointError(
-                    "The connection ended early; download {file} again, it goes on there.", file=remote.name
-                )
-    except urllib.error.HTTPError as error:
-        raise CheckpointError(
-            "{url} answers {code} ({why}); try later.", url=remote.url, code=error.code, why=error.reason
-        ) from error
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", error)
-        raise CheckpointError(
-            "{file} could not be downloaded ({why}); check the connection and try again, it goes on there.",
-            file=remote.name,
-            why=reason,
-        ) from error
+        _bring(remote, part, reporter)
+        if remote.sha256 and (found := sha256_of(part, reporter)) != remote.sha256:
+            part.unlink()
+            raise CheckpointError(
+                "{file} is damaged: its SHA-256 is {found}…, not {wanted}…; download it again.",
+                file=remote.name,
+                found=found[:12],
+                wanted=remote.sha256[:12],
+            )
+        os.replace(part, target)
     except OSError as error:
         raise OutputError(
             "{file} could not be written to {folder} ({why}).", file=remote.name, folder=folder, why=error.strerror
         ) from error
-    if remote.sha256 and (found := sha256_of(part, keep=False)) != remote.sha256:
-        part.unlink()
-        raise CheckpointError(
-            "{file} is damaged: its SHA-256 is {found}…, not {wanted}…; download it again.",
-            file=remote.name,
-            found=found[:12],
-            wanted=remote.sha256[:12],
-        )
-    os.replace(part, target)
     return target
 
 
+def _bring(remote: Remote, part: Path, reporter: Reporter) -> None:
+    """Download what is lacking of a file."""
+    reporter.check()  # it may have waited long for its turn
+    have = _size(part)
+    with _net(remote):
+        reply = _opened(remote, have)
+    if reply is None:
+        return
+    with reply:
+        if reply.status != 206:
+            have = 0  # the server sends it all again
+        lacking = int(reply.headers.get("Content-Length") or 0)
+        _make_room(part.parent, lacking)
+
+        def read(_: int) -> bytes:
+            with _net(remote):
+                return bytes(reply.read1(_NET_BLOCK))  # whatever has come: one that is slow is stopped soon, too
+
+        with part.open("ab" if have else "wb") as out:
+            _copy(read, out.write, remote.name, have + lacking, have, reporter)
+    if have + lacking > _size(part):
+        raise CheckpointError("The connection ended early; download {file} again, it goes on there.", file=remote.name)
+
+
+@contextmanager
+def _net(remote: Remote) -> Iterator[None]:
+    """Turns all that can go wrong with the net, and nothing of the disk, into an error that says what to do."""
+    import http.client  # late: nobody who only starts the program waits for what a download needs
+    import urllib.error
+
+    try:
+        yield
+    except urllib.error.HTTPError as error:
+        raise CheckpointError(
+            "{url} answers {code} ({why}); try later.", url=remote.url, code=error.code, why=error.reason
+        ) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise CheckpointError(
+            "{file} could not be downloaded ({why}); check the connection and try again, it goes on there.",
+            file=remote.name,
+            why=getattr(error, "reason", None) or getattr(error, "strerror", None) or error,
+        ) from error
+
+
 def _opened(remote: Remote, have: int) -> Any:
+    """The server's reply, from a byte on or from the start; None where there is nothing after that byte."""
     import urllib.error
     import urllib.request
 
@@ -299,6 +371,8 @@ def _opened(remote: Remote, have: int) -> Any:
     except urllib.error.HTTPError as error:
         if error.code != 416 or not have:  # 416: there is nothing after what is here, or the file has changed
             raise
+        if error.headers.get("Content-Range") == f"bytes */{have}":  # it was stopped while its hash was computed
+            return None
         request = urllib.request.Request(remote.url, headers={"User-Agent": "mgeldm-desktop"})
         return urllib.request.urlopen(request, timeout=_TIMEOUT_S)
 
@@ -317,14 +391,20 @@ def _copy(
             reporter.on_progress(Progress(name, done, total, (total - done) / speed if total else None))
 
 
-def sha256_of(path: Path, keep: bool = True) -> str:
-    """SHA-256 of a file, kept beside it, so that listing models need not read gigabytes."""
+def sha256_of(path: Path, reporter: Reporter | None = None) -> str:
+    """SHA-256 of a file; the reporter may stop it."""
+    digest, reporter = hashlib.sha256(), reporter or Reporter()
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if keep and path != EMBEDDED_PATH:
-        stamp = {"sha256": found, "size": _size(path), "changed": path.stat().st_mtime}
-        _hash_file(path).write_text(json.dumps(stamp), encoding="utf-8")
-    return found
+        while block := file.read(_BLOCK):
+            reporter.check()
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _keep_hash(path: Path, found: str) -> None:
+    """Keep a file's SHA-256 beside it, so that listing models need not read gigabytes."""
+    stamp = {"sha256": found, "size": _size(path), "changed": path.stat().st_mtime}
+    _hash_file(path).write_text(json.dumps(stamp), encoding="utf-8")
 
 
 def _known_hash(path: Path) -> str:

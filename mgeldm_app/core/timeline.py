@@ -57,7 +57,7 @@ class Grid:
 
     def place(self, sample: float) -> tuple[int, int, float]:
         """Bar, beat (both from 1) and share of the beat that has passed at a sample."""
-        beats = (sample - self.first_bar) / self.beat_samples + 1e-6
+        beats = (sample + 0.5 - self.first_bar) / self.beat_samples + 1e-9  # lines lie half a sample before or after
         bar, rest = divmod(beats, self.tempo.beats_per_bar)
         return int(bar) + 1, int(rest) + 1, rest - int(rest)
 
@@ -76,10 +76,20 @@ class Grid:
         return Span(max(self.sample_of(bar), 0), min(self.sample_of(bar + 1), self.samples))
 
     def nudge(self, span: Span, steps: int, unit: Unit) -> Span:
-        """A span moved by bars or beats (or 10 ms), its length kept, inside the song."""
-        step = {"bar": self.bar_samples, "beat": self.beat_samples, "none": self.rate_hz / 100}[unit]
-        start = min(max(round(span.start + steps * step), 0), max(0, self.samples - span.samples))
-        return Span(start, start + span.samples)
+        """A span moved by bars or beats (or 10 ms), its length kept but for how lines are rounded, inside the song."""
+        start, stop = (self._moved(sample, steps, unit) for sample in (span.start, span.stop))
+        if start < 0 or stop > self.samples:
+            start = min(max(start, 0), max(0, self.samples - span.samples))
+            stop = start + span.samples
+        return Span(start, stop)
+
+    def _moved(self, sample: int, steps: int, unit: Unit) -> int:
+        """A place as far behind another line as it is behind its own: shares of samples do not add up."""
+        if unit == "none":
+            return round(sample + steps * self.rate_hz / 100)
+        step = self.bar_samples if unit == "bar" else self.beat_samples
+        line = math.floor((sample + 0.5 - self.first_bar) / step + 1e-9)
+        return sample + round(self.first_bar + (line + steps) * step) - round(self.first_bar + line * step)
 
     def counted(self, sample: float, beats: int) -> Tempo:
         """The tempo with its grid moved, so that a bar begins so many beats before a sample."""

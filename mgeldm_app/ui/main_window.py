@@ -18,6 +18,7 @@ from ..core.controller import Controller
 from ..core.jobs import EngineStatus
 from ..core.project import Span, Tempo
 from ..core.session import JobView
+from ..core.settings import Settings
 from ..core.taking import Errand
 from ..core.text import facts_text, progress_text, summary
 from ..core.timeline import Grid, span_text, time_text
@@ -75,7 +76,7 @@ class MainWindow(QMainWindow):
         self._history = controller.session.history
         self.transport, self.prompt, self.jobs = Transport(), PromptBar(), JobsBar()
         self.empty, self.opening = EmptyState(), OpeningPage()
-        self.theme = self._theme()
+        self.theme = _theme_of(controller.settings)
         self.lanes = LanesView(controller.workers, self.theme)
         self.dragging = Dragging(controller, self.lanes)
         self._lay_out()
@@ -165,8 +166,8 @@ class MainWindow(QMainWindow):
         c.session.notice.connect(self.tell)
         c.player.changed.connect(self._player_changed)
         c.settings_changed.connect(self._settings_changed)
-        hints = QApplication.styleHints()
-        hints.colorSchemeChanged.connect(lambda _: self.set_theme(self._theme()))
+        # the hints outlive the window, and so would a lambda of theirs, with all that it knows
+        QApplication.styleHints().colorSchemeChanged.connect(self._scheme_changed)
 
     @property
     def _tempo(self) -> Tempo:
@@ -329,10 +330,6 @@ class MainWindow(QMainWindow):
 
     # ------------------------------------------------------------------------------------------------------------ theme
 
-    def _theme(self) -> themes.Theme:
-        wanted = self.controller.settings.theme
-        return themes.THEMES.get(wanted) or themes.system_theme()
-
     def set_theme(self, theme: themes.Theme) -> None:
         """Take other colours, everywhere."""
         self.theme = theme
@@ -342,9 +339,12 @@ class MainWindow(QMainWindow):
         for widget in (self.transport, self.prompt, self.jobs, self.empty, self.opening, self.messages, self.lanes):
             widget.set_theme(theme)
 
-    def _settings_changed(self, _: object) -> None:
-        if self._theme() != self.theme:
-            self.set_theme(self._theme())
+    def _scheme_changed(self) -> None:
+        self.set_theme(_theme_of(self.controller.settings))
+
+    def _settings_changed(self, settings: Settings) -> None:
+        if _theme_of(settings) != self.theme:
+            self.set_theme(_theme_of(settings))
         self.lanes.set_snap(self.controller.snap)
         self.prompt.set_history(self.controller.settings.prompts)
 
@@ -389,11 +389,16 @@ class MainWindow(QMainWindow):
         geometry = bytes(self.saveGeometry().toBase64().data()).decode()
         self.controller.set_settings(replace(self.controller.settings, geometry=geometry))
         self._timer.stop()
+        self.lanes.sources.stop()
         app = QApplication.instance()
         if app is not None:
             app.removeEventFilter(self.keys)
         self.controller.close()
         event.accept()
+
+
+def _theme_of(settings: Settings) -> themes.Theme:
+    return themes.THEMES.get(settings.theme) or themes.system_theme()
 
 
 def _share_and_text(view: JobView) -> tuple[float, str]:

@@ -72,7 +72,8 @@ class Menus(QObject):
             if action.checked is not None:
                 made.setChecked(action.checked(self.controller))
             if action.now is not None:
-                made.setText(": ".join(text for text in (say(action.title), action.now(self.controller)) if text))
+                now = action.now(self.controller).replace("&", "&&")  # a single one would underline what follows
+                made.setText(": ".join(text for text in (say(action.title), now) if text))
 
     def entries(self) -> list[Entry]:
         """Every action for the palette and the shortcut sheet."""
@@ -80,7 +81,8 @@ class Menus(QObject):
         for action in ACTIONS:
             made = self.actions[action.id]
             shortcut = made.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-            title, menu, words = made.text().rstrip("…"), say(action.menu), OTHER_WORDS.get(action.id, "")
+            title, menu = made.text().rstrip("…").replace("&&", "&"), say(action.menu)
+            words = OTHER_WORDS.get(action.id, "")
             found.append(Entry(action.id, title, shortcut, made.isEnabled(), menu, say(words) if words else ""))
         return found
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from mgeldm.errors import Cancelled
 from mgeldm.language import say
-from mgeldm.progress import Progress, Reporter
+from mgeldm.progress import Reporter
 from PySide6.QtCore import QObject, QTimer
 
+from ..core import models
 from ..core.controller import Controller
-from ..core.models import EMBEDDED, Installed, Known
+from ..core.models import EMBEDDED, Coming, Installed, Known
 from ..core.text import duration_text, size_text
 from .dialogs.models import ModelRow, ModelsDialog
 
 
 class ModelDesk(QObject):
-    """What the models dialog shows and what its buttons do; downloads run on a worker and can be stopped.
+    """What the models dialog shows and what its buttons do; downloads and imports run on a worker and can be stopped.
 
     Args:
         controller: Its models and settings.
@@ -29,12 +29,12 @@ class ModelDesk(QObject):
     def __init__(self, controller: Controller, dialog: ModelsDialog) -> None:
         super().__init__(dialog)
         self.controller, self.dialog = controller, dialog
-        self._coming: dict[str, Progress | None] = {}
-        self._stopped: set[str] = set()
+        self._coming = controller.models.coming  # also what was begun in an earlier dialog
         self._messages: dict[str, str] = {}
+        self._closed = False
         dialog.use_clicked.connect(self.use)
         dialog.download_clicked.connect(self.download)
-        dialog.cancel_clicked.connect(self._stopped.add)
+        dialog.cancel_clicked.connect(self.cancel)
         dialog.remove_clicked.connect(self.remove)
         dialog.import_chosen.connect(self.take_in)
         self._timer = QTimer(self)
@@ -44,9 +44,11 @@ class ModelDesk(QObject):
 
     def refresh(self) -> None:
         """Show what there is and what comes."""
-        models = self.controller.models
-        rows = [self._row(model) for model in models.installed()]
-        self.dialog.set_rows(rows + [self._known_row(known) for known in models.available()])
+        mine = self.controller.models
+        rows = [self._row(model) for model in mine.installed()]
+        rows += [self._known_row(known) for known in mine.available()]
+        imports = [key for key in dict.fromkeys([*self._coming, *self._messages]) if not _is_known(key)]
+        self.dialog.set_rows(rows + [self._import_row(path) for path in imports])
 
     def use(self, model_id: str) -> None:
         """Work with another model from now on."""
@@ -62,27 +64,39 @@ class ModelDesk(QObject):
         """Copy a file into the folder of models."""
         self._run(path, lambda reporter: self.controller.models.take_in(Path(path), reporter))
 
+    def cancel(self, key: str) -> None:
+        """Stop a download or an import."""
+        if key in self._coming:
+            self._coming[key].stopped = True
+
     def remove(self, model_id: str) -> None:
         """Delete a model; the embedded one takes over where it was in use."""
         with self.controller.told():
             if self.controller.settings.model == model_id:
                 self.use(EMBEDDED)
             self.controller.models.remove(model_id)
+        self.controller.configure_engine()  # CLAP may have gone
         self.refresh()
 
     def close(self) -> None:
-        """Stop what is under way; a download goes on from there the next time."""
-        self._stopped.update(self._coming)
+        """Stop downloads, which go on from there the next time; imports go on, and tell when they are done."""
+        for key in filter(_is_known, list(self._coming)):
+            self.cancel(key)
         self._timer.stop()
+        self._closed = True
 
     def _run(self, key: str, work: Callable[[Reporter], object]) -> None:
-        self._coming[key] = None
-        self._stopped.discard(key)
+        if key in self._coming:
+            return  # what was stopped just now is about to end
+        coming = self._coming[key] = Coming()
         self._messages.pop(key, None)
-        reporter = Reporter(partial(self._coming.__setitem__, key), lambda: key in self._stopped)
 
         def done(_: object) -> None:
             self._coming.pop(key, None)
+            self.controller.configure_engine()  # CLAP may be what a model in use was waiting for
+            if self._closed and not _is_known(key):
+                name = Path(key).name
+                self.controller.session.tell(say("{file} is imported; choose it in File > Models.", file=name))
 
         def failed(error: BaseException) -> None:
             self._coming.pop(key, None)
@@ -90,7 +104,7 @@ class ModelDesk(QObject):
                 self._messages[key] = str(error)
                 self.controller.session.tell(str(error), error=True)
 
-        self.controller.porters.run(lambda: work(reporter), done, failed)
+        self.controller.porters.run(lambda: work(coming.reporter()), done, failed)
         self.refresh()
 
     def _row(self, model: Installed) -> ModelRow:
@@ -105,14 +119,37 @@ class ModelDesk(QObject):
             in_use=used,
             removable=model.id != EMBEDDED,
             can_use=model.can_use,
+            message=self._lack() if used and model.id != EMBEDDED else "",
         )
 
+    def _lack(self) -> str:
+        """What the model in use lacks, where it is to be had here."""
+        engine, has_clap = self.controller.session.engine, self.controller.settings.clap or self.controller.models.clap
+        lacks = engine.state == "failed" and "CLAP" in engine.message and not has_clap
+        return self.tr("It understands text through CLAP: download that, too.") if lacks else ""
+
     def _known_row(self, known: Known) -> ModelRow:
-        name, about, message = say(known.name), say(known.about), self._messages.get(known.id, "")
-        if known.id not in self._coming:
-            return ModelRow(known.id, name, about, "available", can_use=bool(known.files), message=message)
-        at = self._coming[known.id]
-        share = at.done / at.total if at and at.total else None
-        left = f" · {duration_text(at.left_s)}" if at and at.left_s is not None else ""
-        progress = f"{size_text(at.done)} / {size_text(at.total)}{left}" if at else ""
-        return ModelRow(known.id, name, about, "downloading", share=share, progress=progress)
+        name, about = say(known.name), say(known.about)
+        if known.id in self._coming:
+            return _coming_row(known.id, name, about, self._coming[known.id])
+        message = self._messages.get(known.id, "")
+        return ModelRow(known.id, name, about, "available", can_use=bool(known.files), message=message)
+
+    def _import_row(self, path: str) -> ModelRow:
+        name = Path(path).stem
+        if path in self._coming:
+            about = self.tr("Is being imported, also when this window is closed.")
+            return _coming_row(path, name, about, self._coming[path])
+        return ModelRow(path, name, state="broken", removable=False, message=self._messages[path])
+
+
+def _is_known(key: str) -> bool:
+    return any(known.id == key for known in models.KNOWN)
+
+
+def _coming_row(key: str, name: str, about: str, coming: Coming) -> ModelRow:
+    at = coming.progress
+    share = at.done / at.total if at and at.total else None
+    left = f" · {duration_text(at.left_s)}" if at and at.left_s is not None else ""
+    progress = f"{size_text(at.done)} / {size_text(at.total)}{left}" if at else ""
+    return ModelRow(key, name, about, "downloading", share=share, progress=progress)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from mgeldm.audio import map_wav
-from mgeldm.errors import AudioError, OutputError
+from mgeldm.errors import AudioError, Cancelled, OutputError
+from mgeldm.progress import Reporter
 
 from mgeldm_app.core.clips import ClipStore
 from mgeldm_app.core.project import Audio
@@ -68,6 +69,16 @@ def test_an_unreadable_file_leaves_nothing(store, tmp_path):
     (tmp_path / "a.mp3").write_bytes(b"not music")
     with pytest.raises(AudioError, match="is not audio"):
         store.take_in(tmp_path / "a.mp3")
+    assert list(store.folder.iterdir()) == []
+
+
+def test_a_song_that_is_decoded_can_still_be_called_off(store, tmp_path):
+    """Naming what was decoded takes seconds with a long song."""
+    soundfile.write(tmp_path / "a.wav", noise(samples=4000) / 2, 48_000)
+    seen = []
+    with pytest.raises(Cancelled):
+        store.take_in(tmp_path / "a.wav", Reporter(seen.append, lambda: bool(seen)))
+    assert seen[-1].done == 4000
     assert list(store.folder.iterdir()) == []
 
 

@@ -47,6 +47,23 @@ def test_the_region_is_nudged_by_the_grid(opened):
     do(opened, "clear_region")
     do(opened, "right")
     assert opened.player.position == BAR
+    opened.c.set_tempo(replace(opened.project.tempo, bpm=127.3))
+    opened.player.position = 0
+    for _ in range(8):
+        do(opened, "right")
+    assert opened.player.position == Grid.of(opened.project).sample_of(9)
+
+
+@pytest.mark.parametrize("bpm", [97.3, 104.0, 126.0, 174.0])
+@pytest.mark.parametrize("action", ["loop", "twice"])
+def test_a_bar_is_taken_from_its_line_on(opened, action, bpm):
+    opened.c.set_tempo(Tempo(bpm, 0.25, source="given"))
+    grid = Grid.of(opened.project)
+    for bar in range(1, 7):
+        opened.c.set_region(None)
+        opened.player.seek(grid.sample_of(bar))
+        do(opened, action)
+        assert opened.project.region == Span(grid.sample_of(bar), grid.sample_of(bar + 1))
 
 
 def test_looping_takes_the_bar_under_the_playhead(opened):
@@ -105,6 +122,12 @@ def test_switches_of_several_lanes_go_together(opened):
     assert not opened.lane("bass").muted and not opened.lane("drums").muted
     do(opened, "spectrogram")
     assert opened.lane("bass").view == "spectrogram"
+    for field, title in (("view", "view of 2 lanes"), ("muted", "mute 2 lanes")):  # one step each
+        before = [getattr(opened.lane(name), field) for name in ("bass", "drums")]
+        assert opened.session.history.undo_title == title
+        opened.session.undo()
+        assert [getattr(opened.lane(name), field) for name in ("bass", "drums")] != before
+        assert len({getattr(opened.lane(name), field) for name in ("bass", "drums")}) == 1
     do(opened, "remove")
     assert not opened.project.of_kind("extracted")
     assert not opened.session.selected
@@ -142,6 +165,20 @@ def test_taps_make_a_tempo(opened, monkeypatch):
     assert (opened.project.tempo.bpm, opened.project.tempo.source) == (120.0, "given")
     do(opened, "tap")
     assert opened.project.tempo.bpm == 120.0
+
+
+def test_taps_until_a_pause_are_one_step_and_so_is_what_comes_after(opened, monkeypatch):
+    found = opened.project.tempo
+    now_s = iter([0.0, 0.5, 1.0, 1.6, 9.0, 9.4, 9.8])
+    monkeypatch.setattr("mgeldm_app.core.controller.time.monotonic", lambda: next(now_s))
+    steps, ways = [found], [["tap"] * 4, ["tap"] * 3, ["double_tempo"], ["half_tempo"]]
+    for actions_of_a_step in ways:
+        for action in actions_of_a_step:
+            do(opened, action)
+        steps.append(opened.project.tempo)
+    while steps:
+        assert opened.project.tempo == steps.pop()
+        opened.session.undo()
 
 
 def test_a_bar_begins_where_the_user_says(opened):
@@ -207,8 +244,11 @@ def test_a_tempo_given_while_it_is_sought_stays_even_where_it_was_guessed_right(
 
 def test_tempo_downbeat_and_key_are_steps_of_their_own(opened):
     found = opened.project.tempo
-    for bpm in (100.0, 101.0, 102.0):
+    for bpm in (100.0, 102.0):
         opened.c.set_tempo(replace(opened.project.tempo, bpm=bpm))
+    opened.session.undo()
+    assert opened.project.tempo.bpm == 100.0  # each tempo that was typed, too
+    opened.session.redo()
     opened.player.position = 4000
     do(opened, "downbeat")
     opened.c.set_tempo(replace(opened.project.tempo, key="C major"))
@@ -217,6 +257,7 @@ def test_tempo_downbeat_and_key_are_steps_of_their_own(opened):
     assert opened.project.tempo == Tempo(102.0, 0.5, 4, "A minor", "given")
     opened.session.undo()
     assert opened.project.tempo == Tempo(102.0, 0.0, 4, "A minor", "given")
+    opened.session.undo()
     opened.session.undo()
     assert opened.project.tempo == found
 

@@ -70,6 +70,16 @@ def test_a_drag_is_one_step_and_the_next_drag_another():
     assert history.project.lane("L1").gain_db == 0.0
 
 
+def test_after_an_undo_what_is_typed_is_a_step_of_its_own():
+    history = History(BASE)
+    history.do(commands.set_prompt(Prompt("piano")))
+    history.do(commands.add_part(LANE, Part(0, (TAKE,)), "extract piano"))
+    history.undo()
+    history.do(commands.set_prompt(Prompt("flute")))
+    history.undo()
+    assert history.project.prompt.text == "piano"
+
+
 def test_what_changes_nothing_is_no_step_and_keeps_redo():
     history = History(BASE)
     history.do(commands.set_region(Span(0, 100)))

@@ -585,6 +585,85 @@ def test_undoing_a_part_ends_its_variation(opened):
     assert len(opened.lane("rhodes").parts[0].takes) == 1
 
 
+def names(world):
+    return [lane.name for lane in world.project.lanes[1:-1]]
+
+
+def test_a_stem_that_comes_by_itself_leaves_what_was_undone_to_be_redone(opened):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    opened.c.set_lane(opened.lane("bass").id, "pan", 0.5)
+    opened.ask("drums")
+    opened.ask("rhodes", task="impute", takes=2)
+    while opened.session.history.undo_title:
+        opened.session.undo()
+    opened.engine.finish_all()
+    assert names(opened) == ["drums", "rhodes"]
+    now, steps = opened.project, 0
+    while opened.session.history.redo_title:
+        opened.session.redo()
+        steps += 1
+    assert sorted(names(opened)) == ["bass", "drums", "rhodes"] and opened.lane("bass").pan == 0.5
+    assert len(opened.lane("rhodes").parts[0].takes) == 2
+    check_null(opened)
+    for _ in range(steps):
+        opened.session.undo()
+    assert opened.project == now and opened.session.history.undo_title == "add rhodes"
+    opened.session.undo()
+    assert names(opened) == ["drums"] and opened.session.history.undo_title == "extract drums"
+    opened.session.undo()
+    assert not names(opened)
+
+
+def test_what_lands_on_a_lane_does_not_come_back_where_the_lane_is_removed(opened):
+    opened.c.set_region(Span(0, RATE_HZ))
+    opened.ask("bass")
+    opened.engine.finish_all()
+    opened.session.select((opened.lane("bass").id,))
+    opened.c.remove_selected()
+    opened.session.undo()
+    opened.c.set_region(REGION)
+    opened.ask("bass")
+    opened.ask("drums")
+    opened.engine.finish_all()
+    assert len(opened.lane("bass").parts) == 2
+    assert opened.session.history.redo_title == "remove a lane"
+    opened.session.redo()
+    assert names(opened) == ["drums"]
+    check_null(opened)
+    opened.session.undo()
+    assert len(opened.lane("bass").parts) == 2
+
+
+def test_a_part_lands_beside_one_that_was_undone(opened):
+    for region in (Span(0, RATE_HZ), Span(2 * RATE_HZ, 3 * RATE_HZ)):
+        opened.c.set_region(region)
+        opened.ask("bass")
+        opened.engine.finish_all()
+    opened.session.undo()
+    opened.c.set_region(REGION)
+    opened.ask("bass")
+    opened.engine.finish_all()
+    assert len(opened.lane("bass").parts) == 2 and opened.session.history.redo_title == "extract bass"
+    opened.session.redo()
+    assert len(opened.lane("bass").parts) == 3
+    check_null(opened)
+
+
+@pytest.mark.parametrize(("undone", "comes"), [("extract", "extract"), ("extract", "inpaint"), ("inpaint", "extract")])
+def test_a_source_that_comes_anew_takes_the_place_of_one_that_was_undone(opened, undone, comes):
+    """Redoing would bring it twice, and the rest would lack it twice."""
+    opened.c.set_region(REGION)
+    opened.ask("bass", task=undone, takes=1)
+    opened.engine.finish_all()
+    while opened.project.of_kind("extracted"):
+        opened.session.undo()
+    opened.ask("the bass", task=comes)
+    opened.engine.finish_all()
+    assert not opened.session.history.redo_title
+    check_null(opened)
+
+
 def test_undoing_a_stem_leaves_what_was_asked_for_beside_it(opened):
     """It is a wish of its own, and does not bring back what was undone."""
     opened.c.set_region(Span(0, RATE_HZ))

@@ -1,7 +1,61 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mgeldm_app.core.project import Project, Span, Tempo
-from mgeldm_app.core.timeline import span_text
+from mgeldm_app.core.timeline import Grid, span_text
+
+TEMPI = st.builds(
+    Tempo, st.floats(20, 400).map(lambda bpm: round(bpm, 2)), st.floats(-5, 30), st.sampled_from([1, 3, 4, 7, 32])
+)
+GRIDS = st.builds(Grid, TEMPI, st.sampled_from([8000, 44100, 48000, 96000]), st.integers(10**6, 10**9))
+
+
+@given(GRIDS, st.integers(-2, 5000), st.integers(1, 32))
+def test_a_line_of_the_grid_is_where_its_own_bar_and_beat_begin(grid, bar, beat):
+    beat = min(beat, grid.tempo.beats_per_bar)
+    line = grid.sample_of(bar, beat)
+    assert grid.place(line)[:2] == (bar, beat)
+    assert grid.place(line - 1)[:2] == ((bar, beat - 1) if beat > 1 else (bar - 1, grid.tempo.beats_per_bar))
+
+
+@given(GRIDS, st.integers(1, 2000))
+def test_the_bar_around_a_line_begins_there(grid, bar):
+    start, stop = grid.sample_of(bar), grid.sample_of(bar + 1)
+    if stop <= grid.samples:
+        assert grid.bar_around(start) == grid.bar_around(stop - 1) == Span(start, stop)
+
+
+@given(GRIDS, st.integers(1, 9), st.integers(1, 200), st.sampled_from(["bar", "beat"]))
+def test_a_region_that_is_nudged_again_and_again_stays_on_the_grid(grid, bar, times, unit):
+    span = before = Span(grid.sample_of(bar), grid.sample_of(bar + 2))
+    places = [(bar + times, 1), (bar + times + 2, 1)]
+    if unit == "beat":
+        places = [(bar, 1 + times), (bar + 2, 1 + times)]
+    start, stop = (grid.sample_of(*place) for place in places)
+    if stop > grid.samples:
+        return
+    for _ in range(times):
+        span = grid.nudge(span, 1, unit)
+    assert span == Span(start, stop)
+    for _ in range(times):
+        span = grid.nudge(span, -1, unit)
+    assert span == before
+
+
+@pytest.mark.parametrize("unit", ["bar", "beat", "none"])
+def test_a_region_beside_the_grid_keeps_its_place_in_the_bar_and_stays_in_the_song(unit):
+    grid = Grid(Tempo(127.3), 44100, 44100 * 600)
+    span = before = Span(5000, 51000)
+    for _ in range(200):
+        span = grid.nudge(span, 1, unit)
+    step = {"bar": grid.bar_samples, "beat": grid.beat_samples, "none": 441}[unit]
+    assert abs(span.start - before.start - 200 * step) < 1.5 and abs(span.samples - before.samples) <= 1
+    for steps, edge in ((99_999, "stop"), (-99_999, "start")):
+        moved = grid.nudge(span, steps, unit)
+        assert moved.samples == span.samples
+        assert getattr(moved, edge) == (grid.samples if steps > 0 else 0)
+        assert grid.nudge(moved, steps // 99_999, unit) == moved  # however often
 
 
 @pytest.mark.parametrize(

@@ -46,14 +46,42 @@ def test_the_second_run_installs_nothing(bootstrap, commands):
     python = bootstrap.venv_python()
     python.parent.mkdir(parents=True)
     python.touch()
+
+    def installed():
+        return [command for command in commands if "install" in command]
+
     bootstrap.install()
-    assert len(commands) == 1
-    assert "-c" in commands[0]
+    assert len(installed()) == 1
+    assert "-c" in installed()[0]
     bootstrap.install()
-    assert len(commands) == 1
+    assert len(installed()) == 1
     bootstrap.CONSTRAINTS.write_text("numpy==2.1\n")
     bootstrap.install()
-    assert len(commands) == 2
+    assert len(installed()) == 2
+    assert not any("venv" in command for command in commands)
+
+
+@pytest.mark.parametrize("left", ["nothing", "an interpreter without pip", "half an interpreter"])
+def test_an_interrupted_first_run_is_made_anew(bootstrap, monkeypatch, left):
+    """Ctrl+C while `python -m venv` is at work leaves an interpreter that can install nothing."""
+    ran, python = [], bootstrap.venv_python()
+    if left != "nothing":
+        python.parent.mkdir(parents=True)
+        python.touch()
+
+    def run(command, **more):
+        ran.append(command[1:])
+        if command[0] == str(python) and not any("venv" in each for each in ran):
+            if left != "an interpreter without pip":
+                raise PermissionError if python.exists() else FileNotFoundError
+            return subprocess.CompletedProcess(command, 1)
+        bootstrap.VENV.mkdir(exist_ok=True)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(bootstrap.subprocess, "run", run)
+    bootstrap.install()
+    assert ["-m", "venv", "--clear", str(bootstrap.VENV)] in ran
+    assert bootstrap.STAMP.exists()
 
 
 def test_a_failed_installation_is_no_installation(bootstrap, monkeypatch):

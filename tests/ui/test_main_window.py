@@ -1,4 +1,8 @@
+import gc
+import weakref
+
 import pytest
+import shiboken6
 from mgeldm.progress import Progress
 from PySide6.QtCore import QEvent, QPoint, QPointF, QSize, Qt
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QMouseEvent
@@ -7,8 +11,9 @@ from PySide6.QtWidgets import QApplication, QMenu
 from mgeldm_app.core.actions import ACTIONS
 from mgeldm_app.core.jobs import EngineStatus, Progressed
 from mgeldm_app.core.ports import OutputStatus
-from mgeldm_app.core.project import Span
+from mgeldm_app.core.project import Project, Span
 from mgeldm_app.ui import a11y
+from mgeldm_app.ui import theme as themes
 from mgeldm_app.ui.lanes.body import LaneBody
 from mgeldm_app.ui.lanes.header import LaneHeader
 from mgeldm_app.ui.lanes.minimap import Minimap
@@ -193,6 +198,11 @@ def test_every_action_is_in_a_menu_and_undo_says_what(opened, world):
     world.c.set_lane(world.lane("bass").id, "gain_db", -3.0)
     opened.menus.refresh()
     assert opened.menus.actions["undo"].text() == "Undo: gain of bass"
+    world.c.set_lane(world.lane("bass").id, "name", "R&B bass")
+    world.c.set_lane(world.lane("R&B bass").id, "pan", 0.5)
+    opened.menus.refresh()
+    assert opened.menus.actions["undo"].text() == "Undo: pan of R&&B bass"  # as Qt wants it
+    assert "Undo: pan of R&B bass" in {entry.title for entry in opened.menus.entries()}
 
 
 def test_space_plays_even_after_a_click_on_a_button(opened, world, qtbot):
@@ -321,6 +331,37 @@ def test_closing_saves_and_remembers_the_window(opened, world):
     opened.close()
     assert world.c.settings.geometry
     assert not world.player.playing
+
+
+def test_a_window_that_was_closed_measures_nothing_more(opened, world, monkeypatch):
+    world.workers.holding = True
+    opened.lanes.show_project(Project())
+    opened.lanes.show_project(world.project)
+    monkeypatch.setattr(world.workers, "close", lambda: None)  # what runs at the end is waited for, and comes later
+    opened.close()
+    while world.workers._held:
+        left = len(world.workers._held)
+        world.workers.step()
+        assert len(world.workers._held) < left
+
+
+@pytest.mark.usefixtures("qapp", "world")
+def test_a_window_that_is_gone_leaves_nothing_behind():
+    another = World()
+    window = MainWindow(another.c)
+    window.close()
+    gone = weakref.ref(window), weakref.ref(another.c)
+    shiboken6.delete(window)
+    del window, another
+    gc.collect()
+    assert [each() for each in gone] == [None, None]
+
+
+def test_the_theme_follows_the_systems(window, monkeypatch):
+    for theme in (themes.LIGHT, themes.DARK):
+        monkeypatch.setattr(themes, "system_theme", lambda theme=theme: theme)
+        QApplication.styleHints().colorSchemeChanged.emit(Qt.ColorScheme.Unknown)
+        assert window.theme is theme
 
 
 def test_files_being_written_are_seen_and_can_be_stopped(opened, world, qtbot):

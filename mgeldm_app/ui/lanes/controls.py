@@ -13,6 +13,7 @@ from ..theme import ink_on, mix
 from .state import State, font
 
 _TENTHS = 10  # a fader's steps are tenths of a decibel
+_MOST_LETTERS = 80  # of a name that is typed
 
 
 def _focus_ring(painter: QPainter, widget: QWidget, state: State, radius: float) -> None:
@@ -240,7 +241,6 @@ class Name(QLabel):
         super().__init__(parent)
         self._header, self._name = parent, ""
         self.field = QLineEdit(parent)
-        self.field.setMaxLength(80)
         self.field.hide()
         self.field.editingFinished.connect(self._finish)
         self.field.installEventFilter(self)
@@ -254,6 +254,7 @@ class Name(QLabel):
     def edit(self) -> None:
         """Begin to edit."""
         self.field.setGeometry(self.geometry().adjusted(-5, 0, 0, 0))
+        self.field.setMaxLength(max(_MOST_LETTERS, len(self._name)))  # one made of a long prompt is not cut
         self.field.setText(self._name)
         self.field.setAccessibleName(self.accessibleName())
         self.field.show()
@@ -263,12 +264,13 @@ class Name(QLabel):
     def _finish(self) -> None:
         if self.field.isHidden():
             return
-        name = " ".join(self.field.text().split())
+        typed = self.field.text()
+        name = " ".join(typed.split())
         in_hand = self.field.hasFocus()
         self.field.hide()
         if in_hand:
             self._header.setFocus(Qt.FocusReason.OtherFocusReason)
-        if name and name != self._name:
+        if name and self._name not in (typed, name):
             self.renamed.emit(name)
 
     def dress(self, state: State) -> None:

@@ -97,7 +97,8 @@ class Ruler(QWidget):
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Take in a bar."""
-        self._mouse.double(event.position().x())
+        if event.button() == Qt.MouseButton.LeftButton:
+            self._mouse.double(event.position().x())
 
     # ------------------------------------------------------------------------------------------------------ painting
 

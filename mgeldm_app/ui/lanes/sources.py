@@ -46,7 +46,7 @@ class Sources(QObject):
     def __init__(self, workers: Workers, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._workers = workers
-        self._running, self._pumping = 0, False
+        self._running, self._pumping, self._stopped = 0, False, False
         self._project = Project()
         self._sounds: dict[str, Sound] = {}
         self._pyramids = Pyramids(self)
@@ -232,13 +232,17 @@ class Sources(QObject):
 
     def pump(self) -> None:
         """Give the workers what is missing, a little at a time: surveys, then what is in sight, then the rest."""
-        if self._pumping:  # a worker that is done at once would come back here
+        if self._stopped or self._pumping:  # a worker that is done at once would come back here
             return
         self._pumping = True
         while self._running < MOST_RUNNING and (work := self._pyramids.survey() or self._tiles_work() or self._piece()):
             self._running += 1
             self._workers.run(work.function, partial(self._finish, work.done), partial(self._finish, work.failed))
         self._pumping = False
+
+    def stop(self) -> None:
+        """Begin nothing more: the window closes, and what is done later comes to nobody."""
+        self._stopped = True
 
     def _finish(self, then: Callable[[Any], None], result: Any) -> None:
         if not isValid(self):

@@ -91,9 +91,15 @@ class State:
         return colour_of(self.theme, lane)
 
     def unit(self, modifiers: Qt.KeyboardModifier) -> Unit:
-        """What to snap to now: nothing with Shift or Ctrl, or where no tempo is known."""
+        """What to snap to now: nothing with Shift or Ctrl, or where no tempo is known.
+
+        Close up it is something finer, so that a line that a place snaps to is in sight.
+        """
         free = modifiers & (Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.ControlModifier)
-        return "none" if free or self.project.tempo.source == "none" else self.snap
+        widest = self.axis.width * self.axis.scale / 2
+        if free or self.project.tempo.source == "none" or self.snap == "none" or self.grid.beat_samples > widest:
+            return "none"
+        return self.snap if self.grid.bar_samples <= widest else "beat"
 
 
 class RegionMouse(QObject):

@@ -552,7 +552,10 @@ def _conditioner(model: Model, clap: str | Path | None) -> Conditioner:
             )
         return conditioner
     if clap is None:
-        raise CheckpointError("This model understands text through CLAP; give the folder of its weights with --clap.")
+        raise CheckpointError(
+            "This model understands text through CLAP: download CLAP in the window's File > Models, or give the folder "
+            "of its weights with --clap."
+        )
     from ..conditioning.clap import CHECKPOINT, ClapConditioner
 
     if ClapConditioner.dimensions != wanted:  # no folder would help

@@ -59,6 +59,23 @@ def test_beats_and_no_grid():
         assert span.start % BAR and span.stop % BAR and abs(span.start - 4.2 * BAR) < 0.05 * BAR
 
 
+@pytest.mark.parametrize("snap", ["bar", "beat"])
+def test_close_up_a_place_snaps_to_no_line_out_of_sight(snap):
+    hand = Hand(snap=snap)
+    beat = BAR // 4
+    for view, unit in ((4 * BAR, snap), (BAR, "beat"), (beat, "none"), (1000, "none")):
+        hand.state.axis.fit(Span(5 * BAR + beat // 3, 5 * BAR + beat // 3 + view))
+        assert hand.state.unit(PLAIN) == unit
+    hand.mouse.press(QPoint(400, 10), False)
+    hand.mouse.release(PLAIN)
+    assert abs(hand.state.axis.x_of(hand.sought[-1]) - 400) <= 1
+    hand.drag(200, 700, pixels=True)
+    assert [round(hand.state.axis.x_of(each)) for each in (hand.regions[-1][0].start, hand.regions[-1][0].stop)] == [
+        200,
+        700,
+    ]
+
+
 def test_shift_is_free():
     hand = Hand()
     hand.drag(4.2, 7.9, SHIFT)

@@ -54,6 +54,14 @@ def test_all_lanes_show_what_they_sound_like(sources, studio, workers):
     assert sources.inside("b", 0, studio.bar, 16).tolist() == [False] * 4 + [True] * 4 + [False] * 8
 
 
+def test_after_the_window_was_closed_nothing_more_is_begun(sources, studio, workers):
+    sources.show(studio.song(), studio.song().lanes, (), studio.store.view)
+    assert workers.queue
+    sources.stop()
+    workers.finish()
+    assert not sources.complete
+
+
 def test_the_rest_follows_the_stems(sources, studio, workers):
     project = studio.song()
     shown(sources, studio, workers, project)

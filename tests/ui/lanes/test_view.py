@@ -435,6 +435,27 @@ def test_renaming(make_view, project):
     assert len(heard.told) == 1 and not name.field.isVisible()
 
 
+@pytest.mark.parametrize("key", [Qt.Key.Key_Escape, Qt.Key.Key_Return])
+def test_a_long_name_that_is_only_looked_at_stays_whole(make_view, project, studio, key):
+    name = "a very soft and warm electric piano, played in wide open chords " * 2 + " far  behind"
+    view = make_view(studio.changed(project, "a", name=name))
+    heard = Heard(view.lane_changed)
+    QTest.keyClick(header(view, "a"), Qt.Key.Key_F2)
+    assert header(view, "a").name.field.text() == name
+    QTest.keyClick(header(view, "a").name.field, key)
+    assert not header(view, "a").name.field.isVisible() and not heard.told
+
+
+def test_only_the_left_button_takes_in_a_bar(make_view, project):
+    view = make_view(project)
+    heard = Heard(view.region_changed)
+    for widget in (view._ruler, view._rows.bodies()[0]):
+        QTest.mouseDClick(widget, Qt.MouseButton.RightButton, pos=QPoint(300, 10))
+    assert not heard.told
+    QTest.mouseDClick(view._ruler, LEFT, pos=QPoint(300, 10))
+    assert heard.told
+
+
 def test_keys_choose_and_switch_lanes(make_view, project):
     view = make_view(project)
     chosen, heard = Heard(view.lanes_selected), Heard(view.lane_changed)

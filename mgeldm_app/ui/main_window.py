@@ -340,7 +340,8 @@ class MainWindow(QMainWindow):
             widget.set_theme(theme)
 
     def _scheme_changed(self) -> None:
-        self.set_theme(_theme_of(self.controller.settings))
+        if not self.isHidden():  # closed, it would dress the whole program once more
+            self.set_theme(_theme_of(self.controller.settings))
 
     def _settings_changed(self, settings: Settings) -> None:
         if _theme_of(settings) != self.theme:

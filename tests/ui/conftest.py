@@ -5,6 +5,15 @@ import pytest
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 
+@pytest.fixture(autouse=True)
+def let_go(qapp):
+    """Deletes what a test has closed: a stylesheet that is set dresses every widget there is, also those."""
+    from PySide6.QtCore import QCoreApplication, QEvent
+
+    yield
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
 @pytest.fixture
 def world(tmp_path, monkeypatch):
     """A controller among fakes, with nothing open."""

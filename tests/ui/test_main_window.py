@@ -357,6 +357,14 @@ def test_a_window_that_is_gone_leaves_nothing_behind():
     assert [each() for each in gone] == [None, None]
 
 
+def test_a_closed_window_follows_no_theme(window, monkeypatch):
+    window.close()
+    monkeypatch.setattr(themes, "system_theme", lambda: themes.LIGHT)
+    before = window.theme
+    QApplication.styleHints().colorSchemeChanged.emit(Qt.ColorScheme.Unknown)
+    assert window.theme is before
+
+
 def test_the_theme_follows_the_systems(window, monkeypatch):
     for theme in (themes.LIGHT, themes.DARK):
         monkeypatch.setattr(themes, "system_theme", lambda theme=theme: theme)

@@ -24,12 +24,12 @@ from mgeldm.errors import CheckpointError, OutputError
 from mgeldm.language import say
 from mgeldm.progress import Progress, Reporter
 
-from .files import aside_of, numbered, sweep_old_parts
+from .files import PART, aside_of, numbered, sweep_old_parts
 from .settings import home
+from .underway import Underway
 
 EMBEDDED = "embedded"
 SUFFIXES = (".safetensors", ".ckpt", ".pt")
-_PART = ".part"
 _BLOCK = 1 << 20
 _NET_BLOCK = 1 << 16
 _TIMEOUT_S = 30.0
@@ -107,27 +107,6 @@ class Installed:
     can_use: bool = True
 
 
-@dataclass
-class Coming:
-    """A model on its way in. Workers write how far it is, the window reads it.
-
-    Attributes:
-        progress: None until the first of it has come.
-        stopped: The user does not want it now, or the program ends.
-    """
-
-    progress: Progress | None = None
-    stopped: bool = False
-
-    def reporter(self) -> Reporter:
-        """Takes down progress, and stops the work when it is not wanted any more."""
-
-        def note(progress: Progress) -> None:
-            self.progress = progress
-
-        return Reporter(note, lambda: self.stopped)
-
-
 def models_home() -> Path:
     """The folder of models."""
     import platformdirs
@@ -147,12 +126,12 @@ class Models:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or models_home()
-        self.coming: dict[str, Coming] = {}
+        self.coming: dict[str, Underway] = {}
 
     def stop(self) -> None:
         """Stop all that is coming: the program ends. Downloads go on from there the next time."""
         for each in list(self.coming.values()):
-            each.stopped = True
+            each.cancelled = True
 
     def installed(self) -> list[Installed]:
         """The embedded model first, then the others by name."""
@@ -297,7 +276,7 @@ def fetch(remote: Remote, folder: Path, reporter: Reporter) -> Path:
         OutputError: It cannot be written.
         Cancelled: The reporter said so.
     """
-    target, part = folder / remote.name, folder / (remote.name + _PART)
+    target, part = folder / remote.name, folder / (remote.name + PART)
     try:
         _bring(remote, part, reporter)
         if remote.sha256 and (found := sha256_of(part, reporter)) != remote.sha256:

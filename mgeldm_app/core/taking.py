@@ -12,7 +12,7 @@ from typing import Any
 from mgeldm.audio import writing
 from mgeldm.errors import Cancelled, MgeldmError
 from mgeldm.language import say
-from mgeldm.progress import Progress, Reporter
+from mgeldm.progress import Reporter
 
 from .asks import Unfinished
 from .export import Colours, ExportReport, export, prepare
@@ -23,31 +23,20 @@ from .reports import trace_of
 from .session import Session
 from .settings import ExportSettings
 from .text import listed
+from .underway import Underway
 
 
 @dataclass
-class Errand:
-    """Files being written. A worker writes its fields, the window reads them.
+class Errand(Underway):
+    """Files being written.
 
     Attributes:
         title: What the user reads: "Exporting to Stems".
-        progress: How far it is; None while it waits for a worker.
-        cancelled: The user does not want it any more, or the window closes.
         id: Names it.
     """
 
     title: str
-    progress: Progress | None = None
-    cancelled: bool = False
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
-
-    def reporter(self) -> Reporter:
-        """Takes down progress, and stops the work when it is not wanted any more."""
-
-        def note(progress: Progress) -> None:
-            self.progress = progress
-
-        return Reporter(note, lambda: self.cancelled)
 
 
 class Taking:

@@ -13,8 +13,9 @@ from PySide6.QtCore import QObject, QTimer
 
 from ..core import models
 from ..core.controller import Controller
-from ..core.models import EMBEDDED, Coming, Installed, Known
+from ..core.models import EMBEDDED, Installed, Known
 from ..core.text import duration_text, size_text
+from ..core.underway import Underway
 from .dialogs.models import ModelRow, ModelsDialog
 
 
@@ -67,7 +68,7 @@ class ModelDesk(QObject):
     def cancel(self, key: str) -> None:
         """Stop a download or an import."""
         if key in self._coming:
-            self._coming[key].stopped = True
+            self._coming[key].cancelled = True
 
     def remove(self, model_id: str) -> None:
         """Delete a model; the embedded one takes over where it was in use."""
@@ -88,7 +89,7 @@ class ModelDesk(QObject):
     def _run(self, key: str, work: Callable[[Reporter], object]) -> None:
         if key in self._coming:
             return  # what was stopped just now is about to end
-        coming = self._coming[key] = Coming()
+        coming = self._coming[key] = Underway()
         self._messages.pop(key, None)
 
         def done(_: object) -> None:
@@ -147,7 +148,7 @@ def _is_known(key: str) -> bool:
     return any(known.id == key for known in models.KNOWN)
 
 
-def _coming_row(key: str, name: str, about: str, coming: Coming) -> ModelRow:
+def _coming_row(key: str, name: str, about: str, coming: Underway) -> ModelRow:
     at = coming.progress
     share = at.done / at.total if at and at.total else None
     left = f" · {duration_text(at.left_s)}" if at and at.left_s is not None else ""

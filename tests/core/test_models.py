@@ -13,7 +13,8 @@ from mgeldm.errors import Cancelled, CheckpointError, OutputError
 from mgeldm.progress import Reporter
 
 from mgeldm_app.core import models
-from mgeldm_app.core.models import EMBEDDED, Coming, Known, Models, Remote, fetch
+from mgeldm_app.core.models import EMBEDDED, Known, Models, Remote, fetch
+from mgeldm_app.core.underway import Underway
 
 CONTENT = bytes(range(256)) * 40_000  # 10 MB
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -174,7 +175,7 @@ def test_a_download_that_was_stopped_in_its_check_is_not_fetched_again(server, t
 
 def test_a_slow_download_stops_as_soon_as_the_program_ends(server, tmp_path):
     mine, ended = Models(tmp_path), []
-    coming = mine.coming["clap"] = Coming()
+    coming = mine.coming["clap"] = Underway()
 
     def work():
         with pytest.raises(Cancelled):
@@ -193,8 +194,8 @@ def test_a_slow_download_stops_as_soon_as_the_program_ends(server, tmp_path):
 
 
 def test_what_is_coming_is_stopped_before_workers_are_waited_for(world, monkeypatch):
-    coming, waited = world.c.models.coming.setdefault("clap", Coming()), []
-    monkeypatch.setattr(world.porters, "close", lambda: waited.append(coming.stopped))
+    coming, waited = world.c.models.coming.setdefault("clap", Underway()), []
+    monkeypatch.setattr(world.porters, "close", lambda: waited.append(coming.cancelled))
     world.c.close()
     assert waited and all(waited)
     with pytest.raises(Cancelled):

@@ -122,7 +122,7 @@ def test_a_download_is_stopped_with_its_dialog_and_not_begun_twice(world, open_d
     desk.download("clap")
     coming = world.c.models.coming["clap"]
     desk.close()
-    assert coming.stopped
+    assert coming.cancelled
     again = open_desk()
     again.download("clap")  # the first is still about to end
     assert world.c.models.coming == {"clap": coming}

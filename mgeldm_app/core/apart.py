@@ -50,14 +50,18 @@ class Results:
         audios: By output its audio, None where nobody needs it.
         less: What older stems lose.
         without: Numbers of outputs that come without an older stem, and that stem.
+        is_undone: Whether a stem that was undone shares a sound with an output.
     """
 
     audios: list[Audio | None]
     less: list[Less] = field(default_factory=list)
     without: list[tuple[int, Lane]] = field(default_factory=list)
+    is_undone: bool = False
 
 
-def taken_apart(project: Project, ask: Ask, store: ClipStore, audios: Sequence[Audio | None]) -> Results:
+def taken_apart(
+    project: Project, ask: Ask, store: ClipStore, audios: Sequence[Audio | None], undone: Sequence[Lane] = ()
+) -> Results:
     """Outputs and older stems with no sound in two of them. Slow, so it is run on a worker.
 
     What is in an older stem is taken out of that. What has an older stem in it, or is that in other words, comes
@@ -69,6 +73,7 @@ def taken_apart(project: Project, ask: Ask, store: ClipStore, audios: Sequence[A
         ask: What the outputs were asked for by.
         store: Holds all clips.
         audios: By output.
+        undone: Stems that redoing would bring back.
 
     Raises:
         OutputError: The store cannot be written.
@@ -86,6 +91,7 @@ def taken_apart(project: Project, ask: Ask, store: ClipStore, audios: Sequence[A
         if target is None or audio is None or project.song is None or target.lane.kind != "extracted":
             continue
         new = _New(now, store, target, ask.span.start, audio)
+        results.is_undone |= any(new.shares(lane) for lane in undone)
         around = []
         for lane in _others(now, ask, target):
             with contextlib.suppress(AudioError):  # its file is gone: it is silent
@@ -144,6 +150,13 @@ class _New:
         if unheard != spans:
             own, old, shared = self._powers(clips, unheard)
         return _is_in(own, old, shared), has_old
+
+    def shares(self, lane: Lane) -> bool:
+        """Whether one has the other's sound; what a file that is gone held is like nothing."""
+        try:
+            return any(self.compare(lane))
+        except AudioError:
+            return False
 
     def leave_out(self, lane: Lane) -> None:
         """Come without what a lane plays."""

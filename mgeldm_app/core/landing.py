@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,7 +93,9 @@ class Group:
     landed: bool = False
 
 
-def results(work: Work, project: Project, silences: Set[int], samples: int | None = None) -> Results:
+def results(
+    work: Work, project: Project, silences: Set[int], undone: Sequence[Lane], samples: int | None = None
+) -> Results:
     """What a job has made, as clips; of one that is not finished, its first samples.
 
     Slow, so it is run on a worker.
@@ -102,6 +104,7 @@ def results(work: Work, project: Project, silences: Set[int], samples: int | Non
         work: The job.
         project: Where they land.
         silences: Lengths of silence that will be needed where it lands.
+        undone: Stems that redoing would bring back.
         samples: How many; None for all.
 
     Raises:
@@ -119,7 +122,7 @@ def results(work: Work, project: Project, silences: Set[int], samples: int | Non
         return store.adopt(path) if samples is None else store.cut(path, samples)
 
     audios = [clip(path) if target else None for target, path in zip(work.ask.targets, paths, strict=True)]
-    return taken_apart(project, work.ask, store, audios)
+    return taken_apart(project, work.ask, store, audios, undone)
 
 
 class Landing:
@@ -194,7 +197,7 @@ class Landing:
         less = [each for each in found.less if each.output in steps and _as_it_was(project, each.lane)]
         others = [_put(project, each.lane, each.part) for each in less]
         step = commands.together(title, [*steps.values(), *others, *self._holes(work, found.audios)])
-        self.session.do(dataclasses.replace(step, beside=not self._is_undone(work, steps)))
+        self.session.do(dataclasses.replace(step, beside=not (found.is_undone or self._is_undone(work, steps))))
         self._tell(work, less, [each for each in found.without if each[0] in steps])
         return [
             ({part.take.audio}, each.part.take.audio)
@@ -205,12 +208,15 @@ class Landing:
 
     def _is_undone(self, work: Work, outputs: Iterable[int]) -> bool:
         """Whether redoing would bring a source once more that comes now: it would be taken from the rest twice."""
-        project, targets = self.session.project, work.ask.targets
-        own = {target.lane.id for target in targets if target}
+        stems, targets = self.undone(work), work.ask.targets
         names = [name_of(t) for t in map(targets.__getitem__, outputs) if t and t.lane.kind == "extracted"]
-        ahead = {id(lane): lane for each in self.session.history.ahead for lane in each.of_kind("extracted")}
-        stems = [lane for lane in ahead.values() if lane.id not in own and not _as_it_was(project, lane)]
         return any(stems_called(stems, name, replaced) for name in names for replaced in (False, True))
+
+    def undone(self, work: Work) -> list[Lane]:
+        """Stems that redoing would bring back, but for its own."""
+        own = {target.lane.id for target in work.ask.targets if target}
+        ahead = {id(lane): lane for each in self.session.history.ahead for lane in each.of_kind("extracted")}
+        return [lane for lane in ahead.values() if lane.id not in own and not _as_it_was(self.session.project, lane)]
 
     def _tell(self, work: Work, less: list[Less], without: list[tuple[int, Lane]]) -> None:
         """Say which sounds are in another stem than one might look for them in."""

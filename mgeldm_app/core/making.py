@@ -275,10 +275,10 @@ class Making:
             self.learned(made.task, quality_of(work), event.audio_s / event.seconds)
 
         silences = set() if work.replaces else self._landing.silences(work, work.ask.span.samples)
-        project = self.session.project
+        project, undone = self.session.project, self._landing.undone(work)
 
         def adopt() -> Results:
-            found = results(work, project, silences)
+            found = results(work, project, silences, undone)
             discard(*work.job.outputs)  # those that nobody needs
             return found
 
@@ -337,7 +337,7 @@ class Making:
         Until that has come about, it counts as filled: if the project is left, it is done when it is opened again.
         """
         samples, work.keeping, project = work.filled, True, self.session.project
-        silences = self._landing.silences(work, samples)
+        silences, undone = self._landing.silences(work, samples), self._landing.undone(work)
 
         def land(found: Results) -> None:
             ended()
@@ -360,7 +360,7 @@ class Making:
             if work.cancelled:  # tried again or put away meanwhile
                 discard(*work.job.outputs)
 
-        self.workers.run(lambda: results(work, project, silences, samples), land, failed)
+        self.workers.run(lambda: results(work, project, silences, undone, samples), land, failed)
 
     # ----------------------------------------------------------------------------------------------------- landing
 

@@ -230,6 +230,23 @@ def test_a_stem_that_was_in_another_is_taken_out_of_that(opened, looped):
     assert opened.project.lanes == before.lanes
 
 
+@pytest.mark.parametrize(
+    ("undone", "comes", "can_redo"),
+    [("drums", "kick drum", False), ("kick drum", "drums", False), ("deep bass", "low bass", False)]
+    + [("drums", "bass", True)],
+)
+def test_a_sound_that_comes_cannot_be_redone_as_part_of_another_stem(opened, undone, comes, can_redo):
+    """The rest would lack it twice."""
+    extract(opened, undone)
+    undo(opened, f"extract {undone}")
+    extract(opened, comes)
+    assert (opened.session.history.redo_title == f"extract {undone}") == can_redo
+    while opened.session.history.redo_title:
+        opened.session.redo()
+    assert len(stems(opened)) == 1 + can_redo
+    check_null(opened)
+
+
 def test_a_stem_comes_without_one_that_is_in_it(opened):
     extract(opened, "kick drum", "drums")
     assert opened.told == [("drums comes without kick drum, which is a stem of its own.", False)]

@@ -241,8 +241,11 @@ def _impute(args: argparse.Namespace) -> dict[str, Any]:
     ):
         began_s = time.perf_counter()
         parts = pipeline.impute(song, request, reporter)
-        gain = _write_parts(song, dict(zip(paths, parts, strict=True)), args)
-        return _report(pipeline, paths, began_s, _length_s(song, request.region), gain)
+        played = {path: part for path, part in zip(paths, parts, strict=True) if part.samples.any()}
+        unplayed = [name for name, path in zip(args.prompt, paths, strict=False) if path not in played]
+        gain = _write_parts(song, played, args)
+        made = _report(pipeline, list(played), began_s, _length_s(song, request.region), gain)
+        return made | {"unplayed": unplayed}
 
 
 def _accompany(args: argparse.Namespace) -> dict[str, Any]:
@@ -444,6 +447,8 @@ def _told(result: dict[str, Any]) -> str:
     for name in result.get("missed", ()):
         advice = "name an instrument that plays here, in English, or raise --sensitivity towards 1"
         lines.append(f"Hardly anything of {name!r} was found; {advice}.")
+    for name in result.get("unplayed", ()):
+        lines.append(f"Nothing is played for {name!r} here; try other words, another seed or another region.")
     if result["gain"] != 1.0:
         lines.append(f"All files share a gain of {result['gain']:.6f}, so that none clips.")
     speed = f"{result['seconds']:.1f} s, {result['real_time_factor']:.3f} x real time, on {result['device']}"

@@ -16,6 +16,7 @@ from mgeldm import cli
 from mgeldm.audio import AudioClip, read, write
 from mgeldm.bundled import EMBEDDED_PATH
 from mgeldm.cli import main
+from mgeldm.errors import SilenceError
 from mgeldm.pipeline import Pipeline
 from mgeldm.pipeline.extraction import Masks
 
@@ -94,6 +95,26 @@ def test_every_other_task_writes_its_files(song_file, tmp_path, capsys):
     outside = np.r_[0 : 2 * 44100, 4 * 44100 : 7 * 44100]
     assert np.abs(song.samples[:, outside] - inpainted.samples[:, outside]).max() <= 2 / 2**15
     assert read(out / "funk.wav").duration_s == pytest.approx(3.0)
+
+
+def test_a_prompt_that_nothing_is_played_for_leaves_the_others_their_files(song_file, tmp_path, capsys, monkeypatch):
+    add, silent = Pipeline._add, iter([True, False, True, False, True, True])
+
+    def some(*arguments):
+        if next(silent):
+            raise SilenceError("The model plays nothing for this here.")
+        return add(*arguments)
+
+    monkeypatch.setattr(Pipeline, "_add", some)
+    arguments = ("--prompt", "rhodes", "--prompt", "bass", "--start", 1, "--end", 5, "--steps", 2)
+    assert run("impute", song_file, *arguments, "--out", tmp_path / "one", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["unplayed"] == ["rhodes"]
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["My Song - bass.wav"]
+    assert run("impute", song_file, *arguments, "--out", tmp_path / "two") == 0
+    assert "Nothing is played for 'rhodes' here" in capsys.readouterr().out
+    assert run("impute", song_file, *arguments, "--out", tmp_path / "none") == 2
+    assert "plays nothing" in capsys.readouterr().err
+    assert not list((tmp_path / "none").iterdir())
 
 
 def noise(seconds, peak, rate_hz=44100) -> AudioClip:

@@ -232,8 +232,12 @@ def test_a_stem_that_was_in_another_is_taken_out_of_that(opened, looped):
 
 @pytest.mark.parametrize(
     ("undone", "comes", "can_redo"),
-    [("drums", "kick drum", False), ("kick drum", "drums", False), ("deep bass", "low bass", False)]
-    + [("drums", "bass", True)],
+    [
+        ("drums", "kick drum", False),
+        ("kick drum", "drums", False),
+        ("deep bass", "low bass", False),
+        ("drums", "bass", True),
+    ],
 )
 def test_a_sound_that_comes_cannot_be_redone_as_part_of_another_stem(opened, undone, comes, can_redo):
     """The rest would lack it twice."""

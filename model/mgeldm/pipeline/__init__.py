@@ -241,18 +241,27 @@ class Pipeline:
             example: What `request.like` is a region of; None is the song.
 
         Returns:
-            Clips of the region, at the song's rate and in its channels.
+            Clips of the region, at the song's rate and in its channels; one of several that the model plays nothing for
+            is exact silence.
 
         Raises:
-            InputError: The request does not fit the song, or the model plays nothing for it.
+            InputError: The request does not fit the song, or the model plays nothing for any prompt.
         """
         request.validate(song.info.duration_s, (example or song).info.duration_s)
-        start_s, end_s = _bounds(song, request.region, LONGEST_GENERATED_S)
-        heard, parts = song, []
+        bounds = _bounds(song, request.region, LONGEST_GENERATED_S)
+        first, stop = _samples(song, *bounds)
+        heard, parts, silent = song, [], None
         for prompt in request.prompts or ("",):
             meant = self._meant(prompt, request.sampling, example or song, request.like)
-            parts.append(self._add(heard, "impute", meant, request.sampling, (start_s, end_s), reporter))
-            heard = Sum(heard, Placed(parts[-1], round(start_s * song.info.rate_hz), song.info))
+            try:
+                part = self._add(heard, "impute", meant, request.sampling, bounds, reporter)
+                heard = Sum(heard, Placed(part, first, song.info))
+            except SilenceError as error:
+                silent = error
+                part = AudioClip(np.zeros((song.info.channels, stop - first), np.float32), song.info.rate_hz)
+            parts.append(part)
+        if silent is not None and heard is song:
+            raise silent
         return parts
 
     def accompany(

@@ -72,6 +72,7 @@ class Controller:
         self.session = session
         self.engine, self.player, self.workers, self.saver, self.porters = engine, player, workers, saver, porters
         self.settings = self._kept = load_settings()
+        self._unkept = ""  # why settings could not be kept, once that was told
         self.models = Models()
         self.wants, self.settings_changed = Event(), Event()
         self._delivery = Delivery(workers)
@@ -248,9 +249,13 @@ class Controller:
     def set_settings(self, settings: Settings) -> None:
         """Use and keep settings."""
         before, self.settings = self.settings, settings
-        with self.told():
+        try:
             save_changes(settings, self._kept)
-            self._kept = settings
+            self._kept, self._unkept = settings, ""
+        except (MgeldmError, OSError) as error:
+            if str(error) != self._unkept:  # every prompt and every finished job is a setting
+                self.session.tell(str(error), error=True)
+            self._unkept = str(error)
         if settings != before:
             self.snap = settings.snap
             self.settings_changed.emit(settings)

@@ -483,3 +483,21 @@ def test_settings_that_could_not_be_kept_are_kept_the_next_time(opened, monkeypa
     settings_path().unlink()
     opened.c.set_settings(replace(opened.c.settings, quality="best"))
     assert (load_settings().theme, load_settings().quality) == ("light", "best")
+
+
+def test_settings_that_cannot_be_kept_are_told_of_once(opened):
+    """Every prompt and every finished job is a setting."""
+    kept = settings_path().read_bytes() if settings_path().exists() else b""
+    settings_path().unlink(missing_ok=True)
+    settings_path().mkdir()
+    for theme in ("dark", "light", "dark"):
+        opened.c.set_settings(replace(opened.c.settings, theme=theme))
+    assert len(opened.told) == 1 and opened.told[0][1] and opened.c.settings.theme == "dark"
+    settings_path().rmdir()
+    settings_path().write_bytes(kept)
+    opened.c.set_settings(replace(opened.c.settings, theme="light"))
+    assert len(opened.told) == 1 and load_settings().theme == "light"
+    settings_path().unlink()
+    settings_path().mkdir()
+    opened.c.set_settings(replace(opened.c.settings, theme="dark"))
+    assert len(opened.told) == 2

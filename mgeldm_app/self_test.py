@@ -72,7 +72,7 @@ def _run(folder: Path, deadline_s: float) -> str:
     if "torch" in sys.modules:
         raise SelfTestError("the window's process has imported torch")
     told: list[str] = []
-    app.controller.session.notice.connect(lambda text, error, details: told.append(text) if error else None)
+    app.controller.session.notice.connect(lambda text, error, *_: told.append(text) if error else None)
 
     def wait(until: Callable[[], bool], what: str) -> None:
         while not until():

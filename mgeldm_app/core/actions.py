@@ -10,6 +10,7 @@ from mgeldm.language import later, say
 
 from . import commands
 from .controller import Controller
+from .history import Command
 from .project import MOST_TAKES, Lane, Part, Span, Task
 from .timeline import Grid, Unit
 
@@ -64,6 +65,11 @@ OTHER_WORDS: dict[str, str] = {
     "about": later("version licence"),
 }
 """What people call an action who look for it in the palette, by its id."""
+GROUPS = frozenset((
+    "save", "export", "close", "settings", "quit", "remove", "mute", "listen", "tap", "select_all", "snap",
+    "task_extract", "submit", "next_take", "keep_take", "zoom_in", "taller", "theme",
+))  # fmt: skip
+"""Ids of actions that a line in the menu sets apart from those before."""
 
 
 def _always(_: Controller) -> bool:
@@ -185,10 +191,14 @@ def _part_of(c: Controller, lane: Lane) -> tuple[Lane, int] | None:
     return lane, here[-1] if here else len(lane.parts) - 1
 
 
+def _added(c: Controller, takes: int) -> list[Lane]:
+    """The lanes that were added and have a part of so many takes."""
+    return [x for x in c.session.project.of_kind("added") if any(len(part.takes) >= takes for part in x.parts)]
+
+
 def _meant(c: Controller, takes: int = 1) -> tuple[Lane, int] | None:
     """The part, of so many takes, that is meant: of the one selected stem, else of the last part that was added."""
-    added = [x for x in c.session.project.of_kind("added") if any(len(part.takes) >= takes for part in x.parts)]
-    lanes = _stems(c) or added[-1:]
+    lanes = _stems(c) or _added(c, takes)[-1:]
     found = _part_of(c, lanes[0]) if len(lanes) == 1 else None
     return found if found is not None and len(found[0].parts[found[1]].takes) >= takes else None
 
@@ -214,14 +224,23 @@ def _has_takes(c: Controller) -> bool:
     return _taken(c) is not None
 
 
-def _choose(which: Callable[[Part], int]) -> Callable[[Controller], None]:
+def _on_taken(command: Callable[[Lane, int], Command]) -> Callable[[Controller], None]:
+    """Do something with the part whose takes are compared; where it might be another one's, say whose they are."""
+
     def run(c: Controller) -> None:
         found = _taken(c)
-        if found is not None:
-            lane, index = found
-            c.session.do(commands.choose_take(lane.id, index, which(lane.parts[index])))
+        if found is None:
+            return
+        if not _stems(c) and len(_added(c, takes=2)) > 1:
+            lane = found[0].name
+            c.session.tell(say("Those are the takes of {lane}; select another lane to compare its takes.", lane=lane))
+        c.session.do(command(*found))
 
     return run
+
+
+def _choose(which: Callable[[Part], int]) -> Callable[[Controller], None]:
+    return _on_taken(lambda lane, index: commands.choose_take(lane.id, index, which(lane.parts[index])))
 
 
 def _step(by: int) -> Callable[[Controller], None]:
@@ -231,15 +250,12 @@ def _step(by: int) -> Callable[[Controller], None]:
 def _keep(whether: Callable[[int, int], bool]) -> Callable[[Controller], None]:
     """Keep the takes of which `whether` is true, given their number and the number of the one that sounds."""
 
-    def run(c: Controller) -> None:
-        found = _taken(c)
-        if found is not None:
-            lane, index = found
-            part = lane.parts[index]
-            kept = tuple(number for number in range(len(part.takes)) if whether(number, part.chosen))
-            c.session.do(commands.keep_takes(lane.id, index, kept))
+    def command(lane: Lane, index: int) -> Command:
+        part = lane.parts[index]
+        kept = tuple(number for number in range(len(part.takes)) if whether(number, part.chosen))
+        return commands.keep_takes(lane.id, index, kept)
 
-    return run
+    return _on_taken(command)
 
 
 def _take_actions() -> Iterator[Action]:
@@ -319,9 +335,24 @@ def _cancel(c: Controller) -> None:
     c.taking.cancel_all()
 
 
+def _save(c: Controller) -> None:
+    """For whoever does not know that every change is saved when it is made."""
+    folder = c.session.folder
+    if folder is None:
+        return
+    if folder.read_only:
+        c.session.tell(say("This project can only be read here; File > Save as makes a copy that is yours."))
+        return
+    c.documents.save_now()
+    if not c.documents.unsaved:
+        told = say("Saved in {folder}, as every change is when it is made.", folder=folder.folder.name)
+        c.session.tell(told, folder=folder.folder)
+
+
 ACTIONS: tuple[Action, ...] = (
     Action("open", "File", "Open", _wants("open"), "Ctrl+O", dialog=True),
     Action("demo", "File", "Open the demo song", _wants("demo")),
+    Action("save", "File", "Save", _save, "Ctrl+S", _has_project),
     Action("save_as", "File", "Save as", _wants("save_as"), "Ctrl+Shift+S", _has_project, dialog=True),
     Action("show_folder", "File", "Show the project's folder", _wants("show_folder"), "", _has_project),
     Action("export", "File", "Export", _wants("export"), "Ctrl+E", _has_song, dialog=True),

@@ -58,6 +58,10 @@ class Results:
     without: list[tuple[int, Lane]] = field(default_factory=list)
     is_undone: bool = False
 
+    def left_out(self, number: int) -> tuple[str, ...]:
+        """Names of the stems that an output comes without, each once."""
+        return tuple(dict.fromkeys(lane.name for output, lane in self.without if output == number))
+
 
 def taken_apart(
     project: Project, ask: Ask, store: ClipStore, audios: Sequence[Audio | None], undone: Sequence[Lane] = ()

@@ -27,7 +27,6 @@ from .jobs import Layer
 from .project import REST_ID, SONG_ID, Audio, Lane, Made, Project, Prompt, Span
 from .text import called, colour_for, names_no_source, prompts_of
 
-GENERATED_S = 10.0  # of music from nothing, where no region says how long
 _REPLACED = " (replaced)"
 _VERBS = {
     "extract": later("Extracting {what}"),
@@ -112,9 +111,14 @@ def span_of(project: Project, prompt: Prompt) -> Span:
     if project.region is not None:
         return project.region
     if prompt.task == "generate":
-        few = round(GENERATED_S * project.rate_hz)
+        few = round(prompt.length_s * project.rate_hz)
         return Span(0, min(few, project.samples) if project.song else few)
     return Span(0, project.samples)
+
+
+def takes_of(project: Project, prompt: Prompt) -> int:
+    """How many versions are made of each new part: of stems and of what becomes the song itself, one."""
+    return 1 if prompt.task == "extract" or project.song is None else prompt.takes
 
 
 def check(project: Project, prompt: Prompt, selected: tuple[str, ...] = ()) -> None:
@@ -131,7 +135,11 @@ def check(project: Project, prompt: Prompt, selected: tuple[str, ...] = ()) -> N
     if prompt.task == "inpaint" and project.region is None:
         raise InputError("Select the region to regenerate: drag over the song.")
     if prompt.task == "accompany" and not _accompanied(project, selected):
-        raise InputError("Select the lane to accompany, in its header.")
+        if not selected:
+            raise InputError("Select the lane to accompany, in its header.")
+        if len(selected) > 1:
+            raise InputError("One lane can be accompanied; select that alone.")
+        raise InputError("The rest cannot be accompanied; select the song or another lane.")
     for request in _requests(project, prompt, span_of(project, prompt), prompt.seed or 0):
         request.validate(*([] if isinstance(request, Generate) else [project.samples / project.rate_hz]))
 

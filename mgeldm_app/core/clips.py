@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from mgeldm.audio import FADE_S, AudioReader, Writer, create_wav, map_wav, open_audio, writing
 from mgeldm.errors import AudioError, Cancelled
+from mgeldm.outputs import aside_of, discard
 from mgeldm.progress import Reporter
 
-from .files import aside_of, discard, link_or_copy, sweep_parts
+from .files import link_or_copy, sweep_parts
 from .project import Audio
 
 Frames = npt.NDArray[np.float32]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from mgeldm.language import later, say
+from mgeldm.requests import LONGEST_GENERATED_S, SHORTEST_S
 
 from .history import Command
 from .project import (
@@ -24,7 +25,7 @@ from .project import (
     Take,
     Tempo,
 )
-from .timeline import BPM
+from .timeline import BPM, Grid
 
 _LIMITS: dict[str, tuple[float, float]] = {"gain_db": GAIN_DB, "pan": (-1.0, 1.0), "sensitivity": (-1.0, 1.0)}
 _UNKNOWN = Tempo()
@@ -160,7 +161,8 @@ def set_tempo(tempo: Tempo, before: Tempo = _UNKNOWN) -> Command:
     """Correct tempo, downbeat, metre or key: whatever differs from `before`, each as a step of its own.
 
     Who says how fast it is, or where bars begin in a tempo that is known, has given the tempo. A downbeat, metre or key
-    that comes before the tempo is known says nothing of it: it may still be found.
+    that comes before the tempo is known says nothing of it: it may still be found. Where nobody has said where bars
+    begin, another tempo leaves the first one where it is.
     """
     given = _differing(tempo, before)
     if "bpm" in given:
@@ -170,6 +172,8 @@ def set_tempo(tempo: Tempo, before: Tempo = _UNKNOWN) -> Command:
 
     def apply(project: Project) -> Project:
         old = project.tempo
+        if "bpm" in given and old.source == "found":
+            old = replace(old, downbeat_s=Grid.of(project).first_bar / project.rate_hz)
         is_given = tempo.source == "given" or "bpm" in given or ("downbeat_s" in given and old.source != "none")
         return replace(project, tempo=replace(old, **given, source="given" if is_given else old.source))
 
@@ -178,7 +182,8 @@ def set_tempo(tempo: Tempo, before: Tempo = _UNKNOWN) -> Command:
 
 def set_prompt(prompt: Prompt) -> Command:
     """Type into the prompt bar."""
-    fitting = replace(prompt, takes=min(max(prompt.takes, 1), MOST_TAKES))
+    length_s = min(max(prompt.length_s, SHORTEST_S), LONGEST_GENERATED_S)
+    fitting = replace(prompt, takes=min(max(prompt.takes, 1), MOST_TAKES), length_s=length_s)
     return Command(say("prompt"), lambda p: replace(p, prompt=fitting), "prompt", beside=True)
 
 

@@ -185,8 +185,9 @@ class Controller:
             speed = self.session.engine.speed
         if not speed:
             return None
-        takes = 1 if prompt.task == "extract" else prompt.takes * max(1, len(asks.prompts_of(prompt)))
-        return asks.span_of(project, prompt).samples / project.rate_hz / speed * takes
+        parts = 1 if prompt.task == "extract" else max(1, len(asks.prompts_of(prompt)))
+        made = parts * asks.takes_of(project, prompt)
+        return asks.span_of(project, prompt).samples / project.rate_hz / speed * made
 
     # ------------------------------------------------------------------------------------------------- tempo, playing
 

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
-import re
-import secrets
 import shutil
-import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 from mgeldm.audio import safe_name, writing
-
-PART = ".part"
-"""The end of the names of files that are still being written aside."""
-_LEFT_S = 86400.0
-_ASIDE = re.compile(rf"\.[0-9a-f]{{12}}{re.escape(PART)}")
+from mgeldm.outputs import PART, aside_of, discard
 
 
 def whole_path(path: Path | str) -> Path:
@@ -31,11 +22,6 @@ def numbered(path: Path, suffix: str) -> Iterator[Path]:
     yield path
     for number in itertools.count(2):
         yield path.with_name(safe_name(path.name.removesuffix(suffix), f" {number}{suffix}"))
-
-
-def aside_of(path: Path) -> Path:
-    """A name beside `path` under which it can be written before it appears."""
-    return path.with_name(f".{secrets.token_hex(6)}{PART}")
 
 
 def write_whole(path: Path, data: bytes, flush: bool = True, before: Callable[[], None] | None = None) -> None:
@@ -86,25 +72,9 @@ def link_or_copy(source: Path, target: Path) -> None:
             aside.unlink(missing_ok=True)
 
 
-def discard(*paths: Path) -> None:
-    """Remove files that nobody needs; one that somebody still has mapped stays on Windows, for a sweep to remove."""
-    for path in paths:
-        with contextlib.suppress(PermissionError):
-            path.unlink(missing_ok=True)
-
-
 def sweep_parts(folder: Path) -> None:
     """Remove what was being written aside when an earlier run was ended."""
     discard(*(path for path in folder.glob(f".*{PART}") if path.is_file()))
-
-
-def sweep_old_parts(folder: Path) -> None:
-    """The same in a folder of the user's, where others may be writing: what is called as ours are and is a day old."""
-    with contextlib.suppress(OSError):
-        for path in folder.iterdir():
-            if _ASIDE.fullmatch(path.name) and time.time() - path.lstat().st_mtime > _LEFT_S:
-                remove = partial(shutil.rmtree, ignore_errors=True) if path.is_dir() else discard
-                remove(path)
 
 
 def _flush_folder(folder: Path) -> None:

@@ -159,7 +159,8 @@ class Landing:
             old = set(work.replaces.get(number, ()))
             if target and audio and old:
                 only = target.made.sensitivity if work.refines else None
-                self.session.amend(commands.replace_take(target.lane.id, old, self._take(target, audio), only))
+                take = self._take(target, audio, found.left_out(number))
+                self.session.amend(commands.replace_take(target.lane.id, old, take, only))
                 replaced.append((old, audio))
         return replaced
 
@@ -179,7 +180,7 @@ class Landing:
         for number, (target, audio) in enumerate(zip(work.ask.targets, found.audios, strict=True)):
             if target is None or audio is None or _gone_already(project, target, span.start, audio):
                 continue
-            take, is_stem = self._take(target, audio), target.lane.kind == "extracted"
+            take, is_stem = self._take(target, audio, found.left_out(number)), target.lane.kind == "extracted"
             has_part = any(part.span == _span(span.start, audio) for part in _parts(project, target.lane.id))
             if work.gives_way is not None:
                 work.gives_way[number] = {audio}
@@ -276,9 +277,9 @@ class Landing:
         if audios[0] is not None:
             self.session.do(commands.open_song(SongFile(audios[0], made.prompt or "Generated music")))
 
-    def _take(self, target: Target, audio: Audio) -> Take:
-        engine = self.session.engine
-        return Take(audio, dataclasses.replace(target.made, model=engine.model, model_sha256=engine.model_sha256))
+    def _take(self, target: Target, audio: Audio, without: tuple[str, ...]) -> Take:
+        model, sha256 = self.session.engine.model, self.session.engine.model_sha256
+        return Take(audio, dataclasses.replace(target.made, model=model, model_sha256=sha256, without=without))
 
 
 def song_of(project: Project) -> Audio | None:

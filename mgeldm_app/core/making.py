@@ -15,13 +15,13 @@ from typing import Any
 
 from mgeldm.errors import InputError, MgeldmError
 from mgeldm.language import later, say
+from mgeldm.outputs import discard
 from mgeldm.requests import Quality
 
 from .apart import Results
-from .asks import Ask, Target, Unfinished, again, asks, check, repeatable
+from .asks import Ask, Target, Unfinished, again, asks, check, repeatable, takes_of
 from .clips import ClipStore
 from .delivery import Delivery
-from .files import discard
 from .jobs import CancelledJob, EngineStatus, Failed, Filled, Finished, Job, JobEvent, Progressed, Started
 from .landing import Group, Landing, Work, quality_of, results, song_of
 from .ports import Engine, Growing
@@ -78,8 +78,7 @@ class Making:
         check(session.project, prompt, session.selected)
         assert session.store is not None
         first = drawn_seed() if prompt.seed is None else prompt.seed
-        takes = 1 if prompt.task == "extract" or session.project.song is None else prompt.takes
-        seeds = [first + number for number in range(takes)]
+        seeds = [first + number for number in range(takes_of(session.project, prompt))]
         coming = tuple(session.coming.values())
         wanted = asks(session.project, prompt, session.store, session.selected, seeds, session.new_id, coming)
         for same_lane in _by_lane(wanted):

@@ -22,9 +22,10 @@ from mgeldm.audio import safe_name
 from mgeldm.bundled import EMBEDDED_PATH
 from mgeldm.errors import CheckpointError, OutputError
 from mgeldm.language import say
+from mgeldm.outputs import PART, aside_of, sweep_old_parts
 from mgeldm.progress import Progress, Reporter
 
-from .files import PART, aside_of, numbered, sweep_old_parts
+from .files import numbered
 from .settings import home
 from .underway import Underway
 

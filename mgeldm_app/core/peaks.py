@@ -112,6 +112,7 @@ class Peaks:
             self._levels = [level.copy() for level in like._levels]
         self._wanted = [] if empty or not samples else [Span(0, samples)]
         self._taken: list[Span] = []  # pieces being measured
+        self._reached: tuple[int, int, float] | None = None  # what was asked of `reached` last, and its answer
         self.surveyed = like is not None or empty or samples <= PIECE_SAMPLES
 
     @property
@@ -171,6 +172,7 @@ class Peaks:
 
     def _join(self, first: int, stop: int) -> None:
         """Bring the upper levels up to date above blocks first to stop."""
+        self._reached = None
         for below, level in zip(self._levels, self._levels[1:], strict=False):
             first, stop = first // STEP, -(-stop // STEP)
             values = below[:, first * STEP : stop * STEP]
@@ -205,3 +207,12 @@ class Peaks:
         """The largest magnitude there is, as far as is known."""
         low, high, _ = self._levels[-1]
         return float(max(-low.min(), high.max()))
+
+    def reached(self, samples: int, edge: int) -> float:
+        """The RMS level that so many of its samples reach, in all; `edge` samples at both ends are left out."""
+        if self._reached is None or self._reached[:2] != (samples, edge):
+            first, stop = -(-edge // BLOCK_SAMPLES), (self.samples - edge) // BLOCK_SAMPLES
+            blocks = self._levels[0][2][first:stop] if first < stop else self._levels[0][2]
+            most = min(max(1, round(samples / BLOCK_SAMPLES)), len(blocks))
+            self._reached = samples, edge, float(np.partition(blocks, -most)[-most])
+        return self._reached[2]

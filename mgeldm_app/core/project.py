@@ -71,6 +71,7 @@ class Made:
         model_sha256: Its weights.
         like_lane: Id of the lane that `like` is a stretch of; "" is the song.
         replaced: It is what was taken away where something was made in its place.
+        without: Names of the stems whose sound was left out of it, since they have it.
     """
 
     task: Task
@@ -86,6 +87,7 @@ class Made:
     model_sha256: str = ""
     like_lane: str = ""
     replaced: bool = False
+    without: tuple[str, ...] = ()
 
     @property
     def repeatable(self) -> bool:
@@ -186,6 +188,7 @@ class Prompt:
         quality: How much time to spend.
         seed: None draws a new one each time.
         like_lane: Id of the lane that `like` is a stretch of; "" is the song.
+        length_s: Of music from nothing, where no region says how long.
     """
 
     text: str = ""
@@ -196,6 +199,7 @@ class Prompt:
     quality: Quality = "standard"
     seed: int | None = None
     like_lane: str = ""
+    length_s: float = 10.0
 
 
 @dataclass(frozen=True)

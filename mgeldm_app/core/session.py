@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from .asks import NewId
@@ -58,7 +59,7 @@ class Session:
         new_id: Gives ids of new lanes, none twice while the project is open: the past of the history has lanes too.
         changed: Of one word: "project", "growing", "jobs", "progress" of a job, "settled", "selection", "engine",
             "folder" (also when something begins to be opened), "travelled" after an undo or a redo.
-        notice: Of (message, is an error, details to copy): something to tell the user.
+        notice: Of (message, is an error, details to copy, folder to show or None): something to tell the user.
     """
 
     def __init__(self) -> None:
@@ -176,9 +177,9 @@ class Session:
         self.engine = status
         self.changed.emit("engine")
 
-    def tell(self, message: str, error: bool = False, details: str = "") -> None:
-        """Tell the user something; `details` can be copied for a report."""
-        self.notice.emit(message, error, details)
+    def tell(self, message: str, error: bool = False, details: str = "", folder: Path | None = None) -> None:
+        """Tell the user something; `details` can be copied for a report, and `folder` holds what it is about."""
+        self.notice.emit(message, error, details, folder)
 
     def _project_changed(self) -> None:
         self.select(self.selected)

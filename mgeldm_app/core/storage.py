@@ -25,11 +25,12 @@ import msgspec
 from mgeldm.audio import safe_name
 from mgeldm.errors import AudioError, InputError, OutputError
 from mgeldm.language import Sentence, later, say
+from mgeldm.outputs import aside_of, discard
 
 from .asks import Unfinished
 from .clips import ClipStore
 from .errors import StorageError
-from .files import aside_of, discard, link_or_copy, numbered, sweep_parts, write_whole
+from .files import link_or_copy, numbered, sweep_parts, write_whole
 from .project import REST_ID, SCHEMA, SONG_ID, Audio, Project
 from .settings import home
 

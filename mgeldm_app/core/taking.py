@@ -12,11 +12,12 @@ from typing import Any
 from mgeldm.audio import writing
 from mgeldm.errors import Cancelled, MgeldmError
 from mgeldm.language import say
+from mgeldm.outputs import aside_of, sweep_old_parts
 from mgeldm.progress import Reporter
 
 from .asks import Unfinished
 from .export import Colours, ExportReport, export, prepare
-from .files import aside_of, sweep_old_parts, whole_path
+from .files import whole_path
 from .ports import Workers
 from .project import Project
 from .reports import trace_of
@@ -84,7 +85,11 @@ class Taking:
 
         title = say("Exporting to {folder}", folder=folder.name or folder)
         soon = self._better_soon(lane_ids)
-        self._run(Errand(title), write, lambda report: self.session.tell(f"{report.text} {soon}".strip()))
+
+        def told(report: ExportReport) -> None:
+            self.session.tell(f"{report.text} {soon}".strip(), folder=report.files[0].path.parent)
+
+        self._run(Errand(title), write, told)
 
     def prepare(self, lane_ids: Sequence[str], region_only: bool, done: Callable[[list[Path]], None]) -> None:
         """Files of lanes, ready to be dragged or copied, in the project's folder."""

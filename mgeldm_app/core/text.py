@@ -83,7 +83,7 @@ def called(prompt: str) -> str:
 def with_toggled(text: str, prompt: str, commas: bool = True) -> str:
     """A line with a prompt put at its end, or taken out where it has it."""
     prompts = split_prompts(text, commas)
-    others = [each for each in prompts if each.casefold() != prompt.casefold()]
+    others = [each for each in prompts if called(each).casefold() != prompt.casefold()]
     return join_prompts(others if len(others) < len(prompts) else [*prompts, prompt], commas)
 
 
@@ -207,7 +207,7 @@ _WHOLE: Final[dict[Task, str]] = {
     "generate": later("Makes {where} of {what} from nothing"),
 }
 _UNNAMED: Final[dict[Task, str]] = {
-    "extract": later("whatever is like the selection"),
+    "extract": later("whatever is like {like}"),
     "impute": later("a part"),
     "accompany": later("a part"),
     "inpaint": later("the part"),
@@ -216,7 +216,9 @@ _UNNAMED: Final[dict[Task, str]] = {
 _DEVICES: Final = {"cpu": later("this CPU"), "cuda": later("this GPU"), "mps": later("this GPU")}
 
 
-def summary(prompt: Prompt, span_text: str, seconds: float | None = None, device: str = "", takes: int = 1) -> Summary:
+def summary(
+    prompt: Prompt, span_text: str, seconds: float | None = None, device: str = "", takes: int = 1, like: str = ""
+) -> Summary:
     """What a prompt will do and how long it takes: ("Extract from 8 bars ≈ 6 s", "Takes the bass out of 8 bars, ...").
 
     Args:
@@ -225,10 +227,11 @@ def summary(prompt: Prompt, span_text: str, seconds: float | None = None, device
         seconds: Of work, if known.
         device: "cpu", "cuda", "mps", or "" while unknown.
         takes: Versions of each new part.
+        like: Which selection it is to be like: "bars 5–7 of Keys".
     """
     task = prompt.task
     button = say(_BUTTONS[task], where=span_text)
-    note = say(_WHOLE[task], what=_wanted(prompt), where=span_text)
+    note = say(_WHOLE[task], what=_wanted(prompt, like or say("the selection")), where=span_text)
     if takes > 1 and task != "extract":
         note = say("{does} in {number} takes", does=note, number=takes)
     if seconds is None:
@@ -241,13 +244,26 @@ def summary(prompt: Prompt, span_text: str, seconds: float | None = None, device
     return Summary(button, say("{does}; about {time} on {device}.", does=note, time=time, device=on))
 
 
-def _wanted(prompt: Prompt) -> str:
-    """What a prompt names: "the bass", "drums and whatever is like the selection", "a part like the selection"."""
-    names, unnamed = prompts_of(prompt), say(_UNNAMED[prompt.task])
+def _wanted(prompt: Prompt, like: str) -> str:
+    """What a prompt names: "the bass", "drums and bass as 2 stems", "a part like the selection".
+
+    How many lanes it makes is said where words alone leave that open: "drums and bass" may be one source or two.
+    """
+    names, unnamed = prompts_of(prompt), say(_UNNAMED[prompt.task], like=like)
     if prompt.task == "extract":
-        return listed([*names, unnamed] if prompt.like else names) or unnamed
+        lanes = [*names, unnamed] if prompt.like or not names else names
+        if len(lanes) == 1:
+            return say("{what} as one stem", what=lanes[0]) if _names_two(lanes[0]) else lanes[0]
+        return say("{what} as {number} stems", what=listed(lanes), number=len(lanes))
     what = listed(names) or unnamed
-    return say("{what} like the selection", what=what) if prompt.like and prompt.task != "generate" else what
+    if len(names) > 1:
+        what = say("{what} as {number} parts", what=what, number=len(names))
+    return say("{what} like {like}", what=what, like=like) if prompt.like and prompt.task != "generate" else what
+
+
+def _names_two(prompt: str) -> bool:
+    """Whether a source is called by two names; what "everything but drums and bass" leaves is one to everybody."""
+    return bool(re.search(r"\w\s+(?:and|&|\+)\s+\w", prompt)) and not _keeps_rest(prompt)
 
 
 def listed(names: Sequence[str]) -> str:

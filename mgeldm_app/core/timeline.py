@@ -9,7 +9,7 @@ from typing import Literal
 
 from mgeldm.language import say
 
-from .project import Project, Span, Tempo
+from .project import SONG_ID, Project, Span, Tempo
 
 Unit = Literal["bar", "beat", "none"]
 BPM = (20.0, 400.0)
@@ -126,6 +126,24 @@ def span_text(project: Project, span: Span) -> str:
     if project.tempo.source != "none" and round(bars) >= 1 and abs(bars - round(bars)) < 0.02:
         return say("1 bar") if round(bars) == 1 else say("{bars} bars", bars=round(bars))
     return seconds_text(span.samples / project.rate_hz)
+
+
+def place_text(project: Project, span: Span, lane_id: str = "") -> str:
+    """ "bars 5–7 of Keys", or its times where it is not whole bars; no lane, or one that is gone, is the song."""
+    grid, lane = Grid.of(project), lane_id if project.has_lane(lane_id) else SONG_ID
+    first, last = grid.place(span.start)[0], grid.place(span.stop - 1)[0]
+    whole = all(abs(at - line) <= 0.02 * grid.bar_samples for at, line in _ends(grid, span, first, last))
+    place = "–".join(time_text(sample, project.rate_hz) for sample in (span.start, span.stop))
+    if project.tempo.source != "none" and whole:
+        bars = say("bar {bar}", bar=first) if first == last else say("bars {first}–{last}", first=first, last=last)
+        place = str(bars)
+    name = project.lane(lane).name if project.has_lane(lane) else say("the song")
+    return say("{place} of {lane}", place=place, lane=name)
+
+
+def _ends(grid: Grid, span: Span, first: int, last: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Where a span begins and ends, and the lines of its first bar and after its last one."""
+    return (span.start, grid.sample_of(first)), (span.stop, grid.sample_of(last + 1))
 
 
 def seconds_text(seconds: float) -> str:

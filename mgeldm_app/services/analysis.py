@@ -1,8 +1,8 @@
 """Tempo, downbeat and key of a song, found in a process of its own, so that neither window nor model waits.
 
-The grid is the one of constant tempo that collects most onsets, moved to where they begin; its bars begin where low
-notes and new chords do. The key is that of Krumhansl's profiles (1990) that fits the chroma best. Written here in
-numpy: librosa's beat tracker brings 260 MB of compiler and needed 84 s for its first song on a busy computer.
+The grid is the one of constant tempo that collects most onsets, made exact by the sharp ones among them; its bars begin
+where low notes and new chords do. The key is that of Krumhansl's profiles (1990) that fits the chroma best. Written
+here in numpy: librosa's beat tracker brings 260 MB of compiler and needed 84 s for its first song on a busy computer.
 """
 
 from __future__ import annotations
@@ -31,6 +31,12 @@ _CHROMA_REACH_S = 0.1  # its windows hear a chord that much too early
 _EARLY_S = 0.02  # a window sees an onset before its centre reaches it (measured: 0.015 to 0.023 with drums)
 _REACH_S, _SIDE_S = 0.03, 0.004  # how far from the grid a sharp onset is looked for; what is compared on its two sides
 _RISE, _CLEAR = 0.3, 2.5  # it is one that rises by so much of the loudness around, so many times what others nearby do
+_FIT_REACH_S, _FIT_STEP = 0.05, 11  # how far off a straight line of beats is looked for; samples from line to line
+_FIT_MOST = 3.0  # that a rise counts
+_FIT_CLEAR = 4.0  # how many times the mean line the best one has to be (measured: wrong tempi reach 3.6)
+_FIT_ALIKE, _FIT_NEAR = 0.95, 4  # a line that is as good as the best one, and so many steps beside it at most
+_INEXACT_S = 0.004  # by which ends of a song may lie beside a whole tempo that it still is in
+_AT_START_S = 0.02  # a bar that begins within it of a song's start begins with the song, as bounces do
 _TOGETHER = 16  # beats that are heard as one; more, and a tempo that drifts blurs them
 _HEARD_S = 240.0  # of a song, from where it begins to sound
 _SILENCE = 1e-3
@@ -98,12 +104,19 @@ def find_tempo(path: Path) -> Tempo:
     grid = _grid(heard)
     if grid is None:
         return Tempo(key=key)
-    bpm, first_beat_s = grid
+    exact = _exact(audio, *grid)
+    bpm, first_beat_s = exact or grid
     downbeat_s = first_beat_s + _bar_phase(heard, bpm, first_beat_s) * 60 / bpm
-    downbeat_s += first / rate_hz + _lateness_s(audio, bpm, downbeat_s)
-    if downbeat_s < 0:
-        downbeat_s += _BEATS_PER_BAR * 60 / bpm
-    return Tempo(bpm, round(downbeat_s, 4), _BEATS_PER_BAR, key, "found")
+    if exact is None:
+        downbeat_s += _lateness_s(audio, bpm, downbeat_s)
+    return Tempo(bpm, _first_bar_s(downbeat_s + first / rate_hz, bpm), _BEATS_PER_BAR, key, "found")
+
+
+def _first_bar_s(downbeat_s: float, bpm: float) -> float:
+    """The first of a song's bars that begins in it, one of which begins at `downbeat_s`."""
+    bar_s = _BEATS_PER_BAR * 60 / bpm
+    first_s = (downbeat_s + _AT_START_S) % bar_s - _AT_START_S
+    return 0.0 if first_s < _AT_START_S else round(first_s, 4)
 
 
 @dataclass(frozen=True)
@@ -221,26 +234,63 @@ def _bar_phase(heard: _Heard, bpm: float, first_beat_s: float) -> float:
     return int(np.argmax(scores)) / 2
 
 
+def _exact(audio: npt.NDArray[np.float32], bpm: float, beat_s: float) -> tuple[float, float] | None:
+    """Tempo and first beat of the straight line of beats that sharp onsets lie on, beside a grid; None where few do.
+
+    All lines are tried that at the ends and in the middle of the song lie within reach of the grid, and a whole tempo
+    is taken that fits as well as any: most music made on a computer has one.
+    """
+    reach = round(_FIT_REACH_S * _RATE_HZ / _FIT_STEP)
+    beats, offsets, rises = _rises(audio, bpm, beat_s, 2 * reach, _FIT_STEP)
+    if len(beats) < 2:
+        return None
+    rises = np.clip(rises, 0, _FIT_MOST)
+    middle, number = len(beats) // 2, np.arange(len(beats))[:, None]
+    moved = np.arange(-reach, reach + 1)  # at the end, and the other way at the beginning
+    places = np.arange(reach, 3 * reach + 1)  # of the line in the middle
+    slanted = [np.round(most * (number - middle) / middle).astype(int) + places for most in moved]
+    strengths = np.stack([rises[number, np.clip(line, 0, len(offsets) - 1)].mean(0) for line in slanted])
+    if strengths.max() < _FIT_CLEAR * strengths.mean():
+        return None
+    alike = np.argwhere(strengths >= _FIT_ALIKE * strengths.max())  # a flat top, where onsets are less than sharp
+    best = np.unravel_index(np.argmax(strengths), strengths.shape)
+    slant, place = (alike[np.abs(alike - best).max(1) <= _FIT_NEAR].mean(0) - reach) * _FIT_STEP / _RATE_HZ
+    half_s = middle * 60 / bpm
+    found = float(bpm / (1 + slant / half_s))
+    whole = float(round(found))
+    bpm = whole if abs(found / whole - 1) * half_s <= _INEXACT_S else round(found, 2)
+    return bpm, float(beats[middle] / _RATE_HZ + place) % (60 / bpm)
+
+
 def _lateness_s(audio: npt.NDArray[np.float32], bpm: float, beat_s: float) -> float:
     """How long after the beats of a grid, which has one at `beat_s`, sharp onsets come; 0 where few beats have such.
 
     An onset is where several beats together grow loud most suddenly. Of all of them the middle one counts, so that
-    where the tempo drifts as much of the song is early as late. Loudness is that of the slope: it leaves out low notes
-    that sound on.
+    where the tempo drifts as much of the song is early as late.
     """
-    reach, side, period = round(_REACH_S * _RATE_HZ), round(_SIDE_S * _RATE_HZ), 60 / bpm * _RATE_HZ
-    sums = np.cumsum(np.abs(np.diff(audio, prepend=audio[:1])), dtype=np.float64)
-    beats = np.round(np.arange(beat_s * _RATE_HZ % period, len(audio), period)).astype(int)
-    beats = beats[(beats > reach + side) & (beats + reach + side < len(audio))]
-    offsets = np.arange(-reach, reach + 1)
-    at = beats[:, None] + offsets - 1  # [beats, offsets]: the last sample before each place
-    rises = sums[at + side] - 2 * sums[at] + sums[at - side]
-    around = (sums[at[:, -1] + side] - sums[at[:, 0] - side]) * side / (2 * (reach + side))
-    rises /= around[:, None] + 1e-9  # each beat weighs the same
+    beats, offsets, rises = _rises(audio, bpm, beat_s, round(_REACH_S * _RATE_HZ))
     groups = np.array_split(rises, max(1, round(len(beats) / _TOGETHER)))
-    found = [_sharpest(group.mean(0), 2 * side) for group in groups if len(group)]
+    found = [_sharpest(group.mean(0), 2 * round(_SIDE_S * _RATE_HZ)) for group in groups if len(group)]
     sharp = [place for place in found if place is not None]
     return float(np.median(offsets[sharp])) / _RATE_HZ if 2 * len(sharp) > len(found) else 0.0
+
+
+def _rises(
+    audio: npt.NDArray[np.float32], bpm: float, beat_s: float, reach: int, step: int = 1
+) -> tuple[npt.NDArray[np.int_], npt.NDArray[np.int_], Array]:
+    """Samples of a grid's beats [n], places around each [m], `reach` steps each way, and how much louder it grows.
+
+    Each beat weighs the same. Loudness is that of the slope: it leaves out low notes that sound on.
+    """
+    side, period = round(_SIDE_S * _RATE_HZ), 60 / bpm * _RATE_HZ
+    sums = np.cumsum(np.abs(np.diff(audio, prepend=audio[:1])), dtype=np.float64)
+    offsets = np.arange(-reach, reach + 1) * step
+    beats = np.round(np.arange(beat_s * _RATE_HZ % period, len(audio), period)).astype(int)
+    beats = beats[(beats > side - offsets[0]) & (beats + offsets[-1] + side < len(audio))]
+    at = beats[:, None] + offsets - 1  # [n, m]: the last sample before each place
+    rises = sums[at + side] - 2 * sums[at] + sums[at - side]
+    around = (sums[at[:, -1] + side] - sums[at[:, 0] - side]) * side / (2 * (offsets[-1] + side))
+    return beats, offsets, rises / (around[:, None] + 1e-9)
 
 
 def _sharpest(rises: Array, near: int) -> int | None:

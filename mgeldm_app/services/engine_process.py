@@ -265,6 +265,8 @@ class Runner:
         before, clock = self._job, self._clock
         self._job, self._clock = command, _Clock()
         try:
+            if before is None:  # a job at a step of another must not move the model from under it
+                self._recover()
             self._tell(Started(command.id))
             self._tell(self._run(command))
         except Cancelled:
@@ -274,6 +276,14 @@ class Runner:
         finally:
             clock.skip(self._clock.spent_s)
             self._job, self._clock = before, clock
+
+    def _recover(self) -> None:
+        """Back to where the model ran before memory ran out in an earlier job."""
+        compute = self.pipeline.compute
+        compute.begin()
+        if compute.device.type != self.status.device:
+            self.status = replace(self.status, device=compute.device.type, message="")
+            self._tell(self.status)
 
     def _run(self, job: Job) -> Finished:
         """Do a job."""
@@ -364,12 +374,12 @@ class Runner:
             self.do(self._inbox.get_nowait())
 
     def _failed(self, job: Job, error: Exception) -> Failed:
-        import torch
+        from mgeldm.checkpoint import lacks_memory
 
         if isinstance(error, MgeldmError):
             can_retry = isinstance(error, AudioError) or not isinstance(error, InputError)
             message = str(error)
-        elif isinstance(error, MemoryError | torch.OutOfMemoryError):
+        elif lacks_memory(error):
             can_retry, message = True, say(
                 "The computer ran out of memory. Close other programs or choose a shorter region, then try again."
             )
@@ -392,6 +402,7 @@ class Runner:
         if not self.pipeline.config.is_embedded:
             return
         twin = Pipeline(self.pipeline.model, self.pipeline.conditioner, self.pipeline.compute.device)  # keeps caches
+        twin.compute = self.pipeline.compute  # which alone knows where the networks are that both have
         rng, rate_hz = np.random.default_rng(0), 44100
         noise = AudioClip(rng.normal(0, 0.1, (2, round(MEASURED_S * rate_hz))).astype(np.float32), rate_hz)
         with contextlib.suppress(Cancelled):
@@ -449,10 +460,11 @@ def _runner(config: EngineConfig, inbox: Any, cancelled: set[str], tell: Callabl
     """
     from mgeldm.pipeline import Pipeline
 
-    pipeline = Pipeline.load(config.model, config.device, config.clap or None)
+    notices: list[str] = []
+    pipeline = Pipeline.load(config.model, config.device, config.clap or None, notices.append)
     runner = Runner(pipeline, inbox, cancelled, tell)
     pipeline.compute.on_notice = runner.notice
-    runner.status = replace(runner.status, model_sha256=pipeline.model.sha256)
+    runner.status = replace(runner.status, model_sha256=pipeline.model.sha256, message="\n".join(notices))
     return runner
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from mgeldm.progress import Progress
@@ -13,7 +14,7 @@ from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QApplication, QLineEdit, QMainWindow, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
 from ..core import commands
-from ..core.asks import span_of
+from ..core.asks import span_of, takes_of
 from ..core.controller import Controller
 from ..core.jobs import EngineStatus
 from ..core.project import Span, Tempo
@@ -21,7 +22,7 @@ from ..core.session import JobView
 from ..core.settings import Settings
 from ..core.taking import Errand
 from ..core.text import facts_text, progress_text, summary
-from ..core.timeline import Grid, span_text, time_text
+from ..core.timeline import Grid, place_text, span_text, time_text
 from . import theme as themes
 from .dialogs.messages import MessageBar, Notice
 from .dragging import Dragging
@@ -138,6 +139,7 @@ class MainWindow(QMainWindow):
         self.prompt.changed.connect(c.set_prompt)
         self.prompt.submitted.connect(lambda prompt: c.submit(prompt) if not self.keys.repeated else None)
         self.prompt.left.connect(self.lanes.setFocus)
+        self.messages.acted.connect(lambda _, folder: self.wishes.show_folder(Path(folder)))
         self.jobs.cancel_clicked.connect(c.making.cancel)
         self.jobs.cancel_clicked.connect(c.taking.cancel)
         self.jobs.dismiss_clicked.connect(c.making.cancel)
@@ -175,9 +177,10 @@ class MainWindow(QMainWindow):
 
     # ---------------------------------------------------------------------------------------------------------- showing
 
-    def tell(self, text: str, error: bool = False, details: str = "") -> None:
-        """Say something over the lanes; `details` can be copied."""
-        self.messages.say(Notice(text, text, "bad" if error else "info", details=details))
+    def tell(self, text: str, error: bool = False, details: str = "", folder: Path | None = None) -> None:
+        """Say something over the lanes; `details` can be copied, and `folder` can be shown."""
+        actions = ((str(folder), self.tr("Show in folder")),) if folder else ()
+        self.messages.say(Notice(text, text, "bad" if error else "info", actions, details))
 
     def _on_changed(self, what: str) -> None:
         if what == "folder":
@@ -265,7 +268,10 @@ class MainWindow(QMainWindow):
         """What the button of the prompt bar will do, about how long, and what a selection is an example of."""
         c, lanes = self.controller, self.controller.selected_lanes()
         project, prompt = c.session.project, c.session.project.prompt
-        self.prompt.set_example(project.region, lanes[0] if len(lanes) == 1 and lanes[0].parts else None, project.lanes)
+        lane = lanes[0] if len(lanes) == 1 and lanes[0].parts else None
+        self.prompt.set_example(project.region, lane, partial(place_text, project))
+        region_s = None if project.region is None else project.region.samples / project.rate_hz
+        self.prompt.set_beside(region_s, project.song is not None)
         why_not = c.blocked(prompt)
         span = span_of(project, prompt)
         if project.song is None and prompt.task != "generate":
@@ -273,8 +279,8 @@ class MainWindow(QMainWindow):
         else:
             whole = project.song is not None and span == Span(0, project.samples)
             text, seconds = self.tr("the whole song") if whole else span_text(project, span), c.seconds_for(prompt)
-        takes = 1 if prompt.task == "extract" or project.song is None else prompt.takes
-        said = summary(prompt, text, seconds, c.session.engine.device, takes)
+        like = place_text(project, prompt.like, prompt.like_lane) if prompt.like else ""
+        said = summary(prompt, text, seconds, c.session.engine.device, takes_of(project, prompt), like)
         self.prompt.set_summary(said.button, said.note, not why_not, why_not)
 
     def _show_engine(self, status: EngineStatus) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
 from mgeldm.language import say
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtGui import QAction, QGuiApplication, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QApplication, QComboBox, QLineEdit, QMainWindow
 
-from ..core.actions import ACTIONS, BY_ID, MENUS, OTHER_WORDS, Action
+from ..core.actions import ACTIONS, BY_ID, GROUPS, MENUS, OTHER_WORDS, Action
 from ..core.controller import Controller
+from ..core.settings import latest
 from .lanes.minimap import Minimap
 from .palette import Entry
 
@@ -35,10 +40,15 @@ class Menus(QObject):
         self._refreshing = QTimer(self)
         self._refreshing.setSingleShot(True)
         self._refreshing.timeout.connect(self.refresh)
-        for menu_name in MENUS:
-            menu = window.menuBar().addMenu(say(menu_name))
+        for menu_name, title in zip(MENUS, _with_keys([say(name) for name in MENUS]), strict=True):
+            menu = window.menuBar().addMenu(title)
             for action in (each for each in ACTIONS if each.menu == menu_name):
+                if action.id in GROUPS:
+                    menu.addSeparator()
                 menu.addAction(self._made(action))
+                if action.id == "open":
+                    self.recent = menu.addMenu(self.tr("Open recent"))
+                    menu.aboutToShow.connect(self._show_recent)
         controller.session.changed.connect(lambda what: self.refresh_soon() if what not in _NO_MATTER else None)
         controller.player.changed.connect(self.refresh_soon)
         controller.settings_changed.connect(lambda _: self.refresh_soon())
@@ -52,6 +62,16 @@ class Menus(QObject):
         made.triggered.connect(lambda: self.run(action.id))
         self.actions[action.id] = made
         return made
+
+    def _show_recent(self) -> None:
+        """The projects opened last, which may be those of another window by now."""
+        self.recent.clear()
+        paths = latest(self.controller.settings).recent
+        for path in map(Path, paths):
+            open_it = partial(self.controller.documents.open_paths, [path])
+            self.recent.addAction(path.stem.replace("&", "&&"), open_it).setToolTip(str(path))
+        self.recent.setToolTipsVisible(True)
+        self.recent.setEnabled(bool(paths))
 
     def run(self, action_id: str) -> None:
         """Do an action, if it can be done now; while a key is held, again only if it is a step of many."""
@@ -85,6 +105,16 @@ class Menus(QObject):
             words = OTHER_WORDS.get(action.id, "")
             found.append(Entry(action.id, title, shortcut, made.isEnabled(), menu, say(words) if words else ""))
         return found
+
+
+def _with_keys(titles: Sequence[str]) -> Iterator[str]:
+    """Titles of menus with a letter for Alt in each, as early as it is free."""
+    taken: set[str] = set()
+    for title in titles:
+        at = next((i for i, letter in enumerate(title) if letter.isalnum() and letter.casefold() not in taken), None)
+        if at is not None:
+            taken.add(title[at].casefold())
+        yield title if at is None else f"{title[:at]}&{title[at:]}"
 
 
 class Keys(QObject):

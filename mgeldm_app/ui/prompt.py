@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from mgeldm.language import say
-from mgeldm.requests import MAX_PROMPT, QUALITIES
+from mgeldm.requests import LONGEST_GENERATED_S, MAX_PROMPT, QUALITIES
 from PySide6.QtCore import (
     QCoreApplication,
     QEvent,
@@ -20,12 +20,13 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QRegularExpressionValidator
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QRegularExpressionValidator, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
     QButtonGroup,
     QComboBox,
     QCompleter,
+    QDoubleSpinBox,
     QFrame,
     QHBoxLayout,
     QLineEdit,
@@ -177,8 +178,10 @@ class PromptBar(QWidget):
         super().__init__(parent)
         self._shown = Prompt()
         self._region: Span | None = None
+        self._region_s: float | None = None
+        self._has_song = True
         self._lane = ""
-        self._names: dict[str, str] = {}
+        self._place: Callable[[Span, str], str] = lambda span, lane_id: self.tr("this selection")
         self._theme = DARK
         self._build_tasks()
         self._build_line()
@@ -200,6 +203,7 @@ class PromptBar(QWidget):
             task=task,
             negative=self.negative.text(),
             takes=self.takes.value(),
+            length_s=self._shown.length_s if self._region_s else self.length.value(),
             quality=self.quality.currentData(),
             seed=min(int(seed), words.MAX_SEED) if seed else None,
         )
@@ -207,7 +211,7 @@ class PromptBar(QWidget):
     def show_prompt(self, prompt: Prompt) -> None:
         """Show another prompt; tells nobody."""
         self._shown = prompt
-        fields = (self.line, self.negative, self.takes, self.quality, self.seed, self.like, *self.tasks.values())
+        fields = (self.line, self.negative, self.takes, self.quality, self.seed, *self.tasks.values())
         blockers = [QSignalBlocker(field) for field in fields]
         for field, text in (
             (self.line, prompt.text),
@@ -222,16 +226,20 @@ class PromptBar(QWidget):
         del blockers
         self._refresh()
 
-    def set_example(self, region: Span | None, lane: Lane | None = None, lanes: Sequence[Lane] = ()) -> None:
+    def set_example(self, region: Span | None, lane: Lane | None, place: Callable[[Span, str], str]) -> None:
         """What "like this selection" would take: a region of a lane, or of the song.
 
         Args:
             region: The selected region.
             lane: The selected lane, if there is one with a sound of its own.
-            lanes: All, so that one taken earlier can be named.
+            place: Names a stretch of the lane of an id: "bars 5–7 of Keys".
         """
-        self._region, self._lane = region, lane.id if lane else ""
-        self._names = {each.id: each.name for each in lanes}
+        self._region, self._lane, self._place = region, lane.id if lane else "", place
+        self._refresh()
+
+    def set_beside(self, region_s: float | None, has_song: bool) -> None:
+        """How long the region is, which says how long music from nothing is, and whether that becomes the song."""
+        self._region_s, self._has_song = region_s, has_song
         self._refresh()
 
     def set_history(self, history: Sequence[str]) -> None:
@@ -244,6 +252,7 @@ class PromptBar(QWidget):
         self.action.setEnabled(enabled)
         self.action.setToolTip(note if enabled else why_not)
         self.note.setText(note if enabled else why_not)
+        self.offers.fit(0 if enabled else self.note.sizeHint().width())
 
     def set_theme(self, theme: Theme) -> None:
         """Take other colours."""
@@ -291,6 +300,11 @@ class PromptBar(QWidget):
         self.takes = QSpinBox()
         self.takes.setRange(1, MOST_TAKES)
         self.takes.valueChanged.connect(self._edited)
+        self.length = QDoubleSpinBox()
+        self.length.setRange(1.0, LONGEST_GENERATED_S)
+        self.length.setDecimals(1)
+        self.length.setSuffix(self.tr(" s"))
+        self.length.valueChanged.connect(self._edited)
         self.quality = QComboBox()
         for quality in QUALITIES:
             self.quality.addItem(say(words.QUALITY_NAMES[quality]), quality)
@@ -317,7 +331,9 @@ class PromptBar(QWidget):
         entry = _row(12, self.line, self.action)
         entry.setStretch(0, 1)
         self.fold = QWidget()
-        more = _row(8, *self._named(self.tr("Not"), self.negative), self.like, into=self.fold)
+        self.lasts = QWidget()
+        _row(8, *self._named(self.tr("Length"), self.length), into=self.lasts)
+        more = _row(8, *self._named(self.tr("Not"), self.negative), self.like, self.lasts, into=self.fold)
         more.setStretch(1, 1)
         for text, field in ((self.tr("Takes"), self.takes), (self.tr("Quality"), self.quality)):
             more.addSpacing(8)
@@ -339,10 +355,8 @@ class PromptBar(QWidget):
         whole.setContentsMargins(16, 8, 16, 8)
         whole.setSpacing(8)
         whole.addWidget(card)
-        chips = _row(8, *self.chips.values(), self.note)
-        chips.setContentsMargins(16, 0, 16, 0)
-        chips.setStretch(len(self.chips), 1)
-        whole.addLayout(chips)
+        self.offers = _Offers(list(self.chips.values()), self.note)
+        whole.addWidget(self.offers)
 
     def _named(self, text: str, field: QWidget) -> tuple[QWidget, QWidget]:
         return label(text, "second", field), field
@@ -384,54 +398,87 @@ class PromptBar(QWidget):
         """What follows from the prompt: the fold's summary, chips, what can be used."""
         prompt = self._shown
         extracts = prompt.task == "extract"
-        present = {each.casefold() for each in words.prompts_of(prompt)}
+        generates = prompt.task == "generate"
+        present = {words.called(each).casefold() for each in words.prompts_of(prompt)}
         for name, chip in self.chips.items():
             chip.setChecked(name.casefold() in present)
         several = self.tr("What you want; several with commas")
         self.line.setAccessibleName(several if extracts else self.tr("What you want; several with semicolons"))
         self.line.setPlaceholderText(self.tr("for example: {0}").format(task_names()[prompt.task][2]))
-        blocker = QSignalBlocker(self.like)
+        blockers = [QSignalBlocker(field) for field in (self.like, self.length)]
         self.like.setChecked(prompt.like is not None)
-        del blocker
-        self.like.setEnabled(prompt.task != "generate" and (prompt.like is not None or self._region is not None))
-        self.like.setToolTip(self._like_means(prompt))
-        self.takes.setEnabled(not extracts)
+        self.length.setValue(self._region_s or prompt.length_s)
+        del blockers
+        self.like.setVisible(not generates)
+        self.lasts.setVisible(generates)
+        self.length.setEnabled(self._region_s is None)
+        self.length.setToolTip(self.tr("As long as the region") if self._region_s else "")
+        self.like.setEnabled(prompt.like is not None or self._region is not None)
+        place = self._example(prompt)
+        self.like.setText(self.tr("Like {0}").format(_short(place)) if place else self.tr("Like this selection"))
+        self.like.setToolTip(self._like_means(prompt, place))
+        self.takes.setEnabled(not extracts and (self._has_song or not generates))
         self.options.setText(" · ".join(self._options(prompt)))
         self.options.setAccessibleName(self.tr("Options: {0}").format(", ".join(self._options(prompt))))
 
-    def _like_means(self, prompt: Prompt) -> str:
+    def _example(self, prompt: Prompt) -> str:
+        """Where the example is, or would be: "bars 5–7 of Keys"; "" without one."""
+        if prompt.like is not None:
+            return self._place(prompt.like, prompt.like_lane)
+        return self._place(self._region, self._lane) if self._region is not None else ""
+
+    def _like_means(self, prompt: Prompt, place: str) -> str:
         """What "like this selection" does, or why it does nothing."""
-        if prompt.task == "generate":
-            return self.tr("Music from nothing listens to nothing")
-        if prompt.like is None and self._region is None:
+        if not place:
             return self.tr("Select a region first: drag over the song")
-        lane, extracts = self._names.get(prompt.like_lane if prompt.like else self._lane), prompt.task == "extract"
-        if lane is None:
-            return (
-                self.tr("Look for what sounds like the song in the selected region")
-                if extracts
-                else self.tr(
-                    "Make it sound like the song in the selected region; select a lane to take its sound alone"
-                )
-            )
-        found = self.tr("Look for what sounds like {0} in the selected region")
-        return (found if extracts else self.tr("Make it sound like {0} in the selected region")).format(lane)
+        if prompt.task == "extract":
+            return self.tr("Look for what sounds like {0}").format(place)
+        if prompt.like_lane if prompt.like is not None else self._lane:
+            return self.tr("Make it sound like {0}").format(place)
+        return self.tr("Make it sound like {0}; select a lane to take its sound alone").format(place)
 
     def _options(self, prompt: Prompt) -> list[str]:
         """The fold in a few words."""
         found = []
         if prompt.negative:
-            short = prompt.negative if len(prompt.negative) < 24 else prompt.negative[:22] + "…"
-            found.append(self.tr("not {0}").format(short))
+            found.append(self.tr("not {0}").format(_short(prompt.negative)))
         if prompt.task != "generate" and prompt.like:
-            lane = self._names.get(prompt.like_lane)
-            found.append(self.tr("like {0}").format(lane) if lane else self.tr("like a selection"))
-        if prompt.task != "extract":
+            found.append(self.tr("like {0}").format(_short(self._example(prompt))))
+        if self.takes.isEnabled():
             found.append(self.tr("1 take") if prompt.takes == 1 else self.tr("{0} takes").format(prompt.takes))
         found.append(say(words.QUALITY_NAMES[prompt.quality]).lower())
         if prompt.seed is not None:
             found.append(self.tr("seed {0}").format(prompt.seed))
         return found
+
+
+class _Offers(QWidget):
+    """Chips and the note behind them; the last chips go where a note must be read and has no room."""
+
+    def __init__(self, chips: Sequence[QPushButton], note: QWidget) -> None:
+        super().__init__()
+        self._chips, self._note_px = chips, 0
+        row = _row(8, *chips, note, into=self)
+        row.setContentsMargins(16, 0, 16, 0)
+        row.setStretch(len(chips), 1)
+
+    def fit(self, note_px: int | None = None) -> None:
+        """Show as many chips as leave a note its pixels, those of before unless given."""
+        self._note_px = self._note_px if note_px is None else note_px
+        left = self.width() - 32 - self._note_px
+        for chip in self._chips:
+            left -= chip.sizeHint().width() + 8
+            chip.setVisible(left >= 0 or not self._note_px)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """What fits is another matter in another width."""
+        super().resizeEvent(event)
+        self.fit()
+
+
+def _short(text: str) -> str:
+    """A text that fits a button."""
+    return text if len(text) < 28 else text[:26] + "…"
 
 
 def _row(gap: int, *widgets: QWidget | None, into: QWidget | None = None) -> QHBoxLayout:

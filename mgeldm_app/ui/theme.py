@@ -322,13 +322,13 @@ QComboBox QAbstractItemView {
   background: $panel; border: 1px solid $edge; padding: 4px; outline: none;
   selection-background-color: $accent_soft; selection-color: $text;
 }
-QSpinBox { padding-right: 20px; }
-QSpinBox::up-button, QSpinBox::down-button { border: none; background: transparent; width: 18px; }
-QSpinBox::up-button { subcontrol-position: top right; }
-QSpinBox::down-button { subcontrol-position: bottom right; }
-QSpinBox::up-button:hover, QSpinBox::down-button:hover { background: $raised; }
-QSpinBox::up-arrow { image: url("$icons/up-$name.svg"); width: 10px; height: 10px; }
-QSpinBox::down-arrow { image: url("$icons/down-$name.svg"); width: 10px; height: 10px; }
+QAbstractSpinBox { padding-right: 20px; }
+QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { border: none; background: transparent; width: 18px; }
+QAbstractSpinBox::up-button { subcontrol-position: top right; }
+QAbstractSpinBox::down-button { subcontrol-position: bottom right; }
+QAbstractSpinBox::up-button:hover, QAbstractSpinBox::down-button:hover { background: $raised; }
+QAbstractSpinBox::up-arrow { image: url("$icons/up-$name.svg"); width: 10px; height: 10px; }
+QAbstractSpinBox::down-arrow { image: url("$icons/down-$name.svg"); width: 10px; height: 10px; }
 
 QCheckBox, QRadioButton { color: $text; spacing: 8px; background: transparent; padding: 2px; border-radius: 4px; }
 QCheckBox:disabled, QRadioButton:disabled { color: $third; }

@@ -81,9 +81,13 @@ class _Tempi(QDoubleValidator):
 
 
 class _Cell(TextLine):
-    """A small field in the bar: Enter or leaving it says what was typed, Escape takes it back."""
+    """A small field in the bar: Enter or leaving it says what was typed, Escape takes it back.
+
+    What its validator does not take is taken back, and `refused`.
+    """
 
     entered = Signal(str)
+    refused = Signal(str)
 
     def __init__(self, name: str, width: int) -> None:
         super().__init__()
@@ -111,14 +115,17 @@ class _Cell(TextLine):
             self.clearFocus()
             return
         super().keyPressEvent(event)
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.hasAcceptableInput():
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self.clearFocus()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         """What cannot be used goes."""
         super().focusOutEvent(event)
         if not self.hasAcceptableInput():
+            typed = self.text() if self.isModified() else ""
             self.take_back()
+            if typed:
+                self.refused.emit(typed)
 
     def _done(self) -> None:
         if self.text() != self._shown:
@@ -133,6 +140,7 @@ class Transport(QFrame):
         loop_toggled, click_toggled: Now on or off.
         listen_chosen: "song" or "stems".
         tempo_entered: Beats a minute, within `timeline.BPM`.
+        refused: Why something typed was not taken.
         tap_clicked: One beat was tapped.
         key_entered: One of `text.KEYS`, or "" for none.
         metre_chosen: Beats in a bar.
@@ -145,6 +153,7 @@ class Transport(QFrame):
     click_toggled = Signal(bool)
     listen_chosen = Signal(str)
     tempo_entered = Signal(float)
+    refused = Signal(str)
     tap_clicked = Signal()
     key_entered = Signal(str)
     metre_chosen = Signal(int)
@@ -274,6 +283,7 @@ class Transport(QFrame):
         self.tempo = _Cell(self.tr("Tempo in beats a minute"), 56)
         self.tempo.setValidator(_Tempi(self))
         self.tempo.entered.connect(lambda text: self.tempo_entered.emit(float(text)))
+        self.tempo.refused.connect(self._refuse_tempo)
         hint = self.tr("Tap the beat three times or more, from the first of a bar on")
         self.tap = button(self.tr("Tap"), hint=keyed(hint, "tap"))
         self.tap.setFixedSize(40, 26)
@@ -364,6 +374,10 @@ class Transport(QFrame):
         row.addWidget(self.meter_box, 2)
         row.addSpacing(12)
         row.addWidget(self.device)
+
+    def _refuse_tempo(self, typed: str) -> None:
+        text = self.tr("A tempo of {0} cannot be kept: type one from {1:g} to {2:g} beats a minute.")
+        self.refused.emit(text.format(typed, *BPM))
 
     def _key_typed(self, text: str) -> None:
         key = parse_key(text.replace("–", ""))

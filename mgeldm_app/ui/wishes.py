@@ -168,10 +168,11 @@ class Wishes(QObject):
         close, stay = QMessageBox.StandardButton.Discard, QMessageBox.StandardButton.Cancel
         return QMessageBox.warning(self.window, self.tr("Not saved"), text, close | stay, stay) == close
 
-    def show_folder(self) -> None:
-        """Open the project's folder in the system's file manager."""
-        if self.controller.session.folder is not None:
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.controller.session.folder.folder)))
+    def show_folder(self, folder: Path | None = None) -> None:
+        """Open a folder, the project's unless another is given, in the system's file manager."""
+        project = self.controller.session.folder
+        if (shown := folder or (project and project.folder)) is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(shown)))
 
     def copy_files(self, region_only: bool) -> None:
         """Selected lanes as files on the clipboard."""
@@ -184,7 +185,7 @@ class Wishes(QObject):
         """Choose what to export, and export it on a worker."""
         c, project = self.controller, self.controller.session.project
         theme = self.window.theme
-        chosen = set(c.session.selected)
+        chosen = set(c.session.selected if len(c.session.selected) > 1 else ())  # one is only where somebody clicked
         heard = {lane.id for lane in project.heard_lanes()}
         rows = [
             LaneRow(

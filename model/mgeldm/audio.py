@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import re
 import secrets
@@ -40,10 +41,17 @@ LOSSY = {"mp3": ".mp3", "ogg": ".ogg"}
 BITS = {"wav24": 24, "wav16": 16, "flac": 24}
 RIFF_LIMIT_BYTES = 2**32 - 2**16
 FADE_S = 0.004  # at the edges of parts, inside them: who wants a region's first beat whole asks for so much more
-HARDLY_HEARD = 1 / 64  # of the song's loudest sample, 36 dB below it: a stem that stays under it is pointed out
+HARDLY_HEARD = 1 / 64  # of the song's level, 36 dB below it: a stem that stays under it is pointed out
+MOMENT_S = 0.1  # for which a level is reached, in all: no click, nor an attack that runs ahead of the bar behind
 _DECODED_AT_ONCE = 2**18  # samples a channel on their way to a temporary file
 _UNKNOWN = 2**62  # samples: what libsndfile says, and more, of a flac file that was written to a pipe
 _FIRST_FRAME, _MOST_BEHIND = 2**12, 2**14  # bytes of an mp3 file: they hold its first frame; tags behind its sound
+_MP3_HZ = (44_100, 48_000, 32_000)  # of version 1; half and a quarter of it in versions 2 and 2.5
+_MP3_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+_MP3_LOW_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)  # of the versions with lower rates
+_FLAC_BEGIN = b"fLaC\x00\x00\x00\x22"  # the signature, and the head of the block that has to be the first
+_FLAC_HARDLY = 0.75  # of the bytes of its samples: most music is smaller, and not worth a search through all of it
+_SEARCHED_AT_ONCE = 2**20  # bytes
 _FLAC_MOST_HZ = 655_350
 _VORBIS_MOST_HZ = 200_000  # beyond it libsndfile begins a file all the same, and crashes as it is closed
 _WAV_FROM_VORBIS = {
@@ -143,7 +151,7 @@ class _SoundFileSource:
         self._file = file = soundfile.SoundFile(os.fspath(path))
         self.info = AudioInfo(file.samplerate, file.channels, file.frames, f"{file.format} {file.subtype}")
         # A recorder that crashed leaves a length of zero behind it, with all the sound behind that.
-        self.knows_its_length = 0 < file.frames < _UNKNOWN and (file.format != "MP3" or _tells_its_length(path))
+        self.knows_its_length = 0 < file.frames < _UNKNOWN and _tells_its_length(path, file)
         # Libsndfile 1.2.2 misses the place in Vorbis (its issue 885), by more after each jump, and loses the end.
         self.is_in_order = file.subtype == "VORBIS" or not file.seekable()
         # Soundfile seeks behind all that it reads, after which mp3 decoders lack the frames that the next one needs.
@@ -224,24 +232,92 @@ def _no_room(path: Path) -> AudioError:
     return AudioError("No room to decode {file} in {folder}; free some disk.", file=path.name, folder=folder)
 
 
-def _tells_its_length(path: Path) -> bool:
-    """Whether an mp3 file states its length, as its first frame's Xing or Info header, and that of all its sound.
+def _tells_its_length(path: Path, sound: Any) -> bool:
+    """Whether the length that a file states, of which libsndfile reads no more, is that of all its sound.
 
-    Without one libsndfile guesses from the first frame's rate; behind one other files may have been put.
+    Behind the first of several files that were put behind each other it is not.
     """
-    size = path.stat().st_size
     with open(path, "rb") as file:
-        begin = 0
-        while (tag := file.read(10))[:3] == b"ID3" and len(tag) == 10:
-            length = sum((byte & 0x7F) << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=True))
-            begin += 10 + length + 10 * bool(tag[5] & 0x10)  # a footer repeats the header
-            file.seek(begin)
-        head = tag + file.read(_FIRST_FRAME)
+        size = os.fstat(file.fileno()).st_size
+        if sound.format == "MP3":
+            return _mp3_tells_its_length(file, size)
+        if sound.format == "OGG":
+            return _is_one_ogg(file)
+        if sound.format == "FLAC":
+            width = {"PCM_S8": 1, "PCM_16": 2}.get(sound.subtype, 3)
+            return size < _FLAC_HARDLY * sound.frames * sound.channels * width or _is_one_flac(file)
+    return True
+
+
+def _mp3_tells_its_length(file: IO[bytes], size: int) -> bool:
+    """Whether the first frame's Xing or Info header states no fewer frames than there are, and all sound is in them.
+
+    Without one libsndfile guesses from the first frame's rate.
+    """
+    begin = 0
+    while (tag := file.read(10))[:3] == b"ID3" and len(tag) == 10:
+        length = sum((byte & 0x7F) << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=True))
+        begin += 10 + length + 10 * bool(tag[5] & 0x10)  # a footer repeats the header
+        file.seek(begin)
+    head = tag + file.read(_FIRST_FRAME)
     at = max(head.find(b"Xing"), head.find(b"Info"))
     if at < 0 or at + 16 > len(head):
         return False
-    flags, _, sound_bytes = struct.unpack(">III", head[at + 4 : at + 16])
-    return bool(flags & 1) and (flags & 3 != 3 or size - begin - sound_bytes < _MOST_BEHIND)
+    flags, stated, sound_bytes = struct.unpack(">III", head[at + 4 : at + 16])
+    first = begin + max(head.rfind(b"\xff", 0, at), 0)  # from there to this header there are only zeros
+    frames, end = _mp3_frames(file, first, size)
+    if flags & 2 and sound_bytes:
+        end = begin + sound_bytes
+    return bool(flags & 1) and 0 < stated >= frames - 1 and size - end < _MOST_BEHIND
+
+
+def _mp3_frames(file: IO[bytes], first: int, size: int) -> tuple[int, int]:
+    """How many whole frames lie behind each other from byte `first` on, and where the last of them ends."""
+    frames, at, begin, block = 0, first, first, b""
+    while at < size:
+        if at + 3 > begin + len(block):
+            file.seek(at)
+            begin, block = at, file.read(_SEARCHED_AT_ONCE)
+        length = _mp3_frame_bytes(block[at - begin : at - begin + 3])
+        if not length:
+            break
+        at += length
+        frames += at <= size
+    return frames, min(at, size)
+
+
+@functools.cache
+def _mp3_frame_bytes(head: bytes) -> int:
+    """Length of a frame of layer III that begins with these three bytes (ISO 11172-3, 2.4.2.3); 0 if none does."""
+    bits = int.from_bytes(head, "big")
+    version, kbps, rate = bits >> 11 & 3, bits >> 4 & 15, bits >> 2 & 3
+    if bits >> 13 != 0x7FF or version == 1 or bits >> 9 & 3 != 1 or kbps == 15 or not kbps or rate == 3:
+        return 0
+    if version == 3:
+        return 144_000 * _MP3_KBPS[kbps] // _MP3_HZ[rate] + (bits >> 1 & 1)
+    return 72_000 * _MP3_LOW_KBPS[kbps] // (_MP3_HZ[rate] >> (1 if version == 2 else 2)) + (bits >> 1 & 1)
+
+
+def _is_one_ogg(file: IO[bytes]) -> bool:
+    """Whether no stream begins behind another: those that sound together all begin before any goes on (RFC 3533)."""
+    at, goes_on = 0, False
+    while (page := file.read(27 + 255))[:4] == b"OggS" and len(page) > 27:
+        begins = bool(page[5] & 2)
+        if begins and goes_on:
+            return False
+        goes_on = not begins
+        at += 27 + page[26] + sum(page[27 : 27 + page[26]])  # the lengths of its segments, then these
+        file.seek(at)
+    return True
+
+
+def _is_one_flac(file: IO[bytes]) -> bool:
+    """Whether a file begins only once in it."""
+    begins, behind = 0, b""
+    while block := file.read(_SEARCHED_AT_ONCE):
+        begins += (behind + block).count(_FLAC_BEGIN)
+        behind = block[1 - len(_FLAC_BEGIN) :]
+    return begins < 2
 
 
 class _DecodedSource:
@@ -847,6 +923,7 @@ def map_wav(path: str | Path, writable: bool = False) -> tuple[npt.NDArray[np.fl
 
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?$", re.IGNORECASE)
+TITLE_BYTES = 120  # of a song's title in the names of its files
 _JOINERS = "\u200d\ufe0f\ufe0e"
 
 
@@ -855,11 +932,20 @@ def safe_name(prompt: str, suffix: str = "", prefix: str = "") -> str:
 
     Slashes and what Windows forbids become spaces, control characters go, reserved names get an underscore,
     dots and spaces at the ends go. Emoji and all scripts stay. An empty rest becomes "untitled".
+
+    A prefix is a title, and what joins it to the prompt; of a long one only the beginning stays, so that the prompt,
+    which tells the files of a song from each other, has room.
     """
-    name = _clean(prefix + prompt) or "untitled"
+    name = cleaned(_begun(prefix) + prompt) or "untitled"
     if _RESERVED.match(name):
         name = "_" + name
-    return _shortened(name, 255 - len(suffix.encode())) + suffix
+    return shortened(name, 255 - len(suffix.encode())) + suffix
+
+
+def _begun(prefix: str) -> str:
+    """A prefix of a title that leaves room for a prompt; none where nothing of the title stays in a file's name."""
+    title = prefix.removesuffix(" - ")
+    return shortened(title, TITLE_BYTES) + prefix[len(title) :] if cleaned(title) else ""
 
 
 def free_names(folder: Path, prompts: Sequence[str], suffix: str = "", prefix: str = "") -> list[str]:
@@ -868,10 +954,10 @@ def free_names(folder: Path, prompts: Sequence[str], suffix: str = "", prefix: s
 
 
 def names_beside(taken: Iterable[str], prompts: Sequence[str], suffix: str = "", prefix: str = "") -> list[str]:
-    """`unique_names` of which none is taken, in any case: where one is, all are numbered, "bass 2" and "rest 2"."""
-    there = {name.casefold() for name in taken}
+    """`unique_names` of which none is taken, as systems compare names: else all are numbered, "bass 2" and "rest 2"."""
+    there = {_folded(name) for name in taken}
     names, number = unique_names(prompts, suffix, prefix), 1
-    while any(name.casefold() in there for name in names):
+    while any(_folded(name) in there for name in names):
         number += 1
         names = unique_names(prompts, f" {number}{suffix}", prefix)
     return names
@@ -883,15 +969,21 @@ def unique_names(prompts: Sequence[str], suffix: str = "", prefix: str = "") -> 
     taken: set[str] = set()
     for prompt in prompts:
         name, number = safe_name(prompt, suffix, prefix), 1
-        while name.casefold() in taken:
+        while _folded(name) in taken:
             number += 1
             name = safe_name(prompt, f" {number}{suffix}", prefix)
         names.append(name)
-        taken.add(name.casefold())
+        taken.add(_folded(name))
     return names
 
 
-def _clean(text: str) -> str:
+def _folded(name: str) -> str:
+    """Equal for names that some system takes for one: in any case, accents apart or not (Unicode 3.13, D145)."""
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
+
+
+def cleaned(text: str) -> str:
+    """What of a text can stand in a file name, "" where nothing can; see `safe_name`."""
     text = _FORBIDDEN.sub(" ", unicodedata.normalize("NFC", text))
     kept = [" " if c.isspace() else c for c in text if c in _JOINERS or c.isspace() or _printable(c)]
     return " ".join("".join(kept).split()).strip(" .")
@@ -904,7 +996,7 @@ def _printable(character: str) -> bool:
     return unicodedata.category(character) not in ("Cc", "Cf", "Cs")
 
 
-def _shortened(name: str, most_bytes: int) -> str:
+def shortened(name: str, most_bytes: int) -> str:
     """The longest beginning of `name` within `most_bytes` that does not cut a character or a joined emoji."""
     if len(name.encode()) <= most_bytes:
         return name

@@ -129,7 +129,7 @@ def save_model(
 
 def lacks_memory(error: BaseException) -> bool:
     """Whether it tells of too little memory, for which torch has a type of its own on some GPUs and words elsewhere."""
-    words = ("can't allocate memory", "not enough memory", "out of memory")
+    words = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED", "ALLOCATION_FAILED")
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(each in str(error) for each in words)
 
 

@@ -1,6 +1,7 @@
 """The command line: `mgeldm extract SONG --prompt TEXT --out DIR`, and its sisters.
 
-Exit status: 0 done, 1 failed, 2 bad input or usage (one clear sentence), 130 interrupted (no partial file is left).
+Exit status: 0 done, 2 a song, request or option that cannot be used, 1 anything else that fails: a model, a folder that
+cannot be written, memory (one clear sentence each); 130 interrupted (no partial file is left).
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event
 from types import FrameType
 from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
 
 from .audio import (
     BITS,
@@ -27,14 +30,14 @@ from .audio import (
     Song,
     Writer,
     fitting_gain,
-    free_names,
     open_audio,
     reach_of,
     rounded,
-    writing,
+    unique_names,
 )
 from .bundled import CHECKSUMS, EMBEDDED_PATH
 from .errors import Cancelled, CheckpointError, InputError, MgeldmError, OutputError
+from .outputs import aside, place
 from .progress import Progress, Reporter
 from .requests import QUALITIES, Accompany, Extract, Generate, Impute, Inpaint, Region, Sampling
 
@@ -114,9 +117,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("recipe", choices=("autoencoder", "text-audio", "denoiser", "assemble", "receive"))
     train.add_argument("--config", type=Path, required=True, help="TOML file, see model/mgeldm/training/embedded.toml")
     train.add_argument("--minutes", type=float, metavar="M", help="stop after so many, preparation included")
-    train.add_argument("--parts", type=Path, metavar="DIR", help="averaged weights as files under 16 MiB, at each save")
+    train.add_argument("--parts", type=Path, metavar="DIR", help="for averaged weights as small files, done by then")
     train.set_defaults(run=_train)
-    for command in (models, bench, demo, train):
+    for command in (models, bench, demo):
         command.add_argument("--json", action="store_true", help="print one JSON object")
     for command in (bench, demo, models):
         _add_model(command)
@@ -134,16 +137,17 @@ def _command(commands: Any, name: str, run: Callable, about: str, *has: str) -> 
     elif "prompt" in has:
         command.add_argument("--prompt", default="", metavar="TEXT")
     if "region" in has:
-        command.add_argument("--start", type=float, default=0.0, metavar="S")
-        command.add_argument("--end", type=float, metavar="S")
-    command.add_argument("--out", type=Path, required=True, metavar="DIR")
-    command.add_argument("--quality", choices=QUALITIES, default="standard")
-    command.add_argument("--steps", type=int, metavar="N")
-    command.add_argument("--guidance", type=float, metavar="G")
+        command.add_argument("--start", type=float, default=0.0, metavar="S", help="of the region, in seconds (0)")
+        command.add_argument("--end", type=float, metavar="S", help="of the region (the song's)")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files; made if need be")
+    command.add_argument("--quality", choices=QUALITIES, default="standard", help="how much time to spend (standard)")
+    command.add_argument("--steps", type=int, metavar="N", help="of sampling; without it what the quality says")
+    command.add_argument("--guidance", type=float, metavar="G", help="how much the prompt counts; what the model says")
     negative_help = 'what it should not sound like (no use with "everything but ...")'
     command.add_argument("--negative", default="", metavar="TEXT", help=negative_help)
-    command.add_argument("--seed", type=int, default=0, metavar="N")
-    command.add_argument("--format", choices=FORMATS, default="wav32")
+    seed_help = "another number, another draw (0); an extraction draws nothing unless it has --steps of 2 or more"
+    command.add_argument("--seed", type=int, default=0, metavar="N", help=seed_help)
+    command.add_argument("--format", choices=FORMATS, default="wav32", help="of the files (wav32: float)")
     command.add_argument("--json", action="store_true", help="print one JSON object")
     _add_model(command)
     return command
@@ -206,7 +210,9 @@ def _extract(args: argparse.Namespace) -> dict[str, Any]:
     region = Region(args.start, args.end)
     request = Extract(tuple(args.prompt), region, _sampling(args), args.sensitivity, args.raw, tuple(args.like))
     names = [*args.prompt, *map(_like, args.like), "rest"]
-    with _opened(args, request) as (song, reporter, pipeline), _held(args, names) as paths:
+    with _opened(args, request) as (song, reporter, pipeline), aside(args.out) as folder:
+        _note_seed(args, pipeline)
+        paths = _paths(args, folder, names)
         began_s = time.perf_counter()
         if args.raw:
             parts = pipeline.extract_raw(song, request, reporter)
@@ -226,7 +232,15 @@ def _extract(args: argparse.Namespace) -> dict[str, Any]:
             )
             stems = zip(names, written.shares[:-1], strict=False)
             gain, missed = written.gain, [name for name, share in stems if share < HARDLY_HEARD]
-        return _report(pipeline, paths, began_s, found_s=_length_s(song, region), gain=gain) | {"missed": missed}
+        files = _placed(args, paths, names)
+        outputs = [*_outputs("stem", names[:-1], files[:-1]), *_outputs("rest", ["rest"], files[-1:])]
+        return _report(pipeline, outputs, began_s, _length_s(song, region), gain) | {"missed": missed}
+
+
+def _note_seed(args: argparse.Namespace, pipeline: Pipeline) -> None:
+    """Say that an extraction in one step draws nothing, where somebody asks for another draw."""
+    if args.seed and args.steps in (None, 1) and pipeline.config.is_embedded and not args.raw:
+        print("mgeldm: --seed changes an extraction only together with --steps of 2 or more.", file=sys.stderr)
 
 
 def _like(region: Region) -> str:
@@ -235,53 +249,64 @@ def _like(region: Region) -> str:
 
 def _impute(args: argparse.Namespace) -> dict[str, Any]:
     request = Impute(tuple(args.prompt), Region(args.start, args.end), _sampling(args), args.like)
-    with (
-        _opened(args, request) as (song, reporter, pipeline),
-        _held(args, args.prompt or [_like(args.like)]) as paths,
-    ):
+    names = args.prompt or [_like(args.like)]
+    with _opened(args, request) as (song, reporter, pipeline), aside(args.out) as folder:
         began_s = time.perf_counter()
         parts = pipeline.impute(song, request, reporter)
-        played = {path: part for path, part in zip(paths, parts, strict=True) if part.samples.any()}
-        unplayed = [name for name, path in zip(args.prompt, paths, strict=False) if path not in played]
-        gain = _write_parts(song, played, args)
-        made = _report(pipeline, list(played), began_s, _length_s(song, request.region), gain)
-        return made | {"unplayed": unplayed}
+        played = [(name, part) for name, part in zip(names, parts, strict=True) if part.samples.any()]
+        unplayed = [name for name, part in zip(names, parts, strict=True) if not part.samples.any()]
+        return _made(args, folder, song, pipeline, began_s, played) | {"unplayed": unplayed}
 
 
 def _accompany(args: argparse.Namespace) -> dict[str, Any]:
     request = Accompany(args.prompt, Region(args.start, args.end), _sampling(args), args.like)
-    with (
-        _opened(args, request) as (song, reporter, pipeline),
-        _held(args, [args.prompt or _like(args.like)]) as paths,
-    ):
+    with _opened(args, request) as (song, reporter, pipeline), aside(args.out) as folder:
         began_s = time.perf_counter()
-        gain = _write_parts(song, {paths[0]: pipeline.accompany(song, request, reporter)}, args)
-        return _report(pipeline, paths, began_s, _length_s(song, request.region), gain)
+        part = pipeline.accompany(song, request, reporter)
+        return _made(args, folder, song, pipeline, began_s, [(args.prompt or _like(args.like), part)])
+
+
+def _made(
+    args: argparse.Namespace,
+    folder: Path,
+    song: Song,
+    pipeline: Pipeline,
+    began_s: float,
+    parts: Sequence[tuple[str, AudioClip]],
+) -> dict[str, Any]:
+    """Write new parts of a region; the report of them."""
+    names = [name for name, _ in parts]
+    paths = _paths(args, folder, names)
+    gain = _write_parts(song, dict(zip(paths, (part for _, part in parts), strict=True)), args)
+    outputs = _outputs("part", names, _placed(args, paths, names))
+    return _report(pipeline, outputs, began_s, _length_s(song, Region(args.start, args.end)), gain)
 
 
 def _inpaint(args: argparse.Namespace) -> dict[str, Any]:
     request = Inpaint(args.prompt, Region(args.start, args.end), _sampling(args), args.like)
-    with (
-        _opened(args, request) as (song, reporter, pipeline),
-        _held(args, [args.prompt or _like(args.like), "rest", "inpainted"]) as paths,
-    ):
+    names = [args.prompt or _like(args.like), "rest", "inpainted"]
+    with _opened(args, request) as (song, reporter, pipeline), aside(args.out) as folder:
         began_s = time.perf_counter()
         new, old = pipeline.inpaint(song, request, reporter)
+        paths = _paths(args, folder, names)
         gain = _write_inpainted(song, paths, new, old, args)
-        return _report(pipeline, paths, began_s, _length_s(song, request.region), gain)
+        kinds = zip(("part", "rest", "inpainted"), names, _placed(args, paths, names), strict=True)
+        outputs = [output for kind, name, file in kinds for output in _outputs(kind, [name], [file])]
+        return _report(pipeline, outputs, began_s, _length_s(song, request.region), gain)
 
 
 def _generate(args: argparse.Namespace) -> dict[str, Any]:
     request = Generate(args.duration, args.prompt, _sampling(args))
     request.validate()
-    pipeline = _load(args)
-    began_s = time.perf_counter()
-    with _reporting(args) as reporter:
-        clip = pipeline.generate(request, reporter)
     _make_folder(args.out)
-    with _held(args, [args.prompt or "music"]) as paths:
+    names, pipeline = [args.prompt or "music"], _load(args)
+    began_s = time.perf_counter()
+    with _reporting(args) as reporter, aside(args.out) as folder:
+        clip = pipeline.generate(request, reporter)
+        paths = _paths(args, folder, names)
         gain = _write_tracks(clip, paths, lambda start, stop: [clip.read(start, stop)], args.format)
-        return _report(pipeline, paths, began_s, args.duration, gain)
+        outputs = _outputs("part", names, _placed(args, paths, names))
+        return _report(pipeline, outputs, began_s, args.duration, gain)
 
 
 @contextmanager
@@ -331,46 +356,22 @@ def _make_folder(folder: Path) -> None:
         raise OutputError(f"The folder {folder} cannot be made ({reason}); choose another with --out.") from error
 
 
-@contextmanager
-def _held(args: argparse.Namespace, names: Sequence[str]) -> Iterator[list[Path]]:
-    """`<song> - <name>.wav` for each name, cleaned, shortened, and numbered where equal, or where files are there.
+def _paths(args: argparse.Namespace, folder: Path, names: Sequence[str]) -> list[Path]:
+    """Where files are written until all of them are complete."""
+    return [folder / name for name in unique_names(names, FORMATS[args.format], _prefix(args))]
 
-    Empty files hold the names until what they are for is written, so that a command beside this one takes others.
+
+def _placed(args: argparse.Namespace, paths: Sequence[Path], names: Sequence[str]) -> list[Path]:
+    """Call complete files `<song> - <name>.wav`, cleaned, shortened, and numbered where equal, or where files are.
 
     Raises:
         OutputError: The folder cannot be written to.
     """
-    prefix = f"{args.song.stem} - " if "song" in args else ""
-    paths: list[Path] = []
-    try:
-        while not paths:
-            for name in free_names(args.out, names, FORMATS[args.format], prefix=prefix):
-                if not _hold(path := args.out / name):  # taken since the folder was read: others, all of one number
-                    _let_go(paths)
-                    paths = []
-                    break
-                paths.append(path)
-        yield paths
-    finally:
-        _let_go(paths)
+    return place(paths, args.out, names, FORMATS[args.format], _prefix(args))
 
 
-def _hold(path: Path) -> bool:
-    """Whether there is now an empty file that was not there."""
-    with writing(path, path.with_name(path.name + ".part")):
-        try:
-            path.open("xb").close()
-        except FileExistsError:
-            return False
-    return True
-
-
-def _let_go(paths: Sequence[Path]) -> None:
-    """Remove those that are still empty."""
-    for path in paths:
-        with suppress(OSError):
-            if path.stat().st_size == 0:
-                path.unlink()
+def _prefix(args: argparse.Namespace) -> str:
+    return f"{args.song.stem} - " if "song" in args else ""
 
 
 def _length_s(song: Song, region: Region) -> float:
@@ -390,13 +391,13 @@ def _write_parts(song: Song, parts: dict[Path, AudioClip], args: argparse.Namesp
 def _write_inpainted(
     song: Song, paths: Sequence[Path], new: AudioClip, old: AudioClip, args: argparse.Namespace
 ) -> float:
-    """Write the new part, the song without the old one, and their sum; returns the shared gain."""
+    """Write the new part, the song without the old one, and their sum, exact in any format; returns the shared gain."""
     first = round(args.start * song.info.rate_hz)
 
     def tracks(start: int, stop: int) -> list[Samples]:
         part = new.read(start - first, stop - first)
         rest = song.read(start, stop) - old.read(start - first, stop - first)
-        return [part, rest, rest + part]
+        return [part, rest]
 
     return _write_tracks(song, paths, tracks, args.format)
 
@@ -404,19 +405,26 @@ def _write_inpainted(
 def _write_tracks(song: Song, paths: Sequence[Path], tracks: Callable[[int, int], list[Samples]], format: str) -> float:
     """Write `tracks(start, stop)` block by block as files of the song's length; all appear together, or none.
 
+    Where there is one path more than tracks, its file is the sum of the others.
+
     Returns:
         The gain they share, so that none clips in an integer format.
     """
-    info, bits, gain = song.info, BITS.get(format), 1.0
+    info, bits = song.info, BITS.get(format)
     blocks = [(start, min(start + info.rate_hz, info.samples)) for start in range(0, info.samples, info.rate_hz)]
-    if bits:
-        reach = max(reach_of(rounded(track, bits)) for block in blocks for track in tracks(*block))
-        gain = fitting_gain(reach, bits, len(paths))
+
+    def written(block: tuple[int, int], gain: float) -> list[npt.NDArray[Any]]:
+        found: list[npt.NDArray[Any]] = list(tracks(*block))
+        if bits:  # first: a sum of whole steps is what a DAW makes of the files
+            found = [rounded(track, bits, gain) for track in found]
+        return found if len(found) == len(paths) else [*found, sum(found[1:], found[0])]
+
+    gain = fitting_gain(max(reach_of(*written(block, 1.0)) for block in blocks), bits, len(paths)) if bits else 1.0
     with ExitStack() as stack:
         writers = [stack.enter_context(Writer(path, info.rate_hz, info.channels, format)) for path in paths]
         for block in blocks:
-            for writer, track in zip(writers, tracks(*block), strict=True):
-                writer.write(track * gain)
+            for writer, track in zip(writers, written(block, gain), strict=True):
+                writer.write(track)
         for writer in writers:
             writer.finish()
     return gain
@@ -425,12 +433,18 @@ def _write_tracks(song: Song, paths: Sequence[Path], tracks: Callable[[int, int]
 # --------------------------------------------------------------------------------------------------------- reports
 
 
+def _outputs(kind: str, names: Sequence[str], files: Sequence[Path]) -> list[dict[str, str]]:
+    """Which file is what: a "stem", "part", "rest" or "inpainted", and by which name it was asked for."""
+    return [{"kind": kind, "name": name, "file": str(file)} for name, file in zip(names, files, strict=True)]
+
+
 def _report(
-    pipeline: Pipeline, paths: Sequence[Path], began_s: float, found_s: float, gain: float = 1.0
+    pipeline: Pipeline, outputs: Sequence[dict[str, str]], began_s: float, found_s: float, gain: float
 ) -> dict[str, Any]:
     seconds = time.perf_counter() - began_s
     return {
-        "files": [str(path) for path in paths],
+        "files": [output["file"] for output in outputs],
+        "outputs": list(outputs),
         "seconds": round(seconds, 3),
         "real_time_factor": round(seconds / found_s, 4),
         "device": str(pipeline.compute.device),
@@ -486,6 +500,7 @@ def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
 def _demo(args: argparse.Namespace) -> dict[str, Any]:
     from .evaluation.demo import demo
 
+    _make_folder(args.out)
     with _reporting(args) as reporter:
         return demo(_load(args), args.out, reporter)
 

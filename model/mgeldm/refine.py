@@ -25,6 +25,7 @@ import numpy.typing as npt
 from .audio import (
     BITS,
     FADE_S,
+    MOMENT_S,
     AudioClip,
     AudioInfo,
     Samples,
@@ -48,6 +49,7 @@ SENSITIVITY_DB = 12.0  # what a sensitivity of one adds to the estimates of the 
 _SURE, _SURE_PART, _MOST_DB = 0.5, 0.02, 80.0  # and more until so large a mask is found in so much of the region
 _ODDS_DB = np.arange(-160.0, 60.0, 0.5)
 _LOOK_S = 30.0
+_LEVEL_SAMPLES = 256
 HEADROOM_DB = 1.0
 _METERED_HZ = 4000  # below this rate the meter's filter cannot be made
 EVEN_S, EVEN_DB = 2.25, 10.0  # pieces in which a long part's level is evened out, and by how much at most
@@ -569,7 +571,7 @@ class Written:
 
     Attributes:
         gain: Of all files: 1 unless an integer format would have clipped.
-        shares: Loudest sample of each stem and of the rest, as a share of the song's loudest.
+        shares: Level that each stem and the rest reach for a moment, as a share of the song's.
     """
 
     gain: float
@@ -599,13 +601,34 @@ def write_stems(
         InputError, AudioError: As `refine_blocks`.
     """
     options: dict[str, Any] = {"start_s": start_s, "end_s": end_s, "sensitivity": sensitivity}
-    gain, paths = 1.0, [*stem_paths, rest_path]
+    gain, paths, region = 1.0, [*stem_paths, rest_path], _region(song.info, start_s, end_s)
     while True:
         blocks = refine_blocks(song, estimates, **options)
         try:
-            return _write_blocks(song.info, blocks, paths, format, gain, reporter or Reporter())
+            return _write_blocks(song.info, blocks, paths, format, gain, region, reporter or Reporter())
         except _Clips as clips:
             gain *= clips.fitting_gain
+
+
+class _Levels:
+    """The levels that signals reach for `MOMENT_S` in all, as RMS values of short blocks."""
+
+    def __init__(self, signals: int, rate_hz: int) -> None:
+        self._most = max(1, round(MOMENT_S * rate_hz / _LEVEL_SAMPLES))
+        self._loudest = np.zeros((signals, 0), np.float32)  # up to that many blocks, the softest first
+
+    def add(self, signals: Sequence[Samples]) -> None:
+        """The signals go on, each [channels, n]."""
+        gap = -signals[0].shape[1] % _LEVEL_SAMPLES
+        blocks = np.pad(np.stack(signals), ((0, 0), (0, 0), (0, gap)))
+        blocks = blocks.reshape(*blocks.shape[:2], -1, _LEVEL_SAMPLES)  # [signals, channels, blocks, samples]
+        levels = np.sqrt(np.square(blocks).mean((1, 3)))
+        self._loudest = np.sort(np.concatenate([self._loudest, levels], axis=1))[:, -self._most :]
+
+    @property
+    def reached(self) -> npt.NDArray[np.float32]:
+        """The level of each signal."""
+        return self._loudest[:, 0]
 
 
 class _Clips(Exception):
@@ -621,16 +644,18 @@ def _write_blocks(
     paths: Sequence[str | Path],
     format: str,
     gain: float,
+    region: tuple[int, int],
     reporter: Reporter,
 ) -> Written:
-    bits, reach = BITS.get(format), 0
-    peaks = np.zeros(len(paths) + 1)  # the song's last
+    bits, reach, levels = BITS.get(format), 0, _Levels(len(paths) + 1, info.rate_hz)
     with contextlib.ExitStack() as stack:
         writers = [stack.enter_context(Writer(path, info.rate_hz, info.channels, format)) for path in paths]
         for block in blocks:
             reporter.report("stems", block.start + block.rest.shape[1], info.samples)
             parts: list[npt.NDArray[Any]] = [*block.stems, block.rest]
-            peaks = np.maximum(peaks, [np.abs(part).max() for part in (*parts, block.song)])
+            faded = edge_gains(block.start, block.rest.shape[1], *region, info.samples, info.rate_hz)
+            heard = block.stems if faded is None else block.stems * (faded == 1)  # the edges may be the neighbour's
+            levels.add([*heard, block.rest, block.song])
             if bits:
                 stems, rest, _ = quantise(block.stems, block.song, bits, gain)
                 reach = max(reach, reach_of(stems, rest, stems.sum(0) + rest))
@@ -642,7 +667,8 @@ def _write_blocks(
             raise _Clips(fitting)
         for writer in writers:
             writer.finish()
-    return Written(gain, tuple(map(float, peaks[:-1] / max(peaks[-1], 1e-9))))
+    *reached, of_song = levels.reached
+    return Written(gain, tuple(float(level / max(of_song, 1e-9)) for level in reached))
 
 
 def loudness_match(part: AudioClip, context: AudioClip, above_db: float = 0.0) -> AudioClip:

@@ -1,5 +1,6 @@
 """Every format comes back at its own rate, with its own length, and with an impulse exactly where it was."""
 
+import struct
 from pathlib import Path
 
 import av
@@ -244,6 +245,53 @@ def test_mp3_files_with_tags_put_behind_each_other_are_read_whole(tmp_path, stat
     tag = b"ID3\x04\x00\x00\x00\x00\x20\x00" + bytes(4096)
     path.write_bytes(2 * (tag + path.read_bytes()))
     assert abs(audio.read(path).samples.shape[1] - 2 * once) < 5 * 1152
+
+
+@pytest.mark.parametrize("frames, sound_bytes", [(0, None), (0.5, None), (0, 0), (1, 0), (1, None)])
+@pytest.mark.parametrize("seconds", [0.5, 10])
+def test_an_mp3_file_that_states_too_few_frames_is_read_whole(tmp_path, seconds, frames, sound_bytes):
+    """As one that was written to a pipe; what is not stated is counted."""
+    samples = np.random.default_rng(0).standard_normal((round(seconds * 44_100), 2)) * 0.1
+    soundfile.write(path := tmp_path / "song.mp3", samples, 44_100, format="MP3")
+    data = bytearray(path.read_bytes())
+    at = max(data.find(b"Xing"), data.find(b"Info"))
+    flags, all_frames, all_bytes = struct.unpack_from(">III", data, at + 4)
+    stated = round(frames * all_frames), all_bytes if sound_bytes is None else sound_bytes
+    struct.pack_into(">III", data, at + 4, flags, *stated)
+    path.write_bytes(data)
+    assert 0 <= audio.read(path).samples.shape[1] - len(samples) < 3 * 1152
+    with audio.open_audio(path) as reader:  # the slower way is taken where it has to be
+        assert isinstance(reader._source, audio._SoundFileSource) == (frames == 1)
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_frames_of_an_mp3_file_are_counted(tmp_path, rate_hz, channels):
+    samples = np.random.default_rng(0).standard_normal((5 * rate_hz, channels)) * 0.1
+    soundfile.write(path := tmp_path / "song.mp3", samples, rate_hz, format="MP3")
+    data = path.read_bytes() + b"TAG" + bytes(125)
+    path.write_bytes(data)
+    at = max(data.find(b"Xing"), data.find(b"Info"))
+    with open(path, "rb") as file:
+        stated = int.from_bytes(data[at + 8 : at + 12], "big")
+        assert audio._mp3_frames(file, 0, len(data)) == (stated + 1, len(data) - 128)  # and the frame that states it
+
+
+@pytest.mark.parametrize("suffix", [".ogg", ".opus", ".flac"])
+@pytest.mark.parametrize("same", [True, False])
+def test_files_put_behind_each_other_are_read_whole(tmp_path, suffix, same):
+    def part(samples, place):
+        noise = 0.03 * np.random.default_rng(1).standard_normal((2, samples))  # as music, it does not pack well
+        return make(tmp_path, suffix, impulse(samples, place) + noise).read_bytes()
+
+    length = 2 * SAMPLES if same else SAMPLES + RATE_HZ
+    parts = part(SAMPLES, PLACE), part(SAMPLES, PLACE) if same else part(RATE_HZ, RATE_HZ // 2)
+    path = tmp_path / f"song{suffix}"
+    path.write_bytes(b"".join(parts))
+    samples = audio.read(path).samples
+    assert 0 <= samples.shape[1] - length < 2000
+    peaks = np.flatnonzero(np.abs(samples[0]) > 0.5)
+    assert (peaks < SAMPLES).any() and (peaks > SAMPLES).any()
 
 
 def test_a_flac_file_that_does_not_state_its_length_is_read_whole(tmp_path):

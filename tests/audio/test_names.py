@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mgeldm.audio import safe_name, unique_names
+from mgeldm.audio import names_beside, safe_name, unique_names
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,21 @@ def test_shortened_to_255_bytes_with_prefix_and_suffix():
     assert name.removesuffix(".wav").replace(family, "") == ""  # no family is torn apart
 
 
+@pytest.mark.parametrize("title", ["あ" * 60, "あ" * 83, "e\u0301" * 200, "👨‍👩‍👧" * 40, "x" * 400])
+def test_of_a_long_title_and_a_long_prompt_the_title_is_cut(title):
+    prompts = ["bass", "drums", "y" * 120]
+    names = unique_names(prompts, ".wav", f"{title} - ")
+    begun = names[0].removesuffix(" - bass.wav")
+    assert len(begun) >= 20 and unicodedata.normalize("NFC", title).startswith(begun)
+    assert names == [f"{begun} - {prompt}.wav" for prompt in prompts]
+    assert all(len(name.encode()) <= 255 for name in names)
+
+
+def test_a_title_of_which_nothing_stays_joins_nothing():
+    assert safe_name("bass", ".wav", "... - ") == "bass.wav"
+    assert safe_name("bass", ".wav", "-rf - ") == "-rf - bass.wav"
+
+
 @given(st.text(max_size=400), st.sampled_from(["", ".wav", " 12.flac"]), st.sampled_from(["", "song - "]))
 def test_any_text_gives_a_usable_name(tmp_path_factory, prompt, suffix, prefix):
     name = safe_name(prompt, suffix, prefix)
@@ -65,3 +80,13 @@ def test_numbered_names_are_always_distinct(prompts):
     names = unique_names(prompts, ".wav")
     assert len(names) == len(prompts)
     assert len({name.casefold() for name in names}) == len(names)
+
+
+@pytest.mark.parametrize("taken, free", [("Café", "café"), ("\u03aa\u0301", "\u0390"), ("Å", "\u212b")])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_where_accents_are_written_apart_a_name_is_taken_too(taken, free, form):
+    """File systems of macOS take both forms for one name, and hand on whichever a file was made with."""
+    there = unicodedata.normalize(form, f"{taken} - bass.wav")
+    (name,) = names_beside([there], ["bass"], ".wav", f"{free} - ")
+    assert name == f"{unicodedata.normalize('NFC', free)} - bass 2.wav"
+    assert unique_names([taken, free])[1].endswith(" 2")

@@ -1,4 +1,3 @@
-import argparse
 import contextlib
 import json
 import os
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from mgeldm import cli
+from mgeldm import cli, refine
 from mgeldm.audio import AudioClip, read, write
 from mgeldm.bundled import EMBEDDED_PATH
 from mgeldm.cli import main
@@ -210,20 +209,47 @@ def test_files_that_are_there_stay(song_file, tmp_path, capsys):
     assert mine.read_bytes() == b"mine"
 
 
-def test_two_commands_at_once_take_different_names(tmp_path, monkeypatch):
-    """The second begins while the first is at work, or has seen the folder before the first took its names."""
-    args = argparse.Namespace(song=Path("a.wav"), out=tmp_path, format="wav32")
-    names = ["bass", "rest"]
-    seen = iter([["a - bass.wav", "a - rest.wav"]])
-    with cli._held(args, names) as first:
-        first[0].write_bytes(b"sound")
-        free_names = cli.free_names
-        monkeypatch.setattr(cli, "free_names", lambda *x, **y: next(seen, None) or free_names(*x, **y))
-        (tmp_path / "a - bass.wav").rename(tmp_path / "elsewhere.wav")  # one name is free, the other is not
-        with cli._held(args, names) as second:
-            assert [path.name for path in second] == ["a - bass 2.wav", "a - rest 2.wav"]
-            assert not (tmp_path / "a - bass.wav").exists()
-    assert [path.name for path in tmp_path.iterdir()] == ["elsewhere.wav"]  # what was not written is not there
+def test_no_file_has_its_name_before_all_are_complete(song_file, tmp_path, monkeypatch, capsys):
+    """Whoever watches the folder takes no empty file, and a command that is killed leaves none."""
+    seen, out = [], tmp_path / "out"
+    written = refine.write_stems
+
+    def watched(*args, **more):
+        result = written(*args, **more)
+        seen.extend(path.name for path in out.iterdir() if not path.name.endswith(".part"))
+        return result
+
+    monkeypatch.setattr(refine, "write_stems", watched)
+    assert run("extract", song_file, "--prompt", "bass", "--quality", "draft", "--out", out, "--json") == 0
+    assert not seen
+    outputs = json.loads(capsys.readouterr().out)["outputs"]
+    assert [(output["kind"], output["name"]) for output in outputs] == [("stem", "bass"), ("rest", "rest")]
+    assert sorted(Path(output["file"]) for output in outputs) == sorted(out.iterdir())
+
+
+def test_a_seed_that_changes_nothing_is_said(song_file, tmp_path, capsys):
+    arguments = ("extract", song_file, "--prompt", "bass", "--quality", "draft", "--end", 2, "--out", tmp_path / "out")
+    assert run(*arguments, "--seed", 5) == 0
+    assert "--seed changes an extraction only" in capsys.readouterr().err
+    assert run(*arguments) == 0
+    assert not capsys.readouterr().err
+
+
+def test_an_unusable_folder_is_told_before_anything_is_made(tmp_path, capsys, monkeypatch):
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setattr(Pipeline, "load", lambda *_: pytest.fail("a model was loaded"))
+    assert run("generate", "--prompt", "funk", "--duration", 3, "--out", tmp_path / "file" / "x") == 1
+    assert "cannot be made" in capsys.readouterr().err
+
+
+def test_what_was_inpainted_is_its_part_and_the_rest_in_whole_steps(song_file, tmp_path):
+    arguments = ("--prompt", "lead", "--start", 2, "--end", 4, "--steps", 2, "--format", "wav24", "--out", tmp_path)
+    assert run("inpaint", song_file, *arguments) == 0
+    part, rest, whole = (
+        soundfile.read(tmp_path / f"My Song - {name}.wav", dtype="int32")[0] >> 8
+        for name in ("lead", "rest", "inpainted")
+    )
+    assert np.array_equal(part + rest, whole)
 
 
 def test_a_report_that_nobody_reads_is_no_failure():

@@ -1,5 +1,6 @@
 import importlib.machinery
 import importlib.util
+import json
 import re
 import sys
 from unittest import mock
@@ -7,6 +8,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
+from mgeldm.conditioning import clap
 from mgeldm.conditioning.clap import CHECKPOINT, ClapConditioner, build_network, read_network, renamed
 from mgeldm.errors import CheckpointError
 
@@ -80,10 +82,60 @@ def test_missing_files_are_named(tmp_path):
         ClapConditioner.load(tmp_path)
 
 
+SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+
+
+def put_vocabulary(folder, pieces, merges):
+    (folder / "vocab.json").write_text(json.dumps({piece: i for i, piece in enumerate([*SPECIAL, *pieces])}))
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]))
+    (folder / CHECKPOINT).write_bytes(b"")
+
+
+def test_a_folder_is_read_and_heard_by_any_transformers(tmp_path, monkeypatch, network):
+    """Version 5 calls the vocabulary otherwise and gives more than the vectors; see the range in pyproject.toml."""
+    put_vocabulary(tmp_path, [*"abs", "Ġ", "as", "bas", "Ġbas"], ["a s", "b as", "Ġ bas"])
+    monkeypatch.setattr(clap, "VOCABULARY", 12)
+    monkeypatch.setattr(clap, "read_network", lambda path: network)
+    conditioner = ClapConditioner.load(tmp_path)
+    tokens = conditioner.tokenizer(["bas bas", "s<mask>"], padding="max_length", max_length=6, return_tensors="pt")
+    assert tokens["input_ids"].tolist() == [[0, 10, 11, 2, 1, 1], [0, 7, 4, 2, 1, 1]]
+    assert tokens["attention_mask"].tolist() == [[1, 1, 1, 1, 0, 0]] * 2
+    assert set(tokens) == {"input_ids", "attention_mask"}
+    text, long = conditioner.embed_text(["bas", "bas" * 200])
+    assert text.shape == (512,) and not torch.allclose(text, long)
+
+
+def test_what_a_network_gives_beside_the_vectors_is_left(network):
+    class Version5:
+        """Its outputs as version 5 wraps them."""
+
+        def eval(self):
+            return self
+
+        def get_text_features(self, **given):
+            return mock.Mock(pooler_output=clap._pooled(network.get_text_features(**given)))
+
+        def get_audio_features(self, **given):
+            return mock.Mock(pooler_output=clap._pooled(network.get_audio_features(**given)))
+
+    def tokenizer(texts, **more):
+        return {"input_ids": torch.tensor([[5, 6, 7]] * len(texts))}
+
+    now, then = (ClapConditioner(each, tokenizer) for each in (network, Version5()))
+    audio = torch.linspace(-0.5, 0.5, 48000)[None]
+    assert torch.equal(now.embed_text(["bass"]), then.embed_text(["bass"]))
+    assert torch.equal(now.embed_audio(audio), then.embed_audio(audio))
+
+
+def test_a_damaged_vocabulary_is_refused(tmp_path):
+    put_vocabulary(tmp_path, [], [])
+    (tmp_path / "vocab.json").write_text('{"<s>": 0, "<pad')
+    with pytest.raises(CheckpointError, match=r"vocab\.json.*damaged"):
+        ClapConditioner.load(tmp_path)
+
+
 def test_a_vocabulary_that_is_not_robertas_is_refused(tmp_path):
-    (tmp_path / "vocab.json").write_text('{"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "<mask>": 4}')
-    (tmp_path / "merges.txt").write_text("#version: 0.2\n")
-    (tmp_path / CHECKPOINT).write_bytes(b"")
+    put_vocabulary(tmp_path, [], [])
     with pytest.raises(CheckpointError, match="vocabulary of 5 pieces"):
         ClapConditioner.load(tmp_path)
 
@@ -132,5 +184,5 @@ def test_the_same_embeddings_as_laion_clap(tmp_path, laion):
     wanted = laion.get_audio_embedding([{"waveform": quantised[0], "longer": torch.tensor([False])}])
     assert torch.allclose(conditioner.embed_audio(audio), wanted, atol=1e-5)
     tokens = {"input_ids": torch.randint(4, 50000, (3, 77)), "attention_mask": torch.ones(3, 77, dtype=torch.long)}
-    ours = torch.nn.functional.normalize(conditioner.network.get_text_features(**tokens), dim=-1)
+    ours = torch.nn.functional.normalize(clap._pooled(conditioner.network.get_text_features(**tokens)), dim=-1)
     assert torch.allclose(ours, laion.get_text_embedding(tokens), atol=1e-4)

@@ -7,7 +7,7 @@ from mgeldm.errors import OutputError
 
 from mgeldm_app.core import actions
 from mgeldm_app.core.actions import ACTIONS, BY_ID, MENUS
-from mgeldm_app.core.project import Span, Tempo
+from mgeldm_app.core.project import Prompt, Span, Tempo
 from mgeldm_app.core.settings import load_settings, settings_path
 from mgeldm_app.core.timeline import Grid
 from tests.fakes.world import RATE_HZ, World, write_song
@@ -363,6 +363,24 @@ def test_number_keys_audition_takes_and_several_are_kept(opened):
     assert not BY_ID["keep_take"].enabled(opened.c)
 
 
+def test_whose_takes_the_keys_are_about_is_said_where_it_might_be_another_part(opened):
+    told = []
+    opened.session.notice.connect(lambda text, *_: told.append(text))
+    for text in ("rhodes", "funky drums"):
+        opened.ask(text, task="impute", takes=3)
+        opened.engine.finish_all()
+        do(opened, "take_3")
+        assert len(told) == (text == "funky drums")
+    do(opened, "keep_take")
+    assert told == ["Those are the takes of funky drums; select another lane to compare its takes."] * 2
+    do(opened, "take_2")  # now there is only one
+    opened.session.select((opened.lane("rhodes").id,))
+    opened.ask("strings", task="impute", takes=2)
+    opened.engine.finish_all()
+    do(opened, "take_1")
+    assert len(told) == 2 and opened.lane("rhodes").parts[0].chosen == 0
+
+
 def test_a_part_that_was_just_added_is_varied_without_a_selection(opened):
     assert not BY_ID["vary"].enabled(opened.c)
     opened.ask("rhodes", task="impute", takes=1)
@@ -483,6 +501,15 @@ def test_settings_that_could_not_be_kept_are_kept_the_next_time(opened, monkeypa
     settings_path().unlink()
     opened.c.set_settings(replace(opened.c.settings, quality="best"))
     assert (load_settings().theme, load_settings().quality) == ("light", "best")
+
+
+def test_time_is_told_for_as_many_takes_as_are_made(world, opened):
+    world.session.engine = replace(world.session.engine, speed=None)
+    world.c._learn("generate", "standard", 1.0)
+    prompt = Prompt("pads", "generate", takes=4, length_s=8.0)
+    assert world.c.seconds_for(prompt) == pytest.approx(4 * min(8.0, opened.project.samples / opened.project.rate_hz))
+    world.c.documents.close()
+    assert world.c.seconds_for(prompt) == pytest.approx(8.0)
 
 
 def test_settings_that_cannot_be_kept_are_told_of_once(opened):

@@ -5,7 +5,7 @@ import os
 import pytest
 from mgeldm.errors import OutputError
 
-from mgeldm_app.core.files import aside_of, link_or_copy, sweep_old_parts, sweep_parts, write_whole
+from mgeldm_app.core.files import link_or_copy, sweep_parts, write_whole
 
 
 @pytest.mark.parametrize("flush", [True, False])
@@ -48,18 +48,6 @@ def test_a_second_name_or_a_copy(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="missing"):
         link_or_copy(tmp_path / "missing", tmp_path / "d")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
-
-
-def test_what_an_export_left_is_swept_a_day_later(tmp_path):
-    ours, folder, others = aside_of(tmp_path / "a.wav"), aside_of(tmp_path / "b"), tmp_path / ".download.part"
-    folder.mkdir()
-    for path in (ours, folder / "c.wav", others, fresh := aside_of(tmp_path / "d.wav")):
-        path.write_bytes(b"x")
-    for path in (ours, folder, others):
-        os.utime(path, (0, 0))
-    sweep_old_parts(tmp_path)
-    sweep_old_parts(tmp_path / "missing")
-    assert sorted(tmp_path.iterdir()) == sorted([others, fresh])
 
 
 def test_only_files_begun_aside_are_swept(tmp_path):

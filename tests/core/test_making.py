@@ -839,6 +839,17 @@ def test_what_cannot_be_done_says_why(opened, changes, why):
     assert not opened.engine.jobs
 
 
+def test_why_a_selection_cannot_be_accompanied(opened):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    prompt = replace(opened.project.prompt, text="drums", task="accompany")
+    for selected, why in ((("rest",), "The rest cannot be accompanied"), (("song", "L1"), "One lane can be")):
+        opened.session.select(selected)
+        assert why in opened.c.blocked(prompt)
+    opened.session.select(("song",))
+    assert not opened.c.blocked(prompt)
+
+
 def test_an_example_is_enough_for_an_extraction(opened):
     opened.ask("", like=Span(RATE_HZ, 3 * RATE_HZ))
     job = opened.engine.finish()
@@ -1323,7 +1334,7 @@ def test_an_error_nobody_foresaw_while_landing_ends_the_job_and_is_told(opened, 
 
     monkeypatch.setattr(Landing, "add", fail)
     details = []
-    opened.session.notice.connect(lambda text, error, more: details.append(more))
+    opened.session.notice.connect(lambda text, error, more, _: details.append(more))
     opened.ask("bass")
     opened.engine.finish_all()
     assert not opened.session.jobs and not opened.session.coming and not opened.player.growing

@@ -170,6 +170,17 @@ def test_the_last_short_block_counts():
     assert blocks_of(frames[:0], 4).shape == (3, 0)
 
 
+def test_the_level_that_is_reached_for_a_moment_leaves_clicks_and_edges_out():
+    frames = np.full((64 * BLOCK_SAMPLES, 2), 0.25, np.float32)
+    frames[:200], frames[-300:], frames[5000:5100] = 1, 1, 1
+    pyramid = measured(frames)
+    assert pyramid.reached(2 * BLOCK_SAMPLES, 300) == 0.25 < pyramid.reached(2 * BLOCK_SAMPLES, 0)
+    pyramid.want(Span(0, len(frames)))
+    pyramid.put(measure(reader(np.zeros_like(frames)), pyramid.take()))
+    assert pyramid.reached(2 * BLOCK_SAMPLES, 300) == 0
+    assert measured(frames[:100]).reached(1 << 20, 80) == 1  # shorter than what is left out
+
+
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 20)), max_size=4), st.integers(0, 60), st.integers(1, 20))
 def test_without_cuts_exactly_that(spans, start, length):
     taken = Span(start, start + length)

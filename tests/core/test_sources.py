@@ -209,6 +209,7 @@ def test_a_stem_without_its_name_comes_without_what_was_regenerated(opened):
     assert shares(opened) == (0.75, 0.75)
     assert not np.abs(sound(opened, opened.lane("low bass"), REGION.start + 200, REGION.stop - 200)).max() > 1e-6
     assert opened.told == [("low bass comes without funkier bass (replaced), which is a stem of its own.", False)]
+    assert opened.lane("low bass").parts[0].take.made.without == ("funkier bass (replaced)",)
     check_null(opened)
 
 

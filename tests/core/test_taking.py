@@ -123,7 +123,7 @@ def test_a_new_folder_that_cannot_be_made_says_why(opened, out, monkeypatch):
 
 def test_a_fault_is_one_sentence_with_details_for_a_report(opened, out, monkeypatch):
     details = []
-    opened.session.notice.connect(lambda text, error, more: details.append(more))
+    opened.session.notice.connect(lambda text, error, more, _: details.append(more))
     during(opened, monkeypatch, lambda: [][0])
     export(opened, out)
     assert opened.told[-1] == ("The files could not be written; try another folder.", True)

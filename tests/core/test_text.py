@@ -14,6 +14,7 @@ from mgeldm_app.core.text import (
     COLOURS,
     INSTRUMENTS,
     KEYS,
+    called,
     colour_for,
     complete,
     completed,
@@ -74,9 +75,13 @@ def test_joining_undoes_dividing(line, commas):
 @given(lines, st.sampled_from(CHIPS), st.booleans())
 def test_a_chip_pressed_twice_changes_nothing(line, chip, commas):
     before, once = split_prompts(line, commas), with_toggled(line, chip, commas)
-    assert (chip in split_prompts(once, commas)) != (chip.casefold() in [x.casefold() for x in before])
+    assert (chip in split_prompts(once, commas)) != (chip.casefold() in [called(x).casefold() for x in before])
     if chip in split_prompts(once, commas):
         assert split_prompts(with_toggled(once, chip, commas), commas) == before
+
+
+def test_a_chip_knows_its_source_with_an_article():
+    assert with_toggled("the drums, bass", "drums") == "bass"
 
 
 def test_everything_but_is_what_the_library_takes_it_for():
@@ -159,15 +164,29 @@ def test_the_button_says_what_where_and_how_long():
 @pytest.mark.parametrize(
     ("text", "task", "note"),
     [
-        ("", "extract", "Takes whatever is like the selection out of 2 bars."),
-        ("the bass, drums", "extract", "Takes the bass, drums and whatever is like the selection out of 2 bars."),
-        ("", "impute", "Adds a part like the selection to 2 bars."),
-        ("a Rhodes", "inpaint", "Makes a Rhodes like the selection anew in 2 bars."),
+        ("", "extract", "Takes whatever is like bar 5 of Keys out of 2 bars."),
+        ("bass, drums", "extract", "Takes bass, drums and whatever is like bar 5 of Keys as 3 stems out of 2 bars."),
+        ("", "impute", "Adds a part like bar 5 of Keys to 2 bars."),
+        ("a Rhodes", "inpaint", "Makes a Rhodes like bar 5 of Keys anew in 2 bars."),
         ("pads", "generate", "Makes 2 bars of pads from nothing."),
     ],
 )
 def test_a_selection_to_sound_like_is_said(text, task, note):
-    assert summary(Prompt(text, task, like=Span(0, 1)), "2 bars").note == note
+    assert summary(Prompt(text, task, like=Span(0, 1)), "2 bars", like="bar 5 of Keys").note == note
+
+
+@pytest.mark.parametrize(
+    ("text", "task", "note"),
+    [
+        ("drums, vocals", "extract", "Takes drums and vocals as 2 stems out of 2 bars."),
+        ("the drums and vocals", "extract", "Takes the drums and vocals as one stem out of 2 bars."),
+        ("everything but drums and bass", "extract", "Takes everything but drums and bass out of 2 bars."),
+        ("brand new guitar", "extract", "Takes brand new guitar out of 2 bars."),
+        ("a Rhodes, soft; drums", "impute", "Adds a Rhodes, soft and drums as 2 parts to 2 bars."),
+    ],
+)
+def test_how_many_lanes_it_makes_is_said_where_words_leave_it_open(text, task, note):
+    assert summary(Prompt(text, task), "2 bars").note == note
 
 
 @pytest.mark.parametrize(

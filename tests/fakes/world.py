@@ -215,7 +215,7 @@ class World:
         self.tempo = tempo or Tempo(120.0, 0.0, 4, "A minor", "found")
         self.session = Session()
         self.told = []
-        self.session.notice.connect(lambda text, error, details: self.told.append((text, error)))
+        self.session.notice.connect(lambda text, error, *_: self.told.append((text, error)))
         self.c = Controller(
             self.session,
             self.engine,

@@ -38,7 +38,7 @@ def app(tmp_path, monkeypatch, qapp, nobody_answers):
 def test_from_a_song_to_stems_in_the_real_window(app, song, qtbot, tmp_path):
     c, window = app.controller, app.window
     errors = []
-    c.session.notice.connect(lambda text, error, details: errors.append(text) if error else None)
+    c.session.notice.connect(lambda text, error, *_: errors.append(text) if error else None)
 
     def failed():
         return [view.message for view in c.session.jobs.values() if view.state == "failed"]

@@ -2,13 +2,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mgeldm.audio import AudioClip, write
+from mgeldm.audio import AudioClip, read, write
 from mgeldm.errors import AudioError, Cancelled
 from mgeldm.progress import Reporter
 
 from mgeldm_app.core.clips import ClipStore
 from mgeldm_app.core.project import Tempo
-from mgeldm_app.services.analysis import analyse, find_tempo
+from mgeldm_app.services.analysis import _first_bar_s, analyse, find_tempo
 
 DEMO = Path(__file__).parents[2] / "resources" / "demo" / "demo.flac"
 
@@ -56,6 +56,39 @@ def test_beats_lie_where_drums_begin(tmp_path, bpm, rate_hz):
     found = find_tempo(tmp_path / "band.wav")
     assert found.bpm == bpm
     assert abs(off_s(found, 0.1, bpm)) < 0.001
+
+
+STEMS = Path(__file__).parents[3] / "shared" / "stems" / "sodium"
+
+
+@pytest.mark.skipif(not STEMS.is_dir(), reason="needs the shared stems")
+@pytest.mark.parametrize("seconds", [20, 30, 40])
+def test_a_bounce_of_half_a_minute_has_its_whole_tempo_and_begins_with_a_bar(tmp_path, seconds):
+    """At 60 s of this song, of 140 beats a minute, a bar begins; 139.8 fits the comb of onsets better there."""
+    clips = [read(path) for path in sorted(STEMS.glob("*.opus"))]
+    rate_hz = clips[0].rate_hz
+    song = sum(clip.samples.mean(0)[60 * rate_hz : (60 + seconds) * rate_hz] for clip in clips)
+    write(tmp_path / "song.wav", AudioClip(song[None] / np.abs(song).max(), rate_hz))
+    found = find_tempo(tmp_path / "song.wav")
+    assert found.bpm == 140.0
+    if seconds > 20:  # too short to tell the one from the other beats
+        assert found.downbeat_s == 0.0
+
+
+@pytest.mark.parametrize("bpm", [97.3, 97.05, 100.1, 128.04, 133.33])
+@pytest.mark.parametrize("seconds", [12, 35])
+def test_a_tempo_is_whole_only_where_it_is(tmp_path, bpm, seconds):
+    write(tmp_path / "band.wav", band(0.1 + np.arange(0, seconds, 60 / bpm)))
+    found = find_tempo(tmp_path / "band.wav")
+    assert abs(found.bpm / bpm - 1) * seconds / 2 < 0.005  # how far off both ends are
+    assert type(found.bpm) is float
+
+
+@pytest.mark.parametrize(
+    ("downbeat_s", "first_s"), [(0.0, 0.0), (0.012, 0.0), (1.99, 0.0), (2.015, 0.0), (3.0, 1.0), (-0.5, 1.5)]
+)
+def test_the_first_bar_begins_within_one_of_the_start_or_at_it(downbeat_s, first_s):
+    assert _first_bar_s(downbeat_s, 120) == first_s
 
 
 def test_where_the_tempo_drifts_as_many_beats_are_early_as_late(tmp_path):

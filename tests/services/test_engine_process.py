@@ -6,13 +6,26 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from mgeldm.audio import AudioClip, create_wav, map_wav, read
 from mgeldm.errors import AudioError
 from mgeldm.pipeline import EMBEDDED_PATH, Pipeline
+from mgeldm.pipeline.compute import Compute
 from mgeldm.refine import refine
 from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint, Region, Sampling
 
-from mgeldm_app.core.jobs import CancelledJob, EngineStatus, Failed, Filled, Finished, Job, Layer, Progressed, Started
+from mgeldm_app.core.jobs import (
+    CancelledJob,
+    EngineConfig,
+    EngineStatus,
+    Failed,
+    Filled,
+    Finished,
+    Job,
+    Layer,
+    Progressed,
+    Started,
+)
 from mgeldm_app.services import engine_process
 from mgeldm_app.services.engine_process import Heard, Measure, Outputs, Runner, Unpacker, pack
 
@@ -281,7 +294,7 @@ def test_errors_are_told_in_words_with_something_to_report(child, layer, monkeyp
     assert not refused.can_retry
     child.runner.do(job_of(child, Extract(("bass",)), [Layer(layer.path.with_name("gone.wav"))], 4.0))
     assert "gone.wav" in kinds(child.told, Failed)[1].message
-    for error, words in ((ZeroDivisionError("oh"), "diagnostics"), (MemoryError(), "memory")):
+    for error, words in ((ZeroDivisionError("oh"), "diagnostics"), (MemoryError(), "memory"), (RuntimeError("CUFFT_ALLOC_FAILED"), "memory")):
 
         def fail(*_, error=error):
             raise error
@@ -303,6 +316,54 @@ def test_the_speed_is_measured_unless_something_waits(child, layer):
     (status,) = child.told
     assert status.speed > 0
     assert status.device == "cpu"
+
+
+class Crowded(torch.nn.Module):
+    """A network that finds no room but on the CPU."""
+
+    def to(self, device):
+        if torch.device(device).type != "cpu":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().to(device)
+
+
+def test_a_model_that_does_not_fit_the_graphics_card_starts_on_the_cpu_and_says_so(loaded, monkeypatch):
+    def load(model, device, clap, on_notice):
+        crowded = Pipeline(loaded.model, loaded.conditioner)
+        crowded.compute = Compute(Crowded(), torch.device("cuda"), on_notice)
+        return crowded
+
+    monkeypatch.setattr(Pipeline, "load", load)
+    told = []
+    runner = engine_process._runner(EngineConfig(), queue.SimpleQueue(), set(), told.append)
+    assert (runner.status.device, runner.status.model_sha256) == ("cpu", loaded.model.sha256)
+    assert "going on with the CPU" in runner.status.message
+    assert runner.pipeline.compute.on_notice == runner.notice
+
+
+def test_a_job_begins_where_the_model_ran_before_memory_ran_out(child, layer, monkeypatch):
+    compute, begun = child.runner.pipeline.compute, []
+    child.runner.status = replace(child.runner.status, device="gpu", message="it went elsewhere")
+    monkeypatch.setattr(compute, "begin", lambda: begun.append(child.runner._job.id))
+    urgent = job_of(child, Extract(("drums",), Region(3, 7), DRAFT), [layer], 4.0, job_id="urgent")
+
+    def interrupt(event):
+        child.told.append(event)
+        if isinstance(event, Progressed) and not kinds(child.told, Finished) and child.inbox.empty():
+            child.inbox.put(urgent)
+
+    child.hear = interrupt
+    child.runner.do(job_of(child, Extract(("bass",), Region(0, 6), DRAFT), [layer], 6.0, job_id="long"))
+    assert begun == ["long"]  # not in the midst of it
+    assert child.told[0] == replace(child.runner.status, device="cpu", message="")
+
+
+def test_measuring_retreats_as_the_jobs_do(child, monkeypatch):
+    seen = []
+    monkeypatch.setattr(Pipeline, "extract", lambda self, *_: seen.append(self.compute) or SimpleNamespace(estimates=0))
+    monkeypatch.setattr("mgeldm.refine.refine", lambda *_: None)
+    child.runner.do(Measure())
+    assert seen == [child.runner.pipeline.compute] * 2
 
 
 def test_a_notice_of_memory_reaches_the_status(child):

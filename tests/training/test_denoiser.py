@@ -191,6 +191,28 @@ def test_sounds_condition_as_the_tower_hears_them_in_use(pool):
     torch.testing.assert_close(given[kept], heard[kept])
 
 
+def test_each_phrase_of_an_item_asks_for_it_as_often_as_any(pool):
+    recipe = denoiser_recipe(pool)
+    conditioner, phrases = recipe.conditions.conditioner, recipe.conditions.phrases
+    row = max(range(len(pool)), key=lambda i: len(phrases[i]))
+    assert phrases == [str(captions).split("|") for captions in pool.captions]
+    rows = np.full(400 * len(phrases[row]), row)
+    mels = torch.zeros(len(rows), 3, 1, 1)  # extracted and silent: asked for in words alone
+    items = Items(mels, [phrases[i] for i in rows], np.ones(len(rows), bool))
+    recipe.conditions.conditioner.embed_audio = lambda mels: torch.zeros(len(mels), 512)
+    asked = recipe.conditions.draw(items, len(rows), np.random.default_rng(0))[:, Track.SOURCE]
+    nearest = (asked @ conditioner.embed_text(phrases[row]).T).argmax(1)
+    counts = np.bincount(nearest, minlength=len(phrases[row]))
+    assert counts.min() > 300 and counts.max() < 500
+
+
+def test_items_are_drawn_by_their_chances(pool):
+    recipe = denoiser_recipe(pool)
+    recipe.batch = recipe.extraction = 40_000
+    counts = np.bincount(recipe._draw(np.random.default_rng(0)), minlength=len(pool))
+    assert counts / 40_000 == pytest.approx(pool.chances(), abs=0.01)
+
+
 def test_the_text_audio_recipe_runs(pool):
     recipe = TextAudioRecipe(conditioner(), pool, batch=6)
     loss, _ = recipe.loss(np.random.default_rng(0))

@@ -11,14 +11,14 @@ import soundfile
 import torch
 from mgeldm.config import TINY
 from mgeldm.data import corpus, manifest
-from mgeldm.data.bank import midi_file
+from mgeldm.data.bank import Bank, load_bank, midi_file, save_bank
 from mgeldm.data.embeddings import embed, read_embeddings
 from mgeldm.data.latents import Encoder, WaveformEncoder, load, read_shard
 from mgeldm.data.manifest import Facts
 from mgeldm.data.triplets import Shares
 from mgeldm.errors import InputError, OutputError
 from mgeldm.nn.oobleck import OobleckAutoencoder
-from mgeldm.training import encode
+from mgeldm.training import encode, sounds
 
 RATE_HZ = 44100
 
@@ -74,6 +74,15 @@ def test_wide_songs_are_shards_of_their_own(tmp_path):
     assert set(entries) == {"wide-00007.npz"}
     assert entries["wide-00007.npz"]["licence"] == "MIT; BSD-3-Clause"
     assert entries["wide-00007.npz"]["source"] == "rendered: synthesisers, freedoom1"
+
+
+def test_a_bank_is_read_once_for_all_shards_of_a_process(tmp_path, monkeypatch):
+    bank = Bank("small", *(np.zeros(s, np.int16) for s in ((0, 9), 0, 0, (0, 9), 0, 0)))
+    save_bank(bank, tmp_path / "small.npz")
+    read = []
+    monkeypatch.setattr(sounds, "load_bank", lambda path: read.append(path) or load_bank(path))
+    run(tmp_path / "out", "--bank", tmp_path / "small.npz", "--shards", 3, "--songs", 1)
+    assert read == [tmp_path / "small.npz"]
 
 
 def test_a_stopped_run_goes_on_and_damage_is_mended(tmp_path, stems, capsys):

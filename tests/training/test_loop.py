@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from mgeldm.errors import InputError, OutputError
+from mgeldm.errors import InputError, MgeldmError, OutputError
 from mgeldm.training.loop import LoopConfig, Run
 
 STEPS = 60
@@ -271,6 +271,62 @@ def test_gradients_that_are_not_finite_move_nothing(tmp_path):
     assert torch.equal(before, run.recipe.model.weight)
     steps(run, 1)
     assert not torch.equal(before, run.recipe.model.weight)
+
+
+class Diverged(Line):
+    """A line whose losses are no numbers from a step to another."""
+
+    def __init__(self, first, last):
+        super().__init__()
+        self.bad, self.drawn = range(first, last), 0
+
+    def loss(self, rng):
+        loss, scalars = super().loss(rng)
+        self.drawn += 1
+        return loss * (float("nan") if self.drawn - 1 in self.bad else 1.0), scalars
+
+
+def logged(folder):
+    return [json.loads(line, parse_constant=pytest.fail) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def test_a_run_that_has_diverged_ends_with_what_was_good(tmp_path):
+    run = Run(Diverged(10, 10**6), LoopConfig(minutes=1e9, steps=200, log_every_steps=10), tmp_path)
+    with pytest.raises(MgeldmError, match=r"50 steps in a row gave no finite gradients.*Lower learning_rate"):
+        run.train()
+    assert run.step == 60
+    good = Run(Line(), LoopConfig(minutes=1e9, steps=200), tmp_path / "good")
+    steps(good, 10)
+    same(good.recipe.model.state_dict(), torch.load(tmp_path / "state.pt", weights_only=True)["model"])
+    lines = logged(tmp_path)
+    assert [line.get("skipped", 0) for line in lines] == [0, 10, 20, 30, 40]
+    assert "loss" in lines[0] and "loss" not in lines[1]
+
+
+def test_a_few_steps_that_are_skipped_are_counted_and_spoil_no_mean(tmp_path):
+    Run(Diverged(3, 6), LoopConfig(minutes=1e9, steps=20, log_every_steps=10), tmp_path).train()
+    lines = logged(tmp_path)
+    assert [line["skipped"] for line in lines] == [3, 3]
+    assert all(line["loss"] > 0 for line in lines)
+
+
+@pytest.mark.parametrize("has_parts", [True, False])
+def test_the_rate_falls_until_a_call_ends_that_gives_its_weights_away(tmp_path, has_parts):
+    """And a second one there begins where a run of both would be; without parts the schedule stays the file's."""
+    parts = tmp_path / "parts" if has_parts else None
+    rates = []
+    for _ in range(2):
+        run = Run(Line(), LoopConfig(minutes=100, warmup_steps=1), tmp_path / "run", parts=parts)
+        update, own = run._update, []
+        run._update = lambda run=run, own=own, update=update: (own.append(run._rate()), time.sleep(0.005), update())[2]
+        run.train(stop_s=time.monotonic() + 0.5)
+        rates.append((own[0], own[-1]))
+    first, second = rates
+    if has_parts:
+        assert first == pytest.approx((1.0, 0.1), abs=0.2)
+        assert second == pytest.approx((0.55, 0.1), abs=0.2)
+    else:
+        assert [*first, *second] == pytest.approx([1.0] * 4, abs=0.01)
 
 
 def test_held_out_figures_are_those_of_the_averaged_weights(tmp_path):

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 from mgeldm.errors import InputError
-from mgeldm.training.parts import PART_BYTES, read_parts, receive, write_parts
+from mgeldm.training.parts import PART_BYTES, foundations, read_parts, receive, write_parts
+from safetensors.torch import save_file
 
 
 def weights():
@@ -47,3 +48,34 @@ def test_what_is_received_is_where_a_run_starts(tmp_path):
     assert np.allclose(found["layer.3"], weights()["layer.3"], rtol=1e-3, atol=1e-6)
     assert not (tmp_path / "run" / "denoiser" / "state.pt").exists()
     assert (tmp_path / "run" / "denoiser" / "state.before.pt").read_bytes() == b"older"
+
+
+def run_folder(folder, basis=1.0, towers=1.0):
+    """A folder of runs whose denoiser rests on such a projection and such towers."""
+    (folder / "text-audio").mkdir(parents=True)
+    save_file({"basis": torch.full((4, 4), basis) / 3}, folder / "projection.safetensors")
+    torch.save({"out": torch.full((4,), towers) / 3, "words": torch.tensor([1, 2])}, folder / "text-audio" / "ema.pt")
+    return folder
+
+
+def test_weights_are_received_only_where_what_they_rest_on_is_the_same(tmp_path):
+    there = run_folder(tmp_path / "there")
+    write_parts(weights(), tmp_path / "parts", "denoiser", foundations(there, "denoiser"), part_bytes=20_000)
+    receive(tmp_path / "parts", run_folder(tmp_path / "same"), "denoiser")
+    cases = {"projection": {"basis": -1.0}, "towers": {"towers": 2.0}}
+    for what, differences in cases.items():
+        with pytest.raises(InputError, match=rf"another {what} than .*an empty folder as `run` and, as `start`"):
+            receive(tmp_path / "parts", run_folder(tmp_path / what, **differences), "denoiser")
+        assert not (tmp_path / what / "denoiser").exists()
+    with pytest.raises(InputError, match="another projection and other towers"):
+        receive(tmp_path / "parts", tmp_path / "empty", "denoiser")
+
+
+def test_towers_that_travelled_too_are_taken_for_what_they_were(tmp_path):
+    """In parts they lose digits, which tells nobody that they are others."""
+    there, here = run_folder(tmp_path / "there"), run_folder(tmp_path / "here", towers=5.0)
+    for name, held in (("text-audio", torch.load(there / "text-audio" / "ema.pt")), ("denoiser", weights())):
+        write_parts(held, tmp_path / "parts", name, foundations(there, name))
+    for name in ("text-audio", "denoiser"):
+        receive(tmp_path / "parts", here, name)
+    assert foundations(here, "denoiser") == foundations(there, "denoiser")

@@ -93,7 +93,7 @@ extraction = 0.75
     return path
 
 
-def test_every_recipe_runs_and_their_weights_become_one_file(config, tmp_path):
+def test_every_recipe_runs_and_their_weights_become_one_file(config, tmp_path, capsys):
     """As a person would: each recipe by the command, with parts written and a time limit, then assembled."""
     for recipe in ("text-audio", "autoencoder", "denoiser"):
         arguments = ["train", recipe, "--config", str(config), "--minutes", "9", "--parts", str(tmp_path / "parts")]
@@ -118,9 +118,22 @@ def test_every_recipe_runs_and_their_weights_become_one_file(config, tmp_path):
     # What came back in parts is what training elsewhere starts from.
     moved = tmp_path / "moved.toml"
     moved.write_text(config.read_text().replace(f"{tmp_path}/run", f"{tmp_path}/elsewhere"))
-    assert cli.main(["train", "receive", "--config", str(moved), "--parts", str(tmp_path / "parts")]) == 0
+    receiving = ["train", "receive", "--config", str(moved), "--parts", str(tmp_path / "parts")]
+    assert cli.main(receiving) == 2
+    assert "projection.safetensors" in capsys.readouterr().err
+    (tmp_path / "elsewhere").mkdir(exist_ok=True)
+    shutil.copy(tmp_path / "run" / "projection.safetensors", tmp_path / "elsewhere")
+    assert cli.main(receiving) == 0
     received = torch.load(tmp_path / "elsewhere" / "denoiser" / "ema.pt", weights_only=True)
     assert torch.allclose(received["leave.weight"], ema["leave.weight"], atol=1e-3)
+
+    # So is it where both began with one checkpoint, which is unpacked first.
+    for name in ("first", "second"):
+        begun = f'start = "{tmp_path}/model.safetensors"\n' + config.read_text()
+        (tmp_path / f"{name}.toml").write_text(begun.replace(f"{tmp_path}/run", f"{tmp_path}/{name}"))
+    parts = ["--parts", str(tmp_path / "denoiser")]
+    assert cli.main(["train", "denoiser", "--config", str(tmp_path / "first.toml"), *parts]) == 0
+    assert cli.main(["train", "receive", "--config", str(tmp_path / "second.toml"), *parts]) == 0
 
 
 @pytest.mark.parametrize("folder", [".", "nowhere"])

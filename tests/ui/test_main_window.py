@@ -192,6 +192,13 @@ def test_only_steps_are_repeated_while_their_key_is_held(opened):
     assert repeated == {*moves.split(), "undo", "redo", "next_take", "previous_take"}
 
 
+def test_menus_have_letters_and_the_projects_opened_last(opened, world):
+    letters = [action.text().partition("&")[2][:1].casefold() for action in opened.menuBar().actions()]
+    assert all(letters) and len(set(letters)) == len(letters)
+    opened.menus.recent.parent().aboutToShow.emit()
+    assert [action.toolTip() for action in opened.menus.recent.actions()] == [str(world.session.folder.folder)]
+
+
 def test_every_action_is_in_a_menu_and_undo_says_what(opened, world):
     in_menus = {action for menu in opened.menuBar().findChildren(QMenu) for action in menu.actions()}
     assert {opened.menus.actions[action.id] for action in ACTIONS} <= in_menus

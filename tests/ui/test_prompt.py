@@ -11,9 +11,14 @@ from mgeldm_app.ui.theme import LIGHT
 FULL = Prompt("a warm Rhodes, drums", "impute", "harsh", Span(4, 9), 7, "best", 12)
 
 
+def place(span, lane_id):
+    return f"{span.start} to {span.stop} of {lane_id or 'the song'}"
+
+
 @pytest.fixture
 def bar(shown):
     made = PromptBar()
+    made.set_example(None, None, place)
     made.heard = []
     made.changed.connect(made.heard.append)
     made.set_summary("Extract from 8 bars ≈ 6 s", "Takes it out.", True)
@@ -114,12 +119,12 @@ def test_chips_follow_the_line(bar):
 
 def test_like_this_needs_a_region_and_keeps_the_one_it_took(bar):
     assert not bar.like.isEnabled()
-    bar.set_example(Span(3, 8))
+    bar.set_example(Span(3, 8), None, place)
     bar.like.click()
     assert bar.heard[-1].like == Span(3, 8)
-    bar.set_example(Span(5, 6))
+    bar.set_example(Span(5, 6), None, place)
     assert bar.prompt().like == Span(3, 8) and bar.like.isChecked()
-    bar.set_example(None)
+    bar.set_example(None, None, place)
     assert bar.like.isEnabled()
     bar.like.click()
     assert bar.heard[-1].like is None and not bar.like.isEnabled()
@@ -127,30 +132,60 @@ def test_like_this_needs_a_region_and_keeps_the_one_it_took(bar):
 
 def test_like_this_takes_the_sound_of_the_selected_lane(bar):
     keys = Lane("L3", "added", "Keys")
-    bar.set_example(Span(3, 8), keys, (keys,))
+    bar.set_example(Span(3, 8), keys, place)
     bar.tasks["impute"].click()
     bar.like.click()
     assert (bar.heard[-1].like, bar.heard[-1].like_lane) == (Span(3, 8), "L3")
-    bar.set_example(Span(3, 8), None, (keys,))
-    assert "Keys" in bar.like.toolTip() and bar.options.text().startswith("like Keys")
+    bar.set_example(Span(4, 9), None, place)
+    assert bar.like.text() == "Like 3 to 8 of L3" and bar.options.text().startswith("like 3 to 8 of L3")
+    assert bar.like.toolTip() == "Make it sound like 3 to 8 of L3"
     bar.like.click()
     assert (bar.heard[-1].like, bar.heard[-1].like_lane) == (None, "")
+    assert bar.like.text() == "Like 4 to 9 of the song"
     bar.like.click()
-    assert (bar.heard[-1].like, bar.heard[-1].like_lane) == (Span(3, 8), "")
+    assert (bar.heard[-1].like, bar.heard[-1].like_lane) == (Span(4, 9), "")
+    bar.set_example(None, None, place)
+    assert bar.like.text() == "Like 4 to 9 of the song"
 
 
 def test_what_a_task_does_not_use_is_out_of_use(bar):
     assert not bar.takes.isEnabled()
-    bar.set_example(Span(0, 1))
+    bar.set_example(Span(0, 1), None, place)
+    bar.options.click()
+    bar.tasks["impute"].click()
+    assert bar.takes.isEnabled() and bar.like.isVisible() and not bar.lasts.isVisible()
     bar.tasks["generate"].click()
-    assert bar.takes.isEnabled() and not bar.like.isEnabled()
+    assert bar.takes.isEnabled() and not bar.like.isVisible() and bar.lasts.isVisible()
+
+
+def test_music_from_nothing_is_as_long_as_asked_for_and_becomes_one_song(bar):
+    bar.tasks["generate"].click()
+    bar.length.setValue(21.3)
+    assert bar.heard[-1].length_s == 21.3
+    bar.set_beside(4.0, True)
+    assert not bar.length.isEnabled() and bar.length.value() == 4.0 and bar.prompt().length_s == 21.3
+    bar.set_beside(None, False)
+    assert bar.length.isEnabled() and bar.length.value() == 21.3
+    assert not bar.takes.isEnabled() and "takes" not in bar.options.text()
+
+
+def test_chips_yield_to_why_it_cannot_be_done(shown):
+    bar = shown(PromptBar(), 960, 240)
+    bar.set_summary("Accompany", "Makes it.", True)
+    assert all(chip.isVisible() for chip in bar.chips.values())
+    bar.set_summary("Accompany", "", False, "The rest cannot be accompanied; select the song or another lane.")
+    assert not bar.chips["everything but vocals"].isVisible() and bar.chips["vocals"].isVisible()
+    bar.offers.layout().activate()
+    assert bar.note.width() >= bar.note.sizeHint().width()
+    bar.set_summary("Accompany", "Makes it.", True)
+    assert all(chip.isVisible() for chip in bar.chips.values())
 
 
 def test_the_fold_is_summed_up_and_opens(bar):
     bar.show_prompt(FULL)
-    assert bar.options.text() == "not harsh · like a selection · 7 takes · best · seed 12"
+    assert bar.options.text() == "not harsh · like 4 to 9 of the song · 7 takes · best · seed 12"
     bar.show_prompt(replace(FULL, task="extract"))
-    assert bar.options.text() == "not harsh · like a selection · best · seed 12"
+    assert bar.options.text() == "not harsh · like 4 to 9 of the song · best · seed 12"
     assert not bar.fold.isVisible()
     bar.options.click()
     assert bar.fold.isVisible()

@@ -80,6 +80,32 @@ def test_an_impossible_tempo_is_taken_back(bar, qtbot, typed):
     assert bar.tempo.text() == "124.0" or found
 
 
+@pytest.mark.parametrize("typed", ["5", "500"])
+@pytest.mark.parametrize("leave", [Qt.Key.Key_Return, Qt.Key.Key_Tab])
+def test_a_tempo_out_of_range_is_refused_with_the_range(bar, qtbot, typed, leave):
+    found, refused = heard(bar.tempo_entered), heard(bar.refused)
+    bar.tempo.setFocus()
+    bar.tempo.selectAll()
+    qtbot.keyClicks(bar.tempo, typed)
+    qtbot.keyClick(bar.tempo, leave)
+    assert found == [] and bar.tempo.text() == "124.0" and not bar.tempo.hasFocus()
+    assert len(refused) == 1 and typed in refused[0] and "20 to 400" in refused[0]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_tempo_that_is_emptied_or_left_alone_is_refused_without_a_word(bar, qtbot, known):
+    refused = heard(bar.refused)
+    bar.set_tempo(Tempo(124, source="found" if known else "none"))
+    shown = bar.tempo.text()
+    for key in (Qt.Key.Key_Backspace, Qt.Key.Key_Escape):
+        bar.tempo.setFocus()
+        bar.tempo.selectAll()
+        qtbot.keyClick(bar.tempo, key)
+        bar.key.setFocus()
+        assert bar.tempo.text() == shown
+    assert refused == []
+
+
 def test_escape_takes_back_what_was_typed(bar, qtbot):
     found = heard(bar.tempo_entered)
     bar.tempo.setFocus()

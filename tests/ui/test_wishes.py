@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -53,6 +54,30 @@ def test_an_export_nulls_and_is_remembered(window, world, monkeypatch, tmp_path)
     assert np.array_equal(song, sum(sounds.values()))
     assert world.c.settings.export.format == "flac"
     assert "Exported 4 files" in world.told[-1][0]
+
+
+@pytest.mark.parametrize(("selected", "chosen"), [(("L1",), 4), (("L1", "L2"), 2)])
+def test_one_lane_that_was_clicked_is_not_all_that_is_exported(window, world, monkeypatch, selected, chosen):
+    choices = []
+    monkeypatch.setattr(wishes.ExportDialog, "exec", lambda self: choices.append(self.choice()))
+    world.session.select(selected)
+    window.menus.run("export")
+    assert len(choices[0].lanes) == chosen
+
+
+def test_what_was_exported_can_be_shown(window, monkeypatch, tmp_path):
+    exporting(monkeypatch, tmp_path, format="flac")
+    window.menus.run("export")
+    shown = []
+    monkeypatch.setattr(wishes.QDesktopServices, "openUrl", lambda url: shown.append(Path(url.toLocalFile())))
+    (notice,) = window.messages.notices
+    window.messages.act(notice.key, notice.actions[0][0])
+    assert shown == [tmp_path / "new folder"]
+
+
+def test_save_says_that_all_is_saved(window, world):
+    window.menus.run("save")
+    assert world.told[-1] == ("Saved in song.mgeldm, as every change is when it is made.", False)
 
 
 @pytest.mark.parametrize("way", ["export", "save_as"])

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from mgeldm.audio import unique_names, writing
 from mgeldm.errors import OutputError
+from mgeldm.outputs import aside_of
 from mgeldm.progress import Reporter
 
-from ..files import aside_of, numbered
+from ..files import numbered
 from ..project import Lane, Project, Span
 from ..timeline import Grid
 from .render import Track, View, hold, wanted_span, write_tracks

@@ -6,7 +6,8 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mgeldm.audio import safe_name
@@ -20,6 +21,7 @@ from .render import Track, View, wanted_span, write_tracks
 _FORMAT = "wav32"
 _WRITTEN = ".written.json"
 _SOUND = 2  # rises when `sound` or this package would make other samples of the same project
+_noting = threading.Lock()  # several drags may be made ready at once
 
 
 def prepare(
@@ -56,7 +58,7 @@ def prepare(
                 "folder, or save the project under another name.",
                 folder=folder,
             ) from error
-        _note(folder, written | {path.name: _state(path) for path in missing})
+        _note(folder, missing)
     return paths
 
 
@@ -79,9 +81,11 @@ def _written(folder: Path) -> dict[str, list[int]]:
     return known if isinstance(known, dict) else {}
 
 
-def _note(folder: Path, written: Mapping[str, list[int]]) -> None:
-    there = {name: state for name, state in written.items() if (folder / name).exists()}
-    with contextlib.suppress(OutputError):  # then they are made once more
+def _note(folder: Path, paths: Iterable[Path]) -> None:
+    """Add files as they are now to those that were written, of which others may have come meanwhile."""
+    with _noting, contextlib.suppress(OutputError):  # then they are made once more
+        written = _written(folder) | {path.name: _state(path) for path in paths}
+        there = {name: state for name, state in written.items() if (folder / name).exists()}
         write_whole(folder / _WRITTEN, json.dumps(there).encode(), flush=False)
 
 

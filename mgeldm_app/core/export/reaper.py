@@ -37,6 +37,8 @@ def _project(project: Project, rows: Sequence[Row], colours: Colours) -> Iterato
     lead_s = lead_beats(project) * 60 / tempo.bpm
     yield '<REAPER_PROJECT 0.1 "6.0" 0'
     yield f"  TEMPO {tempo.bpm!r} {tempo.beats_per_bar} 4"
+    if lead_s:
+        yield "  PROJOFFS 0 -1 0"  # bars count from 0, so that bar 1 is that of the window
     yield f"  SAMPLERATE {rate_hz} 1 0"
     yield f"  MASTER_NCH {_channels(project)} 2"
     yield "  PANLAW 1"

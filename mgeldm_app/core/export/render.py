@@ -7,24 +7,37 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from mgeldm.audio import BITS, FORMATS, LOSSY, Writer, fitting_gain, names_beside, reach_of, rounded, writing
+from mgeldm.audio import (
+    BITS,
+    FORMATS,
+    LOSSY,
+    TITLE_BYTES,
+    Writer,
+    cleaned,
+    fitting_gain,
+    names_beside,
+    reach_of,
+    rounded,
+    shortened,
+    writing,
+)
 from mgeldm.errors import AudioError, InputError
 from mgeldm.language import say
+from mgeldm.outputs import aside_of, discard
 from mgeldm.progress import Reporter
 
 from ..clips import Frames
-from ..files import aside_of, discard
 from ..project import REST_ID, Audio, Lane, Project, Span
 from ..settings import ExportSettings
 from ..sound import read_lane
-from ..voices import lane_gains
+from ..voices import fold_down, lane_gains
 from .bwf import broadcast_chunk
 
 View = Callable[[Audio], Frames]
@@ -178,18 +191,27 @@ def file_names(
     for number, lane in enumerate(lanes[:1] if options.as_mix else lanes, 1):
         prompts = [part.take.made.prompt for part in lane.parts if part.take.made.prompt]
         values = {
-            "song": project.title,
+            "song": shortened(project.title, TITLE_BYTES),  # so that what tells the files apart has room
             "lane": "Mix" if options.as_mix else lane.name,
             "number": f"{number:02d}",
             "bpm": f"{tempo.bpm:g}" if tempo.source != "none" else "",
             "key": tempo.key,
             "prompt": "Mix" if options.as_mix else (prompts or [lane.name])[0],
         }
-        text = "".join(
-            values[piece] if odd % 2 else piece for odd, piece in enumerate(re.split(r"\{(.*?)\}", options.pattern))
-        )
-        texts.append(re.sub(r"(\s*[-_]\s*){2,}", " - ", text).strip(" -_"))  # where a value is unknown
+        texts.append(_filled(options.pattern, values))
     return names_beside(taken, texts, (FORMATS | LOSSY).get(options.format, ""))
+
+
+def _filled(pattern: str, values: Mapping[str, str]) -> str:
+    """A pattern with its values; of the separators around one of which nothing stays, one does, and none at an end."""
+
+    def joint(gap: re.Match[str]) -> str:
+        at_an_end = gap.start() == 0 or gap.end() == len(pattern)
+        return "" if at_an_end else max(gap[1], gap[2], key=len)
+
+    if empty := "|".join(name for name, value in values.items() if not cleaned(value)):
+        pattern = re.sub(rf"([-_\s]*)(?:\{{(?:{empty})\}}([-_\s]*))+", joint, pattern)
+    return re.sub(r"\{(.*?)\}", lambda field: values[field[1]], pattern)
 
 
 def names_in(folder: Path) -> list[str]:
@@ -350,7 +372,7 @@ def _summed(project: Project, view: View, track: Track, start: int, stop: int) -
     out: npt.NDArray[np.float64] | None = None
     for lane in track.lanes:
         frames = _read(project, view, lane, start, stop).astype(np.float64)
-        frames = frames * (fader(lane, _channels(project, track)) if track.faders else 1.0)
+        frames = _through_fader(frames, lane, _channels(project, track)) if track.faders else frames
         out = frames if out is None else out + frames
     assert out is not None  # a track has lanes
     return out
@@ -363,9 +385,27 @@ def _channels(project: Project, track: Track) -> int:
 
 
 def fader(lane: Lane, channels: int) -> npt.NDArray[np.float64]:
-    """Gains [channels] of a lane as the mixer has them; only two channels can be panned."""
+    """Gains [channels] of a lane as the mixer has them; only what is on one side alone can be panned.
+
+    A channel on both sides, as the centre, has the lower gain of the two, and that of low effects, on none, the higher.
+    """
     left, right = lane_gains(lane)
-    return np.array([left, right] if channels == 2 else [max(left, right)] * channels)
+    if channels == 1:
+        return np.array([max(left, right)])
+    sides = [dict(side) for side in fold_down(channels)]
+    both = [[gain for gain, side in zip((left, right), sides, strict=True) if n in side] for n in range(channels)]
+    return np.array([min(gains, default=max(left, right)) for gains in both])
+
+
+def _through_fader(frames: npt.NDArray[np.float64], lane: Lane, channels: int) -> npt.NDArray[np.float64]:
+    """Samples [n, channels] under gain and pan; folded down to two channels they are what the mixer plays of them."""
+    gains = fader(lane, channels)
+    out = frames * gains
+    if channels > 2 and lane.pan:
+        for side, (gain, weights) in enumerate(zip(lane_gains(lane), map(dict, fold_down(channels)), strict=True)):
+            for n, weight in weights.items():  # what the pan leaves of the centre for one side alone goes there
+                out[:, side] += frames[:, n] * ((gain - gains[n]) * weight / weights[side])
+    return out
 
 
 def _whole(

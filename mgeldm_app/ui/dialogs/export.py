@@ -240,7 +240,8 @@ class ExportDialog(Sheet):
 
     def _summary(self, choice: ExportChoice, form: Format) -> str:
         if form.kind == "project":
-            return self.tr("{0} with {1} lanes").format(form.title, len(choice.lanes))
+            lanes = self.tr("1 lane") if len(choice.lanes) == 1 else self.tr("{0} lanes").format(len(choice.lanes))
+            return self.tr("{0} with {1}").format(form.title, lanes)
         if choice.options.as_mix:
             return self.tr("1 file: {0}").format(listed(self._mixed(choice)))
         return self.tr("1 file") if self._count == 1 else self.tr("{0} files").format(self._count)

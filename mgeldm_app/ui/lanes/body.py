@@ -15,11 +15,12 @@ from ..theme import mix
 from . import raster
 from .chips import TakeChips
 from .sources import Sources
-from .state import RegionMouse, State, font
+from .state import RegionMouse, State, asked_for, font
 
 PICTURE_PX = 256  # device pixels across
 BUDGET_S, FRAME_S = 0.006, 0.012  # of a frame, for drawing pictures anew where old ones can stand in for a moment
 MOST_KEPT, _FEW = 32, 3  # pictures a lane
+NOTE_PX = 320  # across, at least, for what is said of a part
 UNHEARD = 0.4  # strength of a lane's colour while it does not sound
 
 
@@ -360,16 +361,28 @@ class LaneBody(QWidget):
     def _paint_trouble(self, painter: QPainter) -> None:
         """Why nothing is to be seen."""
         theme, lane = self._state.theme, self.lane
-        asked = lane.kind == "extracted" and lane.parts and lane.id not in self._state.busy
+        asked = asked_for(lane) if lane.kind == "extracted" and lane.id not in self._state.busy else []
         if text := self._sources.trouble(lane.id):
             painter.setFont(font(11, QFont.Weight.DemiBold))
             painter.setPen(QColor(theme.bad))
             painter.drawText(self.rect().adjusted(16, 8, -16, -8), Qt.AlignmentFlag.AlignVCenter, text)
         elif asked and self._sources.hardly_heard(lane.id):
             text = self.tr("Hardly anything like this was found. Turn up its sensitivity, or try other words.")
-            span, axis = lane.parts[-1].span, self._state.axis
-            place = QRectF(axis.x_of(span.start), 0, span.samples / axis.scale, self.height())
-            painter.setFont(font(11))
-            painter.setPen(QColor(theme.second))
-            box = place.intersected(QRectF(self.rect())).adjusted(8, 8, -8, -8)
-            painter.drawText(box, Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap, text)
+            self._paint_note(painter, text, asked[-1].span)
+
+    def _paint_note(self, painter: QPainter, text: str, span: Span) -> None:
+        """Words about a part, over whatever is there; they run on behind a short one, or before it at the edge."""
+        axis, theme = self._state.axis, self._state.theme
+        left, right = max(axis.x_of(span.start), 0.0), min(axis.x_of(span.stop), float(self.width()))
+        if left >= right:
+            return  # out of sight
+        width = min(max(right - left, NOTE_PX), float(self.width()))
+        box = QRectF(min(left, self.width() - width), 0, width, self.height()).adjusted(8, 8, -8, -8)
+        layout = Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
+        painter.setFont(font(11))
+        words = painter.boundingRect(box, layout, text)  # which is empty without a pen
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(theme.lane))
+        painter.drawRoundedRect(words.adjusted(-8, -5, 8, 5), 4, 4)
+        painter.setPen(QColor(theme.second))
+        painter.drawText(box, layout, text)

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import QLabel, QWidget
 from ...core.project import GAIN_DB, Lane
 from ...core.text import QUALITY_NAMES
 from .controls import Dial, Edge, Fader, Grip, Letter, Name
-from .state import State, font
+from .state import State, asked_for, font
 
 WIDTH, EDGE_PX = 240, 5
 translate = QCoreApplication.translate
@@ -42,24 +42,31 @@ def pan_text(pan: float) -> str:
 
 
 def describe(lane: Lane) -> str:
-    """What a lane is: "extracted · best · seed 7"."""
+    """What a lane is: "extracted · best · seed 7"; of parts that were made in several ways, all of them."""
     if lane.kind == "song":
         return translate("Lanes", "original")
     if lane.kind == "rest":
         return translate("Lanes", "song {} everything extracted").format(MINUS)
     if not lane.parts:
         return translate("Lanes", "empty")
-    part = lane.parts[-1]
-    made = part.take.made
+    parts = asked_for(lane) or list(lane.parts)
     if lane.kind == "added":
+        part = parts[-1]
         words = [translate("Lanes", "added")]
         if len(part.takes) > 1:
             words.append(translate("Lanes", "take {} of {}").format(part.chosen + 1, len(part.takes)))
         else:
-            words.append(translate("Lanes", "seed {}").format(made.seed))
+            words.append(translate("Lanes", "seed {}").format(part.take.made.seed))
         return " · ".join(words)
-    words = [translate("Lanes", "extracted"), say(QUALITY_NAMES[made.quality]).lower()]
-    return " · ".join([*words, translate("Lanes", "seed {}").format(made.seed)] if made.seed else words)
+    made = [part.take.made for part in parts]
+    qualities = dict.fromkeys(say(QUALITY_NAMES[each.quality]).lower() for each in made)
+    words = [translate("Lanes", "extracted"), ", ".join(qualities)]
+    if without := dict.fromkeys(name for each in made for name in each.without):  # first: it is what surprises
+        words.insert(1, translate("Lanes", "without {}").format(", ".join(without)))
+    if seeds := dict.fromkeys(str(each.seed) for each in made if each.seed):
+        several = translate("Lanes", "seed {}") if len(seeds) == 1 else translate("Lanes", "seeds {}")
+        words.append(several.format(", ".join(seeds)))
+    return " · ".join(words)
 
 
 class LaneHeader(QWidget):
@@ -113,7 +120,7 @@ class LaneHeader(QWidget):
 
     def stops(self) -> list[QWidget]:
         """Where Tab stops, in order."""
-        return [self, self.menu, self.mute, self.solo, self.fader, self.pan, self.sensitivity]
+        return [self, self.mute, self.solo, self.fader, self.pan, self.sensitivity, self.menu]
 
     def _turned(self, slider: Fader | Dial, field: str, final: bool) -> None:
         value = slider.gain_db if isinstance(slider, Fader) else slider.amount
@@ -205,20 +212,21 @@ class LaneHeader(QWidget):
         self.update()
 
     def resizeEvent(self, event: object) -> None:
-        """Names at the top, the fader at the bottom."""
+        """Names at the top, with all the room that mute and solo leave; the fader and the menu at the bottom."""
         height = self.height()
         low = height < 84
         top, row = (6, height - 14) if low else (11, height - 22)
         self.grip.setGeometry(0, 0, 14, height)
-        self.name.setGeometry(20, top - 1, 128, 22)
+        self.name.setGeometry(20, top - 1, 155, 22)
         self.name.show_name(self.lane.name)
         self.note.setGeometry(20, top + (18 if low else 20), WIDTH - 32, 15)
-        for x, button in ((150, self.menu), (177, self.mute), (205, self.solo)):
-            button.move(x, top)
-        self.fader.setGeometry(13, row - 9, 118, 18)
-        self.gain.setGeometry(136, row - 8, 48, 16)
-        self.pan.move(182, row - 11)
-        self.sensitivity.move(207, row - 11)
+        self.mute.move(177, top)
+        self.solo.move(205, top)
+        self.fader.setGeometry(13, row - 9, 88, 18)
+        self.gain.setGeometry(104, row - 8, 50, 16)
+        self.pan.move(154, row - 11)
+        self.sensitivity.move(178, row - 11)
+        self.menu.move(205, row - 10)
         self.edge.setGeometry(0, height - EDGE_PX, WIDTH, EDGE_PX)
         self.edge.raise_()
 

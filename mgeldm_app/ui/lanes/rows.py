@@ -51,6 +51,7 @@ class Rows(QScrollArea):
         self._shown: dict[str, tuple] = {}
         self.selected: tuple[str, ...] = ()
         self._song: SongFile | None = None
+        self._known: set[str] = set()  # lanes that were there before, since the song is
         self._heights: dict[str, float] = {}  # of lanes whose edge was dragged, times what they would have
         self._stretch = 1.0  # of all lanes
         self._content = QWidget()
@@ -84,7 +85,7 @@ class Rows(QScrollArea):
         ids = [lane.id for lane in lanes]
         is_new = state.project.song != self._song
         if is_new:
-            self._song, self._heights = state.project.song, {}
+            self._song, self._heights, self._known = state.project.song, {}, set(ids)
         if is_new or ids != list(self._rows):
             self._arrange(ids)
         changed = False
@@ -109,6 +110,14 @@ class Rows(QScrollArea):
                 changed = True
         if changed:
             self._order_tabs()
+        self._reveal([lane_id for lane_id in ids if lane_id not in self._known])
+
+    def _reveal(self, fresh: list[str]) -> None:
+        """Scroll to lanes that something was asked for, unless the mouse is at work; undo brings no unknown ones."""
+        self._known.update(fresh)
+        if QApplication.mouseButtons() == Qt.MouseButton.NoButton:
+            for lane_id in reversed(fresh):  # the first of them at any rate
+                self.ensureWidgetVisible(self._rows[lane_id][0], 0, 8)
 
     def _order_tabs(self) -> None:
         """Tab goes through a lane's controls, then through its takes, then to the next lane."""
@@ -206,10 +215,6 @@ class Rows(QScrollArea):
     def wheelEvent(self, event: QWheelEvent) -> None:
         """The view decides what the wheel does."""
         self._wheel(event)
-
-    def scroll_rows(self, pixels: int) -> None:
-        """Scroll down."""
-        self.verticalScrollBar().setValue(self.verticalScrollBar().value() + pixels)
 
     # -------------------------------------------------------------------------------------------------------- selection
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from mgeldm.audio import HARDLY_HEARD
+from mgeldm.audio import FADE_S, HARDLY_HEARD, MOMENT_S
 from PySide6.QtCore import QObject, Signal
 from shiboken6 import isValid
 
@@ -24,6 +24,7 @@ from .tiles import TileKey, Tiles
 
 MOST_RUNNING, TILES_AT_ONCE = 2, 4
 QUIETEST_PEAK = 0.05  # a song softer than this is not blown up further
+_SILENCE = 1e-6  # of which nothing is missed
 _COARSER = (1, 2, 4, 8, 16, 64)  # times longer columns that stand in for a tile, the best first
 
 
@@ -159,7 +160,7 @@ class Sources(QObject):
     def inside(self, lane_id: str, start: float, step: float, pixels: int) -> np.ndarray:
         """Where a lane has audio: bool [pixels] of `step` samples each, from sample `start` on."""
         mask = np.zeros(pixels, bool)
-        for segment in self._sounds[lane_id].segments if lane_id in self._sounds else ():
+        for segment in self._segments(lane_id):
             for span in segment.spans:
                 mask[_pixels(span, start, step)] = True
         return mask
@@ -210,6 +211,9 @@ class Sources(QObject):
         self.pump()
         return out
 
+    def _segments(self, lane_id: str) -> tuple[Segment, ...]:
+        return self._sounds[lane_id].segments if lane_id in self._sounds else ()
+
     def trouble(self, lane_id: str) -> str:
         """Why some of a lane cannot be shown, for people; "" when all is well."""
         broken = self._pyramids.broken
@@ -219,9 +223,17 @@ class Sources(QObject):
 
     def hardly_heard(self, lane_id: str) -> bool:
         """Whether all that a lane has is measured, and as good as silent beside the song."""
-        segments = self._sounds[lane_id].segments if lane_id in self._sounds else ()
-        done = bool(segments) and all(segment.peaks.complete for segment in segments)
-        return done and max(segment.peaks.loudest for segment in segments) * self.scale < HARDLY_HEARD
+        pyramids, song = [segment.peaks for segment in self._segments(lane_id)], self._of_song
+        if song is None or not pyramids or not all(pyramid.complete for pyramid in (*pyramids, song)):
+            return False
+        moment, edge = (round(seconds * self._project.rate_hz) for seconds in (MOMENT_S, FADE_S))
+        level = max(pyramid.reached(moment, edge) for pyramid in pyramids)
+        return level < max(song.reached(moment, edge), _SILENCE) * HARDLY_HEARD
+
+    @property
+    def _of_song(self) -> Peaks | None:
+        song = self._project.song
+        return self._pyramids.get(self._names.get(song.audio)) if song is not None else None
 
     @property
     def complete(self) -> bool | None:
@@ -287,10 +299,10 @@ class Sources(QObject):
             for segment in sound.segments:
                 if segment.name == name:
                     self.changed.emit(lane_id, Span(span.start + segment.start, span.stop + segment.start))
-        song: SongFile | None = self._project.song
-        if song is not None and name == self._names.get(song.audio) and (pyramid := self._pyramids.get(name)):
-            scale = 1 / max(pyramid.loudest, QUIETEST_PEAK)
-            if abs(scale / self.scale - 1) > 0.01:
+        song, pyramid = self._of_song, self._pyramids.get(name)
+        if song is not None and pyramid is song:
+            scale = 1 / max(song.loudest, QUIETEST_PEAK)
+            if abs(scale / self.scale - 1) > 0.01 or song.complete:  # now stems are known to be hardly heard
                 self.scale = scale
                 self.rescaled.emit()
 

@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QFont
 from PySide6.QtWidgets import QApplication
 
 from ...core.ports import Growing
-from ...core.project import SONG_ID, Lane, Project, Span
+from ...core.project import SONG_ID, Lane, Part, Project, Span
 from ...core.timeline import Grid, Unit
 from ...core.voices import Listen
 from ..theme import DARK, Theme, colour_of
@@ -24,6 +24,11 @@ def font(px: int, weight: QFont.Weight = QFont.Weight.Normal) -> QFont:
     face.setPixelSize(px)
     face.setWeight(weight)
     return face
+
+
+def asked_for(lane: Lane) -> list[Part]:
+    """The parts of a lane that were asked for: not the silence where something was made in a stem's place."""
+    return [part for part in lane.parts if part.take.made.repeatable]
 
 
 @dataclass

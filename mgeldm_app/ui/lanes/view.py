@@ -278,7 +278,7 @@ class LanesView(QWidget):
             if shift or bar.maximum() == 0:
                 x, y = x + y, 0
             if y:
-                self._rows.scroll_rows(round(-y))
+                bar.setValue(bar.value() - round(y))
             if x:
                 self._axis.scroll(-x)
                 event.accept()

@@ -1,7 +1,7 @@
 """LAION's CLAP through transformers' `ClapModel`: the text and audio space of the published weights (PAPER: networks).
 
-The network is the same as laion-clap's; the checkpoint's tensors are renamed here. transformers is imported when the
-first CLAP model is loaded, and nothing asks the network.
+The network is the same as laion-clap's; the checkpoint's tensors are renamed here. transformers, whose versions 4 and 5
+both serve, is imported when the first CLAP model is loaded, and nothing asks the network.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from ..errors import CheckpointError
 
 RATE_HZ = 48000
 LONGEST_S = 10
-VOCABULARY = 50265  # of RoBERTa; transformers silently makes up a tiny one where its files are missing
+VOCABULARY = 50265  # of RoBERTa
+LONGEST_TOKENS = 77
 CHECKPOINT = "music_audioset_epoch_15_esc_90.14.pt"
 TOKENIZER_FILES = ("vocab.json", "merges.txt")
 
@@ -59,7 +60,7 @@ class ClapConditioner:
 
     Args:
         network: transformers' `ClapModel`.
-        tokenizer: RoBERTa's.
+        tokenizer: RoBERTa's, as `read_tokenizer` gives it.
     """
 
     audio_input: Literal["mel", "audio"] = "audio"
@@ -97,12 +98,7 @@ class ClapConditioner:
                 first=first,
                 second=second,
             )
-        try:
-            from transformers import RobertaTokenizerFast
-        except ImportError as error:
-            raise CheckpointError("CLAP needs the package transformers; install mgeldm-desktop[clap].") from error
-        files = {f"{name.split('.')[0]}_file": str(folder / name) for name in TOKENIZER_FILES}
-        tokenizer = RobertaTokenizerFast(**files)
+        tokenizer = read_tokenizer(folder)
         if len(tokenizer) != VOCABULARY:
             raise CheckpointError(
                 "{folder} holds a vocabulary of {pieces} pieces; RoBERTa has {vocabulary}.",
@@ -117,8 +113,9 @@ class ClapConditioner:
         """Unit vectors of the texts [batch, 512], remembered."""
         new = [text for text in dict.fromkeys(texts) if text not in self._texts]
         if new:
-            tokens = self.tokenizer(new, padding="max_length", truncation=True, max_length=77, return_tensors="pt")
-            found = self.network.get_text_features(**tokens)
+            length = {"padding": "max_length", "truncation": True, "max_length": LONGEST_TOKENS}
+            tokens = self.tokenizer(new, **length, return_tensors="pt")
+            found = _pooled(self.network.get_text_features(**tokens))
             self._texts |= dict(zip(new, nn.functional.normalize(found, dim=-1), strict=True))
         return torch.stack([self._texts[text] for text in texts])
 
@@ -128,7 +125,44 @@ class ClapConditioner:
         audio = audio[:, : LONGEST_S * RATE_HZ]
         quantised = (audio.clamp(-1, 1) * 32767).to(torch.int16).float() / 32767  # as laion-clap hears files
         found = self.features(list(quantised.numpy()), sampling_rate=RATE_HZ, return_tensors="pt")
-        return nn.functional.normalize(self.network.get_audio_features(input_features=found["input_features"]), dim=-1)
+        heard = _pooled(self.network.get_audio_features(input_features=found["input_features"]))
+        return nn.functional.normalize(heard, dim=-1)
+
+
+def _pooled(found: Any) -> Tensor:
+    """The vectors among a network's outputs; of transformers 4 they are all it gives."""
+    return getattr(found, "pooler_output", found)
+
+
+def read_tokenizer(folder: Path) -> Any:
+    """RoBERTa's tokenizer with the vocabulary and merges of a folder.
+
+    transformers' own class takes them by other names in version 5, and makes up a tiny vocabulary where it sees none.
+
+    Raises:
+        CheckpointError: A file is damaged, or transformers is not installed.
+    """
+    try:
+        from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
+        from transformers import PreTrainedTokenizerFast
+    except ImportError as error:
+        raise CheckpointError("CLAP needs the package transformers; install mgeldm-desktop[clap].") from error
+    vocabulary, merges = (str(folder / name) for name in TOKENIZER_FILES)
+    try:
+        backend = Tokenizer(models.BPE.from_file(vocabulary, merges))
+    except Exception as error:  # tokenizers has no type of its own
+        raise CheckpointError(
+            "{file} is damaged ({why}); fetch it again.", file=" / ".join(TOKENIZER_FILES), why=error
+        ) from error
+    begin, end = (backend.token_to_id(token) or 0 for token in ("<s>", "</s>"))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    backend.post_processor = processors.RobertaProcessing(("</s>", end), ("<s>", begin), add_prefix_space=False)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, bos_token="<s>", eos_token="</s>", sep_token="</s>", cls_token="<s>",
+        unk_token="<unk>", pad_token="<pad>", mask_token=AddedToken("<mask>", lstrip=True),
+        model_input_names=["input_ids", "attention_mask"],
+    )  # fmt: skip
 
 
 def read_network(path: Path) -> Any:

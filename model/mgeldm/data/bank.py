@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from ..errors import InputError
 from .files import whole
@@ -99,6 +98,7 @@ RECORDED = {
 }  # fmt: skip
 """The bank "recorded" that `main` builds: folders of npm's packages tonejs-instrument-..., General MIDI programs. Their
 notes are CC-BY-3.0, of the project tonejs-instruments."""
+BANKS = (*SOUNDFONTS, *KITS_OF, "recorded")
 _NOTES_A_BLOCK = 16
 _Job = tuple[int, int, list[int], float, int]
 """What fluidsynth plays at once: channel, program, keys, seconds of each, variation."""
@@ -197,6 +197,8 @@ def save_bank(bank: Bank, path: str | Path, packed: bool = False) -> None:
 
 def _packed(sounds: np.ndarray) -> np.ndarray:
     """Sounds int16 [n, samples] as an Ogg Vorbis file's bytes, uint8; their length is kept as its title."""
+    import soundfile  # here, for training reads no sound and goes where there is none of it
+
     file = io.BytesIO()
     with soundfile.SoundFile(file, "w", RATE_HZ, 1, "VORBIS", format="OGG", compression_level=0.6) as out:
         out.title = str(sounds.shape[1])
@@ -208,6 +210,8 @@ def _packed(sounds: np.ndarray) -> np.ndarray:
 def _unpacked(sounds: np.ndarray) -> np.ndarray:
     if sounds.dtype != np.uint8:
         return sounds
+    import soundfile
+
     with soundfile.SoundFile(io.BytesIO(sounds.tobytes())) as file:
         return file.read(dtype="int16").reshape(-1, int(file.title))  # [n, samples]
 
@@ -251,6 +255,8 @@ def _joined(jobs: list[_Job], sounds: list[np.ndarray], slot_s: float) -> tuple[
 
 def render_midi(soundfont: Path, midi: bytes, gain: float = 0.4, effects: bool = False) -> np.ndarray:
     """Audio float32 [2, samples] at 44.1 kHz of a MIDI file's bytes, by fluidsynth."""
+    import soundfile
+
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "in.mid"), Path(folder, "out.wav")
         source.write_bytes(midi)
@@ -303,33 +309,40 @@ def _render_job(soundfont: Path, job: _Job) -> np.ndarray:
 
 def main(arguments: list[str] | None = None) -> None:
     """Build every bank whose soundfont or kits are installed and which is not there yet."""
-    from .kits import build_kits
-    from .notes import build_notes
-
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, default=Path("cache/bank"))
     parser.add_argument("--packed", action="store_true", help="keep the sounds as Vorbis, to travel")
+    parser.add_argument("--only", action="append", choices=BANKS, help="build this bank alone; may be repeated")
     parser.add_argument("--share", type=Path, default=Path("/usr/share"), help="where packages put their sounds")
     parser.add_argument("--packages", type=Path, default=Path("node_modules"), help="where npm put its packages")
     args = parser.parse_args(arguments)
-    for name, font in SOUNDFONTS.items():
-        file, path = args.share / "sounds" / font.file, args.out / f"{name}.npz"
-        if not file.exists():
-            print(f"{file} is not there; install its package to have the bank {name}.", file=sys.stderr)
-        elif not path.exists():
-            save_bank(build_bank(file, path, font), path, args.packed)
-    for name, folders in KITS_OF.items():
-        there = {args.share / folder: licence for folder, licence in folders.items() if (args.share / folder).is_dir()}
-        if there:
-            kits = build_kits(list(there), name, licence="; ".join(dict.fromkeys(there.values())))
-            save_bank(kits, args.out / f"{name}.npz", args.packed)
-    notes = {args.packages / f"tonejs-instrument-{name}": program for name, program in RECORDED.items()}
-    if played := {folder: program for folder, program in notes.items() if folder.is_dir()}:
-        save_bank(build_notes(played, licence="CC-BY-3.0"), args.out / "recorded.npz", args.packed)
+    for name in args.only or BANKS:
+        path = args.out / f"{name}.npz"
+        if (bank := _built(name, path, args.share, args.packages)) is not None:
+            save_bank(bank, path, args.packed)
     for path in sorted(args.out.glob("*.npz")):
         bank = load_bank(path)
         size = f"{path.stat().st_size / 2**20:.1f} MiB"
         print(path, size, bank.notes.shape, bank.hits.shape, bank.licence, flush=True)
+
+
+def _built(name: str, path: Path, share: Path, packages: Path) -> Bank | None:
+    """A bank that goes to `path`; None where what it is made of is not installed, or a soundfont's is there already."""
+    from .kits import build_kits
+    from .notes import build_notes
+
+    if name in SOUNDFONTS:
+        font = SOUNDFONTS[name]
+        if not (file := share / "sounds" / font.file).exists():
+            print(f"{file} is not there; install its package to have the bank {name}.", file=sys.stderr)
+            return None
+        return None if path.exists() else build_bank(file, path, font)
+    if name in KITS_OF:
+        kits = {share / folder: licence for folder, licence in KITS_OF[name].items() if (share / folder).is_dir()}
+        return build_kits(list(kits), name, licence="; ".join(dict.fromkeys(kits.values()))) if kits else None
+    notes = {packages / f"tonejs-instrument-{folder}": program for folder, program in RECORDED.items()}
+    played = {folder: program for folder, program in notes.items() if folder.is_dir()}
+    return build_notes(played, licence="CC-BY-3.0") if played else None
 
 
 if __name__ == "__main__":

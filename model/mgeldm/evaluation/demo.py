@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..audio import open_audio, read
+from ..audio import open_audio, read, unique_names
 from ..bundled import DEMO_SONG
+from ..outputs import aside, place
 from ..pipeline import Pipeline
 from ..progress import Reporter
 from ..refine import write_stems
@@ -20,17 +21,19 @@ PROMPTS = ("the drums", "the bass")
 
 
 def demo(pipeline: Pipeline, out: Path, reporter: Reporter) -> dict[str, Any]:
-    """Extract `PROMPTS` from the demo song into `out`, with a picture beside them."""
-    out.mkdir(parents=True, exist_ok=True)
-    paths = [out / f"demo - {name}.wav" for name in (*PROMPTS, "rest")]
+    """Extract `PROMPTS` from the demo song into the folder `out`, with a picture beside them."""
+    names = [*PROMPTS, "rest"]
     began_s = time.perf_counter()
-    with open_audio(DEMO_SONG) as song:
+    with open_audio(DEMO_SONG) as song, aside(out) as folder:
         found = pipeline.extract(song, Extract(PROMPTS), reporter)
+        paths = [folder / name for name in unique_names(names, ".wav")]
         write_stems(song, found.estimates, paths[:-1], paths[-1], reporter=reporter)
+        paths = place(paths, out, names, ".wav", "demo - ")
     spent_s, clips = time.perf_counter() - began_s, [read(path) for path in (DEMO_SONG, *paths)]
     null = np.abs(clips[0].samples - np.sum([clip.samples for clip in clips[1:]], axis=0, dtype=np.float64)).max()
-    picture = out / "demo.png"
-    spectrograms(picture, dict(zip(("mixture", *PROMPTS, "rest"), clips, strict=True)))
+    with aside(out) as folder:
+        spectrograms(folder / "demo.png", dict(zip(("mixture", *names), clips, strict=True)))
+        (picture,) = place([folder / "demo.png"], out, ["demo"], ".png")
     rows = [f"{'file':<40} {'level':>8} {'peak':>6}"]
     for path, clip in zip((DEMO_SONG, *paths), clips, strict=True):
         level_db = 10 * np.log10(np.square(clip.samples, dtype=np.float64).mean() + 1e-12)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..nn.spectral import SpectralAutoencoder
+from .machine import there
 
 SEMITONES = np.linspace(-3, 3, 49)  # that mels are moved by; the middle is none
 _GAIN_DB = 3.0
@@ -21,7 +22,7 @@ def equaliser(count: int, bands: int, power: float, rng: np.random.Generator, de
 
 def equalise(mel: Tensor, power: float, rng: np.random.Generator) -> Tensor:
     """Mels [batch, bands, frames] compressed by `power` under an equaliser each, the same in every frame."""
-    return mel * equaliser(len(mel), mel.shape[1], power, rng).to(mel.device)
+    return mel * there(equaliser(len(mel), mel.shape[1], power, rng), mel.device)
 
 
 def vary(mels: Tensor, apart: np.ndarray, moves: Tensor, power: float, rng: np.random.Generator) -> Tensor:
@@ -41,7 +42,7 @@ def vary(mels: Tensor, apart: np.ndarray, moves: Tensor, power: float, rng: np.r
     curves = equaliser(batch * tracks, bands, power, rng).unflatten(0, (batch, tracks))
     factors = curves * torch.from_numpy(gains).float()
     chosen[~apart], factors[~apart] = chosen[~apart, :1], factors[~apart, :1]
-    return (moves[torch.from_numpy(chosen).to(moves.device)] @ mels) * factors.to(mels)
+    return (moves[there(chosen, moves.device)] @ mels) * there(factors, mels.device).to(mels)
 
 
 def mixed(source: Tensor, rest: Tensor, spectral: SpectralAutoencoder) -> Tensor:

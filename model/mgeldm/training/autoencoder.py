@@ -22,6 +22,7 @@ from ..nn.bottleneck import kl
 from ..nn.oobleck import OobleckAutoencoder
 from ..nn.spectral import SpectralAutoencoder
 from .discriminators import Discriminators
+from .loop import Scalars
 from .losses import feature_matching, fooling, mel_loss, multi_resolution, telling_apart
 from .sounds import Sounds
 
@@ -78,7 +79,7 @@ class AutoencoderRecipe(ABC):
     def reconstruct(self, audio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Of audio [batch, channels, samples]: what was made, what it is to be, both of one shape, and the KL loss."""
 
-    def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, rng: np.random.Generator) -> tuple[Tensor, Scalars]:
         """Weighted sum of the losses of one batch."""
         drawn = self.sounds.draw(rng, self.batch, self.samples, self.channels)
         made, audio, divergence = self.reconstruct(torch.from_numpy(drawn).to(self.device))
@@ -99,7 +100,7 @@ class AutoencoderRecipe(ABC):
             parts |= {"adversarial": fooling(marks), "features": feature_matching(wanted, layers)}
             self._last = audio, made.detach()
         total = torch.stack([getattr(weights, name) * part for name, part in parts.items()]).sum()
-        return total, {name: float(part.detach()) for name, part in parts.items()}
+        return total, {name: part.detach() for name, part in parts.items()}
 
     def critic_loss(self) -> Tensor:
         """Hinge loss of the critic on what `loss` made last."""

@@ -24,6 +24,8 @@ from ..pipeline.extraction import mask_of_latents, source_only
 from ..sampling import guided, posterior_mean
 from ..tracks import Known, Track, training_timesteps
 from .augment import SEMITONES, mixed, vary
+from .loop import Scalars
+from .machine import there
 
 _AMONG_STRANGERS, _TRIES = 0.5, 8
 _MISSING = 1 / 4  # of the sources among strangers are left out: what their prompts name is not there
@@ -79,16 +81,16 @@ class DenoiserRecipe:
         self.conditions = Conditions(conditioner, pool)
         self.tracks = _tracks(pool, self.device)
         self.plain = pool.parts == pool.labels
-        self.chances = pool.chances()
+        chances = pool.chances()
         # A new part is never to be silence, nor to go its own way: it learns from what plays with its own song alone.
-        fitting = self.chances * ~(pool.strange | pool.absent(np.arange(len(pool))))
-        self.fitting = fitting / fitting.sum() if fitting.any() else self.chances
+        fitting = chances * ~(pool.strange | pool.absent(np.arange(len(pool))))
+        self.chances, self.fitting = (_summed(x) for x in (chances, fitting if fitting.any() else chances))
         bins = (spectral.filters > 0).sum(1).float()
         self.silence = float(spectral.compress(torch.zeros(())))
         self.energy = (bins / bins.sum())[:, None]  # what a band adds to the energy of the sound
         self.held = None if held is None else DenoiserRecipe(model, spectral, conditioner, held)
 
-    def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, rng: np.random.Generator) -> tuple[Tensor, Scalars]:
         """Velocity loss on unknown parts, plus the mask losses on the extraction part."""
         extracted = self.extraction
         rows = self._draw(rng)
@@ -100,7 +102,7 @@ class DenoiserRecipe:
         known, tau = training_timesteps(rng, self.batch, latents.shape[-1])  # [batch, tracks, f], [batch]
         known[:extracted], tau[:extracted] = False, 1.0
         known[:extracted, Track.MIXTURE] = True
-        known, tau = known.to(self.device), tau.to(self.device)
+        known, tau = (there(x, self.device) for x in (known, tau))
         predicted, target = self._velocity(latents, known, tau, conditions)
         unknown = ~known[:, :, None]  # [batch, tracks, 1, f]
         squared = (predicted - target).square().mean(2, keepdim=True) * unknown  # [batch, tracks, 1, f]
@@ -111,29 +113,26 @@ class DenoiserRecipe:
             masks = self._mask_losses(mels[:extracted], -predicted[:extracted])
         total = diffusion + regression + sum(_MASK_WEIGHTS[key] * value for key, value in masks.items())
         parts = {"diffusion": diffusion, "regression": regression, **masks}
-        values = torch.stack(list(parts.values())).detach().tolist()  # one wait for the device
-        return total, dict(zip(parts, values, strict=True))
+        return total, {name: part.detach() for name, part in parts.items()}
 
     def _draw(self, rng: np.random.Generator) -> np.ndarray:
         """Rows of a batch: those to be extracted from anything, then new parts, which follow their own song."""
         counts = ((self.extraction, self.chances), (self.batch - self.extraction, self.fitting))
-        return np.concatenate([rng.choice(len(self.pool), count, p=chances) for count, chances in counts])
+        return np.concatenate([sums.searchsorted(rng.random(count), side="right") for count, sums in counts])
 
     def _items(self, rows: np.ndarray, rng: np.random.Generator) -> Items:
         """Items varied; some sources among strangers, some of which are left out."""
         items = Items(self._stacked(rows), [self.conditions.phrases[row] for row in rows], self.pool.absent(rows))
         moved = self._move(items, rows, rng)
         items.mels = vary(items.mels, moved, self.moves, self.spectral.config.power, rng)
-        there = torch.from_numpy(moved).to(self.device)
-        source, rest = items.mels[there, Track.SOURCE], items.mels[there, Track.SUBMIXTURE]
-        items.mels[there, Track.MIXTURE] = mixed(source, rest, self.spectral)
+        strange = there(np.flatnonzero(moved), self.device)
+        source, rest = items.mels[strange, Track.SOURCE], items.mels[strange, Track.SUBMIXTURE]
+        items.mels[strange, Track.MIXTURE] = mixed(source, rest, self.spectral)
         return items
 
     def _stacked(self, rows: np.ndarray) -> Tensor:
         """Mels [batch, tracks, bands, mel frames] as they lie in the pool."""
-        places = torch.from_numpy(rows)
-        if self.tracks[0].is_cuda:
-            places = places.to(self.device)
+        places = there(rows, self.tracks[0].device)
         return torch.stack([track[places] for track in self.tracks], 1).to(self.device).float()
 
     def _move(self, items: Items, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -151,9 +150,9 @@ class DenoiserRecipe:
         moved = np.array([stranger is not None for stranger in found])
         strangers = [stranger for stranger in found if stranger is not None]
         if strangers:
-            there, tracks = (np.array(column) for column in zip(*strangers, strict=True))
-            rests = self._stacked(there)[torch.arange(len(there)), torch.from_numpy(tracks)]
-            items.mels[torch.from_numpy(moved).to(self.device), Track.SUBMIXTURE] = rests
+            others, tracks = (np.array(column) for column in zip(*strangers, strict=True))
+            rests = self._stacked(others)[torch.arange(len(others), device=self.device), there(tracks, self.device)]
+            items.mels[there(np.flatnonzero(moved), self.device), Track.SUBMIXTURE] = rests
         for item, stranger in enumerate(found):
             if stranger is not None and rng.random() < _MISSING:
                 self._leave_out(items, item, rows[item], *stranger)
@@ -264,16 +263,32 @@ def _tracks(pool: Triplets, device: torch.device) -> tuple[Tensor, ...]:
     return tuple(track.to(device) for track in tracks)
 
 
+def _summed(chances: np.ndarray) -> np.ndarray:
+    """Chances summed up to 1: where a number from 0 to 1 falls among them is an item drawn by its chance."""
+    sums = chances.cumsum()
+    return sums / sums[-1]
+
+
 class Conditions:
-    """Text and audio embeddings of a pool's items."""
+    """Text and audio embeddings of a pool's items; all phrases are embedded once, where the towers lie."""
 
     def __init__(self, conditioner: EmbeddedConditioner, pool: Triplets):
         self.conditioner, self.pool = conditioner, pool
-        self.phrases = [str(captions).split("|") for captions in pool.captions]
+        captions, place = np.unique(pool.captions.astype(str), return_inverse=True)
+        apart = [text.split("|") for text in captions.tolist()]  # few, each shared by the items that it names
+        self.phrases = [apart[i] for i in place.tolist()]
+        distinct = list(dict.fromkeys(phrase for phrases in apart for phrase in phrases))
+        self.numbers = {phrase: number for number, phrase in enumerate(distinct)}
+        self.texts = conditioner.embed_text(distinct)  # [phrases, dimensions]
+
+    def text(self, phrases: Sequence[str]) -> Tensor:
+        """Text embeddings [batch, dimensions] of phrases of the pool."""
+        numbers = np.array([self.numbers[phrase] for phrase in phrases])
+        return self.texts[there(numbers, self.texts.device)]
 
     def first_phrase(self, rows: np.ndarray) -> Tensor:
         """Text embeddings [batch, dimensions] of each item's plainest phrase."""
-        return self.conditioner.embed_text([self.phrases[row][0] for row in rows])
+        return self.text([self.phrases[row][0] for row in rows])
 
     def draw(self, items: Items, extraction: int, rng: np.random.Generator) -> Tensor:
         """Conditions [batch, tracks, dimensions]; zeros where dropped.
@@ -283,23 +298,23 @@ class Conditions:
         """
         mels, count = items.mels, len(items.phrases)
         device = mels.device
-        with torch.autocast(device.type, enabled=False):  # texts are remembered, for use in any precision
-            text = self.conditioner.embed_text([str(rng.choice(phrases)) for phrases in items.phrases])
-        share = torch.from_numpy(rng.uniform(0, 1, (count, 1)).astype(np.float32)).to(device)
-        share[torch.from_numpy(rng.uniform(0, 1, count) < 0.7)] = 1.0
-        share[torch.from_numpy(items.silent)] = 1.0
+        drawn = zip(items.phrases, rng.random(count).tolist(), strict=True)
+        text = self.text([phrases[int(chance * len(phrases))] for phrases, chance in drawn])
+        share = rng.uniform(0, 1, (count, 1)).astype(np.float32)
+        share[(rng.uniform(0, 1, count) < 0.7) | items.silent] = 1.0
+        places = np.flatnonzero(share[:, 0] < 1)
         conditions = torch.zeros(count, 3, text.shape[1], device=device)
-        mixed = share[:, 0] < 1
         conditions[:, Track.SOURCE] = text
-        if mixed.any():
+        if len(places):
+            mixed, part = there(places, device), there(share[places], device)
             audio = self.conditioner.embed_audio(mels[mixed][:, Track.SOURCE]).float()
-            conditions[mixed, Track.SOURCE] = share[mixed] * text[mixed] + (1 - share[mixed]) * audio
+            conditions[mixed, Track.SOURCE] = part * text[mixed] + (1 - part) * audio
         others = mels[extraction:, : Track.SOURCE].flatten(0, 1)  # mixture and submixture of the other items
-        kept = torch.from_numpy(rng.uniform(0, 1, len(others)) < 0.3).to(device)
+        kept = there(np.flatnonzero(rng.uniform(0, 1, len(others)) < 0.3), device)
         whole = torch.zeros(len(others), text.shape[1], device=device)
         whole[kept] = self.conditioner.embed_audio(others[kept]).float()
         conditions[extraction:, : Track.SOURCE] = whole.unflatten(0, (-1, 2))
-        dropped = torch.from_numpy(rng.uniform(0, 1, count) < 0.15)
+        dropped = rng.uniform(0, 1, count) < 0.15
         dropped[:extraction] = False
-        conditions[dropped] = 0.0  # of all tracks: what guidance moves away from
+        conditions[there(np.flatnonzero(dropped), device)] = 0.0  # of all tracks: what guidance moves away from
         return conditions

@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soxr
 import torch
 
 from ..data import corpus, latents, manifest
-from ..data.bank import bank_licence, load_bank
+from ..data.bank import bank_licence
 from ..data.embeddings import embed, has_audio, write_audio
 from ..data.latents import Encoder, Triplets, WaveformEncoder, identity
 from ..data.manifest import Facts
@@ -37,6 +36,7 @@ from ..data.wide import render_wide_song
 from ..errors import InputError, MgeldmError, OutputError
 from ..pipeline import Pipeline
 from ..pipeline.compute import choose_device
+from .sounds import loaded
 from .workers import processes
 
 MAX_SHIFT_SEMITONES = 3.0  # random speed of real stems, up and down
@@ -73,11 +73,11 @@ class Material:
 
     def renderer(self) -> Callable[[int], Song]:
         """Seed to a rendered song of 24 s."""
-        loaded = [load_bank(bank) for bank in self.banks]
+        banks = loaded(tuple(self.banks))
         if self.scores is None:
-            return lambda seed: corpus.render_song(seed, loaded, SONG_S, self.split)
+            return lambda seed: corpus.render_song(seed, banks, SONG_S, self.split)
         scores = [score for path in self.scores for score in read_scores(path)]
-        return lambda seed: render_wide_song(seed, loaded, SONG_S, self.split, scores)
+        return lambda seed: render_wide_song(seed, banks, SONG_S, self.split, scores)
 
     def facts(self, count: str, folders: Sequence[Path] = (), rendered: bool = True) -> Facts:
         """Facts of a shard of real songs, of rendered ones, or of both; `count` says how much is drawn of them."""
@@ -257,6 +257,8 @@ def _published_encoder(model: Path, clap: Path | None, shares: Shares) -> Wavefo
 
 def _piece(song: Song, duration_s: float, rng: np.random.Generator) -> Song:
     """A random piece of a real song at a random speed."""
+    import soxr  # not wanted where songs are rendered only
+
     start_s = rng.uniform(0, max(song.duration_s - duration_s, 0))
     rate_hz = 44100 / float(2 ** (rng.uniform(-MAX_SHIFT_SEMITONES, MAX_SHIFT_SEMITONES) / 12))
     piece = song.read(start_s, duration_s)

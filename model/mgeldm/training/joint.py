@@ -18,6 +18,7 @@ from ..diffusion import TAU_END, add_noise, velocity
 from ..errors import InputError
 from ..nn.dit import Denoiser
 from ..tracks import Track
+from .loop import Scalars
 
 
 @dataclass
@@ -60,7 +61,7 @@ class JointRecipe:
                 "encoded it again, with --embed."
             )
 
-    def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, rng: np.random.Generator) -> tuple[Tensor, Scalars]:
         """Velocity loss on unknown tracks."""
         rows = rng.integers(len(self.pool), size=self.batch)
         parts = (self.pool.mixtures, self.pool.rests, self.pool.sources)  # in the order of `Track`

@@ -25,10 +25,14 @@ from torch import Tensor, nn
 
 from ..checkpoint import lacks_memory
 from ..data.files import whole
-from ..errors import InputError, OutputError
+from ..errors import InputError, MgeldmError, OutputError
 from .board import Board
 from .machine import Machine
-from .parts import write_parts
+from .parts import foundations, write_parts
+
+Scalars = dict[str, float | Tensor]
+"""Figures by name; those that still lie on a device are read where they are logged, since reading waits for it."""
+_SKIPPED_IN_A_ROW = 50  # steps that moved nothing, after which a run has diverged
 
 
 class Recipe(Protocol):
@@ -44,7 +48,7 @@ class Recipe(Protocol):
         """What is trained."""
         ...
 
-    def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, rng: np.random.Generator) -> tuple[Tensor, Scalars]:
         """Loss of one batch drawn with `rng` and torch's own numbers, and scalars worth logging."""
         ...
 
@@ -53,9 +57,9 @@ class Recipe(Protocol):
 class LoopConfig:
     """Settings of a run.
 
-    The rate rises over `warmup_steps`, then falls as a cosine to a tenth: over `minutes` of training, or over `steps`
-    where they are given. A step sums the gradients of `accumulate` batches, which `processes` on each of `nodes`
-    computers share.
+    The rate rises over `warmup_steps`, then falls as a cosine to a tenth: over `steps` where they are given, else over
+    `minutes` of training, or until a call ends that gives its weights away in parts. A step sums the gradients of
+    `accumulate` batches, which `processes` on each of `nodes` computers share.
     """
 
     minutes: float
@@ -93,14 +97,17 @@ class Player:
         others = [p for p in module.parameters() if p.requires_grad and p.ndim <= 1]
         groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
         self.optimiser = torch.optim.AdamW(groups, lr=rate, betas=config.betas, fused=True)
+        self.skipped = self.in_a_row = torch.zeros((), device=next(module.parameters()).device)
 
     def step(self, share: float) -> None:
         """Move by the summed gradients, at `share` of the rate; gradients that are not finite move nothing."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate * share
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.clip)
-        if torch.isfinite(norm):
-            self.optimiser.step()
+        failed = (~torch.isfinite(norm)).float()
+        self.optimiser.found_inf = failed  # type: ignore[attr-defined]  # asked here, the device would be waited for
+        self.optimiser.step()
+        self.skipped, self.in_a_row = self.skipped + failed, (self.in_a_row + 1) * failed
         self.optimiser.zero_grad(set_to_none=True)
 
     def state(self) -> dict[str, Any]:
@@ -144,6 +151,7 @@ class Run:
             self.players.append(Player(critic.to(self.machine.device), config.critic_rate, config))
         self.ema = {k: v.detach().clone() for k, v in recipe.model.state_dict().items()}
         self.step, self.spent_s = 0, 0.0
+        self.end_s = config.minutes * 60  # of `spent_s`, where the rate is at its least
         self._shown = -1  # the step that was scored last
         self._resume()
         self.first = self.machine.rank == 0  # the one process that writes
@@ -196,12 +204,13 @@ class Run:
             with whole(self.folder / name) as file:
                 torch.save(content, file)
         if self.parts is not None:
-            write_parts(self.ema, self.parts, self.folder.name)
+            name = self.folder.name
+            write_parts(self.ema, self.parts, name, foundations(self.folder.parent, name))
 
     def _rate(self) -> float:
         """Share of the learning rate at this step."""
         warm = min(1.0, (self.step + 1) / max(self.config.warmup_steps, 1))
-        done = self.step / self.config.steps if self.config.steps else self.spent_s / (self.config.minutes * 60)
+        done = self.step / self.config.steps if self.config.steps else self.spent_s / self.end_s
         return warm * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
 
     def _draw(self, number: int) -> np.random.Generator:
@@ -210,9 +219,9 @@ class Run:
         torch.manual_seed(int(rng.integers(2**63)))
         return rng
 
-    def _update(self) -> dict[str, float]:
+    def _update(self) -> Scalars:
         """One step; its mean loss and scalars over the batches of this process."""
-        sums: dict[str, float] = {}
+        sums: Scalars = {}
         count = self.config.accumulate
         numbers = self.machine.share(count)
         for number in numbers:
@@ -223,8 +232,8 @@ class Run:
                 with self.machine.autocast():
                     judged = self.recipe.critic_loss()  # type: ignore[attr-defined]
                 (judged / count).backward()
-                scalars |= {"critic": float(judged.detach())}
-            for key, value in ({"loss": float(loss.detach())} | scalars).items():
+                scalars |= {"critic": judged.detach()}
+            for key, value in ({"loss": loss.detach()} | scalars).items():
                 sums[key] = sums.get(key, 0.0) + value / len(numbers)
         self.machine.add_gradients([player.module for player in self.players])
         for player in self.players:
@@ -237,19 +246,22 @@ class Run:
     def _average(self) -> None:
         """The averaged weights follow; faster in the beginning, when there is little to average."""
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
-        for key, value in self.recipe.model.state_dict().items():
-            if value.is_floating_point():
-                self.ema[key].lerp_(value, 1 - decay)
-            else:
-                self.ema[key].copy_(value)
+        pairs = [(self.ema[key], value) for key, value in self.recipe.model.state_dict().items()]
+        averages, values = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
+        torch._foreach_lerp_(averages, values, 1 - decay)  # at once: one by one they cost more than they compute
+        for average, value in pairs:
+            if not average.is_floating_point():
+                average.copy_(value)
 
     def train(self, stop_s: float = math.inf) -> None:
         """Train until the budget is spent; the state is saved at the end and every `save_every_s`.
 
         Args:
-            stop_s: Stop at this reading of `time.monotonic` too; the schedule stays the budget's.
+            stop_s: Stop at this reading of `time.monotonic` too. The schedule stays the budget's, unless `parts` take
+                the weights away: what they hold is to be finished, so the rate is at its least by then.
 
         Raises:
+            MgeldmError: The run has diverged; the last weights that were good are saved.
             KeyboardInterrupt: The run was interrupted or terminated; the step at hand was finished and saved.
             OutputError: The disk is full, or the folder cannot be written to; what was saved before stays.
         """
@@ -265,25 +277,40 @@ class Run:
 
     def _train(self, over_s: Callable[[], float]) -> None:
         """Steps until the budget is spent or `over_s`, the seconds since this call's end, is positive anywhere."""
-        sums: dict[str, float] = {}
-        summed = 0  # steps; fewer than between two logs after a resume in the midst of them
+        rows: list[Scalars] = []  # of the steps since the last log, or since a resume
         saved_s = scored_s = time.monotonic()
-        while self._unfinished() and self.machine.latest(over_s()) < 0:
+        while self._unfinished() and (over := self.machine.latest(over_s())) < 0:
+            if self.parts is not None:
+                self.end_s = min(self.config.minutes * 60, self.spent_s - over)
             began_s = time.monotonic()
-            for key, value in self._update().items():
-                sums[key] = sums.get(key, 0.0) + value
-            summed += 1
-            self.spent_s += self.machine.latest(time.monotonic() - began_s)
+            rows.append(self._update())
             if self.step % self.config.log_every_steps == 0:
-                self._log({key: value / summed for key, value in sums.items()})
-                sums, summed = {}, 0
+                self._log(_means(rows) | self._skipped())
+                rows = []
+            self.spent_s += self.machine.latest(time.monotonic() - began_s)
             if time.monotonic() - scored_s > self.config.score_every_s:
                 self._show()
                 scored_s = time.monotonic()
             if time.monotonic() - saved_s > self.config.save_every_s:
                 self.save()
                 saved_s = time.monotonic()
+        self._skipped()
         self.save()
+
+    def _skipped(self) -> dict[str, float]:
+        """How many steps moved nothing so far in this call, if any.
+
+        Raises:
+            MgeldmError: The last ones all did; what they left as it was is saved.
+        """
+        if max(int(player.in_a_row) for player in self.players) >= _SKIPPED_IN_A_ROW:
+            self.save()
+            raise MgeldmError(
+                f"At least {_SKIPPED_IN_A_ROW} steps in a row gave no finite gradients and moved nothing; what was "
+                f"good is in {self.folder}. Lower learning_rate or set precision to 32, and run the command again."
+            )
+        skipped = sum(int(player.skipped) for player in self.players)
+        return {"skipped": skipped} if skipped else {}
 
     def _unfinished(self) -> bool:
         if self.config.steps is not None:
@@ -315,7 +342,7 @@ class Run:
     def _log(self, scalars: dict[str, float]) -> None:
         if not self.first:
             return
-        rounded = {key: round(value, 4) for key, value in scalars.items()}
+        rounded = {key: round(value, 4) for key, value in scalars.items() if math.isfinite(value)}  # JSON has no NaN
         line = {"step": self.step, "minutes": round(self.spent_s / 60, 2), **rounded}
         path = self.folder / "log.jsonl"
         try:
@@ -327,7 +354,14 @@ class Run:
             ) from error
         print(line, flush=True)
         if self.board is not None:
-            self.board.scalars(self.step, scalars)
+            self.board.scalars(self.step, rounded)
+
+
+def _means(rows: list[Scalars]) -> dict[str, float]:
+    """Means over some steps, of what is finite."""
+    columns = {key: np.array([float(row[key]) for row in rows if key in row]) for key in rows[0]}
+    finite = {key: values[np.isfinite(values)] for key, values in columns.items()}
+    return {key: float(values.mean()) for key, values in finite.items() if len(values)}
 
 
 @contextmanager

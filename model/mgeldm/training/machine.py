@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -107,6 +108,11 @@ class FabricMachine(Machine):
         """The largest of all processes' clocks."""
         clock = torch.tensor(seconds, dtype=torch.float64, device=self.device)
         return float(self.fabric.all_reduce(clock, reduce_op="max"))
+
+
+def there(values: np.ndarray | Tensor, device: torch.device) -> Tensor:
+    """Numbers made here, on a device. A GPU is not waited for: what it computes meanwhile would be the price."""
+    return torch.as_tensor(values).to(device, non_blocking=device.type == "cuda")
 
 
 def _leave() -> None:

@@ -126,8 +126,9 @@ def train_from(
     Args:
         recipe: One of `RECIPES`, "assemble" or "receive".
         config: The TOML file.
-        minutes: Stop after so many, preparation included; the schedule stays that of the file. None: when it ends.
+        minutes: Stop after so many, preparation included. None: when the file's schedule ends.
         parts: Folder that receives the averaged weights as small files at each save; for "receive", where they lie.
+            With them the schedule ends with the call, since nothing may go on where it runs; else it stays the file's.
         began_s: Reading of `time.monotonic` from which `minutes` count; None is now.
 
     Raises:
@@ -135,21 +136,13 @@ def train_from(
     """
     stop_s = float("inf") if minutes is None else (began_s or time.monotonic()) + 60 * minutes
     settings = read_settings(config)
-    if recipe == "receive":
-        if parts is None:
-            raise InputError("Say with --parts where the weights lie that are to be received.")
-        found = [name for name in RECIPES if list(parts.glob(f"{name}-*-of-*.safetensors"))]
-        if not found:
-            raise InputError(
-                "There are no weights of {recipes} in {folder}; give the folder that --parts named in training.",
-                recipes=", ".join(RECIPES),
-                folder=parts,
-            )
+    found = _received(parts) if recipe == "receive" else ()
+    if settings.start is not None:
+        embedded.unpack(settings.start, settings.run, settings.model.denoiser.depth)
+    if recipe == "receive" and parts is not None:
         for name in found:
             receive(parts, settings.run, name)
         return
-    if settings.start is not None:
-        embedded.unpack(settings.start, settings.run, settings.model.denoiser.depth)
     if recipe == "assemble":
         _check_pool(settings)
         _assemble(settings)
@@ -164,6 +157,24 @@ def train_from(
     except TypeError as error:
         raise InputError(f"The table [{recipe}] of {config} is not understood ({error}).") from error
     Run(work, loop, settings.run / recipe, place, parts).train(stop_s)
+
+
+def _received(parts: Path | None) -> list[str]:
+    """Recipes whose weights lie in a folder, each after those that it rests on.
+
+    Raises:
+        InputError: There are none.
+    """
+    if parts is None:
+        raise InputError("Say with --parts where the weights lie that are to be received.")
+    found = [name for name in RECIPES if list(parts.glob(f"{name}-*-of-*.safetensors"))]
+    if not found:
+        raise InputError(
+            "There are no weights of {recipes} in {folder}; give the folder that --parts named in training.",
+            recipes=", ".join(RECIPES),
+            folder=parts,
+        )
+    return found
 
 
 def _check_pool(settings: Settings) -> None:

@@ -77,7 +77,7 @@ class Rendered:
 
 def _render(number: int, banks: tuple[Path, ...], rate_hz: int) -> Samples:
     """Mixture and stems of a song, int16 [tracks, samples], the mixture at the level that songs are brought to."""
-    song = corpus.render_song(number, _loaded(banks), _SONG_S)
+    song = corpus.render_song(number, loaded(banks), _SONG_S)
     tracks = np.stack([stem.audio.mean(0) for stem in song.stems])
     mixture = tracks.sum(0)
     gain = MIXTURE_RMS / (float(np.sqrt(np.square(mixture).mean())) + 1e-9)
@@ -86,7 +86,8 @@ def _render(number: int, banks: tuple[Path, ...], rate_hz: int) -> Samples:
 
 
 @lru_cache(1)
-def _loaded(banks: tuple[Path, ...]) -> list[Bank]:
+def loaded(banks: tuple[Path, ...]) -> list[Bank]:
+    """Note banks, read (and those that are packed, decoded) once in each process."""
     return [load_bank(bank) for bank in banks]
 
 

@@ -10,6 +10,7 @@ from ..conditioning.embedded import EmbeddedConditioner
 from ..config import SpectralConfig
 from ..data.latents import Triplets
 from .augment import equalise
+from .loop import Scalars
 
 _CROP_FRAMES = 128
 
@@ -33,7 +34,7 @@ class TextAudioRecipe:
         chances = pool.chances()[self.audible]
         self.chances = chances / chances.sum()
 
-    def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, rng: np.random.Generator) -> tuple[Tensor, Scalars]:
         """Contrastive loss of one batch."""
         rows = rng.choice(self.audible, self.batch, p=self.chances)
         start = int(rng.integers(0, self.pool.sources.shape[2] - _CROP_FRAMES + 1))

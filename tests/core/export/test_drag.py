@@ -61,6 +61,23 @@ def test_other_content_is_another_file_and_the_old_one_stays(kit, exports):
     assert [path.read_bytes() for path in first] == before
 
 
+def test_two_drags_at_once_keep_what_each_other_wrote(kit, exports, monkeypatch):
+    bass, drums = ([kit.project.lane(name)] for name in ("l1", "l2"))
+    real, others = drag.write_tracks, []
+
+    def write_tracks(*arguments):
+        if not others:
+            others.append([])
+            others[0] = prepare(kit.project, kit.view, drums, exports, False)
+        return real(*arguments)
+
+    monkeypatch.setattr(drag, "write_tracks", write_tracks)
+    first = prepare(kit.project, kit.view, bass, exports, False)
+    assert prepare(kit.project, kit.view, bass, exports, False) == first
+    assert prepare(kit.project, kit.view, drums, exports, False) == others[0]
+    assert len(list(exports.glob("*.wav"))) == 2
+
+
 def test_the_order_of_overlapping_parts_is_content(kit, exports):
     bass = kit.project.lane("l1")
     first = prepare(kit.project, kit.view, [bass], exports, False)

@@ -132,6 +132,13 @@ def test_downbeats_begin_bars(kit, path):
     kit.project = replace(kit.project, tempo=Tempo(100.0, 0.0))
     project = written(kit, path)
     assert project.all("TRACK")[0].all("ITEM")[0].numbers("POSITION") == [0]
+    assert "PROJOFFS" not in project.lines
+
+
+def test_bars_are_counted_as_in_the_window(kit, path):
+    """What lies before the first downbeat is in bar 0, which Reaper's first one is then."""
+    project = written(kit, path)
+    assert LEAD_S > 0 and project.numbers("PROJOFFS") == [0, -1, 0]
 
 
 @pytest.mark.parametrize("name", ["plain", 'say "hi"', 'it\'s "both"', "`all' \"three", "", "line\nbreak"])

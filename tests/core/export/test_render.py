@@ -22,7 +22,7 @@ from mgeldm_app.core.mixer import Mixer, Order
 from mgeldm_app.core.project import Lane, Project, SongFile, Span, Tempo
 from mgeldm_app.core.settings import ExportSettings
 from mgeldm_app.core.sound import read_lane
-from mgeldm_app.core.voices import make_plan
+from mgeldm_app.core.voices import fold_down, make_plan
 from tests.core.export.conftest import COLOURS, noise
 
 
@@ -171,6 +171,26 @@ def test_a_mono_song_is_mixed_in_stereo_where_a_lane_that_is_heard_is_panned(kit
     np.testing.assert_allclose(np.broadcast_to(mix, (60_000, 2)), heard(kit), atol=1e-6)
 
 
+@pytest.mark.parametrize("channels", range(3, 9))
+@pytest.mark.parametrize("pans", [(0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (-1.0, 0.3, -0.4), (0.0, -0.5, 0.0)])
+def test_a_mix_of_more_than_two_channels_is_folded_down_to_what_is_heard(kit, out, channels, pans):
+    kit.project = Project(SongFile(kit.clip(noise(0, 20_000, channels=channels)), "Round"))
+    part = kit.part(0, noise(7, 20_000, channels=channels))
+    for lane in (
+        Lane("l1", "extracted", "Bass", parts=(part,), gain_db=-3.0, pan=pans[0]),
+        Lane("l2", "added", "Keys", parts=(part,), pan=pans[1]),
+        replace(kit.project.lane("rest"), pan=pans[2]),
+    ):
+        kit.project = kit.project.with_lane(lane)
+    (file,) = exported(kit, out, format="wav32", as_mix=True).files
+    mix = audio.read(file.path).samples.T
+    assert mix.shape == (20_000, channels)
+    folded = [sum(mix[:, n] * weight for n, weight in side) for side in fold_down(channels)]
+    np.testing.assert_allclose(np.stack(folded, 1), heard(kit), atol=1e-6)
+    if channels == 6:
+        assert mix[:, 3].any()  # low effects, which the mixer leaves out, are not taken away
+
+
 def test_a_fader_at_the_bottom_is_silence(kit, out):
     lane = replace(kit.project.lane("l2"), gain_db=-60.0)
     report = exported(kit, out, [lane], format="wav16", faders=True)
@@ -276,6 +296,39 @@ def test_unknown_values_leave_no_gap_and_unknown_fields_are_told(kit, out):
     assert report.files[0].path.name == "Söng & Dance - Song.wav"
     with pytest.raises(InputError, match=r"has \{tempo\}; it may have \{song\}, \{lane\}"):
         exported(kit, out, pattern="{lane} {tempo}")
+
+
+@pytest.mark.parametrize(
+    "song, name",
+    [
+        ("A_-_B -- C__D_", "A_-_B -- C__D_ - Drums.wav"),
+        ("-rf", "-rf - Drums.wav"),
+        ("...", "Drums.wav"),
+        ("あ" * 84, "あ" * 40 + " - Drums.wav"),
+    ],
+)
+def test_a_song_keeps_its_own_name(kit, out, song, name):
+    kit.project = replace(kit.project, song=replace(kit.project.song, name=song, source=""))
+    lanes = [kit.project.lane("l2"), replace(kit.project.lane("l3"), name="x" * 100)]
+    files = exported(kit, out, lanes).files
+    assert [file.path.name for file in files] == [name, name.replace("Drums", "x" * 100)]
+
+
+@pytest.mark.parametrize(
+    "pattern, name",
+    [
+        ("{bpm}_{key} - {lane}", "Drums.wav"),
+        ("{lane}_{bpm}", "Drums.wav"),
+        ("{lane}_{bpm}_{number}", "Drums_01.wav"),
+        ("{lane}_{bpm} - {key} {number}", "Drums_01.wav"),
+        ("{lane} {key} - {number}", "Drums - 01.wav"),
+        ("- {lane}__{number} -", "- Drums__01 -.wav"),
+        ("{bpm}", "untitled.wav"),
+    ],
+)
+def test_only_separators_beside_unknown_values_go(kit, pattern, name):
+    project = replace(kit.project, tempo=Tempo())
+    assert names_of(project, [project.lane("l2")], ExportSettings(pattern=pattern)) == [name]
 
 
 def test_equal_names_are_numbered_and_files_that_are_there_stay(kit, out):

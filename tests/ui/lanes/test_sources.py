@@ -226,7 +226,7 @@ def test_a_lost_clip_is_told_of_and_the_rest_is_drawn(sources, studio, workers):
 def test_a_lane_as_good_as_silent_is_known_once_all_of_it_is_measured(sources, studio, workers):
     quiet, loud = studio.stem("quiet", gain=0.0005), studio.stem("loud")
     frames = studio.frames(studio.bars * studio.bar, gain=0.0005)
-    frames[-50:] = 0.5
+    frames[-studio.rate_hz // 5 :] = 0.2
     made = loud.parts[0].take.made
     late = Lane("late", "extracted", "late", 1, (Part(0, (Take(studio.clip(frames), made),)),))
     project = studio.song(quiet, loud, late)
@@ -235,6 +235,20 @@ def test_a_lane_as_good_as_silent_is_known_once_all_of_it_is_measured(sources, s
         assert not sources.hardly_heard("late") and not sources.hardly_heard("loud")
         workers.step()
     assert sources.hardly_heard("quiet") and not sources.hardly_heard("late")
+
+
+def test_neither_a_click_nor_the_bar_behind_a_part_is_something_that_was_found(sources, studio, workers):
+    made = studio.stem().parts[0].take.made
+
+    def lane(lane_id, first, samples):
+        frames = np.zeros((4 * studio.bar, 2), np.float32)
+        frames[first : first + samples] = 0.3
+        return Lane(lane_id, "extracted", lane_id, 1, (Part(0, (Take(studio.clip(frames), made),)),))
+
+    short, last = studio.rate_hz // 50, 4 * studio.bar
+    clicks = lane("click", studio.bar, short), lane("end", last - short, short), lane("start", 0, 8)
+    shown(sources, studio, workers, studio.song(*clicks, lane("hit", studio.bar, studio.rate_hz // 6)))
+    assert [sources.hardly_heard(each.id) for each in clicks] == [True] * 3 and not sources.hardly_heard("hit")
 
 
 def test_another_song_leaves_nothing_of_the_old_one(sources, studio, workers):

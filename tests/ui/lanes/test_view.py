@@ -146,16 +146,25 @@ def test_in_the_closest_views_the_ruler_says_where_that_is(make_view, project, s
     assert [short_time(1234, 1000, digits) for digits in (0, 2, 3)] == ["0:01", "0:01.23", "0:01.234"]
 
 
-def test_what_was_hardly_found_is_said_where_it_was_sought(make_view, studio, workers):
-    span = Span(8 * studio.bar, 12 * studio.bar)
+@pytest.mark.parametrize(("first", "last"), [(4, 11), (8, 9), (15, 16)])
+def test_what_was_hardly_found_is_said_where_it_was_sought(make_view, studio, first, last):
+    """Over the waveform, in as much room as the words need: behind a short part, or before it at the window's edge."""
+    span = Span(first * studio.bar, last * studio.bar)
     quiet = studio.stem("q", span.start, span.samples, gain=1e-5)
-    view = make_view(studio.song(quiet))
+    view = make_view(studio.song(quiet), height=200)
     lane, axis = body(view, "q"), view.axis
+    line = (lane.height() - 1) // 2  # of a silent waveform
+    assert [lane.grab().toImage().pixelColor(round(axis.x_of(span.start)) + 6, y).name() for y in (line - 1, line)] == [
+        QColor(DARK.lane).name()] * 2
     image, ground = lane.grab().toImage(), QColor(DARK.lane).name()
     top = range(10, 24)
     lettered = [x for x in range(image.width()) if any(image.pixelColor(x, y).name() != ground for y in top)]
     words = [x for x in lettered if x not in view._state.bar_places()]
-    assert len(words) > 50 and axis.x_of(span.start) < min(words) and max(words) < axis.x_of(span.stop)
+    assert len(words) > 150 and max(words) < lane.width()
+    assert min(words) > axis.x_of(span.start) if last < 16 else max(words) > axis.x_of(span.start)
+    assert max(words) < max(axis.x_of(span.stop), min(words) + 320)
+    view.axis.fit(Span(0, studio.bar))
+    assert len({image.pixelColor(x, 16).name() for image in [lane.grab().toImage()] for x in range(image.width())}) < 4
 
 
 def test_themes_switch(make_view, project, studio, workers):
@@ -377,6 +386,31 @@ def test_headers_tell_what_a_lane_is(project):
     assert [pan_text(pan) for pan in (0, -0.3, 1)] == ["centre", "30 % left", "100 % right"]
 
 
+def test_a_header_tells_of_every_way_its_parts_were_made_in_and_not_of_the_silence_in_between(studio):
+    lane = studio.stem("a")
+    part = lane.parts[0]
+
+    def made(**changes):
+        return replace(part, takes=(replace(part.take, made=replace(part.take.made, **changes)),))
+
+    silence = made(prompt="", quality="draft", seed=5)
+    assert describe(replace(lane, parts=(part, silence))) == "extracted · best · seed 7"
+    assert describe(replace(lane, parts=(part, silence, made(quality="draft")))) == "extracted · best, draft · seed 7"
+    assert describe(replace(lane, parts=(part, made(seed=8), part))) == "extracted · best · seeds 7, 8"
+    lacking = made(without=("bass", "keys"))
+    assert describe(replace(lane, parts=(lacking,))) == "extracted · without bass, keys · best · seed 7"
+    assert describe(replace(lane, parts=(silence,))) == "extracted · draft · seed 5"
+
+
+@pytest.mark.parametrize("name", ["hammond organ", "drums and vocals", "warm Rhodes part"])
+def test_a_short_name_is_read_whole(make_view, project, studio, name):
+    view = make_view(studio.changed(project, "a", name=name))
+    shown = header(view, "a")
+    assert shown.name.text() == name
+    places = [widget.geometry() for widget in (*shown.stops()[1:], shown.name, shown.gain)]
+    assert not [(a, b) for i, a in enumerate(places) for b in places[:i] if a.intersects(b)]
+
+
 def test_mute_and_solo(make_view, project):
     view = make_view(project)
     heard = Heard(view.lane_changed)
@@ -535,7 +569,7 @@ def test_tab_comes_to_lanes_between_what_stands_around_them(shown, workers, stud
     order = a11y.tab_walk(window)
     places = [order.index(w) for w in (header(view, SONG_ID), header(view, "a"), header(view, REST_ID), after, before)]
     assert places == sorted(places)
-    chips = [order.index(chip) for chip in view.findChildren(Chip)]
+    chips = [order.index(chip) for chip in view.findChildren(Chip) if chip.isVisible()]
     assert order.index(header(view, "b")) < min(chips) and max(chips) < order.index(header(view, "c"))
 
 
@@ -582,6 +616,38 @@ def test_many_lanes_scroll_and_few_fill(make_view, studio, workers):
     QApplication.processEvents()
     assert view.rect().contains(body(view, REST_ID).mapTo(view, QPoint(0, 10)))
     assert view.axis.width < view.width() - WIDTH  # the scroll bar took some
+
+
+def in_sight(view, lane_id):
+    there = header(view, lane_id)
+    return not there.visibleRegion().isEmpty() and there.visibleRegion().boundingRect().height() == there.height()
+
+
+def test_a_lane_that_was_asked_for_comes_into_sight(make_view, studio, workers, monkeypatch):
+    stems = [replace(studio.stem("x", samples=100), id=f"x{i}") for i in range(12)]
+    project = studio.song(*stems[:9])
+    view = make_view(project)
+    bar = view._rows.verticalScrollBar()
+    assert bar.maximum() > 0 == bar.value()
+    monkeypatch.setattr(QApplication, "mouseButtons", lambda: Qt.MouseButton.NoButton)
+    file = studio.growing("new", 0, studio.bar)
+    view.show_project(project, (file,), notes={"new": "strings"})
+    assert in_sight(view, "new")
+    bar.setValue(0)
+    for _ in range(2):  # undo and redo
+        view.show_project(project)
+        view.show_project(project, (file,), notes={"new": "strings"})
+    assert bar.value() == 0
+    monkeypatch.setattr(QApplication, "mouseButtons", lambda: LEFT)
+    project = project.with_lane(stems[9])
+    view.show_project(project)
+    assert bar.value() == 0
+    monkeypatch.setattr(QApplication, "mouseButtons", lambda: Qt.MouseButton.NoButton)
+    view.show_project(project.with_lane(stems[10]).with_lane(stems[11]))
+    assert in_sight(view, "x10") and in_sight(view, "x11")
+    bar.setValue(0)
+    view.show_project(studio.song(*stems))  # another song
+    assert bar.value() == 0
 
 
 def pull(edge, pixels):

@@ -132,6 +132,7 @@ class MainWindow(QMainWindow):
         t.listen_chosen.connect(c.listen_to)
         t.tap_clicked.connect(c.tap)
         t.tempo_entered.connect(lambda bpm: c.set_tempo(replace(self._tempo, bpm=bpm, source="given")))
+        t.refused.connect(lambda text: self.tell(text, error=True))
         t.key_entered.connect(lambda key: c.set_tempo(replace(self._tempo, key=key)))
         t.metre_chosen.connect(lambda beats: c.set_tempo(replace(self._tempo, beats_per_bar=beats)))
         t.device_clicked.connect(lambda: c.wants.emit("models"))

@@ -465,7 +465,6 @@ class AudioReader:
 
 
 def _open_source(path: Path) -> _Source:
-    import av
     import soundfile
 
     try:
@@ -491,6 +490,8 @@ def _open_source(path: Path) -> _Source:
         reason = str(error)
     if "channel" in reason.lower():
         raise AudioError("{file} states an impossible number of channels; export it again.", file=path.name)
+    import av  # only now: what libsndfile reads is read where there is no PyAV too
+
     try:
         return _DecodedSource(path)
     except OSError as error:

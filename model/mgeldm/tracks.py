@@ -105,16 +105,11 @@ def training_timesteps(rng: np.random.Generator, batch: int, frames: int) -> tup
     Returns:
         Known parts, bool [batch, tracks, frames], and tau [batch], uniform on [TAU_END, 1].
     """
-    known = torch.zeros(batch, len(Track), frames, dtype=torch.bool)
-    patterns = rng.integers(-1, len(Track), batch)
-    for item, pattern in enumerate(patterns):
-        if rng.random() < 0.5:
-            first, last = sorted(rng.integers(0, frames + 1, 2))
-            kind = rng.integers(3)  # continue, lead into, inpaint
-            known[item, :, : (first if kind != 1 else 0)] = True
-            known[item, :, (last if kind != 0 else frames) :] = True
-            if known[item].all():
-                known[item] = False
-        if pattern >= 0:
-            known[item, pattern] = True
+    first, last = np.sort(rng.integers(0, frames + 1, (2, batch, 1)), axis=0)
+    kind = rng.integers(3, size=(batch, 1))  # continue, lead into, inpaint
+    at = np.arange(frames)
+    in_time = ((at < first) & (kind != 1)) | ((at >= last) & (kind != 0))  # [batch, frames]
+    in_time &= (rng.random((batch, 1)) < 0.5) & ~in_time.all(1, keepdims=True)
+    pattern = rng.integers(-1, len(Track), (batch, 1)) == np.arange(len(Track))  # [batch, tracks]
+    known = torch.from_numpy(in_time[:, None] | pattern[:, :, None])
     return known, torch.from_numpy(rng.uniform(TAU_END, 1, batch).astype(np.float32))

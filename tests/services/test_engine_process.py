@@ -294,7 +294,11 @@ def test_errors_are_told_in_words_with_something_to_report(child, layer, monkeyp
     assert not refused.can_retry
     child.runner.do(job_of(child, Extract(("bass",)), [Layer(layer.path.with_name("gone.wav"))], 4.0))
     assert "gone.wav" in kinds(child.told, Failed)[1].message
-    for error, words in ((ZeroDivisionError("oh"), "diagnostics"), (MemoryError(), "memory"), (RuntimeError("CUFFT_ALLOC_FAILED"), "memory")):
+    for error, words in (
+        (ZeroDivisionError("oh"), "diagnostics"),
+        (MemoryError(), "memory"),
+        (RuntimeError("CUFFT_ALLOC_FAILED"), "memory"),
+    ):
 
         def fail(*_, error=error):
             raise error

@@ -129,6 +129,14 @@ def test_an_adversarial_run_goes_on_exactly_with_its_critic(tmp_path):
     assert not torch.equal(second.recipe.critic.weight, Game().critic.weight)
 
 
+def test_all_weights_are_averaged_at_once(tmp_path, monkeypatch):
+    run = Run(Line(), LoopConfig(minutes=1e9), tmp_path)
+    before, now = run.ema["weight"].clone(), run.recipe.model.weight.data.add_(1.0)
+    monkeypatch.setattr(torch.Tensor, "lerp_", None)  # hundreds of calls, one by one
+    run._average()
+    assert torch.allclose(run.ema["weight"], before + 0.9 * (now - before))
+
+
 def test_a_run_starts_again_from_averaged_weights_alone(tmp_path):
     run = Run(Line(), LoopConfig(minutes=1e9), tmp_path)
     steps(run, 5)

@@ -192,6 +192,15 @@ def test_only_steps_are_repeated_while_their_key_is_held(opened):
     assert repeated == {*moves.split(), "undo", "redo", "next_take", "previous_take"}
 
 
+def test_a_tempo_that_cannot_be_kept_is_told(opened, qtbot):
+    field = opened.transport.tempo
+    field.setFocus()
+    field.selectAll()
+    qtbot.keyClicks(field, "5")
+    qtbot.keyClick(field, Qt.Key.Key_Return)
+    assert "from 20 to 400 beats a minute" in opened.messages.notices[-1].text
+
+
 def test_menus_have_letters_and_the_projects_opened_last(opened, world):
     letters = [action.text().partition("&")[2][:1].casefold() for action in opened.menuBar().actions()]
     assert all(letters) and len(set(letters)) == len(letters)

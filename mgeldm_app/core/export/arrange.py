@@ -11,13 +11,13 @@ from pathlib import Path
 
 from mgeldm.audio import unique_names, writing
 from mgeldm.errors import OutputError
-from mgeldm.outputs import aside_of
+from mgeldm.outputs import aside_of, hold
 from mgeldm.progress import Reporter
 
 from ..files import numbered
 from ..project import Lane, Project, Span
 from ..timeline import Grid
-from .render import Track, View, hold, wanted_span, write_tracks
+from .render import Track, View, wanted_span, write_tracks
 
 
 @dataclass(frozen=True)

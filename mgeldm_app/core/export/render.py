@@ -6,10 +6,8 @@ import contextlib
 import math
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +24,10 @@ from mgeldm.audio import (
     reach_of,
     rounded,
     shortened,
-    writing,
 )
 from mgeldm.errors import AudioError, InputError
 from mgeldm.language import say
-from mgeldm.outputs import aside_of, discard
+from mgeldm.outputs import discard, hold
 from mgeldm.progress import Reporter
 
 from ..clips import Frames
@@ -328,26 +325,6 @@ def _held(names: Names, undone: contextlib.ExitStack) -> Sequence[Path]:
                 undone.push(held.pop_all())
                 return paths
             came.append(lost.name)
-
-
-def hold(path: Path, undone: contextlib.ExitStack, folder: bool = False) -> bool:
-    """Take a name by an empty file or folder, so that nobody else gets it; False where somebody has it.
-
-    Args:
-        path: The name.
-        undone: Removes it again.
-        folder: Which of the two.
-
-    Raises:
-        OutputError: Nothing can be made there.
-    """
-    with writing(path, aside_of(path)):
-        try:
-            path.mkdir() if folder else path.touch(exist_ok=False)
-        except FileExistsError:
-            return False
-    undone.callback(partial(shutil.rmtree, ignore_errors=True) if folder else discard, path)
-    return True
 
 
 def _blocks(

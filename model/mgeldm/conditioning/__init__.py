@@ -6,26 +6,9 @@ published weights need. Both follow `Conditioner`.
 
 from __future__ import annotations
 
-import re
 from typing import Literal, Protocol
 
 from torch import Tensor
-
-
-# One to three words that name a source and no more, with the article of which they are.
-_LABEL = re.compile(
-    r"(?:the |an? )?(?!.*\b(?:sounds?|stems?|tracks?|audio|music)\b)(\w[\w'&-]*(?: [\w'&-]+){0,2})", re.IGNORECASE
-)
-
-
-def sentence(prompt: str) -> str:
-    """A bare label as the published models' training had it: "drums" is "The sound of the drums".
-
-    PAPER (the idea): "The sound of the {label}" in training, free text in use. So longer texts stay as they are, and
-    short ones that are of the published training's other forms, such as "vocals track".
-    """
-    found = _LABEL.fullmatch(prompt.strip(" ."))
-    return f"The sound of the {found[1].lower()}" if found else prompt
 
 
 class Conditioner(Protocol):

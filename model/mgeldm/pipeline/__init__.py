@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ..audio import AudioClip, AudioInfo, Samples, Song, resample
 from ..bundled import EMBEDDED_PATH
 from ..checkpoint import Model, load_model
-from ..conditioning import Conditioner, sentence
+from ..conditioning import Conditioner
 from ..errors import CheckpointError, InputError, SilenceError
 from ..nn.spectral import MIXTURE_RMS
 from ..progress import Reporter
@@ -405,7 +405,7 @@ class Pipeline:
         return [self._listener(song, channel, lift) for channel in range(song.info.channels)]
 
     def _text(self, text: str) -> Tensor:
-        return self.conditioner.embed_text([(plain if self.config.is_embedded else sentence)(text)])[0].cpu()
+        return self.conditioner.embed_text([plain(text) if self.config.is_embedded else text])[0].cpu()
 
     def _negative(self, sampling: Sampling) -> Tensor | None:
         return self._text(sampling.negative) if sampling.negative else None

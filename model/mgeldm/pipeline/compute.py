@@ -52,6 +52,7 @@ class Compute:
 
     def __init__(self, modules: nn.ModuleDict, device: torch.device, on_notice: OnNotice | None = None):
         self.modules, self.on_notice = modules.eval(), on_notice
+        self.device, self.batch = torch.device("cpu"), CPU_BATCH
         self._before: tuple[torch.device, int] | None = None  # device and batch when memory first ran out
         self._move(device)
         is_small = sum(p.numel() for p in modules.parameters()) < SMALL_PARAMETERS

@@ -1,6 +1,6 @@
 """Weights that travel: averaged weights as a few small half-precision files, and back.
 
-A machine that is lent for minutes may hand back only small files; the optimiser's state stays behind, and the next run
+From a GPU machine without network only small files may come back; the optimiser's state stays behind, and the next run
 starts from the averaged weights. The files say with which projection and towers these were trained, without which they
 are worth nothing.
 """

@@ -310,7 +310,7 @@ def test_a_tempo_that_cannot_be_found_is_one_sentence(world, tmp_path):
         raise RuntimeError("a long story")
 
     details = []
-    world.session.notice.connect(lambda text, error, more: details.append(more))
+    world.session.notice.connect(lambda text, error, more, _: details.append(more))
     world.c.documents.analyse = fail
     world.open(write_song(tmp_path / "song.wav"))
     assert world.told == [("The tempo could not be found; tap or type it.", False)]

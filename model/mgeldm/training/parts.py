@@ -114,7 +114,7 @@ def receive(folder: Path, run: Path, name: str) -> None:
     """
     weights, trained_with = _read(folder, name)
     here = foundations(run, name)
-    if others := [key for key, value in trained_with.items() if here.get(key) != value]:
+    if others := sorted(key for key, value in trained_with.items() if here.get(key) != value):
         raise InputError(
             f"The {name} in {folder} was trained with another {' and other '.join(others)} than {run} holds, and would "
             "be worth nothing with it; name an empty folder as `run` and, as `start`, the checkpoint that training "

@@ -25,7 +25,7 @@ from .project import (
     Take,
     Tempo,
 )
-from .timeline import BPM, Grid
+from .timeline import BEAT_UNITS, BPM, Grid
 
 _LIMITS: dict[str, tuple[float, float]] = {"gain_db": GAIN_DB, "pan": (-1.0, 1.0), "sensitivity": (-1.0, 1.0)}
 _UNKNOWN = Tempo()
@@ -169,6 +169,8 @@ def set_tempo(tempo: Tempo, before: Tempo = _UNKNOWN) -> Command:
         given["bpm"] = min(max(tempo.bpm, BPM[0]), BPM[1])
     if "beats_per_bar" in given:
         given["beats_per_bar"] = min(max(tempo.beats_per_bar, 1), 32)
+    if "beat_unit" in given:
+        given["beat_unit"] = min(BEAT_UNITS, key=lambda unit: abs(unit - tempo.beat_unit))
 
     def apply(project: Project) -> Project:
         old = project.tempo
@@ -251,7 +253,7 @@ def replace_take(
 
 
 def _differing(tempo: Tempo, before: Tempo) -> dict[str, Any]:
-    fields = ("bpm", "downbeat_s", "beats_per_bar", "key")
+    fields = ("bpm", "downbeat_s", "beats_per_bar", "beat_unit", "key")
     return {field: value for field in fields if (value := getattr(tempo, field)) != getattr(before, field)}
 
 

@@ -161,11 +161,12 @@ class Tempo:
     """The grid: bars begin at `downbeat_s` and every `beats_per_bar` beats around it.
 
     Attributes:
-        bpm: Beats a minute.
+        bpm: Quarter notes a minute, as DAWs count, whatever a beat is.
         downbeat_s: Where some bar begins, in seconds.
         beats_per_bar: Beats in a bar.
         key: "A minor", or "" where unknown.
         source: Of `bpm`: "none" before it is known, "found" by the computer, "given" by the user (never overwritten).
+        beat_unit: Which note a beat is: 4 for quarters, 8 for the eighths of 6/8.
     """
 
     bpm: float = 120.0
@@ -173,6 +174,7 @@ class Tempo:
     beats_per_bar: int = 4
     key: str = ""
     source: Literal["none", "found", "given"] = "none"
+    beat_unit: int = 4
 
 
 @dataclass(frozen=True)

@@ -482,7 +482,7 @@ def _faults(project: Project) -> Iterator[str]:
         yield say("lanes that do not go from the song to the rest")
     if not all(0 <= part.chosen < len(part.takes) for lane in project.lanes for part in lane.parts):
         yield say("a part without its chosen take")
-    if not (project.tempo.bpm > 0 and project.tempo.beats_per_bar > 0):
+    if not (project.tempo.bpm > 0 and project.tempo.beats_per_bar > 0 and project.tempo.beat_unit > 0):
         yield say("an impossible tempo")
     for audio in project.audios():
         if not audio.id.isalnum() or min(audio.rate_hz, audio.channels) <= 0 or audio.samples < 0:

@@ -13,6 +13,7 @@ from .project import SONG_ID, Project, Span, Tempo
 
 Unit = Literal["bar", "beat", "none"]
 BPM = (20.0, 400.0)
+BEAT_UNITS = (1, 2, 4, 8, 16)
 TAPS_KEPT, TAP_PAUSE_S = 8, 2.0
 
 
@@ -38,6 +39,11 @@ class Grid:
     @property
     def beat_samples(self) -> float:
         """Length of a beat."""
+        return self.quarter_samples * 4 / self.tempo.beat_unit
+
+    @property
+    def quarter_samples(self) -> float:
+        """Length of a quarter note, in which other programs count."""
         return self.rate_hz * 60 / self.tempo.bpm
 
     @property
@@ -158,5 +164,5 @@ def tapped(taps_s: list[float], tempo: Tempo) -> Tempo | None:
     recent = taps_s[-TAPS_KEPT:]
     if len(recent) < 3:
         return None
-    bpm = 60 * (len(recent) - 1) / (recent[-1] - recent[0])
+    bpm = 60 * (len(recent) - 1) / (recent[-1] - recent[0]) * 4 / tempo.beat_unit
     return replace(tempo, bpm=round(min(max(bpm, BPM[0]), BPM[1]), 1), source="given")

@@ -134,7 +134,7 @@ class MainWindow(QMainWindow):
         t.tempo_entered.connect(lambda bpm: c.set_tempo(replace(self._tempo, bpm=bpm, source="given")))
         t.refused.connect(lambda text: self.tell(text, error=True))
         t.key_entered.connect(lambda key: c.set_tempo(replace(self._tempo, key=key)))
-        t.metre_chosen.connect(lambda beats: c.set_tempo(replace(self._tempo, beats_per_bar=beats)))
+        t.metre_chosen.connect(lambda n, unit: c.set_tempo(replace(self._tempo, beats_per_bar=n, beat_unit=unit)))
         t.device_clicked.connect(lambda: c.wants.emit("models"))
         t.output_clicked.connect(lambda: c.wants.emit("settings"))
         self.prompt.changed.connect(c.set_prompt)

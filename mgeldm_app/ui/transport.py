@@ -27,7 +27,7 @@ from .parts import ElidedLabel, IconButton, TextLine, button, keyed, label
 from .theme import DARK, Theme, set_role
 
 NULL_DB = -120.0  # below, song and stems are the same to the ear and to any file
-METRES = (2, 3, 4, 5, 6, 7)
+METRES = ((2, 4), (3, 4), (4, 4), (5, 4), (6, 4), (7, 4), (3, 8), (5, 8), (6, 8), (7, 8), (9, 8), (12, 8))
 _HEIGHT, _NARROWEST, _NAME_PX = 52, 860, 128
 Mood = Literal["good", "warn", "bad", "off"]
 
@@ -143,7 +143,7 @@ class Transport(QFrame):
         refused: Why something typed was not taken.
         tap_clicked: One beat was tapped.
         key_entered: One of `text.KEYS`, or "" for none.
-        metre_chosen: Beats in a bar.
+        metre_chosen: Beats in a bar, and which note a beat is.
         device_clicked, output_clicked: The badge; the notice about the sound card.
     """
 
@@ -156,7 +156,7 @@ class Transport(QFrame):
     refused = Signal(str)
     tap_clicked = Signal()
     key_entered = Signal(str)
-    metre_chosen = Signal(int)
+    metre_chosen = Signal(int, int)
     device_clicked = Signal()
     output_clicked = Signal()
 
@@ -192,10 +192,11 @@ class Transport(QFrame):
         known = tempo.source != "none"
         self.tempo.show_text(f"{tempo.bpm:.1f}" if known else "–")
         said = {"found": self.tr("found by listening"), "given": self.tr("given by you"), "none": self.tr("unknown")}
-        self.tempo.setToolTip(self.tr("Beats a minute, {0}: type or tap to correct").format(said[tempo.source]))
+        self.tempo.setToolTip(self.tr("Quarter notes a minute, {0}: type or tap to correct").format(said[tempo.source]))
         self.key.show_text(tempo.key or "–")
-        self.metre.setText(f"{tempo.beats_per_bar}/4")
-        self.metre.setAccessibleName(self.tr("Metre: {0} beats in a bar").format(tempo.beats_per_bar))
+        metre = f"{tempo.beats_per_bar}/{tempo.beat_unit}"
+        self.metre.setText(metre)
+        self.metre.setAccessibleName(self.tr("Metre: {0}").format(metre))
 
     def set_playing(self, playing: bool) -> None:
         """Whether it plays now."""
@@ -301,8 +302,8 @@ class Transport(QFrame):
         self.metre.setFixedSize(44, 26)
         set_role(self.metre, "tool")
         menu = QMenu(self.metre)
-        for beats in METRES:
-            menu.addAction(f"{beats}/4", lambda beats=beats: self.metre_chosen.emit(beats))
+        for beats, unit in METRES:
+            menu.addAction(f"{beats}/{unit}", lambda beats=beats, unit=unit: self.metre_chosen.emit(beats, unit))
         self.metre.setMenu(menu)
 
     def _build_buttons(self) -> None:

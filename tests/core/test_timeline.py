@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mgeldm_app.core.project import Project, Span, Tempo
-from mgeldm_app.core.timeline import Grid, span_text
+from mgeldm_app.core.timeline import Grid, span_text, tapped
 
 TEMPI = st.builds(
     Tempo, st.floats(20, 400).map(lambda bpm: round(bpm, 2)), st.floats(-5, 30), st.sampled_from([1, 3, 4, 7, 32])
@@ -41,6 +41,20 @@ def test_a_region_that_is_nudged_again_and_again_stays_on_the_grid(grid, bar, ti
     for _ in range(times):
         span = grid.nudge(span, -1, unit)
     assert span == before
+
+
+def test_a_bar_of_six_eighths_is_as_long_as_three_quarters():
+    metres = ((6, 8), (3, 4))
+    eighths, quarters = (Grid(Tempo(90, beats_per_bar=n, beat_unit=unit), 48_000, 480_000) for n, unit in metres)
+    assert eighths.bar_samples == quarters.bar_samples == 3 * eighths.quarter_samples == 6 * eighths.beat_samples
+    assert eighths.place(eighths.bar_samples + 4.5 * eighths.beat_samples)[:2] == (2, 5)
+    assert [beat for _, _, beat in eighths.lines(0, round(eighths.bar_samples), "beat")] == [1, 2, 3, 4, 5, 6]
+
+
+def test_eighths_that_are_tapped_are_half_as_many_quarters():
+    taps_s = [number * 0.25 for number in range(6)]
+    assert tapped(taps_s, Tempo(beats_per_bar=6, beat_unit=8)).bpm == 120
+    assert tapped(taps_s, Tempo()).bpm == 240
 
 
 @pytest.mark.parametrize("unit", ["bar", "beat", "none"])

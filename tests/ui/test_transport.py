@@ -138,9 +138,13 @@ def test_a_key_is_typed_as_people_do(bar, qtbot, typed, keys):
 
 
 def test_the_metre_is_chosen_from_a_menu(bar):
-    found = heard(bar.metre_chosen)
-    next(action for action in bar.metre.menu().actions() if action.text() == "3/4").trigger()
-    assert found == [3]
+    found = []
+    bar.metre_chosen.connect(lambda *metre: found.append(metre))
+    for metre in ("3/4", "6/8"):
+        next(action for action in bar.metre.menu().actions() if action.text() == metre).trigger()
+    assert found == [(3, 4), (6, 8)]
+    bar.set_tempo(Tempo(90, beats_per_bar=6, beat_unit=8, source="given"))
+    assert bar.metre.text() == "6/8"
 
 
 def test_an_unknown_tempo_is_not_made_up(bar):

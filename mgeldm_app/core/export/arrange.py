@@ -138,14 +138,14 @@ def stretches(lane: Lane, song: Span) -> list[Span]:
     return merged
 
 
-def lead_beats(project: Project) -> float:
-    """Beats by which the song begins later than the other program's first bar, so that its downbeats begin bars there.
+def lead_quarters(project: Project) -> float:
+    """Quarter notes by which the song begins later than another program's first bar, for its downbeats to begin bars.
 
     The song's first downbeat falls on the first bar line after what comes before it, to the nearest sample: were the
     song late by half a sample, other programs would round the places of its stems now up, now down.
     """
     grid = Grid.of(project)
-    return 0.0 if grid.first_bar < 0.5 else round(grid.bar_samples - grid.first_bar) / grid.beat_samples
+    return 0.0 if grid.first_bar < 0.5 else round(grid.bar_samples - grid.first_bar) / grid.quarter_samples
 
 
 def region_of(project: Project) -> Span | None:

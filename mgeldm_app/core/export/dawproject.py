@@ -13,7 +13,7 @@ from mgeldm.progress import Reporter
 
 from ..project import Project, Span
 from ..timeline import Grid
-from .arrange import HandOff, Row, folder_aside, free_name, lead_beats, region_of
+from .arrange import HandOff, Row, folder_aside, free_name, lead_quarters, region_of
 from .bwf import PROGRAM
 from .render import Exported, ExportReport, fader
 
@@ -64,7 +64,7 @@ class _Document:
 
     def __init__(self, hand_off: HandOff, rows: Sequence[Row]) -> None:
         self.project, self.colours, self.rows = hand_off.project, hand_off.colours, rows
-        self.grid, self.lead = Grid.of(self.project), lead_beats(self.project)
+        self.grid, self.lead = Grid.of(self.project), lead_quarters(self.project)
         self._ids = 0
 
     def bytes(self) -> bytes:
@@ -73,8 +73,8 @@ class _Document:
         ElementTree.SubElement(root, "Application", name=PROGRAM, version=mgeldm.__version__)
         transport = ElementTree.SubElement(root, "Transport")
         self._add(transport, "Tempo", unit="bpm", value=repr(float(self.project.tempo.bpm)))
-        beats = str(self.project.tempo.beats_per_bar)
-        self._add(transport, "TimeSignature", numerator=beats, denominator="4")
+        beats, unit = str(self.project.tempo.beats_per_bar), str(self.project.tempo.beat_unit)
+        self._add(transport, "TimeSignature", numerator=beats, denominator=unit)
         tracks = self._structure(ElementTree.SubElement(root, "Structure"))
         self._arrangement(self._add(root, "Arrangement"), tracks)
         ElementTree.SubElement(root, "Scenes")
@@ -124,7 +124,7 @@ class _Document:
 
     def _clip(self, clips: ElementTree.Element, row: Row, name: str, span: Span) -> None:
         """A clip of a whole file, played at the speed it was recorded at."""
-        duration, seconds = repr(span.samples / self.grid.beat_samples), repr(span.samples / self.grid.rate_hz)
+        duration, seconds = repr(span.samples / self.grid.quarter_samples), repr(span.samples / self.grid.rate_hz)
         clip = ElementTree.SubElement(
             clips,
             "Clip",
@@ -148,7 +148,7 @@ class _Document:
         ElementTree.SubElement(warps, "Warp", time=duration, contentTime=seconds)
 
     def _beats(self, sample: int) -> str:
-        return repr(self.lead + sample / self.grid.beat_samples)
+        return repr(self.lead + sample / self.grid.quarter_samples)
 
     @property
     def _channels(self) -> str:

@@ -51,14 +51,14 @@ def tempo_midi(project: Project) -> bytes:
     if pickup_ticks:
         beat_us = round(grid.first_bar / grid.rate_hz / quarters * 1e6)
         events += [(0, 1, _signature(*signature)), (0, 2, _tempo(beat_us)), (0, 3, _meta(0x06, b"Pickup"))]
-    events += [(pickup_ticks, 1, _signature(tempo.beats_per_bar, 4))]
-    events += _tempos(tempo.bpm, pickup_ticks, (project.samples - grid.first_bar) / grid.beat_samples)
+    events += [(pickup_ticks, 1, _signature(tempo.beats_per_bar, tempo.beat_unit))]
+    events += _tempos(tempo.bpm, pickup_ticks, (project.samples - grid.first_bar) / grid.quarter_samples)
 
     def ticks(sample: int) -> int:
         if pickup_ticks and sample < grid.first_bar:
             return round(pickup_ticks * sample / grid.first_bar)
         first = grid.first_bar if pickup_ticks else 0
-        return pickup_ticks + round((sample - first) / grid.beat_samples * TICKS)
+        return pickup_ticks + round((sample - first) / grid.quarter_samples * TICKS)
 
     if region := region_of(project):
         events += [(ticks(region.start), 4, _meta(0x06, b"Region start"))]
@@ -73,7 +73,7 @@ def tempo_midi(project: Project) -> bytes:
 
 def _pickup(grid: Grid) -> tuple[int, float, tuple[int, int]]:
     """Ticks, quarter notes and time signature of the bar before the first downbeat; nothing where it is too short."""
-    beats = grid.first_bar / grid.beat_samples
+    beats = grid.first_bar / grid.quarter_samples
     for unit in (4, 16):
         count = round(beats * unit / 4) if unit == 4 else max(1, round(beats * unit / 4))
         quarters = count * 4 / unit
@@ -117,9 +117,10 @@ def _tempo_text(project: Project) -> str:
     if tempo.source == "none":
         return say("Tempo: unknown (Tempo.mid needs one, and says {bpm:g} bpm)", bpm=tempo.bpm)
     return say(
-        "Tempo: {bpm:g} bpm, {beats}/4, first downbeat at {time}",
+        "Tempo: {bpm:g} bpm, {beats}/{unit}, first downbeat at {time}",
         bpm=tempo.bpm,
         beats=tempo.beats_per_bar,
+        unit=tempo.beat_unit,
         time=time_text(Grid.of(project).first_bar, project.rate_hz),
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from mgeldm.audio import safe_name
 
 from ..project import Lane, Project
-from .arrange import Colours, HandOff, Piece, Row, folder_aside, free_name, lead_beats, put_folder, region_of
+from .arrange import Colours, HandOff, Piece, Row, folder_aside, free_name, lead_quarters, put_folder, region_of
 from .render import Exported, ExportReport, fader
 
 _NATIVE = 0x1000000  # says that a colour is set
@@ -34,9 +34,9 @@ def write_reaper(hand_off: HandOff) -> ExportReport:
 
 def _project(project: Project, rows: Sequence[Row], colours: Colours) -> Iterator[str]:
     tempo, rate_hz = project.tempo, project.rate_hz
-    lead_s = lead_beats(project) * 60 / tempo.bpm
+    lead_s = lead_quarters(project) * 60 / tempo.bpm
     yield '<REAPER_PROJECT 0.1 "6.0" 0'
-    yield f"  TEMPO {tempo.bpm!r} {tempo.beats_per_bar} 4"
+    yield f"  TEMPO {tempo.bpm!r} {tempo.beats_per_bar} {tempo.beat_unit}"
     if lead_s:
         yield "  PROJOFFS 0 -1 0"  # bars count from 0, so that bar 1 is that of the window
     yield f"  SAMPLERATE {rate_hz} 1 0"

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from mgeldm_app.core.export.arrange import lead_beats
+from mgeldm_app.core.export.arrange import lead_quarters
 from mgeldm_app.core.project import Audio, Project, SongFile, Tempo
 from mgeldm_app.core.timeline import Grid
 
@@ -21,7 +21,7 @@ def test_stems_lie_whole_samples_behind_the_song_wherever_other_programs_round(r
     song = SongFile(Audio("a", rate_hz, 2, 240 * rate_hz), "A")
     for downbeat in range(1, 2 * rate_hz, 3331):
         project = Project(song, tempo=Tempo(bpm, downbeat / rate_hz))
-        lead, beat = lead_beats(project), Grid.of(project).beat_samples
+        lead, beat = lead_quarters(project), Grid.of(project).quarter_samples
         lead_s = lead * 60 / bpm
         assert abs(lead * beat + downbeat - 4 * beat * round((lead * beat + downbeat) / (4 * beat))) < 0.501
         for start in range(7, 230 * rate_hz, 1_234_567):

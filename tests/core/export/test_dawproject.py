@@ -173,6 +173,17 @@ def test_it_plays_what_the_window_plays(kit, path):
     np.testing.assert_allclose(total, song, atol=1e-6)
 
 
+def test_six_eighths_are_three_quarters(kit, path):
+    eighths = replace(kit.project, tempo=replace(kit.project.tempo, beats_per_bar=6, beat_unit=8))
+    times = []
+    for project in (kit.project, eighths):  # of three quarters to a bar
+        write_dawproject(kit.hand_off(path, project))
+        root, _, _ = opened(path)
+        times.append([clip.attrib["time"] for clip in root.iterfind("Arrangement/Lanes/Lanes/Clips/Clip")])
+        path.unlink()
+    assert times[0] == times[1] and root.find("Transport/TimeSignature").attrib["denominator"] == "8"
+
+
 def test_downbeats_begin_bars(kit, path):
     write_dawproject(kit.hand_off(path))
     root, _, _ = opened(path)

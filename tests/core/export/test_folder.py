@@ -107,13 +107,13 @@ def test_without_a_pickup_there_is_one_tempo():
     assert events[-1][0] == pytest.approx(60, abs=1e-3)
 
 
-@given(st.floats(30, 300), st.floats(0, 20), st.integers(2, 7))
-def test_bars_fall_on_downbeats_throughout_the_song(bpm, downbeat_s, beats_per_bar):
-    project = song(Tempo(bpm, downbeat_s, beats_per_bar), region=Span(44_100 * 50, 44_100 * 55))
+@given(st.floats(30, 300), st.floats(0, 20), st.integers(2, 7), st.sampled_from([4, 8]))
+def test_bars_fall_on_downbeats_throughout_the_song(bpm, downbeat_s, beats_per_bar, unit):
+    project = song(Tempo(bpm, downbeat_s, beats_per_bar, beat_unit=unit), region=Span(44_100 * 50, 44_100 * 55))
     grid = Grid.of(project)
     events = read_midi(tempo_midi(project))
     first_s, signature = of_kind(events, 0x58)[-1]
-    assert signature[:2] == bytes([beats_per_bar, 2])
+    assert signature[:2] == bytes([beats_per_bar, unit.bit_length() - 1])
     assert first_s == pytest.approx(grid.first_bar / 44_100, abs=0.0152)  # shorter pickups than that are left out
     if grid.first_bar > 0.0151 * 44_100:
         assert first_s == pytest.approx(grid.first_bar / 44_100, abs=1e-4)

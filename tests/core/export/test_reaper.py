@@ -104,6 +104,11 @@ def test_it_plays_what_the_window_plays(kit, path):
     assert [len(track.all("ITEM")) for track in project.all("TRACK")] == [1, 2, 1, 1, 1]
 
 
+def test_a_metre_of_eighths_is_carried(kit, path):
+    kit.project = replace(kit.project, tempo=replace(kit.project.tempo, beats_per_bar=6, beat_unit=8))
+    assert written(kit, path).numbers("TEMPO") == [123.4, 6, 8]
+
+
 def test_tempo_names_colours_faders_and_region_are_carried(kit, path):
     project = written(kit, path)
     tracks = project.all("TRACK")

@@ -88,16 +88,16 @@ class PortAudioDevices:
 
     def scan(self) -> None:
         """See `Devices`."""
-        if self._sounddevice is None:
-            try:
-                import sounddevice
-            except Exception as error:  # OSError without the library; PortAudio's own error if it does not start
-                self.missing = _why_missing(error)
-                return
-            self._sounddevice = sounddevice
-        else:
-            with contextlib.suppress(self._sounddevice.PortAudioError):
-                self._sounddevice._terminate()
+        has_looked = "sounddevice" in sys.modules  # it looks for devices once, when it is imported
+        try:
+            import sounddevice
+        except Exception as error:  # OSError without the library; PortAudio's own error if it does not start
+            self.missing = _why_missing(error)
+            return
+        self._sounddevice = sounddevice
+        if has_looked:
+            with contextlib.suppress(sounddevice.PortAudioError):
+                sounddevice._terminate()
         try:
             if not self._sounddevice._initialized:
                 self._sounddevice._initialize()

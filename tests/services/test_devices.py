@@ -32,6 +32,13 @@ class FakeSoundDevice:
         self.devices, self.streams, self._initialized = devices, [], 1
         self.apis = list(dict.fromkeys(api for api, *_ in devices))
         self.default = SimpleNamespace(device=(-1, default))
+        self.looked = 0
+
+    def _terminate(self):
+        self._initialized = 0
+
+    def _initialize(self):
+        self._initialized, self.looked = 1, self.looked + 1
 
     def query_hostapis(self, index=None):
         if index is None:
@@ -107,6 +114,12 @@ def test_a_shared_device_of_many_channels_takes_two(found, channels):
     devices, sd = found((WASAPI, "Surround", channels, 48000))
     card = opened(devices)
     assert (card.rate_hz, sd.streams[0].channels, sd.streams[0].extra.auto_convert) == (48000, 2, True)
+
+
+def test_a_library_that_somebody_loaded_before_looks_for_devices_again(found):
+    """Else those that were plugged in since would be missing until something is played."""
+    _, sd = found(("ASIO", "Card", 2, 44100))
+    assert sd.looked == 1
 
 
 def test_the_sound_library_has_what_is_asked_of_it():

@@ -8,7 +8,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -70,17 +70,37 @@ def place(files: Sequence[Path], folder: Path, names: Sequence[str], suffix: str
     Raises:
         OutputError: They cannot be moved there.
     """
+
+    def names_now(came: Sequence[str]) -> list[Path]:
+        there = [path.name for path in folder.iterdir()]
+        return [folder / name for name in names_beside([*there, *came], names, suffix, prefix)]
+
+    with contextlib.ExitStack() as undone:
+        paths = held(names_now, undone)
+        for file, path in zip(files, paths, strict=True):
+            with writing(path, file):
+                os.replace(file, path)
+        undone.pop_all()
+    return list(paths)
+
+
+def held(names: Callable[[Sequence[str]], Sequence[Path]], undone: contextlib.ExitStack) -> Sequence[Path]:
+    """Free paths, each held by an empty file that goes with `undone` where nothing takes its place.
+
+    Args:
+        names: Paths that are free, from the names that came since one looked.
+        undone: Removes them again.
+
+    Raises:
+        OutputError: Nothing can be made there.
+    """
     came: list[str] = []
     while True:
-        there = [path.name for path in folder.iterdir()]
-        paths = [folder / name for name in names_beside([*there, *came], names, suffix, prefix)]
-        with contextlib.ExitStack() as undone:
-            lost = next((path for path in paths if not hold(path, undone)), None)
+        with contextlib.ExitStack() as trying:
+            paths = names(came)
+            lost = next((path for path in paths if not hold(path, trying)), None)
             if lost is None:
-                for file, path in zip(files, paths, strict=True):
-                    with writing(path, file):
-                        os.replace(file, path)
-                undone.pop_all()
+                undone.push(trying.pop_all())
                 return paths
             came.append(lost.name)
 

@@ -27,7 +27,7 @@ from mgeldm.audio import (
 )
 from mgeldm.errors import AudioError, InputError
 from mgeldm.language import say
-from mgeldm.outputs import discard, hold
+from mgeldm.outputs import discard, held
 from mgeldm.progress import Reporter
 
 from ..clips import Frames
@@ -303,7 +303,7 @@ def _written(
 def _commit(writers: Sequence[Writer], names: Names | None) -> Sequence[Path]:
     """Give all files their names, or none."""
     with contextlib.ExitStack() as undone:
-        paths = [writer.path for writer in writers] if names is None else _held(names, undone)
+        paths = [writer.path for writer in writers] if names is None else held(names, undone)
         for writer, path in zip(writers, paths, strict=True):
             if names is None and path.exists():
                 continue
@@ -312,19 +312,6 @@ def _commit(writers: Sequence[Writer], names: Names | None) -> Sequence[Path]:
             writer.commit()
         undone.pop_all()
     return paths
-
-
-def _held(names: Names, undone: contextlib.ExitStack) -> Sequence[Path]:
-    """Free paths, each held by an empty file that goes with `undone` where nothing takes its place."""
-    came: list[str] = []
-    while True:
-        with contextlib.ExitStack() as held:
-            paths = names(came)
-            lost = next((path for path in paths if not hold(path, held)), None)
-            if lost is None:
-                undone.push(held.pop_all())
-                return paths
-            came.append(lost.name)
 
 
 def _blocks(

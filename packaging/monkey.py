@@ -413,7 +413,7 @@ class Hands:
         if self.c.session.project.song is not None:
             self.rng.choice((
                 lambda: transport.tempo_entered.emit(self.rng.uniform(1, 500)),
-                lambda: transport.metre_chosen.emit(self.rng.choice((2, 3, 4, 7))),
+                lambda: transport.metre_chosen.emit(*self.rng.choice(((2, 4), (3, 4), (4, 4), (7, 8)))),
                 lambda: transport.key_entered.emit(self.rng.choice(("A minor", "C major"))),
             ))()  # fmt: skip
 

@@ -187,6 +187,8 @@ def test_a_mix_of_more_than_two_channels_is_folded_down_to_what_is_heard(kit, ou
     assert mix.shape == (20_000, channels)
     folded = [sum(mix[:, n] * weight for n, weight in side) for side in fold_down(channels)]
     np.testing.assert_allclose(np.stack(folded, 1), heard(kit), atol=1e-6)
+    if pans == (1.0, 1.0, 1.0):
+        assert not mix[:, [n for n, _ in fold_down(channels)[0]]].any()  # each channel keeps its own sound
     if channels == 6:
         assert mix[:, 3].any()  # low effects, which the mixer leaves out, are not taken away
 

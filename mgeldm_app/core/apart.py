@@ -95,7 +95,7 @@ def taken_apart(
         if target is None or audio is None or project.song is None or target.lane.kind != "extracted":
             continue
         new = _New(now, store, target, ask.span.start, audio)
-        results.is_undone |= any(new.shares(lane) for lane in undone)
+        results.is_undone = results.is_undone or any(new.shares(lane) for lane in undone)
         around = []
         for lane in _others(now, ask, target):
             with contextlib.suppress(AudioError):  # its file is gone: it is silent

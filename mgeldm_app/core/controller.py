@@ -254,9 +254,9 @@ class Controller:
             save_changes(settings, self._kept)
             self._kept, self._unkept = settings, ""
         except (MgeldmError, OSError) as error:
-            if str(error) != self._unkept:  # every prompt and every finished job is a setting
-                self.session.tell(str(error), error=True)
-            self._unkept = str(error)
+            if (told := _told(error)) != self._unkept:  # every prompt and every finished job is a setting
+                self.session.tell(told, error=True)
+            self._unkept = told
         if settings != before:
             self.snap = settings.snap
             self.settings_changed.emit(settings)
@@ -295,12 +295,8 @@ class Controller:
         """Turns errors meant for the user into notices."""
         try:
             yield
-        except MgeldmError as error:
-            self.session.tell(str(error), error=True)
-        except OSError as error:
-            why = error.strerror or error
-            message = say("That did not work: {why}; check the disk and its rights.", why=why)
-            self.session.tell(message, error=True)
+        except (MgeldmError, OSError) as error:
+            self.session.tell(_told(error), error=True)
 
     def _learn(self, task: Task, quality: Quality, times_real_time: float) -> None:
         """What this computer needed; new figures count as much as all before them, since models and loads change."""
@@ -339,3 +335,10 @@ def _play(player: Player, project: Project) -> None:
     if project.looping and region is not None and not region.start <= player.position < region.stop:
         player.seek(region.start)
     player.play()
+
+
+def _told(error: MgeldmError | OSError) -> str:
+    """What an error says to the user."""
+    if isinstance(error, MgeldmError):
+        return str(error)
+    return say("That did not work: {why}; check the disk and its rights.", why=error.strerror or error)

@@ -274,7 +274,8 @@ class Making:
             self.learned(made.task, quality_of(work), event.audio_s / event.seconds)
 
         silences = set() if work.replaces else self._landing.silences(work, work.ask.span.samples)
-        project, undone = self.session.project, self._landing.undone(work)
+        undone = [] if work.replaces else self._landing.undone(work)
+        project = self.session.project
 
         def adopt() -> Results:
             found = results(work, project, silences, undone)

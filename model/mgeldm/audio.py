@@ -949,11 +949,6 @@ def _begun(prefix: str) -> str:
     return shortened(title, TITLE_BYTES) + prefix[len(title) :] if cleaned(title) else ""
 
 
-def free_names(folder: Path, prompts: Sequence[str], suffix: str = "", prefix: str = "") -> list[str]:
-    """`names_beside` all that is in `folder`, if it is there."""
-    return names_beside([path.name for path in folder.iterdir()] if folder.is_dir() else [], prompts, suffix, prefix)
-
-
 def names_beside(taken: Iterable[str], prompts: Sequence[str], suffix: str = "", prefix: str = "") -> list[str]:
     """`unique_names` of which none is taken, as systems compare names: else all are numbered, "bass 2" and "rest 2"."""
     there = {_folded(name) for name in taken}

@@ -233,7 +233,7 @@ def _extract(args: argparse.Namespace) -> dict[str, Any]:
             stems = zip(names, written.shares[:-1], strict=False)
             gain, missed = written.gain, [name for name, share in stems if share < HARDLY_HEARD]
         files = _placed(args, paths, names)
-        outputs = [*_outputs("stem", names[:-1], files[:-1]), *_outputs("rest", ["rest"], files[-1:])]
+        outputs = _outputs([*["stem"] * len(names[:-1]), "rest"], names, files)
         return _report(pipeline, outputs, began_s, _length_s(song, region), gain) | {"missed": missed}
 
 
@@ -278,7 +278,7 @@ def _made(
     names = [name for name, _ in parts]
     paths = _paths(args, folder, names)
     gain = _write_parts(song, dict(zip(paths, (part for _, part in parts), strict=True)), args)
-    outputs = _outputs("part", names, _placed(args, paths, names))
+    outputs = _outputs(["part"] * len(names), names, _placed(args, paths, names))
     return _report(pipeline, outputs, began_s, _length_s(song, Region(args.start, args.end)), gain)
 
 
@@ -290,8 +290,7 @@ def _inpaint(args: argparse.Namespace) -> dict[str, Any]:
         new, old = pipeline.inpaint(song, request, reporter)
         paths = _paths(args, folder, names)
         gain = _write_inpainted(song, paths, new, old, args)
-        kinds = zip(("part", "rest", "inpainted"), names, _placed(args, paths, names), strict=True)
-        outputs = [output for kind, name, file in kinds for output in _outputs(kind, [name], [file])]
+        outputs = _outputs(("part", "rest", "inpainted"), names, _placed(args, paths, names))
         return _report(pipeline, outputs, began_s, _length_s(song, request.region), gain)
 
 
@@ -305,7 +304,7 @@ def _generate(args: argparse.Namespace) -> dict[str, Any]:
         clip = pipeline.generate(request, reporter)
         paths = _paths(args, folder, names)
         gain = _write_tracks(clip, paths, lambda start, stop: [clip.read(start, stop)], args.format)
-        outputs = _outputs("part", names, _placed(args, paths, names))
+        outputs = _outputs(["part"] * len(names), names, _placed(args, paths, names))
         return _report(pipeline, outputs, began_s, args.duration, gain)
 
 
@@ -433,9 +432,10 @@ def _write_tracks(song: Song, paths: Sequence[Path], tracks: Callable[[int, int]
 # --------------------------------------------------------------------------------------------------------- reports
 
 
-def _outputs(kind: str, names: Sequence[str], files: Sequence[Path]) -> list[dict[str, str]]:
+def _outputs(kinds: Sequence[str], names: Sequence[str], files: Sequence[Path]) -> list[dict[str, str]]:
     """Which file is what: a "stem", "part", "rest" or "inpainted", and by which name it was asked for."""
-    return [{"kind": kind, "name": name, "file": str(file)} for name, file in zip(names, files, strict=True)]
+    each = zip(kinds, names, files, strict=True)
+    return [{"kind": kind, "name": name, "file": str(file)} for kind, name, file in each]
 
 
 def _report(

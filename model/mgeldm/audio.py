@@ -12,7 +12,6 @@ import errno
 import functools
 import os
 import re
-import secrets
 import shutil
 import struct
 import tempfile
@@ -27,6 +26,7 @@ import numpy.typing as npt
 
 from .errors import AudioError, OutputError
 from .language import say
+from .naming import aside_of, give_name
 
 Samples = npt.NDArray[np.float32]
 
@@ -35,6 +35,7 @@ MOST_CHANNELS = 8
 RATES_HZ = (1_000, 768_000)
 EXACT_SEEK = {"PCM", "FLAC", "FLOAT", "DOUBLE", "ALAC", "ULAW"}  # others need a run-up before the wanted sample
 LARGEST = 1e6  # no sample of music: 120 dB over full scale; of more, energies may be no numbers any more
+_LONGEST_PATH = 260 if os.name == "nt" else 2**15  # characters; elsewhere the system itself says what is too long
 RUN_UP_S = 1.0  # covers the mp3 bit reservoir, the overlap of vorbis and the 80 ms of opus
 FORMATS = {"wav32": ".wav", "wav24": ".wav", "wav16": ".wav", "flac": ".flac"}
 LOSSY = {"mp3": ".mp3", "ogg": ".ogg"}
@@ -624,7 +625,7 @@ class Writer:
                 formats=", ".join(FORMATS | LOSSY),
             )
         self.path, self.format, self.channels = Path(path), format, channels
-        self._aside = self.path.with_name(f".{secrets.token_hex(6)}.part")
+        self._aside = aside_of(self.path)
         with writing(self.path, self._aside):
             if len(os.fsencode(self.path.name)) > 255:
                 raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
@@ -658,7 +659,7 @@ class Writer:
         """Finish the file and give it its name."""
         self.finish()
         with writing(self.path, self._aside):
-            os.replace(self._aside, self.path)
+            give_name(self._aside, self.path)
 
     def discard(self) -> None:
         """Remove what was written."""
@@ -694,7 +695,7 @@ def _failure(path: Path, error: OSError | RuntimeError) -> str:
     full = code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     if full or (code is None and folder.is_dir() and shutil.disk_usage(folder).free < 2**20):
         return say("No room for {file} in {folder}; free some disk or choose another folder.", file=name, folder=folder)
-    if code == errno.ENAMETOOLONG:
+    if code == errno.ENAMETOOLONG or (code == errno.ENOENT and _reaches_too_far(path)):
         return say("The name {start}... or its folder's path is too long; choose a shorter one.", start=name[:40])
     if code in (errno.EACCES, errno.EPERM, errno.EROFS):
         return say("{folder} cannot be written to; choose another folder or change its rights.", folder=folder)
@@ -705,6 +706,12 @@ def _failure(path: Path, error: OSError | RuntimeError) -> str:
     return say(
         "{file} could not be written to {folder} ({why}); try another folder.", file=name, folder=folder, why=error
     )
+
+
+def _reaches_too_far(path: Path) -> bool:
+    """Whether Windows, where long paths are off, denies that there is such a file: what is written aside counts too."""
+    longest = max(len(os.path.abspath(each)) for each in (path, aside_of(path)))
+    return longest >= _LONGEST_PATH
 
 
 class _WavSink:
@@ -897,7 +904,7 @@ def map_wav(path: str | Path, writable: bool = False) -> tuple[npt.NDArray[np.fl
     Several processes may map one file: what one writes, the others see.
 
     Raises:
-        AudioError: If the file is missing, cut off, or was not written by this module as 32-bit floats.
+        AudioError: If the file is missing, ends in its header, or was not written by this module as 32-bit floats.
     """
     path = Path(path)
     try:

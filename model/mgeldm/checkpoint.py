@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
 import re
 import struct
@@ -23,9 +22,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from .audio import writing
 from .config import PUBLISHED, DenoiserConfig, ModelConfig, OobleckConfig, SpectralConfig, from_dict, to_dict
 from .errors import CheckpointError
 from .language import later, say
+from .naming import aside_of, give_name
 from .nn.dit import Denoiser
 from .nn.oobleck import OobleckAutoencoder
 from .nn.spectral import SpectralAutoencoder
@@ -101,7 +102,7 @@ def load_model(path: str | Path, config: ModelConfig | None = None, device: str 
 def save_model(
     path: str | Path, config: ModelConfig, tensors: dict[str, Tensor], half: bool = True, int8: str = ""
 ) -> None:
-    """Write our form, aside, then renamed.
+    """Write our form under a name aside, then its own.
 
     Args:
         path: The file.
@@ -109,6 +110,9 @@ def save_model(
         tensors: By name, under autoencoder. denoiser. conditioner.
         half: Floating-point tensors in half precision.
         int8: Prefix of matrices to store as eight-bit integers with a scale for each row; empty for none.
+
+    Raises:
+        OutputError: The file cannot be written.
     """
     path, stored = Path(path), {}
     for name, value in tensors.items():
@@ -119,12 +123,13 @@ def save_model(
             stored[name + ".int8"], stored[name + ".scale"] = (value / scale).round().to(torch.int8), scale
             continue
         stored[name] = (value.half() if half and value.is_floating_point() else value).contiguous()
-    aside = path.with_name(path.name + ".part")
-    try:
-        save_file(stored, aside, metadata={"config": json.dumps(to_dict(config))})
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    aside = aside_of(path)
+    with writing(path, aside):
+        try:
+            save_file(stored, aside, metadata={"config": json.dumps(to_dict(config))})
+        except SafetensorError as error:  # which tells of a missing folder and a full disk in words alone
+            raise RuntimeError(str(error)) from error
+        give_name(aside, path)
 
 
 def lacks_memory(error: BaseException) -> bool:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,16 +12,10 @@ from pathlib import Path
 
 from .audio import names_beside, writing
 from .errors import OutputError
+from .naming import PART, aside_of, give_name
 
-PART = ".part"
-"""The end of the names of what is still being written aside."""
 _LEFT_S = 86400.0
 _ASIDE = re.compile(rf"\.[0-9a-f]{{12}}{re.escape(PART)}")
-
-
-def aside_of(path: Path) -> Path:
-    """A name beside `path` under which it can be written before it appears."""
-    return path.with_name(f".{secrets.token_hex(6)}{PART}")
 
 
 def discard(*paths: Path) -> None:
@@ -79,7 +71,7 @@ def place(files: Sequence[Path], folder: Path, names: Sequence[str], suffix: str
         paths = held(names_now, undone)
         for file, path in zip(files, paths, strict=True):
             with writing(path, file):
-                os.replace(file, path)
+                give_name(file, path)
         undone.pop_all()
     return list(paths)
 

@@ -52,6 +52,7 @@ _LOOK_S = 30.0
 _LEVEL_SAMPLES = 256
 HEADROOM_DB = 1.0
 _METERED_HZ = 4000  # below this rate the meter's filter cannot be made
+LIMITED_S, LIMITED_DB = 0.005, 6.0  # around a peak of a new part that is made softer, and by how much at most
 EVEN_S, EVEN_DB = 2.25, 10.0  # pieces in which a long part's level is evened out, and by how much at most
 _FEW_TO_EVEN = 6
 EDGE_BANDS = 4  # the mask above the model's band is the mean of this many top bands
@@ -674,7 +675,7 @@ def _write_blocks(
 def loudness_match(part: AudioClip, context: AudioClip, above_db: float = 0.0) -> AudioClip:
     """A generated part as loud as its context (ITU-R BS.1770; by RMS where too short), or so many dB louder.
 
-    It brings no new clipping. A silent part or context leaves the part as it is.
+    On its own it does not clip where its context does not. A silent part or context leaves the part as it is.
     """
     return at_loudness(part, _loudness_db(context, part) + above_db, context)
 
@@ -682,7 +683,8 @@ def loudness_match(part: AudioClip, context: AudioClip, above_db: float = 0.0) -
 def at_loudness(part: AudioClip, wanted_db: float, context: AudioClip | None = None) -> AudioClip:
     """A part at a loudness in dB (LUFS), measured as beside `context`, with no clipping that the context has not.
 
-    Alone it stays `HEADROOM_DB` under full scale.
+    Alone it stays `HEADROOM_DB` under full scale. Peaks that would keep it softer are `limited`, so that of several
+    takes none is far softer than the others for one of its notes.
     """
     given_db = _loudness_db(part, context or part)
     if not (np.isfinite(wanted_db) and np.isfinite(given_db)):
@@ -690,7 +692,21 @@ def at_loudness(part: AudioClip, wanted_db: float, context: AudioClip | None = N
     gain = 10 ** ((wanted_db - given_db) / 20)
     peak = float(np.abs(part.samples).max())
     ceiling = max(1.0, float(np.abs(context.samples).max())) if context else 10 ** (-HEADROOM_DB / 20)
-    return replace(part, samples=(part.samples * min(gain, ceiling / peak)).astype(np.float32))
+    louder = part.samples * min(gain, ceiling / peak * 10 ** (LIMITED_DB / 20))
+    return replace(part, samples=limited(louder, ceiling, part.rate_hz).astype(np.float32))
+
+
+def limited(samples: Samples, ceiling: float, rate_hz: int) -> npt.NDArray[np.floating[Any]]:
+    """Samples [channels, n] of which none passes a ceiling: what does is softer from a moment before to one after."""
+    from scipy.ndimage import minimum_filter1d, uniform_filter1d
+
+    peaks = np.abs(samples, dtype=np.float64).max(0)
+    if peaks.max(initial=0) <= ceiling:
+        return samples
+    around = 2 * round(LIMITED_S * rate_hz) + 1
+    wanted = np.minimum(1, ceiling / np.maximum(peaks, ceiling))
+    gains = uniform_filter1d(minimum_filter1d(wanted, around), around)  # each mean is of what is at most `wanted`
+    return samples * gains
 
 
 def evened(part: AudioClip, context: AudioClip) -> AudioClip:

@@ -155,7 +155,7 @@ def ddim(
     z, z0 = noise, noise
     for i, tau in enumerate(taus):
         tau_next = taus[min(i + 1, steps - 1)]
-        for hop in range(hops if renoise else 1):
+        for hop in range(hops if renoise and i + 1 < steps else 1):  # at the last level there is no way down to repeat
             if hop:  # channels trade their noise: as good as fresh, and the same however windows are batched
                 z = _forward(z, tau_next, tau, noise.roll(i * hops + hop, 2))
             z = _given(z, known, noise, tau, per_frame, renoise)

@@ -93,6 +93,19 @@ def test_a_missing_folder_a_folder_in_place_and_a_long_name(tmp_path, format):
     assert listing(tmp_path) == ["b.wav"]
 
 
+@pytest.mark.parametrize("letters, says", [(10, "is not a folder"), (55, "too long"), (90, "too long")])
+def test_a_path_that_windows_does_not_take_is_not_taken_for_a_missing_folder(tmp_path, monkeypatch, letters, says):
+    """Where long paths are off it denies that there is such a file: in time, by the name aside alone, by its own."""
+    monkeypatch.setattr(audio, "_LONGEST_PATH", len(str(tmp_path)) + 75)
+
+    def denied(*_, **__):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    monkeypatch.setattr("builtins.open", denied)
+    with pytest.raises(OutputError, match=says):
+        audio.write(tmp_path / ("x" * letters) / "a.wav", audio.AudioClip(NOISE, 44_100))
+
+
 @pytest.mark.parametrize("format", audio.FORMATS)
 def test_a_folder_without_the_right_to_write(tmp_path, monkeypatch, format):
     real_open, real_touch = open, os.open

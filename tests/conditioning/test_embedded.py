@@ -5,6 +5,7 @@ from mgeldm.data.captions import CAPTIONS, HELD_OUT_CAPTIONS, MORE_CAPTIONS
 from mgeldm.errors import CheckpointError
 from mgeldm.pipeline import EMBEDDED_PATH
 from mgeldm.words import plain
+from torch.nn import functional
 
 WORDS = EMBEDDED_PATH.with_name("words.safetensors")
 
@@ -76,6 +77,27 @@ def test_slang_names_what_producers_mean_by_it(conditioner):
         assert set(named([plain(phrase) for phrase in phrases])) == {label}
     as_typed = [name == label for label, phrases in classes.items() for name in named(list(phrases))]
     assert sum(as_typed) < len(as_typed) / 4
+
+
+def test_a_prompt_is_half_its_words_and_half_what_they_sound_like(conditioner):
+    prompts = ["bass guitar", "drums and bass", "theremin"]
+    words, asked = conditioner.embed_text(prompts), conditioner.embed_prompt(prompts)
+    assert torch.allclose(asked.norm(dim=1), torch.ones(3), atol=1e-4)
+    classes = (conditioner.embed_text(["bass", "drums"]) @ conditioner.names.T).argmax(1)
+    bass, drums = conditioner.sounds[classes]
+    assert torch.allclose(asked[0], functional.normalize(words[0] + bass, dim=0), atol=1e-3)
+    for sound in (bass, drums):  # several classes: the sounds of all
+        assert float(asked[1] @ sound) > float(words[1] @ sound) + 0.05
+    assert torch.equal(asked[2], words[2])  # no class: the words alone
+
+
+def test_a_conditioner_that_knows_no_sounds_takes_words_alone(conditioner):
+    state = conditioner.state()
+    without = EmbeddedConditioner.from_state({name: state[name] for name in state if name not in ("names", "sounds")})
+    assert torch.equal(without.embed_prompt(["bass"]), without.embed_text(["bass"]))
+    assert not {"names", "sounds"} & without.state().keys()
+    again = EmbeddedConditioner.from_state(state)
+    assert torch.allclose(again.embed_prompt(["bass"]), conditioner.embed_prompt(["bass"]), atol=1e-6)
 
 
 def test_a_sounds_level_does_not_matter(conditioner):

@@ -511,6 +511,8 @@ class Words:
         torch.manual_seed(len(texts[0]))
         return torch.randn(len(texts), 48)
 
+    embed_prompt = embed_text
+
     def embed_audio(self, audio):
         return torch.ones(len(audio), 48)
 

@@ -10,6 +10,7 @@ from mgeldm.refine import (
     Estimate,
     estimate_of_audio,
     evened,
+    limited,
     loudness_match,
     mono_loss_db,
     quantise,
@@ -167,6 +168,33 @@ def test_a_long_part_keeps_an_even_level():
     assert np.ptp(levels_db(evened(resting, steady), 2)) > 30
     short = AudioClip(uneven.samples[:, : 12 * rate_hz], rate_hz)
     assert evened(short, steady) is short
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 44100])
+def test_one_peak_makes_no_take_softer_than_the_others(rate_hz):
+    """Takes are compared by ear: the one with a spike is as loud as the one without, and clips no more."""
+    rng = np.random.default_rng(3)
+    context = AudioClip(rng.normal(0, 0.2, (2, 3 * rate_hz)).clip(-1, 1).astype(np.float32), rate_hz)
+    even = rng.normal(0, 0.02, (2, 3 * rate_hz)).astype(np.float32)
+    spiked = even.copy()
+    spiked[0, rate_hz : rate_hz + 3] = (0.2, -0.19, 0.15)  # 20 dB above
+    takes = [loudness_match(AudioClip(take, rate_hz), context).samples for take in (even, spiked)]
+    levels = [float(np.sqrt(np.square(take).mean())) for take in takes]
+    assert 20 * np.log10(levels[0] / levels[1]) < 1
+    assert np.abs(takes[1]).max() <= 1
+    far = np.s_[:, : rate_hz - rate_hz // 50]
+    ratio = takes[1][far] / takes[0][far]
+    assert np.ptp(ratio) < 1e-3  # the peak alone is softer
+
+
+@given(st.integers(0, 2**31), st.integers(1, 4000), st.floats(0.1, 2))
+def test_what_is_limited_passes_no_ceiling_and_changes_no_shape(seed, samples, ceiling):
+    sound = np.random.default_rng(seed).normal(0, 0.5, (2, samples)).astype(np.float32)
+    held = limited(sound, ceiling, 8000)
+    assert held.shape == sound.shape
+    assert np.abs(held).max() <= ceiling * (1 + 1e-6)
+    assert (np.abs(held) <= np.abs(sound) + 1e-7).all()
+    assert (held * sound >= 0).all()
 
 
 def test_a_part_becomes_as_loud_as_its_context():

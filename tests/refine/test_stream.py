@@ -114,6 +114,17 @@ def test_panning_separates_what_bands_cannot():
     assert sdr_db(source, by_panning) > sdr_db(source, by_masks) + 2
 
 
+def test_what_reaches_one_side_later_is_told_apart_by_that():
+    """As two microphones hear it: both as loud on either side, only their order differs."""
+    one, other = noise(5.0, 1, seed=3)[0], noise(5.0, 1, seed=4)[0]
+    source, rest = np.stack([one, np.roll(one, 5)]), np.stack([np.roll(other, 5), other])
+    song = AudioClip((source + rest).astype(np.float32), RATE_HZ)
+    estimate = estimate_of_audio(source.mean(0)[None], rest.mean(0), RATE_HZ)
+    centred = AudioClip(np.concatenate([song.samples, song.samples[:1]]), RATE_HZ)  # three channels: masks alone
+    by_masks, by_panning = refine(centred, estimate)[0][0][:2], refine(song, estimate)[0][0]
+    assert sdr_db(source, by_panning) > sdr_db(source, by_masks) + 2
+
+
 def test_an_estimate_for_each_channel_hears_what_the_mono_sum_loses():
     side, centre = noise(4.0, 1, seed=5)[0], noise(4.0, 1, seed=6)[0] * 0.05
     gate = np.repeat([1.0, 0.0, 1.0, 0.0], RATE_HZ)
@@ -215,6 +226,32 @@ def test_the_blocks_of_a_region_alone_are_those_of_the_whole_song():
     np.testing.assert_array_equal(np.concatenate([b.stems for b in inside], 2), stems[..., first:last])
     assert not stems[..., :first].any()
     assert not stems[..., last:].any()
+
+
+def test_a_region_takes_what_was_heard_at_its_own_time():
+    song, heard = AudioClip(noise(6.0, 1), RATE_HZ), np.zeros((1, 2, 60), np.float32)
+    heard[:, :, 20:40] = 1  # from 2 s to 4 s there is nothing but the source, and else none of it
+    estimate = Estimate(heard, 1 - heard[0], np.float32([50, 5000]), 0.1, 0.0)
+    stem = refine(song, estimate, start_s=1.0, end_s=5.0)[0][0]
+    inside, before, after = (slice(round(a * RATE_HZ), round(b * RATE_HZ)) for a, b in ((2.1, 3.8), (0, 1.8), (4.1, 6)))
+    np.testing.assert_allclose(stem[:, inside], song.samples[:, inside], atol=1e-5)
+    assert max(np.abs(stem[:, before]).max(), np.abs(stem[:, after]).max()) < 1e-5
+
+
+def test_what_comes_late_in_a_long_region_is_brought_out_as_far_as_it_is_doubted_and_no_further():
+    song, heard = AudioClip(noise(70.0, 1, 1000), 1000), np.zeros((1, 2, 140), np.float32)
+    heard[:, :, 120:] = 1e-3  # in the last ten seconds, 60 dB down
+    estimate = Estimate(heard, np.ones((2, 140), np.float32), np.float32([50, 400]), 0.5, 0.0)
+    stem, late = refine(song, estimate, sensitivity=1.0)[0][0], slice(62_000, 69_000)
+    assert stem[:, late].std() / song.samples[:, late].std() == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("where", ["sources", "rest"])
+def test_an_estimate_with_one_value_that_is_no_number_is_refused(where):
+    values = {"sources": np.ones((2, 3, 9), np.float32), "rest": np.ones((3, 9), np.float32)}
+    values[where][..., 1, 4] = np.nan
+    with pytest.raises(ValueError, match="not numbers"):
+        Estimate(**values, centres_hz=np.float32([50, 500, 5000]), hop_s=0.5, first_s=0.0)
 
 
 def test_edges_are_faded_inside_the_part_but_not_at_the_songs_own_ends():

@@ -17,7 +17,7 @@ from mgeldm.data.manifest import Facts
 from mgeldm.errors import CheckpointError, InputError
 from mgeldm.nn.dit import Denoiser
 from mgeldm.nn.spectral import SpectralAutoencoder
-from mgeldm.pipeline import EMBEDDED_PATH
+from mgeldm.pipeline import EMBEDDED_PATH, Pipeline
 from mgeldm.training import embedded, recipes
 from mgeldm.training.embedded import deepened, unpack
 from mgeldm.training.joint import Embedded, JointRecipe, draw_timesteps
@@ -104,6 +104,7 @@ def test_every_recipe_runs_and_their_weights_become_one_file(config, tmp_path, c
     assert cli.main(["train", "assemble", "--config", str(config)]) == 0
     model = load_model(tmp_path / "model.safetensors")
     assert model.config == SMALL
+    assert len(model.conditioner_state["sounds"])  # of its classes, as the pool has them
     ema = torch.load(tmp_path / "run" / "denoiser" / "ema.pt", weights_only=True)
     assert torch.allclose(model.denoiser.leave.weight, ema["leave.weight"], atol=1e-3)
 
@@ -173,6 +174,31 @@ def test_a_checkpoint_fills_an_empty_folder_of_runs_and_no_other(tmp_path):
     torch.save({"trained": torch.ones(1)}, path)
     unpack(EMBEDDED_PATH, tmp_path)
     assert set(torch.load(path, weights_only=True)) == {"trained"}
+
+
+def test_the_sounds_of_classes_are_learned_where_a_pool_holds_them_alone(tmp_path):
+    """Bands that only the bass has are its sound; unions, silence and what "other" may be are no class's."""
+    low, high = (np.zeros((128, 64), np.float16) for _ in range(2))
+    low[:20], high[100:] = 1, 1
+    said = [("bass", "bass", low), ("bass", "bass", low), ("drums", "drums", high)]
+    said += [("bass", "bass|drums", high), ("flute", "", low), ("other", "other", low)]
+    labels, parts, sources = (np.array(column) for column in zip(*said, strict=True))
+    latents.save(tmp_path / "a-0.npz", [Triplets(sources, sources, sources, labels, labels, labels, parts)])
+    conditioner = Pipeline.load().conditioner
+    embedded.learn_sounds(conditioner, tmp_path)
+    assert len(conditioner.names) == 2
+    for label, heard in (("bass", low), ("drums", high)):
+        name = (conditioner.embed_text([label]) @ conditioner.names.T).argmax(1)
+        sound = conditioner.embed_audio(torch.from_numpy(heard).float()[None])
+        assert torch.allclose(conditioner.sounds[name], sound, atol=1e-5)
+
+
+def test_towers_keep_the_sounds_they_came_with_until_they_are_trained_anew(tmp_path):
+    unpack(EMBEDDED_PATH, tmp_path)
+    known = Pipeline.load().conditioner
+    assert torch.allclose(embedded.towers(tmp_path).sounds, known.sounds, atol=1e-6)
+    assert not len(embedded.new_towers(tmp_path, WORDS).sounds)
+    assert not len(embedded.towers(tmp_path).sounds)
 
 
 def test_minutes_end_a_call_and_the_next_one_goes_on(config, tmp_path):

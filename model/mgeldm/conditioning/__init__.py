@@ -21,6 +21,10 @@ class Conditioner(Protocol):
         """Unit vectors of the texts: [batch, dimensions]."""
         ...
 
+    def embed_prompt(self, texts: list[str]) -> Tensor:
+        """What the denoiser is asked with where these words are all that is known: unit vectors [batch, dimensions]."""
+        ...
+
     def embed_audio(self, audio: Tensor) -> Tensor:
         """Unit vectors of sounds: [batch, dimensions].
 

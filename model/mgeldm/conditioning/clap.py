@@ -109,6 +109,10 @@ class ClapConditioner:
         return cls(read_network(checkpoints[0]), tokenizer)
 
     @torch.inference_mode()
+    def embed_prompt(self, texts: list[str]) -> Tensor:
+        """The words' own vectors, as in the paper: [batch, 512]."""
+        return self.embed_text(texts)
+
     def embed_text(self, texts: list[str]) -> Tensor:
         """Unit vectors of the texts [batch, 512], remembered."""
         new = [text for text in dict.fromkeys(texts) if text not in self._texts]

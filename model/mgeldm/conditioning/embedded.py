@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from ..errors import CheckpointError
 
+_APART, _SURE = 0.6, 0.85  # cosines of words and names: no closer than unknown words come, as close as known ones are
 _MAX_WORD = 100  # BERT reads a longer word as unknown
 _MAX_VOCABULARY_BYTES = 4 << 20
 _CJK = (
@@ -234,7 +235,15 @@ class AudioTower(nn.Module):
 
 
 class EmbeddedConditioner(nn.Module):
-    """Word table and both towers. For training call `text(...)` and `audio(...)`; for use, `embed_text` and so on."""
+    """Word table and both towers. For training call `text(...)` and `audio(...)`; for use, `embed_text` and so on.
+
+    Attributes:
+        names: Text embeddings of the classes whose sound is known [classes, dimensions]; there may be none.
+        sounds: The mean of the audio embeddings of what was heard of each [classes, dimensions].
+    """
+
+    names: Tensor
+    sounds: Tensor
 
     audio_input: Literal["mel", "audio"] = "mel"
 
@@ -244,7 +253,16 @@ class EmbeddedConditioner(nn.Module):
         self.text = TextTower(words.dimensions, dimensions=dimensions)
         self.audio = AudioTower(bands, dimensions=dimensions)
         self.log_scale = nn.Parameter(torch.tensor(14.0).log())  # inverse temperature of `contrastive_loss`
+        self.know(torch.zeros(0, dimensions), torch.zeros(0, dimensions))
         self._cache: dict[str, Tensor] = {}
+
+    def know(self, names: Tensor, sounds: Tensor) -> None:
+        """Take names and typical sounds of classes, each [classes, dimensions], which `embed_prompt` makes use of.
+
+        They follow from the towers, and are no part of what is trained.
+        """
+        self.register_buffer("names", functional.normalize(names, dim=-1), persistent=False)
+        self.register_buffer("sounds", functional.normalize(sounds, dim=-1), persistent=False)
 
     def train(self, mode: bool = True) -> EmbeddedConditioner:
         """Switch between training and use; either way remembered texts are dropped, the towers may have changed."""
@@ -267,6 +285,19 @@ class EmbeddedConditioner(nn.Module):
         return torch.stack([self._cache[text].to(self.log_scale.device) for text in texts])
 
     @torch.no_grad()
+    def embed_prompt(self, texts: list[str]) -> Tensor:
+        """Unit vectors half of the words, half of the typical sound of what they name: [batch, dimensions].
+
+        The denoiser learned from c = a c_text + (1 - a) c_audio (PAPER: diffusion), and is surer of the second. Words
+        that name several classes have the sounds of all; those that name none stand for themselves.
+        """
+        text = self.embed_text(texts)
+        near = (text @ self.names.T - _APART).clamp(min=0)  # [batch, classes]
+        typical = functional.normalize(near @ self.sounds, dim=-1)
+        half = (near.sum(1, keepdim=True) / (_SURE - _APART)).clamp(max=1) / 2
+        return functional.normalize(torch.lerp(text, typical, half), dim=-1)
+
+    @torch.no_grad()
     def embed_audio(self, audio: Tensor) -> Tensor:
         """Unit vectors of compressed mels [batch, bands, frames]: [batch, dimensions]."""
         return self.audio(audio)
@@ -277,7 +308,8 @@ class EmbeddedConditioner(nn.Module):
 
     def state(self, prefix: str = "") -> dict[str, Tensor]:
         """Everything as contiguous tensors for safetensors, names after `prefix` (say "conditioner.")."""
-        return {prefix + name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
+        state = self.state_dict() | ({"names": self.names, "sounds": self.sounds} if len(self.names) else {})
+        return {prefix + name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
 
     @classmethod
     def from_state(cls, state: dict[str, Tensor], prefix: str = "") -> EmbeddedConditioner:
@@ -291,6 +323,8 @@ class EmbeddedConditioner(nn.Module):
         try:
             dimensions, joined = state["text.out.bias"].shape[0], state["audio.join.0.weight"].shape[1]
             conditioner = cls(words, dimensions, bands=joined // 192 * 16)
+            if "names" in state:
+                conditioner.know(state.pop("names"), state.pop("sounds"))
             conditioner.load_state_dict(state)
         except (KeyError, IndexError, RuntimeError) as error:
             raise CheckpointError("The model's text and audio towers are incomplete; fetch the file again.") from error

@@ -405,7 +405,7 @@ class Pipeline:
         return [self._listener(song, channel, lift) for channel in range(song.info.channels)]
 
     def _text(self, text: str) -> Tensor:
-        return self.conditioner.embed_text([plain(text) if self.config.is_embedded else text])[0].cpu()
+        return self.conditioner.embed_prompt([plain(text) if self.config.is_embedded else text])[0].cpu()
 
     def _negative(self, sampling: Sampling) -> Tensor | None:
         return self._text(sampling.negative) if sampling.negative else None

@@ -7,6 +7,7 @@ averaged weights of all as one checkpoint; `unpack` fills a folder from a checkp
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -18,11 +19,14 @@ from safetensors.torch import load_file, save_file
 from ..checkpoint import load_model, save_model
 from ..conditioning.embedded import EmbeddedConditioner, WordTable
 from ..config import EMBEDDED, ModelConfig, SpectralConfig
+from ..data.captions import CAPTIONS, VAGUE
 from ..data.files import whole
-from ..data.latents import counts_of, read_shard
+from ..data.latents import counts_of, read_shard, shards
 from ..errors import CheckpointError, InputError
 from ..nn.dit import Block, Denoiser
 from ..nn.spectral import SpectralAutoencoder
+
+_SOUNDS = "sounds.safetensors"
 
 
 def projection(run: Path, pool: Path, config: ModelConfig = EMBEDDED) -> SpectralAutoencoder:
@@ -60,14 +64,50 @@ def _sample(pool: Path, items: int = 2500) -> torch.Tensor:
     return torch.from_numpy(np.concatenate([mels for track in parts for mels in track])).float()
 
 
-def towers(run: Path, words: Path) -> EmbeddedConditioner:
-    """The conditioner with its averaged weights."""
-    conditioner = EmbeddedConditioner(WordTable.load(words))
+def towers(run: Path) -> EmbeddedConditioner:
+    """The conditioner with its averaged weights, and with the sounds that a checkpoint's towers knew."""
     weights = averaged(run, "text-audio")
     if weights is None:
         raise InputError(f"There are no trained towers in {run}; train the recipe text-audio first.")
-    conditioner.load_state_dict(weights)
-    return conditioner.eval()
+    known = run / _SOUNDS
+    return EmbeddedConditioner.from_state(weights | (load_file(known) if known.exists() else {}))
+
+
+def new_towers(run: Path, words: Path) -> EmbeddedConditioner:
+    """A conditioner to be trained; what a checkpoint's towers knew of sounds is forgotten with them."""
+    (run / _SOUNDS).unlink(missing_ok=True)
+    return EmbeddedConditioner(WordTable.load(words))
+
+
+@torch.no_grad()
+def learn_sounds(conditioner: EmbeddedConditioner, pool: Path, most: int = 300) -> None:
+    """Tell a conditioner what the classes of `CAPTIONS` sound like: what a folder of shards holds of each on its own.
+
+    Args:
+        conditioner: With trained towers.
+        pool: The folder.
+        most: Sounds of a class that are heard, from all of the folder.
+    """
+    rows: dict[str, list[tuple[Path, int]]] = defaultdict(list)
+    for path in shards(pool):
+        with np.load(path) as shard:
+            labels, parts = shard["labels"], shard["parts"] if "parts" in shard else shard["labels"]
+        for row in np.flatnonzero(labels == parts).tolist():
+            rows[str(labels[row])].append((path, row))
+    chosen: dict[Path, list[tuple[str, int]]] = defaultdict(list)
+    for label in CAPTIONS.keys() & rows.keys() - VAGUE:
+        for place in np.linspace(0, len(rows[label]) - 1, min(most, len(rows[label]))).astype(int):
+            path, row = rows[label][place]
+            chosen[path].append((label, row))
+    heard: dict[str, list[torch.Tensor]] = defaultdict(list)
+    for path, asked in chosen.items():
+        with np.load(path) as shard:
+            mels = torch.from_numpy(shard["sources"][[row for _, row in asked]]).float()
+        for (label, _), sound in zip(asked, conditioner.embed_audio(mels), strict=True):
+            heard[label].append(sound)
+    if known := sorted(heard):
+        names = [conditioner.embed_text(list(CAPTIONS[label])).mean(0) for label in known]
+        conditioner.know(torch.stack(names), torch.stack([torch.stack(heard[label]).mean(0) for label in known]))
 
 
 def denoiser(run: Path, config: ModelConfig = EMBEDDED) -> Denoiser:
@@ -88,7 +128,6 @@ def averaged(run: Path, recipe: str) -> dict[str, torch.Tensor] | None:
 def assemble(
     run: Path,
     pool: Path,
-    words: Path,
     out: Path,
     config: ModelConfig = EMBEDDED,
     start: Path | None = None,
@@ -101,8 +140,7 @@ def assemble(
 
     Args:
         run: Folder of runs.
-        pool: Folder of shards, for a projection that is not fitted yet.
-        words: The word table.
+        pool: Folder of shards, for a projection that is not fitted yet and for towers that know no sounds.
         out: The file.
         config: Sizes.
         start: The checkpoint that training began with, if any.
@@ -111,7 +149,10 @@ def assemble(
     Raises:
         InputError: A share without a start.
     """
-    tensors = towers(run, words).state("conditioner.")
+    conditioner = towers(run)
+    if not len(conditioner.names):
+        learn_sounds(conditioner, pool)
+    tensors = conditioner.state("conditioner.")
     model = denoiser(run, config)
     if start_share:
         if start is None:
@@ -146,9 +187,13 @@ def unpack(path: Path, run: Path, depth: int = EMBEDDED.denoiser.depth) -> None:
         run.mkdir(parents=True, exist_ok=True)
         _save_projection(model.autoencoder, projected)
     decoder = model.autoencoder.decoder
+    words = dict(model.conditioner_state)
+    known: dict[str, torch.Tensor] = {name: words.pop(name) for name in ("names", "sounds") if name in words}
+    if known and not (run / "text-audio").exists():
+        save_file(known, run / _SOUNDS)
     weights = {
         **({} if decoder is None else {"autoencoder": decoder.state_dict()}),
-        "text-audio": model.conditioner_state,
+        "text-audio": words,
         "denoiser": deepened(model.denoiser, depth).state_dict(),
     }
     for recipe, state in weights.items():

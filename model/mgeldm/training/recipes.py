@@ -15,7 +15,6 @@ from typing import Any
 import torch
 
 from ..checkpoint import save_model
-from ..conditioning.embedded import EmbeddedConditioner, WordTable
 from ..config import EMBEDDED, ModelConfig, OobleckConfig, from_dict
 from ..data.embeddings import read_embeddings
 from ..data.latents import identity, load, shards
@@ -243,7 +242,7 @@ def _sounds(settings: Settings, options: Options) -> Sounds:
 
 
 def _text_audio(settings: Settings, options: Options, place: Machine) -> Recipe:
-    conditioner = EmbeddedConditioner(WordTable.load(settings.path("words"))).to(place.device)
+    conditioner = embedded.new_towers(settings.run, settings.path("words")).to(place.device)
     return TextAudioRecipe(conditioner, load(settings.path("pool")), **options)
 
 
@@ -256,7 +255,7 @@ def _denoiser(settings: Settings, options: Options, place: Machine) -> Recipe:
         return JointRecipe(denoiser, load(pool), Embedded(*read_embeddings(pool, settings.embeddings)), **options)
     held = None if settings.held is None else load(settings.held)
     spectral = embedded.projection(settings.run, pool, config)
-    towers = embedded.towers(settings.run, settings.path("words"))
+    towers = embedded.towers(settings.run)
     return DenoiserRecipe(denoiser, spectral, towers, load(pool), **options, held=held)
 
 
@@ -291,8 +290,8 @@ def _assemble(settings: Settings) -> None:
     """
     config = settings.model
     if config.is_embedded:
-        pool, words = settings.path("pool"), settings.path("words")
-        embedded.assemble(settings.run, pool, words, settings.out, config, settings.start, settings.start_share)
+        pool = settings.path("pool")
+        embedded.assemble(settings.run, pool, settings.out, config, settings.start, settings.start_share)
         return
     autoencoder = embedded.averaged(settings.run, "autoencoder")
     if autoencoder is None:

@@ -4,12 +4,12 @@ Needs Python 3.11 or later and nothing else. Makes `.venv` beside this repositor
 `constraints.txt` pins, and runs. A second run starts at once: a stamp in `.venv` says what was installed.
 """
 
-from __future__ import annotations
-
+# Python 3.6 can read this file, to say that it is too old: no newer syntax, and types it has not are in quotes.
 import argparse
 import ctypes.util
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +22,8 @@ CONSTRAINTS = ROOT / "packaging" / "constraints.txt"
 STAMP = VENV / "installed.sha256"
 OLDEST = (3, 11)
 INTERRUPTED = 130
+NVIDIA = ("/dev/nvidiactl", "/proc/driver/nvidia", "/dev/dxg")  # by the last Linux on Windows reaches any card
+SMALL_TORCH = "https://download.pytorch.org/whl/cpu"
 
 # Debian packages without which a fresh system fails, by the library whose absence shows it.
 SYSTEM = {"libgomp1": "gomp"}
@@ -42,6 +44,10 @@ WINDOW = {
     # sound
     "libportaudio2": "portaudio",
 }
+PIP_FAILED = """The packages could not be installed; the last lines of pip's message above say why:
+  a connection that failed, or no space left: mend that, then run this again;
+  "No matching distribution": a package has no build for this system or this Python. There are builds for Linux,
+  Windows (x64) and macOS 14 or later on Apple silicon, and soon after its release not yet for a new Python."""
 CHECKS = (
     ("ruff", ["-m", "ruff", "check", "."]),
     ("mypy", ["-m", "mypy"]),
@@ -53,7 +59,7 @@ class Failure(Exception):
     """Something the user has to know; its text says what to do."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: "Sequence[str] | None" = None) -> int:
     """Run one command; returns the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0], allow_abbrev=False)
     parser.add_argument("command", choices=("demo", "test"), help="run the demo, or all checks and tests")
@@ -70,14 +76,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def check_python(version: tuple[int, ...]) -> None:
+def check_python(version: "tuple[int, ...]") -> None:
     """Fail if this Python is too old."""
     if version < OLDEST:
         found, wanted = (".".join(map(str, v)) for v in (version, OLDEST))
         raise Failure(f"This is Python {found}; install Python {wanted} or later and run this with it.")
 
 
-def missing(wanted: Mapping[str, str]) -> list[str]:
+def missing(wanted: "Mapping[str, str]") -> "list[str]":
     """Those of the Debian packages that are not there; where there is no apt, none are asked for."""
     if not sys.platform.startswith("linux") or shutil.which("apt-get") is None:
         return []
@@ -86,7 +92,7 @@ def missing(wanted: Mapping[str, str]) -> list[str]:
     return lacking if has_venv else ["python3-venv", *lacking]
 
 
-def install_system(packages: Sequence[str]) -> None:
+def install_system(packages: "Sequence[str]") -> None:
     """Install Debian packages, as root or through sudo."""
     if not packages:
         return
@@ -129,11 +135,32 @@ def install() -> None:
     if not has_pip():
         _run([sys.executable, "-m", "venv", "--clear", str(VENV)], "A virtual environment could not be made in .venv.")
     pip = [str(venv_python()), "-m", "pip", "install", "--disable-pip-version-check", "-q", "-c", str(CONSTRAINTS)]
-    _run([*pip, "-e", f"{ROOT}[test]"], "The packages could not be installed; check the network, then run this again.")
+    if takes_small_torch():
+        install_small_torch(pip)
+    _run([*pip, "-e", f"{ROOT}[test]"], PIP_FAILED)
     STAMP.write_text(wanted_stamp())
 
 
-def demo(more: Sequence[str]) -> int:
+def takes_small_torch() -> bool:
+    """Whether to ask PyTorch for its build for processors: there is no card that needs PyPI's, which brings CUDA.
+
+    Not where pip has been told where to look: who did that has a reason, and perhaps no other way out.
+    """
+    if not sys.platform.startswith("linux") or any(os.path.exists(path) for path in NVIDIA):
+        return False
+    told = subprocess.run([str(venv_python()), "-m", "pip", "config", "list"], capture_output=True, text=True)
+    return told.returncode == 0 and not re.search("index-url|find-links|no-index", told.stdout)
+
+
+def install_small_torch(pip: "list[str]") -> None:
+    """Install PyTorch for processors from its own index; where that cannot be had, PyPI's comes with the rest."""
+    print("bootstrap: no NVIDIA card here, so PyTorch comes without CUDA", flush=True)
+    command = [*pip, "--no-deps", "--retries", "1", "--timeout", "10", "--index-url", SMALL_TORCH, "torch"]
+    if subprocess.run(command, capture_output=True).returncode:
+        print("bootstrap: its index cannot be reached; taking PyPI's, which is several GB", flush=True)
+
+
+def demo(more: "Sequence[str]") -> int:
     """Open the window on the demo song; without a screen, or given options, extract its stems on the command line."""
     if opens_window(more):
         arguments = ["-m", "mgeldm_app", "--demo"]
@@ -144,13 +171,13 @@ def demo(more: Sequence[str]) -> int:
     return subprocess.run([str(venv_python()), *arguments], cwd=ROOT, check=False).returncode
 
 
-def opens_window(more: Sequence[str]) -> bool:
+def opens_window(more: "Sequence[str]") -> bool:
     """Whether `demo` opens the window: there is a screen, and no options of the command line's demo."""
     has_screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     return not more and (not sys.platform.startswith("linux") or bool(has_screen))
 
 
-def test(more: Sequence[str]) -> int:
+def test(more: "Sequence[str]") -> int:
     """Style, types, tests; all run, and any failure fails."""
     failed, environment = [], {"QT_QPA_PLATFORM": "offscreen", **os.environ}
     for name, arguments in CHECKS:
@@ -161,7 +188,7 @@ def test(more: Sequence[str]) -> int:
     return 1 if failed else 0
 
 
-def _run(command: list[str], failure: str) -> None:
+def _run(command: "list[str]", failure: str) -> None:
     if subprocess.run(command, check=False).returncode:
         raise Failure(failure)
 

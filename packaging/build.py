@@ -17,6 +17,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 SUFFIX = ".exe" if sys.platform == "win32" else ""
 CHECKS = (("mgeldm-desktop", "--self-test"), ("mgeldm", "models"))
+LICENCES = ("LICENSE", "THIRD-PARTY.txt", "GPL-3.0.txt", "LGPL-3.0.txt", "LGPL-2.1.txt")
+REQUIRED = ("certifi/cacert.pem", *(f"mgeldm/resources/licences/{name}" for name in LICENCES))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,11 +36,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     built = out / ("MGE-LDM Desktop.app" if sys.platform == "darwin" else "mgeldm-desktop")
     programs = built / "Contents" / "MacOS" if sys.platform == "darwin" else built
     print(f"build: {built}, {size(built) / 1e6:.0f} MB, in {time.monotonic() - began_s:.0f} s", flush=True)
+    if lacking := missing(built):
+        print(f"build: {', '.join(lacking)} did not come into the bundle; see the spec.", file=sys.stderr)
+        return 1
     for name, argument in CHECKS:
         if subprocess.run([str(programs / f"{name}{SUFFIX}"), argument], cwd=out, check=False).returncode:
             print(f"build: {name} {argument} failed.", file=sys.stderr)
             return 1
     return 0
+
+
+def missing(built: Path) -> list[str]:
+    """Which of the files are not in a bundle that it may not do without, whatever the programs say."""
+    there = {path.as_posix() for path in built.rglob("*") if path.is_file()}
+    return [name for name in REQUIRED if not any(path.endswith(f"/{name}") for path in there)]
 
 
 def size(folder: Path) -> int:

@@ -10,7 +10,6 @@ from mgeldm.language import later, say
 
 from . import commands
 from .controller import Controller
-from .history import Command
 from .project import MOST_TAKES, Lane, Part, Span, Task
 from .timeline import Grid, Unit
 
@@ -42,6 +41,8 @@ OTHER_WORDS: dict[str, str] = {
     "click": later("metronome"),
     "tap": later("bpm speed"),
     "downbeat": later("grid one first beat"),
+    "metre": later("time signature beats bar"),
+    "key": later("scale tonality major minor"),
     "half_tempo": later("bpm speed"),
     "double_tempo": later("bpm speed"),
     "clear_region": later("deselect selection nothing"),
@@ -224,38 +225,41 @@ def _has_takes(c: Controller) -> bool:
     return _taken(c) is not None
 
 
-def _on_taken(command: Callable[[Lane, int], Command]) -> Callable[[Controller], None]:
-    """Do something with the part whose takes are compared; where it might be another one's, say whose they are."""
+def _on_taken(act: Callable[[Controller, Lane, int], None]) -> Callable[[Controller], None]:
+    """Do something with the part whose takes are compared; where it might be another one's, say once whose they are."""
 
     def run(c: Controller) -> None:
         found = _taken(c)
         if found is None:
             return
-        if not _stems(c) and len(_added(c, takes=2)) > 1:
-            lane = found[0].name
-            c.session.tell(say("Those are the takes of {lane}; select another lane to compare its takes.", lane=lane))
-        c.session.do(command(*found))
+        lane = found[0]
+        if _stems(c):
+            c.session.compared = ""
+        elif len(_added(c, takes=2)) > 1 and c.session.compared != lane.id:
+            c.session.compared = lane.id
+            said = say("Those are the takes of {lane}; select another lane to compare its takes.", lane=lane.name)
+            c.session.tell(said)
+        act(c, *found)
 
     return run
 
 
 def _choose(which: Callable[[Part], int]) -> Callable[[Controller], None]:
-    return _on_taken(lambda lane, index: commands.choose_take(lane.id, index, which(lane.parts[index])))
+    return _on_taken(lambda c, x, index: c.session.do(commands.choose_take(x.id, index, which(x.parts[index]))))
 
 
 def _step(by: int) -> Callable[[Controller], None]:
     return _choose(lambda part: (part.chosen + by) % len(part.takes))
 
 
-def _keep(whether: Callable[[int, int], bool]) -> Callable[[Controller], None]:
-    """Keep the takes of which `whether` is true, given their number and the number of the one that sounds."""
+def _keep_alone(c: Controller, lane: Lane, index: int) -> None:
+    c.making.keep_alone(lane.id, index)
 
-    def command(lane: Lane, index: int) -> Command:
-        part = lane.parts[index]
-        kept = tuple(number for number in range(len(part.takes)) if whether(number, part.chosen))
-        return commands.keep_takes(lane.id, index, kept)
 
-    return _on_taken(command)
+def _drop(c: Controller, lane: Lane, index: int) -> None:
+    part = lane.parts[index]
+    kept = tuple(number for number in range(len(part.takes)) if number != part.chosen)
+    c.session.do(commands.keep_takes(lane.id, index, kept))
 
 
 def _take_actions() -> Iterator[Action]:
@@ -395,6 +399,8 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("tap", "Play", "Tap the tempo", lambda c: c.tap(), "T", _has_song),
     Action("downbeat", "Play", "A bar begins here", lambda c: c.downbeat_here(), "Shift+T", _has_song),
+    Action("metre", "Play", "Metre", _wants("metre"), "", _has_song, dialog=True),
+    Action("key", "Play", "Key", _wants("key"), "", _has_song, dialog=True),
     Action("half_tempo", "Play", "Half the tempo", _times_tempo(0.5), "", _has_tempo),
     Action("double_tempo", "Play", "Double the tempo", _times_tempo(2.0), "", _has_tempo),
     Action("left", "Region", "Move left", lambda c: c.nudge(-1), "Left", _has_song, repeats=True),
@@ -416,8 +422,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("next_take", "Takes", "Next take", _step(1), "]", _has_takes, repeats=True),
     Action("previous_take", "Takes", "Previous take", _step(-1), "[", _has_takes, repeats=True),
     *_take_actions(),
-    Action("keep_take", "Takes", "Keep this take alone", _keep(lambda n, chosen: n == chosen), "Shift+K", _has_takes),
-    Action("drop_take", "Takes", "Remove this take", _keep(lambda n, chosen: n != chosen), "Shift+Delete", _has_takes),
+    Action("keep_take", "Takes", "Keep this take alone", _on_taken(_keep_alone), "Shift+K", _has_takes),
+    Action("drop_take", "Takes", "Remove this take", _on_taken(_drop), "Shift+Delete", _has_takes),
     Action("jobs", "View", "Jobs", _wants("jobs"), "J"),
     Action("spectrogram", "View", "Waveform or spectrogram", _flip_view, "W", _has_song),
     Action("zoom_in", "View", "Zoom in", _wants("zoom_in"), "Ctrl+=", _has_song, repeats=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -11,6 +12,7 @@ from mgeldm.errors import InputError
 from mgeldm.language import later, say
 from mgeldm.requests import (
     LONGEST_GENERATED_S,
+    SHORTEST_S,
     Accompany,
     Extract,
     Generate,
@@ -26,6 +28,7 @@ from .clips import ClipStore
 from .jobs import Layer
 from .project import REST_ID, SONG_ID, Audio, Lane, Made, Project, Prompt, Span
 from .text import called, colour_for, names_no_source, prompts_of
+from .timeline import Grid
 
 _REPLACED = " (replaced)"
 _VERBS = {
@@ -106,13 +109,17 @@ def region_of(project: Project, span: Span) -> Region:
     return Region(span.start / project.rate_hz, span.stop / project.rate_hz)
 
 
-def span_of(project: Project, prompt: Prompt) -> Span:
-    """Where the prompt works: the region, else the whole song, or, for music from nothing, a few seconds."""
+def span_of(project: Project, prompt: Prompt, playhead: int = 0) -> Span:
+    """Where the prompt works: the region, else the whole song, or, for music from nothing, a few seconds.
+
+    Beside a song those begin with the bar in which the playhead is; where it has come to the end, at the start.
+    """
     if project.region is not None:
         return project.region
     if prompt.task == "generate":
         few = round(prompt.length_s * project.rate_hz)
-        return Span(0, min(few, project.samples) if project.song else few)
+        start = _bar_of(project, playhead) if playhead < project.samples else 0
+        return Span(start, min(start + few, project.samples) if project.song else few)
     return Span(0, project.samples)
 
 
@@ -152,6 +159,7 @@ def asks(
     seeds: list[int],
     new_id: NewId,
     coming: Sequence[Lane] = (),
+    playhead: int = 0,
 ) -> list[Ask]:
     """The work that a prompt stands for; new parts are asked for once a seed.
 
@@ -163,8 +171,9 @@ def asks(
         seeds: One a take.
         new_id: Gives ids of new lanes.
         coming: Lanes that something is being made for and that the project does not have yet.
+        playhead: See `span_of`.
     """
-    span, lanes_there = _part_span(project, prompt), (*project.lanes, *coming)
+    span, lanes_there = _part_span(project, prompt, playhead), (*project.lanes, *coming)
     if prompt.task == "extract":
         return [_extraction(project, prompt, store, seeds[0], new_id, lanes_there)]
     found = []
@@ -320,12 +329,19 @@ def _extraction(
     return Ask(title, request, _song_layer(project, store), span, tuple(targets), _example(project, prompt, store))
 
 
-def _part_span(project: Project, prompt: Prompt) -> Span:
+def _bar_of(project: Project, sample: int) -> int:
+    """Where the bar begins that a sample is in, or the sample itself without a tempo; room is left for a short part."""
+    last = project.samples - math.ceil(SHORTEST_S * project.rate_hz) - 1
+    sample = max(0, min(sample, last))
+    return sample if project.tempo.source == "none" else Grid.of(project).bar_around(sample).start
+
+
+def _part_span(project: Project, prompt: Prompt, playhead: int = 0) -> Span:
     """Where the parts lie that a prompt asks for: with their fades around the region, as far as there is song.
 
     So the first beat of a region sounds as it does in the song, and parts of regions side by side add up to one.
     """
-    span, fade = span_of(project, prompt), round(FADE_S * project.rate_hz)
+    span, fade = span_of(project, prompt, playhead), round(FADE_S * project.rate_hz)
     longest = round(LONGEST_GENERATED_S * project.rate_hz)
     if project.region is None or (prompt.task != "extract" and span.samples + 2 * fade > longest):
         return span
@@ -399,7 +415,7 @@ def _heard(
         if lane.kind == "song":
             return (song,)
         return (replace(song, gain=0.0), *_layers(lane, store, 1.0))
-    heard = {lane.id: lane.gain for lane in project.heard_lanes()}
+    heard = {lane.id: lane.gain for lane in project.heard_lanes(without)}
     rest = heard.get(REST_ID, 0.0)
     layers = [replace(song, gain=rest)]
     for lane in project.lanes:

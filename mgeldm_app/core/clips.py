@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from mgeldm.audio import FADE_S, AudioReader, Writer, create_wav, map_wav, open_audio, writing
-from mgeldm.errors import AudioError, Cancelled
-from mgeldm.outputs import aside_of, discard
+from mgeldm.errors import AudioError
+from mgeldm.naming import aside_of, give_name
+from mgeldm.outputs import discard
 from mgeldm.progress import Reporter
 
 from .files import link_or_copy, sweep_parts
@@ -118,17 +119,7 @@ class ClipStore:
             OutputError: It cannot be named or flushed to the disk.
             Cancelled: The reporter said so; the file stays as it is.
         """
-        reporter = reporter or Reporter()
-        frames, rate_hz = map_wav(path)
-        digest = hashlib.sha256(f"{rate_hz} {frames.shape[1]} ".encode())
-        for start in range(0, len(frames), _BLOCK_SAMPLES):
-            block = np.ascontiguousarray(frames[start : start + _BLOCK_SAMPLES])
-            if not np.isfinite(block).all():
-                raise AudioError("{file} holds values that are not numbers.", file=path.name)
-            digest.update(block.data)
-            reporter.check()
-        audio = Audio(digest.hexdigest(), rate_hz, frames.shape[1], len(frames))
-        del frames  # a mapped file cannot be renamed on Windows
+        audio = _content(path, reporter or Reporter())
         target = self.path(audio)
         aside = aside_of(target)
         with writing(target, aside):
@@ -141,7 +132,7 @@ class ClipStore:
                     os.replace(path, target)
                 except PermissionError:  # Windows, and somebody else still has it mapped
                     shutil.copyfile(path, aside)
-                    os.replace(aside, target)
+                    give_name(aside, target)
         if audio.id in self._lost:  # made anew, from the same seed
             self._lost.remove(audio.id)
             del self._views[audio.id]
@@ -186,11 +177,7 @@ class ClipStore:
         with Writer(path, rate_hz, channels) as writer:
             for block in blocks:
                 writer.write(block.T)
-        try:
-            return self.adopt(path, reporter)
-        except Cancelled:
-            discard(path)
-            raise
+        return self._adopt_own(path, reporter)
 
     def silence(self, rate_hz: int, channels: int, samples: int) -> Audio:
         """A clip of silence: slow when it is asked for the first time.
@@ -200,8 +187,16 @@ class ClipStore:
         """
         kind = rate_hz, channels, samples
         if kind not in self._silences:
-            self._silences[kind] = self.adopt(self.begin(*kind))
+            self._silences[kind] = self._adopt_own(self.begin(*kind))
         return self._silences[kind]
+
+    def _adopt_own(self, path: Path, reporter: Reporter | None = None) -> Audio:
+        """As `adopt`, of what nobody else knows of: a disk that is full would hold it for good."""
+        try:
+            return self.adopt(path, reporter)
+        except BaseException:
+            discard(path)
+            raise
 
     def _new_path(self) -> Path:
         return self.folder / f"{secrets.token_hex(8)}{_PART}"
@@ -215,6 +210,19 @@ class ClipStore:
         """Remove what an earlier run began and never finished, but for files `kept`; before anything is begun."""
         discard(*(path for path in self.folder.glob(f"*{_PART}") if path.name not in kept))
         sweep_parts(self.folder)
+
+
+def _content(path: Path, reporter: Reporter) -> Audio:
+    """What a file holds. Nothing of it is mapped any more when this returns: Windows renames no mapped file."""
+    frames, rate_hz = map_wav(path)
+    digest = hashlib.sha256(f"{rate_hz} {frames.shape[1]} ".encode())
+    for start in range(0, len(frames), _BLOCK_SAMPLES):
+        block = np.ascontiguousarray(frames[start : start + _BLOCK_SAMPLES])  # a view, where it is so already
+        if not np.isfinite(block).all():
+            raise AudioError("{file} holds values that are not numbers.", file=path.name)
+        digest.update(block.data)
+        reporter.check()
+    return Audio(digest.hexdigest(), rate_hz, frames.shape[1], len(frames))
 
 
 def _decoded(song: AudioReader, reporter: Reporter) -> Iterator[Frames]:

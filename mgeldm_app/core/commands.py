@@ -233,14 +233,19 @@ def add_take(lane_id: str, start: int, take: Take) -> Callable[[Project], Projec
 def replace_take(
     lane_id: str, old: Set[Audio], new: Take, sensitivity: float | None = None
 ) -> Callable[[Project], Project]:
-    """A better version of a take in the place of the one that holds any of `old`.
+    """A better version of a take in the place of the one that holds any of `old`, or of that and itself, made anew.
 
     With `sensitivity`, only where the lane has just that, so that undoing its change brings back its sound.
     """
 
     def change(part: Part) -> Part:
         takes = tuple(new if take.audio in old else take for take in part.takes)
-        return part if takes == part.takes else replace(part, takes=takes)
+        if takes == part.takes:
+            return part
+        sounds = takes[part.chosen].audio
+        once = {take.audio: take for take in reversed(takes)}
+        order = list(dict.fromkeys(take.audio for take in takes))
+        return replace(part, takes=tuple(once[audio] for audio in order), chosen=order.index(sounds))
 
     def apply(project: Project) -> Project:
         fits = sensitivity is None or (project.has_lane(lane_id) and project.lane(lane_id).sensitivity == sensitivity)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mgeldm.errors import InputError, MgeldmError
-from mgeldm.language import say
 from mgeldm.progress import Reporter
 from mgeldm.requests import Quality
 
@@ -26,6 +25,7 @@ from .models import Models
 from .opening import Opening
 from .ports import Engine, Player, Workers
 from .project import REST_ID, SONG_ID, Lane, Project, Prompt, Span, Task, Tempo
+from .reports import explained
 from .session import Session
 from .settings import Settings, Speed, latest, load_settings, save_changes
 from .storage import projects_home
@@ -159,7 +159,7 @@ class Controller:
             _check(self.session, self.documents.opening, prompt)
             if self.session.folder is None:
                 self.documents.begin_empty(prompt.text or "Generated music")
-            self.making.submit(prompt)
+            self.making.submit(prompt, self.player.position)
             if self.session.project.looping:  # what is being made is heard there as soon as it comes
                 _play(self.player, self.session.project)
             self.set_settings(latest(self.settings).asked_for(prompt.text))
@@ -187,7 +187,7 @@ class Controller:
             return None
         parts = 1 if prompt.task == "extract" else max(1, len(asks.prompts_of(prompt)))
         made = parts * asks.takes_of(project, prompt)
-        return asks.span_of(project, prompt).samples / project.rate_hz / speed * made
+        return asks.span_of(project, prompt, self.player.position).samples / project.rate_hz / speed * made
 
     # ------------------------------------------------------------------------------------------------- tempo, playing
 
@@ -254,9 +254,9 @@ class Controller:
             save_changes(settings, self._kept)
             self._kept, self._unkept = settings, ""
         except (MgeldmError, OSError) as error:
-            if (told := _told(error)) != self._unkept:  # every prompt and every finished job is a setting
-                self.session.tell(told, error=True)
-            self._unkept = told
+            if (why := explained(error)[0]) != self._unkept:  # every prompt and every finished job is a setting
+                self.session.tell_error(error)
+            self._unkept = why
         if settings != before:
             self.snap = settings.snap
             self.settings_changed.emit(settings)
@@ -296,7 +296,7 @@ class Controller:
         try:
             yield
         except (MgeldmError, OSError) as error:
-            self.session.tell(_told(error), error=True)
+            self.session.tell_error(error)
 
     def _learn(self, task: Task, quality: Quality, times_real_time: float) -> None:
         """What this computer needed; new figures count as much as all before them, since models and loads change."""
@@ -335,10 +335,3 @@ def _play(player: Player, project: Project) -> None:
     if project.looping and region is not None and not region.start <= player.position < region.stop:
         player.seek(region.start)
     player.play()
-
-
-def _told(error: MgeldmError | OSError) -> str:
-    """What an error says to the user."""
-    if isinstance(error, MgeldmError):
-        return str(error)
-    return say("That did not work: {why}; check the disk and its rights.", why=error.strerror or error)

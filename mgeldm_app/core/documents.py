@@ -59,7 +59,7 @@ class Documents:
         self._heard: Opening | None = None  # the song whose tempo is being found
         self._saved: Project | None = None
         self._coming: dict[str, Lane] = {}  # lanes still being made, as they were last
-        self._saving = self._waiting = self._failed = False
+        self._saving = self._waiting = self.failing = False
         self.later: Callable[[Callable[[], None]], None] = lambda function: function()
         self.unfinished: Callable[[], tuple[Unfinished, ...]] = tuple
         self.ask_to_leave: Callable[[], bool] = lambda: True
@@ -233,7 +233,7 @@ class Documents:
 
     def save_again(self) -> None:
         """Try once more if the last try failed; the window calls it every few seconds."""
-        if self.unsaved and self._failed:
+        if self.unsaved and self.failing:
             self._save()
 
     def save_now(self) -> None:
@@ -313,8 +313,7 @@ class Documents:
 
     def _tell(self, sentence: str, error: BaseException) -> None:
         """An error meant for people says it itself; of any other the sentence, with details to copy."""
-        known = isinstance(error, MgeldmError)
-        self.session.tell(str(error) if known else sentence, error=True, details="" if known else trace_of(error))
+        self.session.tell_error(error, "" if isinstance(error, MgeldmError) else sentence)
 
     def _begin(self, folder: ProjectFolder, project: Project) -> None:
         """Show another project; this one may be left."""
@@ -376,23 +375,24 @@ class Documents:
             folder.save_unfinished(jobs)
 
         def done(_: object) -> None:
-            self._saving = self._failed = False
+            self._saving = self.failing = False
             if self.session.folder is folder:
                 self._saved = project
             self._save()
 
         def failed(error: BaseException) -> None:
             self._saving = False
-            if not self._failed:  # once is enough to say
+            if not self.failing:  # once is enough to say
                 self._tell(say("The project could not be saved; it is tried again every few seconds."), error)
-            self._failed = True
+            self.failing = True
 
         self.saver.run(write, done, failed)
 
 
 def _under_work(session: Session) -> set[object]:
     """Ids of the jobs that are queued or running."""
-    return {view.job.id for view in session.jobs.values() if view.state in ("queued", "running")}
+    views = [view for view in session.jobs.values() if not view.cancelled]
+    return {view.job.id for view in views if view.state in ("queued", "running")}
 
 
 def _as_set(job: Unfinished, lanes: Mapping[str, Lane], project: Project) -> Unfinished:

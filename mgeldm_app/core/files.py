@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import shutil
@@ -9,7 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mgeldm.audio import safe_name, writing
-from mgeldm.outputs import PART, aside_of, discard
+from mgeldm.naming import PART, aside_of, give_name
+from mgeldm.outputs import discard
 
 
 def whole_path(path: Path | str) -> Path:
@@ -46,11 +48,25 @@ def write_whole(path: Path, data: bytes, flush: bool = True, before: Callable[[]
                     os.fsync(file.fileno())
             if before is not None:
                 before()
-            os.replace(aside, path)
+            give_name(aside, path)
             if flush:
                 _flush_folder(path.parent)
         finally:
             aside.unlink(missing_ok=True)
+
+
+def can_write(folder: Path) -> bool:
+    """Whether a folder is there and lets files be made, found by making one: Windows says so of every folder.
+
+    That it is full is another matter.
+    """
+    probe = aside_of(folder / "probe")
+    try:
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return True
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -67,7 +83,7 @@ def link_or_copy(source: Path, target: Path) -> None:
             shutil.copyfile(source, aside)
             with open(aside, "r+b") as file:
                 os.fsync(file.fileno())
-            os.replace(aside, target)
+            give_name(aside, target)
         finally:
             aside.unlink(missing_ok=True)
 

@@ -18,9 +18,12 @@ from .clips import ClipStore
 from .jobs import Job
 from .project import Audio, Lane, Part, Project, SongFile, Span, Take
 from .session import Session
+from .text import called
 
 _WAS_PART = later("{new} was part of {old}, which goes on without it.")
 _SILENT = later("{old} is part of what was regenerated, and silent there.")
+_REGENERATED = later("{source} was regenerated here; its original is in {lane}.")
+_REGENERATED_MUTED = later("{source} was regenerated here; its original is in {lane}, which is muted.")
 _WITHOUT = later("{new} comes without {old}, which is a stem of its own.")
 
 
@@ -200,6 +203,7 @@ class Landing:
         step = commands.together(title, [*steps.values(), *others, *self._holes(work, found.audios)])
         self.session.do(dataclasses.replace(step, beside=not (found.is_undone or self._is_undone(work, steps))))
         self._tell(work, less, [each for each in found.without if each[0] in steps])
+        self._tell_regenerated(project, [work.ask.targets[number] for number in steps])
         return [
             ({part.take.audio}, each.part.take.audio)
             for each in less
@@ -228,6 +232,15 @@ class Landing:
                 self.session.tell(say(_WAS_PART if sounds else _SILENT, new=names[output], old=old.name))
         for output, lane in without:
             self.session.tell(say(_WITHOUT, new=names[output], old=lane.name))
+
+    def _tell_regenerated(self, before: Project, targets: Iterable[Target | None]) -> None:
+        """Say where sources are that were extracted where they had been regenerated: on no lane of their own."""
+        for target in targets:
+            here = target and not (target.again or target.muted) and before.has_lane(target.lane.id)
+            if target and here and is_replaced(before.lane(target.lane.id)):
+                lane = self.session.project.lane(target.lane.id)
+                template = _REGENERATED_MUTED if lane.muted else _REGENERATED
+                self.session.tell(say(template, source=called(name_of(target)), lane=lane.name))
 
     def has_all(self, work: Work, samples: int) -> bool:
         """Whether lanes of a job have something in its first `samples` already: half of another take is of no use."""

@@ -16,8 +16,9 @@ from typing import Any
 from mgeldm.errors import InputError, MgeldmError
 from mgeldm.language import later, say
 from mgeldm.outputs import discard
-from mgeldm.requests import Quality
+from mgeldm.requests import QUALITIES, Quality
 
+from . import commands
 from .apart import Results
 from .asks import Ask, Target, Unfinished, again, asks, check, repeatable, takes_of
 from .clips import ClipStore
@@ -25,8 +26,7 @@ from .delivery import Delivery
 from .jobs import CancelledJob, EngineStatus, Failed, Filled, Finished, Job, JobEvent, Progressed, Started
 from .landing import Group, Landing, Work, quality_of, results, song_of
 from .ports import Engine, Growing
-from .project import MOST_TAKES, Audio, Lane, Project, Prompt, Span, Task
-from .reports import report
+from .project import MOST_TAKES, Audio, Lane, Project, Prompt, Span, Take, Task
 from .resuming import LOST_ITS_LANE, NOT_FINISHED, kept, moved, resumed
 from .session import JobView, Session
 from .storage import ProjectFolder
@@ -39,6 +39,11 @@ _STEPS: dict[Task, str] = {
     "inpaint": later("regenerate {lanes}"),
     "generate": later("generate {lanes}"),
 }
+_NOTHING_DONE = later("Nothing of it was finished when the project was closed; try again to have it.")
+_NOTHING_DONE_LOST = later(
+    "Nothing of it was finished when the project was closed, and the lane that it listened to is gone or silent there "
+    "now; ask for it anew."
+)
 LEAST_KEPT_S = 0.5  # of a failed job is worth a part
 
 
@@ -61,14 +66,14 @@ class Making:
         self._works: dict[str, Work] = {}
         self._folder: ProjectFolder | None = None  # whose unfinished jobs have been taken up
         self._idle: list[Callable[[], None]] = []
-        self._asleep: list[Work] = []  # would make better what was undone
+        self._asleep: list[Work] = []  # better versions and further takes of what was undone
         engine.events.connect(self._on_event)
         session.changed.connect(self._on_changed)
 
     # ------------------------------------------------------------------------------------------------------ asking
 
-    def submit(self, prompt: Prompt) -> None:
-        """Begin the work that a prompt stands for.
+    def submit(self, prompt: Prompt, playhead: int = 0) -> None:
+        """Begin the work that a prompt stands for; music from nothing is made for where the playhead is.
 
         Raises:
             InputError: It cannot be worked on as it stands.
@@ -80,12 +85,14 @@ class Making:
         first = drawn_seed() if prompt.seed is None else prompt.seed
         seeds = [first + number for number in range(takes_of(session.project, prompt))]
         coming = tuple(session.coming.values())
-        wanted = asks(session.project, prompt, session.store, session.selected, seeds, session.new_id, coming)
+        wanted = asks(session.project, prompt, session.store, session.selected, seeds, session.new_id, coming, playhead)
         for same_lane in _by_lane(wanted):
             self._submit_takes(same_lane, prompt.quality)
 
     def make_again(self, lane_id: str, part: int, vary: bool) -> None:
         """Make a part once more, as another take: with the same seed, or with a new one.
+
+        It is made at what quality the prompt asks for, if that is better, as drafts would else breed drafts.
 
         Raises:
             InputError: It has as many takes as there can be.
@@ -97,7 +104,8 @@ class Making:
         _check_room(lane, start, self._works.values())
         taken = {take.made.seed for take in lane.parts[part].takes}
         taken |= {work.ask.request.sampling.seed for work in _asked(self._works.values(), lane, start)}
-        changes = {"seed": drawn_seed(taken)} if vary else {}
+        changes: dict[str, object] = {"seed": drawn_seed(taken)} if vary else {}
+        changes["quality"] = _quality_again(self.session.project, lane.parts[part].take, self._works.values())
         ask = again(self.session.project, lane, part, self.session.store, **changes)
         group = _group_of(ask)
         group.title = say("vary {lane}", lane=lane.name) if vary else say("make {lane} again", lane=lane.name)
@@ -128,6 +136,17 @@ class Making:
                 count += 1
         return count
 
+    def keep_alone(self, lane_id: str, part: int) -> None:
+        """Keep the take of a part that sounds and no other, not those either that were still to come.
+
+        Its better version takes its place all the same, and what was asked for anew from it comes.
+        """
+        lane = self.session.project.lane(lane_id)
+        self.session.do(commands.keep_takes(lane_id, part, (lane.parts[part].chosen,)))
+        for work in _asked(list(self._works.values()), lane, lane.parts[part].start):
+            if not (work.failed or work.replaces or _is_again(work)):
+                self.cancel(work.job.id)
+
     def cancel(self, job_id: str) -> None:
         """Stop a job; one that waits to be tried again is only taken off the list."""
         work = self._works.get(job_id)
@@ -135,6 +154,8 @@ class Making:
             self._forget(work)
         elif work is not None:
             work.cancelled = True
+            if job_id in self.session.jobs:
+                self.session.jobs[job_id] = replace(self.session.jobs[job_id], cancelled=True)
             self.engine.cancel(job_id)
 
     def cancel_all(self, lane_ids: Sequence[str] | None = None) -> None:
@@ -174,7 +195,8 @@ class Making:
 
     def unfinished(self) -> tuple[Unfinished, ...]:
         """What is under way or waits to be tried again, to be taken up when the project is opened the next time."""
-        found = [kept(work) for work in self._works.values() if work.store is self.session.store]
+        works = [work for work in self._works.values() if work.store is self.session.store and not work.cancelled]
+        found = [kept(work) for work in works]
         return tuple(each for each in found if each)
 
     def when_idle(self, function: Callable[[], None]) -> None:
@@ -251,7 +273,7 @@ class Making:
             further = replace(view, stage=event.stage, done=event.done, total=event.total, left_s=event.left_s)
             self.session.show_job(further)
         elif isinstance(event, Filled):
-            self._fill(work, Span(event.start, event.stop))
+            _fill(self.session, work, Span(event.start, event.stop))
         elif isinstance(event, Finished):
             self._finish(work, event)
         elif isinstance(event, Failed):
@@ -259,14 +281,6 @@ class Making:
             self._stop(work, replace(failed, can_retry=event.can_retry))
         elif isinstance(event, CancelledJob):
             self._forget(work)
-
-    def _fill(self, work: Work, span: Span) -> None:
-        growing = self.session.growing.get(work.job.id)
-        if growing is not None:
-            grown = tuple(replace(part, filled=_joined(part.filled, span)) for part in growing)
-            self.session.growing[work.job.id] = grown
-            work.filled = max((each.stop for each in grown[0].filled if each.start == 0), default=0)
-            self.session.changed.emit("growing")
 
     def _finish(self, work: Work, event: Finished) -> None:
         made = next((target.made for target in work.ask.targets if target), None)
@@ -290,10 +304,7 @@ class Making:
 
         def lost(error: BaseException) -> None:
             self._forget(work)
-            known = isinstance(error, MgeldmError | OSError)
-            why, details = (str(error), "") if known else (repr(error), report(error))
-            message = say("A finished stem could not be kept; ask for it again. {why}", why=why)
-            self.session.tell(message, error=True, details=details)
+            self.session.tell_error(error, say("A finished stem could not be kept; ask for it again."))
 
         self.workers.run(adopt, land, lost)
 
@@ -304,8 +315,7 @@ class Making:
             return
         work.failed = True
         self.session.growing.pop(work.job.id, None)
-        worth_it = work.filled >= LEAST_KEPT_S * self.session.project.rate_hz and work.gives_way is None
-        if worth_it and not self._landing.has_all(work, work.filled):
+        if _is_worth_keeping(work, self._landing):
             self._keep(work)
         else:
             work.filled = 0
@@ -328,8 +338,11 @@ class Making:
         session.new_id.pass_over(project)
         for work in works:
             whole = all(repeatable(session.project, target.made) for target in work.ask.targets if target)
-            message = say(NOT_FINISHED if whole else LOST_ITS_LANE)
-            self._stop(work, JobView(work.job, "stopped", message=message, can_retry=whole))
+            if _is_worth_keeping(work, self._landing) or _was_kept(work, session.project):
+                message = NOT_FINISHED if whole else LOST_ITS_LANE
+            else:
+                message = _NOTHING_DONE if whole else _NOTHING_DONE_LOST
+            self._stop(work, JobView(work.job, "stopped", message=say(message), can_retry=whole))
 
     def _keep(self, work: Work) -> None:
         """What an unfinished job had done becomes a part of its own, so that nothing is lost.
@@ -353,7 +366,7 @@ class Making:
 
         def failed(error: BaseException) -> None:
             ended()
-            self.session.tell(str(error), error=True)
+            self.session.tell_error(error, say("What was finished of a stem could not be kept; ask for it again."))
 
         def ended() -> None:
             work.keeping = False
@@ -428,13 +441,12 @@ class Making:
                 self.cancel(work.job.id)
 
     def _on_changed(self, what: str) -> None:
-        """Undoing a part also ends the jobs that would give it more takes; a better version waits until it is back."""
+        """Undoing a part also ends the jobs that would make it better or give it more takes, until it is back."""
         if what == "folder":
             self._asleep = [work for work in self._asleep if work.store is self.session.store]
             self.leave()
         if what == "travelled" and self.session.editable:
-            there = self.session.project.audios()
-            for work in [each for each in self._asleep if there & set().union(*each.replaces.values())]:
+            for work in [each for each in self._asleep if _is_back(each, self.session.project)]:
                 self._asleep.remove(work)
                 with _told(self.session):
                     self._submit(work.ask, work.group, work.job.urgent, **_as_before(work))
@@ -450,7 +462,7 @@ class Making:
         self._take_up()
         for work in list(self._works.values()):
             if work.store is self.session.store and work.look(self.session.project) and not work.cancelled:
-                if work.replaces and not (work.refines or work.failed):
+                if work.seen and not (work.refines or work.failed):
                     self._asleep.append(work)
                 self.cancel(work.job.id)
 
@@ -461,7 +473,23 @@ def _told(session: Session) -> Iterator[None]:
     try:
         yield
     except MgeldmError as error:
-        session.tell(str(error), error=True)
+        session.tell_error(error)
+
+
+def _fill(session: Session, work: Work, span: Span) -> None:
+    """More of what a job makes is final."""
+    growing = session.growing.get(work.job.id)
+    if growing is not None:
+        grown = tuple(replace(part, filled=_joined(part.filled, span)) for part in growing)
+        session.growing[work.job.id] = grown
+        work.filled = max((each.stop for each in grown[0].filled if each.start == 0), default=0)
+        session.changed.emit("growing")
+
+
+def _is_worth_keeping(work: Work, landing: Landing) -> bool:
+    """Whether a job that ended unfinished has done enough for a part of its own."""
+    worth_it = work.filled >= LEAST_KEPT_S * landing.session.project.rate_hz and work.gives_way is None
+    return worth_it and not landing.has_all(work, work.filled)
 
 
 def _as_before(work: Work) -> dict[str, Any]:
@@ -469,10 +497,36 @@ def _as_before(work: Work) -> dict[str, Any]:
     return {"replaces": work.replaces, "gives_way": work.gives_way, "refines": work.refines}
 
 
+def _was_kept(work: Work, project: Project) -> bool:
+    """Whether what a job had done lies on one of its lanes, since it failed and waits to be tried again."""
+    is_new, start = not (work.replaces or _is_again(work)), work.ask.span.start
+    parts = [part for lane in project.lanes if lane.id in work.lanes for part in lane.parts if part.start == start]
+    return is_new and work.ask.request.sampling.seed in {take.made.seed for part in parts for take in part.takes}
+
+
 def _is_heard_at_once(work: Work) -> bool:
     """Whether it sounds as it grows: not a further take of what is there, which would break into the one that plays."""
     targets = [target for target in work.ask.targets if target]
-    return not work.group.landed or any(each.again or each.lane.kind == "extracted" for each in targets)
+    return not work.group.landed or _is_again(work) or any(each.lane.kind == "extracted" for each in targets)
+
+
+def _is_again(work: Work) -> bool:
+    """Whether somebody asked for it anew from a part."""
+    return any(target.again for target in work.ask.targets if target)
+
+
+def _is_back(work: Work, project: Project) -> bool:
+    """Whether there is again what a job would make better, or the part that it would give another take."""
+    if work.replaces:
+        return bool(project.audios() & set().union(*work.replaces.values()))
+    parts = [part for lane in project.lanes if lane.id in work.lanes for part in lane.parts]
+    return work.is_of(project) and any(part.start == work.ask.span.start for part in parts)
+
+
+def _quality_again(project: Project, take: Take, works: Iterable[Work]) -> Quality:
+    """At which quality a take is made anew: as good as it is, as its better version will be, or as the prompt asks."""
+    better = [quality_of(work) for work in works if take.audio in set().union(*work.replaces.values())]
+    return max(take.made.quality, project.prompt.quality, *better, key=QUALITIES.index)
 
 
 def below_best(project: Project, lane: Lane) -> list[int]:

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from time import thread_time
 
 import numpy as np
 
 from .clips import Frames
 from .project import Span
-from .sound import Clip
-from .voices import BLOCK_FRAMES, RAMP_S, Bench, Block, Clips, Plan, Source, Voice
+from .voices import BLOCK_FRAMES, RAMP_S, Bench, Block, Plan, Source, Voice
 
 LOUDEST = 1e6  # beyond it, or where samples are not numbers, silence is better
 
@@ -293,21 +291,3 @@ class Mixer:
     def _end(self) -> None:
         self.position, self.playing, self.ended = self.obeyed.plan.samples, False, self.obeyed
         self._fading_in = False
-
-
-def callback_share(lanes: int = 12, rate_hz: int = 48000, frames: int = 512, blocks: int = 1000) -> float:
-    """Processor time of the mixer as a share of the time it plays: a song and stems, all at different gains."""
-    random = np.random.default_rng(0)
-    nothing = np.zeros(0, np.float32)
-    voices = []
-    for lane in range(lanes):
-        clip = Clip(0, random.standard_normal((rate_hz, 2)).astype(np.float32), nothing, nothing)
-        voices.append(Voice(lane, Clips([clip]), (0.5, 0.5 + lane / 100), "stem" if lane else "song"))
-    mixer = Mixer(rate_hz)
-    mixer.order = Order(Plan(rate_hz, rate_hz, tuple(voices), Span(0, rate_hz)), playing=True)
-    out = np.zeros((frames, 2), np.float32)
-    mixer.render(out)
-    began_s = thread_time()
-    for _ in range(blocks):
-        mixer.render(out)
-    return (thread_time() - began_s) / (blocks * frames / rate_hz)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
 import shutil
 import time
 import zipfile
@@ -16,18 +15,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mgeldm.audio import safe_name
 from mgeldm.bundled import EMBEDDED_PATH
 from mgeldm.errors import CheckpointError, OutputError
 from mgeldm.language import say
-from mgeldm.outputs import PART, aside_of, sweep_old_parts
+from mgeldm.naming import PART, aside_of, give_name
+from mgeldm.outputs import sweep_old_parts
 from mgeldm.progress import Progress, Reporter
 
 from .files import numbered
 from .settings import home
 from .underway import Underway
+
+if TYPE_CHECKING:
+    import ssl
 
 EMBEDDED = "embedded"
 SUFFIXES = (".safetensors", ".ckpt", ".pt")
@@ -183,7 +186,7 @@ class Models:
                 if model.sha256 == found and model.id != EMBEDDED:
                     return model
             target = next(path for path in numbered(wanted, source.suffix) if not path.exists())
-            os.replace(part, target)
+            give_name(part, target)
             _keep_hash(target, found)
         except OSError as error:
             raise OutputError(
@@ -288,7 +291,7 @@ def fetch(remote: Remote, folder: Path, reporter: Reporter) -> Path:
                 found=found[:12],
                 wanted=remote.sha256[:12],
             )
-        os.replace(part, target)
+        give_name(part, target)
     except OSError as error:
         raise OutputError(
             "{file} could not be written to {folder} ({why}).", file=remote.name, folder=folder, why=error.strerror
@@ -324,6 +327,7 @@ def _bring(remote: Remote, part: Path, reporter: Reporter) -> None:
 def _net(remote: Remote) -> Iterator[None]:
     """Turns all that can go wrong with the net, and nothing of the disk, into an error that says what to do."""
     import http.client  # late: nobody who only starts the program waits for what a download needs
+    import ssl
     import urllib.error
 
     try:
@@ -333,10 +337,18 @@ def _net(remote: Remote) -> Iterator[None]:
             "{url} answers {code} ({why}); try later.", url=remote.url, code=error.code, why=error.reason
         ) from error
     except (OSError, http.client.HTTPException) as error:
+        why = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        if isinstance(why, ssl.SSLCertVerificationError):
+            raise CheckpointError(
+                "{url} could not prove who it is ({why}), so nothing was taken from it; check this computer's date. "
+                "Where a company or a virus scanner reads along, set SSL_CERT_FILE to the file of its certificates.",
+                url=remote.url,
+                why=why.verify_message,
+            ) from error
         raise CheckpointError(
             "{file} could not be downloaded ({why}); check the connection and try again, it goes on there.",
             file=remote.name,
-            why=getattr(error, "reason", None) or getattr(error, "strerror", None) or error,
+            why=why,
         ) from error
 
 
@@ -345,16 +357,32 @@ def _opened(remote: Remote, have: int) -> Any:
     import urllib.error
     import urllib.request
 
-    headers = {"User-Agent": "mgeldm-desktop"} | ({"Range": f"bytes={have}-"} if have else {})
+    headers, trust = {"User-Agent": "mgeldm-desktop"} | ({"Range": f"bytes={have}-"} if have else {}), _trust()
+    request = urllib.request.Request(remote.url, headers=headers)
     try:
-        return urllib.request.urlopen(urllib.request.Request(remote.url, headers=headers), timeout=_TIMEOUT_S)
+        return urllib.request.urlopen(request, timeout=_TIMEOUT_S, context=trust)
     except urllib.error.HTTPError as error:
         if error.code != 416 or not have:  # 416: there is nothing after what is here, or the file has changed
             raise
         if error.headers.get("Content-Range") == f"bytes */{have}":  # it was stopped while its hash was computed
             return None
         request = urllib.request.Request(remote.url, headers={"User-Agent": "mgeldm-desktop"})
-        return urllib.request.urlopen(request, timeout=_TIMEOUT_S)
+        return urllib.request.urlopen(request, timeout=_TIMEOUT_S, context=trust)
+
+
+def _trust() -> ssl.SSLContext:
+    """Whom to believe who they are: whom the system does, and whom Mozilla does.
+
+    The second, since a bundle looks for the system's certificates where its builder's system had them, Python on macOS
+    comes with none, and Windows fetches one when a program of its own asks for it.
+    """
+    import ssl
+
+    import certifi
+
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context
 
 
 def _copy(

@@ -30,6 +30,9 @@ class Engine(Protocol):
     def warm_up(self) -> None:
         """Load the model now, so that the first job does not wait for it."""
 
+    def forget(self) -> None:
+        """Let go of the audio of earlier jobs: their project is closed, and its files may be moved."""
+
     def close(self) -> None:
         """End the process; unfinished jobs are cancelled."""
 
@@ -53,7 +56,6 @@ class Growing:
     kind: Literal["extracted", "added"]
 
 
-OutputState = Literal["playing", "paused", "silent"]
 
 
 @dataclass(frozen=True)

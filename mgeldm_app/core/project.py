@@ -298,8 +298,12 @@ class Project:
         stems = {take.audio for lane in self.lanes for part in lane.parts for take in part.takes}
         return stems | ({self.song.audio} if self.song else set())
 
-    def heard_lanes(self) -> tuple[Lane, ...]:
-        """Lanes that sound when stems are played (not the song's): solo wins over mute."""
-        lanes = [lane for lane in self.lanes if lane.kind != "song"]
+    def heard_lanes(self, without: str = "") -> tuple[Lane, ...]:
+        """Lanes that sound when stems are played (not the song's): solo wins over mute.
+
+        Args:
+            without: A lane that is left out, with its solo: a part is made to the others, also while it plays alone.
+        """
+        lanes = [lane for lane in self.lanes if lane.kind != "song" and lane.id != without]
         soloed = [lane for lane in lanes if lane.soloed]
         return tuple(soloed or [lane for lane in lanes if not lane.muted])

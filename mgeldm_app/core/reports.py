@@ -11,11 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from mgeldm.language import say
+from mgeldm.errors import MgeldmError
+from mgeldm.language import later, say
 
 from .settings import settings_path
 
 MOST_BYTES = 1 << 20
+UNFORESEEN = later(
+    "Something unforeseen happened; your project is saved. If it happens again, copy the diagnostics and send "
+    "them to us."
+)
 
 
 def log_path() -> Path:
@@ -44,6 +49,15 @@ def report(error: BaseException) -> str:
     return text
 
 
+def explained(error: BaseException) -> tuple[str, str]:
+    """What an error says to the user, "" where that is nothing to them; and of one nobody foresaw a report to copy."""
+    if isinstance(error, MgeldmError):
+        return str(error), ""
+    if isinstance(error, OSError):
+        return say("That did not work: {why}; check the disk and its rights.", why=error.strerror or error), ""
+    return "", report(error)
+
+
 def install(tell: Callable[[str, str], None]) -> Callable[[], None]:
     """Report every unforeseen error from now on; returns a function that ends this.
 
@@ -55,11 +69,7 @@ def install(tell: Callable[[str, str], None]) -> Callable[[], None]:
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         before(kind, error, trace)
         if issubclass(kind, Exception):
-            message = say(
-                "Something unforeseen happened; your project is saved. If it happens again, copy the diagnostics and "
-                "send them to us."
-            )
-            tell(message, report(error))
+            tell(say(UNFORESEEN), report(error))
 
     sys.excepthook = hook
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mgeldm.language import say
+
 from .asks import NewId
 from .clips import ClipStore
 from .events import Event
@@ -14,6 +16,7 @@ from .history import Command, History
 from .jobs import EngineStatus, Job
 from .ports import Growing
 from .project import Lane, Project
+from .reports import UNFORESEEN, explained
 from .storage import ProjectFolder
 
 JobState = Literal["queued", "running", "failed", "stopped"]
@@ -33,6 +36,7 @@ class JobView:
         message: Of one that failed or was stopped: what happened, why, what to do.
         details: Of a failure, for a report.
         can_retry: Whether trying again may help.
+        cancelled: The engine was told to stop it, and has not yet.
     """
 
     job: Job
@@ -44,6 +48,7 @@ class JobView:
     message: str = ""
     details: str = ""
     can_retry: bool = False
+    cancelled: bool = False
 
 
 class Session:
@@ -55,6 +60,7 @@ class Session:
         coming: Lanes that such parts will be on and that the project does not have yet, by id.
         jobs: Jobs queued, running, failed or stopped, in the order in which they were asked for.
         selected: Ids of the selected lanes.
+        compared: Id of the lane of which it was said last that the keys of takes are about it.
         engine: How the engine is.
         new_id: Gives ids of new lanes, none twice while the project is open: the past of the history has lanes too.
         changed: Of one word: "project", "growing", "jobs", "progress" of a job, "settled", "selection", "engine",
@@ -69,6 +75,7 @@ class Session:
         self.coming: dict[str, Lane] = {}
         self.jobs: dict[str, JobView] = {}
         self.selected: tuple[str, ...] = ()
+        self.compared = ""
         self.engine = EngineStatus("off")
         self.new_id = NewId(Project())
         self.changed = Event()
@@ -112,7 +119,7 @@ class Session:
         if self.folder is not None and self.folder is not folder:
             self.folder.close()
         self.folder, self.history = folder, History(project)
-        self.growing, self.coming, self.jobs, self.selected = {}, {}, {}, ()
+        self.growing, self.coming, self.jobs, self.selected, self.compared = {}, {}, {}, (), ""
         self.new_id = NewId(project)
         for what in ("folder", "project", "jobs", "selection"):
             self.changed.emit(what)
@@ -180,6 +187,12 @@ class Session:
     def tell(self, message: str, error: bool = False, details: str = "", folder: Path | None = None) -> None:
         """Tell the user something; `details` can be copied for a report, and `folder` holds what it is about."""
         self.notice.emit(message, error, details, folder)
+
+    def tell_error(self, error: BaseException, sentence: str = "") -> None:
+        """Tell the user of an error, after a sentence on what came of it; of one that nobody foresaw with a report."""
+        why, details = explained(error)
+        said = f"{sentence} {why}".strip() or say(UNFORESEEN)
+        self.tell(said, error=True, details=details)
 
     def _project_changed(self) -> None:
         self.select(self.selected)

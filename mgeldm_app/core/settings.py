@@ -7,6 +7,7 @@ copy, and for tests.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import types
 from dataclasses import MISSING, dataclass, field, fields, replace
@@ -92,8 +93,10 @@ class Settings:
     export: ExportSettings = field(default_factory=ExportSettings)
 
     def opened(self, folder: Path) -> Settings:
-        """With a project at the top of the recent ones."""
+        """With a project at the top of the recent ones; Linux has folders whose names no file of settings can hold."""
         name = str(folder)
+        if not _is_text(name):
+            return self
         return replace(self, recent=(name, *(other for other in self.recent if other != name))[:MOST_RECENT])
 
     def asked_for(self, prompt: str) -> Settings:
@@ -193,7 +196,17 @@ def save_settings(settings: Settings, path: Path | None = None) -> None:
     if is_damaged(path):  # by a slip of whoever edits it by hand: they want it back
         with contextlib.suppress(OSError):
             os.replace(path, damaged_copy(path))
-    write_whole(path, msgspec.json.format(msgspec.json.encode(settings), indent=1), flush=False)  # the window waits
+    # half a character, as paths on Linux and what is typed may have, is no reason to lose all the rest
+    data = json.dumps(msgspec.to_builtins(settings), ensure_ascii=False, indent=1).encode(errors="replace")
+    write_whole(path, data, flush=False)  # the window waits
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _fitting(kind: Any, document: object) -> Any:

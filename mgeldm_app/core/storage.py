@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import shutil
@@ -22,15 +23,16 @@ from typing import Any
 
 import filelock
 import msgspec
-from mgeldm.audio import safe_name
+from mgeldm.audio import cleaned, safe_name, shortened
 from mgeldm.errors import AudioError, InputError, OutputError
 from mgeldm.language import Sentence, later, say
-from mgeldm.outputs import aside_of, discard
+from mgeldm.naming import aside_of, give_name
+from mgeldm.outputs import discard, sweep_old_parts
 
 from .asks import Unfinished
 from .clips import ClipStore
 from .errors import StorageError
-from .files import link_or_copy, numbered, sweep_parts, write_whole
+from .files import can_write, link_or_copy, numbered, sweep_parts, write_whole
 from .project import REST_ID, SCHEMA, SONG_ID, Audio, Project
 from .settings import home
 
@@ -43,6 +45,7 @@ Document = dict[str, Any]
 MIGRATIONS: dict[int, Callable[[Document], Document]] = {}
 """From a project of the schema named by the key, as plain values, to one of the next schema."""
 
+_NAME_CHARACTERS = 60  # of a project that is named after its song
 _STATE, _JOBS, _LOCK = "project.json", "jobs.json", ".lock"
 _CLIP = re.compile(rb"\b[0-9a-f]{64}\b")  # what a clip is called, see `ClipStore.adopt`
 
@@ -91,7 +94,7 @@ class ProjectFolder:
             InputError: It cannot, and why.
         """
         if self.read_only:
-            raise InputError(_OWNED if self._is_elsewhere() else _HELD)
+            raise InputError(_OWNED if self._is_elsewhere else _HELD)
 
     def is_at(self, folder: Path) -> bool:
         """Whether this is the project in that folder, moved there while it is open or not."""
@@ -100,9 +103,11 @@ class ProjectFolder:
         except OSError:
             return False
 
+    @functools.cached_property
     def _is_elsewhere(self) -> bool:
-        """Whether another window has what is read-only here; else the disk does not let it be written."""
-        return os.access(self.folder, os.W_OK)
+        """Whether another window has what is read-only here; else the disk does not let it be written. Looked at once:
+        menus ask often."""
+        return can_write(self.folder)
 
     @property
     def exports(self) -> Path:
@@ -178,7 +183,7 @@ class ProjectFolder:
         """Clear away after a run that was ended, put a damaged state aside, and say what the user should know."""
         notices: list[str] = []
         if self.read_only:
-            why = _OPEN_ELSEWHERE if self._is_elsewhere() else _NOT_WRITABLE
+            why = _OPEN_ELSEWHERE if self._is_elsewhere else _NOT_WRITABLE
             notices.append(say(why, project=self.folder.name))
         else:
             self.store.sweep({name for job in self.unfinished for name in job.files})
@@ -197,7 +202,7 @@ class ProjectFolder:
             return
         try:
             if (self.folder / _STATE).exists():
-                (self.folder / _STATE).replace(_free(self.folder, "damaged", ".json"))
+                give_name(self.folder / _STATE, _free(self.folder, "damaged", ".json"))
             self.save(self.project)
         except (OSError, StorageError):
             return  # the earlier state is whole and open; the next save will say what is wrong with the disk
@@ -283,8 +288,8 @@ class ProjectFolder:
             link_or_copy(current, aside)  # on disks without links a copy, for which there may be no room
             for older, newer in zip(reversed(previous), reversed(previous[:-1]), strict=False):
                 if newer.exists():
-                    os.replace(newer, older)
-            os.replace(aside, previous[0])
+                    give_name(newer, older)
+            give_name(aside, previous[0])
         except OSError as error:
             raise OutputError(
                 "{folder} cannot be written to ({why}); free some disk.", folder=self.folder, why=error.strerror
@@ -302,6 +307,7 @@ class ProjectFolder:
         """
         if new_folder.exists():
             raise StorageError("There already is something at {folder}; choose another name.", folder=new_folder)
+        sweep_old_parts(new_folder.parent)
         aside, state = aside_of(new_folder), _encode(project)
         try:
             (aside / "audio").mkdir(parents=True)
@@ -310,7 +316,7 @@ class ProjectFolder:
                 if not self.store.unfinished(path):
                     link_or_copy(path, aside / "audio" / path.name)
             self.store.hand_on(project.audios(), aside / "audio")
-            os.replace(aside, new_folder)
+            give_name(aside, new_folder)
         except (OSError, OutputError) as error:
             shutil.rmtree(aside, ignore_errors=True)
             raise StorageError(
@@ -358,8 +364,12 @@ def projects_home() -> Path:
 
 
 def free_name(folder: Path, song_name: str) -> Path:
-    """A project folder in `folder`, named after a song, that does not exist yet."""
-    return _free(folder, song_name, SUFFIX)
+    """A project folder in `folder`, named after a song, that does not exist yet.
+
+    Of a long name the beginning is taken: on Windows the paths of clips, 75 characters longer, end at 260.
+    """
+    name = cleaned(song_name)
+    return _free(folder, shortened(name, len(name[:_NAME_CHARACTERS].encode())), SUFFIX)
 
 
 def _free(folder: Path, name: str, suffix: str) -> Path:

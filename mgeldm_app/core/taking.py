@@ -20,7 +20,6 @@ from .export import Colours, ExportReport, export, prepare
 from .files import whole_path
 from .ports import Workers
 from .project import Project
-from .reports import trace_of
 from .session import Session
 from .settings import ExportSettings
 from .text import listed
@@ -143,11 +142,11 @@ class Taking:
 
         def failed(error: BaseException) -> None:
             over()
-            if isinstance(error, MgeldmError):
-                self.session.tell(str(error), error=not isinstance(error, Cancelled))
+            if isinstance(error, Cancelled):
+                self.session.tell(str(error))
             else:
-                message = say("The files could not be written; try another folder.")
-                self.session.tell(message, error=True, details=trace_of(error))
+                sentence = say("The files could not be written; try another folder.")
+                self.session.tell_error(error, "" if isinstance(error, MgeldmError) else sentence)
 
         self.errands[errand.id] = errand
         self.session.changed.emit("jobs")

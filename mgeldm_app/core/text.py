@@ -217,7 +217,13 @@ _DEVICES: Final = {"cpu": later("this CPU"), "cuda": later("this GPU"), "mps": l
 
 
 def summary(
-    prompt: Prompt, span_text: str, seconds: float | None = None, device: str = "", takes: int = 1, like: str = ""
+    prompt: Prompt,
+    span_text: str,
+    seconds: float | None = None,
+    device: str = "",
+    takes: int = 1,
+    like: str = "",
+    start: str = "",
 ) -> Summary:
     """What a prompt will do and how long it takes: ("Extract from 8 bars ≈ 6 s", "Takes the bass out of 8 bars, ...").
 
@@ -228,10 +234,13 @@ def summary(
         device: "cpu", "cuda", "mps", or "" while unknown.
         takes: Versions of each new part.
         like: Which selection it is to be like: "bars 5–7 of Keys".
+        start: Where it begins, if nothing else says so: "bar 9".
     """
     task = prompt.task
     button = say(_BUTTONS[task], where=span_text)
     note = say(_WHOLE[task], what=_wanted(prompt, like or say("the selection")), where=span_text)
+    if start:
+        note = say("{does} at {start}", does=note, start=start)
     if takes > 1 and task != "extract":
         note = say("{does} in {number} takes", does=note, number=takes)
     if seconds is None:

@@ -135,16 +135,27 @@ def span_text(project: Project, span: Span) -> str:
 
 
 def place_text(project: Project, span: Span, lane_id: str = "") -> str:
-    """ "bars 5–7 of Keys", or its times where it is not whole bars; no lane, or one that is gone, is the song."""
-    grid, lane = Grid.of(project), lane_id if project.has_lane(lane_id) else SONG_ID
+    """ "bars 5–7 of Keys", or its times where it is not whole bars; no lane is the song."""
+    grid, lane = Grid.of(project), lane_id or SONG_ID
     first, last = grid.place(span.start)[0], grid.place(span.stop - 1)[0]
     whole = all(abs(at - line) <= 0.02 * grid.bar_samples for at, line in _ends(grid, span, first, last))
     place = "–".join(time_text(sample, project.rate_hz) for sample in (span.start, span.stop))
     if project.tempo.source != "none" and whole:
         bars = say("bar {bar}", bar=first) if first == last else say("bars {first}–{last}", first=first, last=last)
         place = str(bars)
-    name = project.lane(lane).name if project.has_lane(lane) else say("the song")
+    name = project.lane(lane).name if project.has_lane(lane) else say("a lane that is gone")
     return say("{place} of {lane}", place=place, lane=name)
+
+
+def start_text(project: Project, sample: int) -> str:
+    """ "bar 9" where a bar of a known tempo begins there, else the time, or "the start"."""
+    grid = Grid.of(project)
+    bar = grid.place(sample)[0]
+    if sample == 0:
+        return say("the start")
+    if project.tempo.source != "none" and abs(sample - grid.sample_of(bar)) <= 1:
+        return say("bar {bar}", bar=bar)
+    return time_text(sample, project.rate_hz)
 
 
 def _ends(grid: Grid, span: Span, first: int, last: int) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -28,7 +28,7 @@ from ..core.jobs import (
     Job,
     Started,
 )
-from .engine_process import Cancel, DidNotStart, Measure, Unpacker, command, pack
+from .engine_process import Cancel, DidNotStart, Forget, Measure, Unpacker, command, pack
 from .workers import Post
 
 END_MS = 1000  # for a child to end by itself
@@ -67,6 +67,10 @@ class Engine:
     def warm_up(self) -> None:
         """Load the model now, so that the first job does not wait for it."""
         self._ask(self._driver.warm_up)
+
+    def forget(self) -> None:
+        """Let go of the audio of earlier jobs: their project is closed."""
+        self._ask(self._driver.forget)
 
     def close(self) -> None:
         """End the process; unfinished jobs are cancelled."""
@@ -234,6 +238,12 @@ class _Driver(QObject):
         """See `Engine`."""
         if self._child is None:
             self._start()
+
+    def forget(self) -> None:
+        """See `Engine`."""
+        if self._child is not None and self._child.is_ready:
+            self._child.send(Forget())
+            self._go_on()  # measuring made way for it
 
     def close(self) -> None:
         """End the child, the jobs and this thread."""

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 KEPT_EXTRACTIONS, KEPT_SONGS = 6, 4
 MEASURED_S = 12.0  # of noise
 RATED_S = 5.0  # a shorter extraction says little of the speed
+UNKNOWN = 0.0  # the speed of what is not measured, or could not be: it is not asked for again
 NICENESS = 5
 FROZEN_FLAG = "--engine"
 
@@ -77,6 +78,11 @@ class Cancel:
 @dataclass(frozen=True)
 class Measure:
     """To the child: find out how fast this computer is, unless something better comes."""
+
+
+@dataclass(frozen=True)
+class Forget:
+    """To the child: let go of every song; their project is closed. Windows keeps files locked that anybody maps."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +153,10 @@ class Heard:
         for clip, gain in self._clips:
             clip.add_to(out[first - start : max(last, first) - start], first, gain)
         return np.ascontiguousarray(out.T)  # [samples, channels] -> [channels, samples]
+
+    def close(self) -> None:
+        """Let go of the files, also where somebody still knows the song, as the pipeline does the last one."""
+        self._clips.clear()
 
 
 class Outputs:
@@ -248,6 +258,7 @@ class Runner:
         self._reporter = Reporter(self._progressed, self._is_unwanted)
         self._songs: OrderedDict[Any, Heard] = OrderedDict()
         self._extractions: OrderedDict[Any, Extraction] = OrderedDict()
+        self._forgets = False
         for module in pipeline.compute.modules.modules():  # a step of a large model lasts: asked before every layer
             module.register_forward_pre_hook(lambda *_: self._reporter.check())
         self.status = EngineStatus("ready", pipeline.compute.device.type, model=pipeline.config.name)
@@ -257,11 +268,18 @@ class Runner:
         self.status = replace(self.status, device=self.pipeline.compute.device.type, message=message)
         self._tell(self.status)
 
-    def do(self, command: Job | Measure) -> None:
-        """Do what a command says; an error becomes an event."""
+    def do(self, command: Job | Measure | Forget) -> None:
+        """Do what a command says; an error becomes an event. What it is to forget serves a job at hand to its end."""
         if isinstance(command, Measure):
             self._measure()
-            return
+        elif isinstance(command, Forget):
+            self._forgets = True
+        else:
+            self._do_job(command)
+        if self._forgets and self._job is None:
+            self._forget()
+
+    def _do_job(self, command: Job) -> None:
         before, clock = self._job, self._clock
         self._job, self._clock = command, _Clock()
         try:
@@ -276,6 +294,13 @@ class Runner:
         finally:
             clock.skip(self._clock.spent_s)
             self._job, self._clock = before, clock
+
+    def _forget(self) -> None:
+        self._forgets = False
+        for song in self._songs.values():
+            song.close()
+        self._songs.clear()
+        self._extractions.clear()
 
     def _recover(self) -> None:
         """Back to where the model ran before memory ran out in an earlier job."""
@@ -395,21 +420,37 @@ class Runner:
     # -------------------------------------------------------------------------------------------------------- speed
 
     def _measure(self) -> None:
-        """Extract from noise, after a draft that warms up. A large model is rated by its jobs alone."""
+        """Rate the model by an extraction from noise, a large one by its jobs alone; what comes meanwhile goes first.
+
+        Where that fails nobody is told: nobody asked for it, and the next job that fails says what is wrong.
+        """
+        speed = UNKNOWN
+        if self.pipeline.config.is_embedded:
+            try:
+                speed = self._measured()
+            except Cancelled:
+                return
+            except Exception:
+                traceback.print_exc()  # to what a report shows, should the process end
+        self._rate(speed or self.status.speed or UNKNOWN)
+
+    def _measured(self) -> float:
+        """How fast noise is extracted from, after a draft that warms up.
+
+        Raises:
+            Cancelled: Something else waits.
+        """
         from mgeldm.pipeline import Pipeline
         from mgeldm.refine import refine
 
-        if not self.pipeline.config.is_embedded:
-            return
         twin = Pipeline(self.pipeline.model, self.pipeline.conditioner, self.pipeline.compute.device)  # keeps caches
         twin.compute = self.pipeline.compute  # which alone knows where the networks are that both have
         rng, rate_hz = np.random.default_rng(0), 44100
         noise = AudioClip(rng.normal(0, 0.1, (2, round(MEASURED_S * rate_hz))).astype(np.float32), rate_hz)
-        with contextlib.suppress(Cancelled):
-            for sampling in (Sampling("draft"), Sampling("standard")):
-                began_s = time.monotonic()
-                refine(noise, twin.extract(noise, Extract(("drums",), sampling=sampling), self._reporter).estimates)
-            self._rate(MEASURED_S / (time.monotonic() - began_s))
+        for sampling in (Sampling("draft"), Sampling("standard")):
+            began_s = time.monotonic()
+            refine(noise, twin.extract(noise, Extract(("drums",), sampling=sampling), self._reporter).estimates)
+        return MEASURED_S / (time.monotonic() - began_s)
 
     def _rate(self, speed: float) -> None:
         self.status = replace(self.status, speed=speed)

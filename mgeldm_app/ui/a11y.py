@@ -1,9 +1,9 @@
-"""Names for people who do not see the window, and a walker that tells what cannot be named or reached by keyboard."""
+"""Names and news for those who do not see the window; a walker tells what has no name or no way for the keyboard."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, Qt
-from PySide6.QtGui import QAccessible, QKeyEvent
+from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -28,6 +28,15 @@ def describe(widget: QWidget, name: str, description: str = "") -> None:
         widget.setAccessibleDescription(description)
     if not widget.toolTip():
         widget.setToolTip(description or name)
+
+
+def announce(widget: QWidget, text: str, urgent: bool = False) -> None:
+    """Let a screen reader say what happened, wherever the keyboard is; `urgent` does not wait for its sentence to end.
+    """
+    event = QAccessibleAnnouncementEvent(widget, text)
+    kinds = QAccessible.AnnouncementPoliteness
+    event.setPoliteness(kinds.Assertive if urgent else kinds.Polite)
+    QAccessible.updateAccessibility(event)
 
 
 def name_of(widget: QWidget) -> str:

@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import (
+    QColor,
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDropEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from .icons import icon, paint_icon
@@ -64,6 +73,7 @@ class EmptyState(QFrame):
         self._recent_list = QVBoxLayout(self._recent)
         self._recent_list.setContentsMargins(0, 24, 0, 0)
         self._recent_list.setSpacing(2)
+        self._shown: list[QPushButton] = []
         self._recent.hide()
         self._lay_out()
         self.set_theme(DARK)
@@ -97,14 +107,35 @@ class EmptyState(QFrame):
         while (item := self._recent_list.takeAt(0)) is not None:
             if widget := item.widget():
                 widget.deleteLater()
-        self._recent.setVisible(bool(paths))
         if paths:
             heading = label(self.tr("Recent projects"), "small")
             self._recent_list.addWidget(heading, alignment=Qt.AlignmentFlag.AlignHCenter)
             self._recent_list.addSpacing(4)
-        for path in paths[:_MOST_RECENT]:
-            self._recent_list.addWidget(self._recent_button(path), alignment=Qt.AlignmentFlag.AlignHCenter)
+        self._shown = [self._recent_button(path) for path in paths[:_MOST_RECENT]]
+        for made in self._shown:
+            self._recent_list.addWidget(made, alignment=Qt.AlignmentFlag.AlignHCenter)
+        self._fit()
         self.set_theme(self._theme)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Another number of projects fits."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Show as many recent projects as there is room for; all are in the menu."""
+        self._recent.hide()
+        for made in self._shown:
+            made.hide()
+        if (column := self.layout()) is None:
+            return
+        column.invalidate()
+        self._recent_list.invalidate()
+        left = self.height() - column.minimumSize().height() - self._recent_list.minimumSize().height()
+        for made in self._shown:
+            left -= made.sizeHint().height() + self._recent_list.spacing()
+            made.setVisible(left >= 0)
+        self._recent.setVisible(any(not made.isHidden() for made in self._shown))
 
     def _recent_button(self, path: str) -> QPushButton:
         made = button("", "flat", hint=path)

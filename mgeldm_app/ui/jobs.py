@@ -10,12 +10,13 @@ from PySide6.QtCore import QPoint, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
+from . import a11y
 from .parts import ElidedLabel, IconButton, button, keyed, label
 from .theme import DARK, Theme, mix, set_role
 
 _BAR_HEIGHT, _PANEL_WIDTH, _PANEL_HEIGHT = 32, 480, 440
 _COPIED_MS = 1600
-_OVER = ("failed", "stopped")
+_ACTIVE, _OVER = ("queued", "running"), ("failed", "stopped")
 
 State = Literal["queued", "running", "done", "failed", "stopped"]
 
@@ -154,9 +155,23 @@ class JobsBar(QFrame):
 
     def set_rows(self, rows: Sequence[JobRow]) -> None:
         """All jobs that are to be seen, in the order in which they are worked on; those that ended come last."""
-        self._rows = tuple(rows)
+        before, self._rows = self._rows, tuple(rows)
+        self._announce(before)
         self.panel.set_rows(self._rows)
         self._refresh()
+
+    def _announce(self, before: Sequence[JobRow]) -> None:
+        """Say which jobs have ended, and how: those that are done or were called off are not among the rows any more.
+
+        Of several takes, which have one title, the end of the last is told.
+        """
+        now, goes_on = {row.id: row for row in self._rows}, {row.title for row in self._rows if row.state in _ACTIVE}
+        for was in (row for row in before if row.state in _ACTIVE and row.title not in goes_on):
+            row = now.get(was.id, was)
+            if row.state in _OVER:
+                a11y.announce(self, self.tr("{0}: {1}").format(row.title, row.message), urgent=row.state == "failed")
+            else:
+                a11y.announce(self, self.tr("{0}: ended").format(row.title))
 
     def set_idle_text(self, text: str) -> None:
         """What it says when nothing runs."""
@@ -271,7 +286,7 @@ class _RowWidget(QFrame):
     def show_row(self, row: JobRow) -> None:
         """Follow the job."""
         self._row = row
-        active, failed = row.state in ("queued", "running"), row.state == "failed"
+        active, failed = row.state in _ACTIVE, row.state == "failed"
         names = {
             "queued": self.tr("waiting"),
             "running": row.progress or self.tr("running"),

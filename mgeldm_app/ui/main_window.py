@@ -22,7 +22,7 @@ from ..core.session import JobView
 from ..core.settings import Settings
 from ..core.taking import Errand
 from ..core.text import facts_text, progress_text, summary
-from ..core.timeline import Grid, place_text, span_text, time_text
+from ..core.timeline import Grid, place_text, span_text, start_text, time_text
 from . import theme as themes
 from .dialogs.messages import MessageBar, Notice
 from .dragging import Dragging
@@ -37,7 +37,6 @@ from .wishes import Wishes
 
 FRAME_MS, IDLE_MS, HIDDEN_MS = 16, 50, 200  # while playing; while meters fall and nothing moves; minimised
 PROGRESS_MS = 60
-METER_MS = 33
 NEARLY_S = 0.04  # so close before a beat, that beat is shown: a first beat is rarely found to the sample
 LANE_MENU = (
     "rename",
@@ -74,7 +73,7 @@ class MainWindow(QMainWindow):
     def __init__(self, controller: Controller) -> None:
         super().__init__()
         self.controller, self.asks = controller, True
-        self._history = controller.session.history
+        self._history, self._folder = controller.session.history, controller.session.folder
         self.transport, self.prompt, self.jobs = Transport(), PromptBar(), JobsBar()
         self.empty, self.opening = EmptyState(), OpeningPage()
         self.theme = _theme_of(controller.settings)
@@ -90,6 +89,7 @@ class MainWindow(QMainWindow):
         self._timer.timeout.connect(self._tick)
         self._timer.start(IDLE_MS)
         self._ticks = 0
+        self._wished = Span(0, 0)  # where the prompt works, as is shown
         self._progress = QTimer(self)  # steps of a job come faster than anyone reads
         self._progress.setSingleShot(True)
         self._progress.setInterval(PROGRESS_MS)
@@ -189,6 +189,8 @@ class MainWindow(QMainWindow):
         elif what == "project":
             self._show_lanes()
             self._show_project()
+        elif what == "travelled" and not self.controller.documents.failing:
+            self.messages.forget_errors(with_details=False)  # what could not be done as things were
         elif what == "growing":
             self._show_lanes()
         elif what == "jobs":
@@ -209,6 +211,9 @@ class MainWindow(QMainWindow):
 
     def _show_folder(self) -> None:
         session = self.controller.session
+        if session.folder is not self._folder:
+            self._folder = session.folder
+            self.controller.engine.forget()
         if session.history is not self._history:  # another song: what was said and heard of the one before is over
             self._history = session.history
             self.messages.forget_errors()
@@ -274,14 +279,16 @@ class MainWindow(QMainWindow):
         region_s = None if project.region is None else project.region.samples / project.rate_hz
         self.prompt.set_beside(region_s, project.song is not None)
         why_not = c.blocked(prompt)
-        span = span_of(project, prompt)
+        span = self._wished = span_of(project, prompt, c.player.position)
+        is_placed = prompt.task == "generate" and project.song is not None and project.region is None
         if project.song is None and prompt.task != "generate":
             text, seconds = self.tr("a song"), None
         else:
             whole = project.song is not None and span == Span(0, project.samples)
             text, seconds = self.tr("the whole song") if whole else span_text(project, span), c.seconds_for(prompt)
         like = place_text(project, prompt.like, prompt.like_lane) if prompt.like else ""
-        said = summary(prompt, text, seconds, c.session.engine.device, takes_of(project, prompt), like)
+        start = start_text(project, span.start) if is_placed else ""
+        said = summary(prompt, text, seconds, c.session.engine.device, takes_of(project, prompt), like, start)
         self.prompt.set_summary(said.button, said.note, not why_not, why_not)
 
     def _show_engine(self, status: EngineStatus) -> None:
@@ -321,6 +328,8 @@ class MainWindow(QMainWindow):
         player, project = self.controller.player, self.controller.session.project
         position = player.position
         self.lanes.set_position(position)
+        if span_of(project, project.prompt, position) != self._wished:
+            self._show_wish()
         self._ticks += 1
         if self._ticks % 2 and player.playing:
             return
@@ -394,14 +403,16 @@ class MainWindow(QMainWindow):
         if stays and self.asks:  # which may have changed while the user was asked
             event.ignore()
             return
-        geometry = bytes(self.saveGeometry().toBase64().data()).decode()
-        self.controller.set_settings(replace(self.controller.settings, geometry=geometry))
-        self._timer.stop()
-        self.lanes.sources.stop()
-        app = QApplication.instance()
-        if app is not None:
-            app.removeEventFilter(self.keys)
-        self.controller.close()
+        try:
+            geometry = bytes(self.saveGeometry().toBase64().data()).decode()
+            self.controller.set_settings(replace(self.controller.settings, geometry=geometry))
+            self._timer.stop()
+            self.lanes.sources.stop()
+            app = QApplication.instance()
+            if app is not None:
+                app.removeEventFilter(self.keys)
+        finally:  # threads and the model's process must not outlive the window, whatever went wrong
+            self.controller.close()
         event.accept()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -56,7 +57,7 @@ class Menus(QObject):
 
     def _made(self, action: Action) -> QAction:
         made = QAction(say(action.title) + ("…" if action.dialog else ""), self.window)
-        made.setShortcut(QKeySequence(action.shortcut))
+        made.setShortcuts(_keys_of(action.shortcut))
         made.setAutoRepeat(action.repeats)
         made.setCheckable(action.checked is not None)
         made.triggered.connect(lambda: self.run(action.id))
@@ -115,6 +116,14 @@ def _with_keys(titles: Sequence[str]) -> Iterator[str]:
         if at is not None:
             taken.add(title[at].casefold())
         yield title if at is None else f"{title[:at]}&{title[at:]}"
+
+
+def _keys_of(shortcut: str) -> list[QKeySequence]:
+    """A shortcut as this system's keyboards have it: the key that a Mac calls Delete is Qt's Backspace."""
+    keys = [shortcut] if shortcut else []
+    if sys.platform == "darwin" and shortcut.split("+")[-1] == "Delete":
+        keys.insert(0, shortcut.replace("Delete", "Backspace"))
+    return [QKeySequence(key) for key in keys]
 
 
 class Keys(QObject):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from mgeldm.errors import Cancelled
+from mgeldm.errors import Cancelled, OutputError
 from mgeldm.language import say
 from mgeldm.progress import Reporter
 from PySide6.QtCore import QObject, QTimer
@@ -17,6 +17,8 @@ from ..core.models import EMBEDDED, Installed, Known
 from ..core.text import duration_text, size_text
 from ..core.underway import Underway
 from .dialogs.models import ModelRow, ModelsDialog
+
+_LOADED = ("ready", "working")  # states of an engine whose process has a model
 
 
 class ModelDesk(QObject):
@@ -72,12 +74,31 @@ class ModelDesk(QObject):
 
     def remove(self, model_id: str) -> None:
         """Delete a model; the embedded one takes over where it was in use."""
-        with self.controller.told():
-            if self.controller.settings.model == model_id:
+        c = self.controller
+        with c.told():
+            was_used = c.settings.model == model_id
+            if was_used:
                 self.use(EMBEDDED)
-            self.controller.models.remove(model_id)
-        self.controller.configure_engine()  # CLAP may have gone
+            try:
+                c.models.remove(model_id)
+            except OutputError:
+                if not (was_used and c.session.engine.state in _LOADED):
+                    raise
+                self._remove_later(model_id)
+        c.configure_engine()  # CLAP may have gone
         self.refresh()
+
+    def _remove_later(self, model_id: str) -> None:
+        """Delete a model once the engine has left it: Windows deletes no file that its process still maps."""
+        c = self.controller
+
+        def look(what: str) -> None:
+            if what == "engine" and c.session.engine.state not in _LOADED:
+                forget()
+                with c.told():
+                    c.models.remove(model_id)
+
+        forget = c.session.changed.connect(look)
 
     def close(self) -> None:
         """Stop downloads, which go on from there the next time; imports go on, and tell when they are done."""

@@ -12,6 +12,7 @@ from PySide6.QtCore import (
     QPersistentModelIndex,
     QPoint,
     QRect,
+    QRectF,
     QSize,
     Qt,
     Signal,
@@ -136,9 +137,9 @@ class _Delegate(QStyledItemDelegate):
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if entry.enabled and option.state & QStyle.StateFlag.State_Selected:  # type: ignore[attr-defined]
-            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setPen(QColor(theme.accent))
             painter.setBrush(QColor(mix(theme.panel, theme.accent, 0.2)))
-            painter.drawRoundedRect(box, 6, 6)
+            painter.drawRoundedRect(QRectF(box).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
         text, flags = box.adjusted(12, 0, -12, 0), Qt.AlignmentFlag.AlignVCenter
         painter.setPen(QColor(theme.text if entry.enabled else theme.third))
         keys = painter.fontMetrics().horizontalAdvance(entry.shortcut)

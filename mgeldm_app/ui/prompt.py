@@ -252,7 +252,7 @@ class PromptBar(QWidget):
         self.action.setEnabled(enabled)
         self.action.setToolTip(note if enabled else why_not)
         self.note.setText(note if enabled else why_not)
-        self.offers.fit(0 if enabled else self.note.sizeHint().width())
+        self.offers.fit(self.note.sizeHint().width())
 
     def set_theme(self, theme: Theme) -> None:
         """Take other colours."""
@@ -453,7 +453,7 @@ class PromptBar(QWidget):
 
 
 class _Offers(QWidget):
-    """Chips and the note behind them; the last chips go where a note must be read and has no room."""
+    """Chips and the note behind them; the last chips go where the note has no room."""
 
     def __init__(self, chips: Sequence[QPushButton], note: QWidget) -> None:
         super().__init__()
@@ -468,7 +468,7 @@ class _Offers(QWidget):
         left = self.width() - 32 - self._note_px
         for chip in self._chips:
             left -= chip.sizeHint().width() + 8
-            chip.setVisible(left >= 0 or not self._note_px)
+            chip.setVisible(left >= 0)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """What fits is another matter in another width."""

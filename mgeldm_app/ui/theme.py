@@ -21,7 +21,6 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from ..core.project import Lane
 
-GRID: Final = 8  # px; gaps are multiples of half of it
 TEXT_PX: Final = 12
 
 
@@ -38,6 +37,7 @@ class Theme:
         raised: Buttons and fields on a panel.
         text: What is read first; `second` what is read next; both may stand on any of the five surfaces above.
         third: Ticks, and what cannot be used; too faint for anything that must be read.
+        frame: Around what is filled in or ticked: the faintest that everybody sees on background and panel.
         accent: The one colour that is no stem: what is chosen, what acts.
         on_accent: Text on it.
         good: Fine, also as text; so are `warn` and `bad`.
@@ -55,6 +55,7 @@ class Theme:
     text: str
     second: str
     third: str
+    frame: str
     accent: str
     on_accent: str
     good: str
@@ -75,6 +76,7 @@ DARK = Theme(
     text="#E6E8EB",
     second="#98A1AF",
     third="#5E6673",
+    frame="#656C77",
     accent="#8B7CFF",
     on_accent="#12101F",
     good="#7FD99A",
@@ -97,6 +99,7 @@ LIGHT = Theme(
     text="#1B1E24",
     second="#545C69",
     third="#949CA8",
+    frame="#848B95",
     accent="#5A4AD8",
     on_accent="#FFFFFF",
     good="#1C7040",
@@ -259,7 +262,7 @@ QPushButton[role="primary"]:disabled { background: $raised; color: $third; }
 QPushButton[role="flat"], QToolButton[role="flat"] { background: transparent; color: $second; }
 QToolButton[role="flat"] { padding: 0; }
 QPushButton[role="flat"]:hover, QToolButton[role="flat"]:hover { background: $raised; color: $text; }
-QPushButton[role="flat"]:pressed, QToolButton[role="flat"]:pressed { background: $pressed; }
+QPushButton[role="flat"]:pressed, QToolButton[role="flat"]:pressed { background: $pressed; color: $text; }
 QPushButton[role="flat"]:checked, QToolButton[role="flat"]:checked { background: $accent_soft; color: $text; }
 QPushButton[role="flat"]:disabled, QToolButton[role="flat"]:disabled { background: transparent; color: $third; }
 QPushButton[role="flat"]:focus, QToolButton[role="flat"]:focus { border-color: $accent; }
@@ -274,7 +277,7 @@ QPushButton[role="chip"]:checked { background: $accent_soft; color: $text; borde
 QPushButton[role="chip"]:focus { border-color: $accent; color: $text; }
 QPushButton[role="chip"]:disabled { color: $third; background: transparent; border-color: $line; }
 QPushButton[role="segment"] { color: $second; padding: 3px 10px; font-weight: 600; }
-QPushButton[role="segment"]:hover { color: $text; }
+QPushButton[role="segment"]:hover, QPushButton[role="segment"]:pressed { color: $text; }
 QPushButton[role="segment"]:checked { color: $on_accent; }
 QPushButton[role="segment"]:disabled { color: $third; }
 QPushButton[role="tool"], QToolButton[role="tool"] { padding: 0; border-radius: 8px; }
@@ -295,19 +298,21 @@ QPushButton[role="notice"] {
 QPushButton[role="notice"]:hover { color: $text; }
 QPushButton[role="notice"]:focus { border-color: $accent; }
 QPushButton[role="badge"] { border-radius: 14px; color: $second; padding: 4px 14px 4px 28px; }
-QPushButton[role="badge"]:hover { color: $text; }
+QPushButton[role="badge"]:hover, QPushButton[role="badge"]:pressed { color: $text; }
 QPushButton[role="choice"] { text-align: left; padding: 8px 12px; }
 
 QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox, QComboBox {
-  background: $background; color: $text; border: 1px solid $line; border-radius: 6px; padding: 3px 8px;
+  background: $background; color: $text; border: 1px solid $frame; border-radius: 6px; padding: 3px 8px;
   min-height: 20px; selection-background-color: $accent; selection-color: $on_accent;
 }
-QLineEdit:hover, QAbstractSpinBox:hover, QComboBox:hover { border-color: $edge; }
+QLineEdit:hover, QAbstractSpinBox:hover, QComboBox:hover { border-color: $second; }
 QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QAbstractSpinBox:focus, QComboBox:focus {
   border-color: $accent;
 }
-QLineEdit:disabled, QAbstractSpinBox:disabled, QComboBox:disabled { color: $third; background: $panel; }
-QLineEdit[role="prompt"] { border: 1px solid $edge; border-radius: 8px; padding: 7px 16px; font-size: 15px; }
+QLineEdit:disabled, QAbstractSpinBox:disabled, QComboBox:disabled {
+  color: $third; background: $panel; border-color: $line;
+}
+QLineEdit[role="prompt"] { border: 1px solid $frame; border-radius: 8px; padding: 7px 16px; font-size: 15px; }
 QLineEdit[role="prompt"]:focus { border: 1px solid $accent; }
 QLineEdit[role="cell"] { background: $raised; border: 1px solid transparent; font-weight: 600; padding: 2px 6px; }
 QLineEdit[role="cell"]:hover { background: $hover; }
@@ -333,7 +338,7 @@ QAbstractSpinBox::down-arrow { image: url("$icons/down-$name.svg"); width: 10px;
 QCheckBox, QRadioButton { color: $text; spacing: 8px; background: transparent; padding: 2px; border-radius: 4px; }
 QCheckBox:disabled, QRadioButton:disabled { color: $third; }
 QCheckBox::indicator, QRadioButton::indicator, QListView::indicator {
-  width: 14px; height: 14px; border: 1px solid $third; background: $background; border-radius: 4px;
+  width: 14px; height: 14px; border: 1px solid $frame; background: $background; border-radius: 4px;
 }
 QRadioButton::indicator { border-radius: 8px; }
 QCheckBox::indicator:hover, QRadioButton::indicator:hover { border-color: $second; }
@@ -348,18 +353,20 @@ QProgressBar { background: $edge; border: none; border-radius: 3px; min-height: 
 QProgressBar::chunk { background: $accent; border-radius: 3px; }
 
 QMenu { border: 1px solid $edge; padding: 6px; }
-QMenu::item { padding: 6px 24px 6px 12px; border-radius: 5px; color: $text; }
-QMenu::item:selected { background: $accent_soft; }
+QMenu::item { padding: 5px 23px 5px 11px; border: 1px solid transparent; border-radius: 5px; color: $text; }
+QMenu::item:selected { background: $accent_soft; border-color: $accent; }
 QMenu::item:disabled { color: $third; }
 QMenu::separator { height: 1px; background: $line; margin: 5px 8px; }
 QMenuBar { background: $panel; color: $second; padding: 2px 8px; }
-QMenuBar::item { padding: 5px 10px; border-radius: 5px; background: transparent; }
-QMenuBar::item:selected { background: $raised; color: $text; }
+QMenuBar::item { padding: 4px 9px; border: 1px solid transparent; border-radius: 5px; background: transparent; }
+QMenuBar::item:selected { background: $accent_soft; border-color: $accent; color: $text; }
 
 QListView, QTreeView, QTableView, QScrollArea { background: transparent; border: none; outline: none; }
-QListView::item, QTreeView::item { padding: 5px 8px; border-radius: 6px; color: $text; }
+QListView::item, QTreeView::item { padding: 4px 7px; border: 1px solid transparent; border-radius: 6px; color: $text; }
 QListView::item:hover, QTreeView::item:hover { background: $raised; }
-QListView::item:selected, QTreeView::item:selected { background: $accent_soft; color: $text; }
+QListView::item:selected, QTreeView::item:selected {
+  background: $accent_soft; border-color: $accent; color: $text;
+}
 QListView::item:disabled { color: $third; }
 QListView[role="box"] { background: $background; border: 1px solid $line; border-radius: 8px; padding: 4px; }
 QListView[role="popup"] { background: $panel; border: 1px solid $edge; padding: 0 4px; }

@@ -14,6 +14,10 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QMenu,
     QPushButton,
+    QSizePolicy,
+    QStyle,
+    QStyleOptionButton,
+    QStylePainter,
     QVBoxLayout,
     QWidget,
 )
@@ -28,18 +32,19 @@ from .theme import DARK, Theme, set_role
 
 NULL_DB = -120.0  # below, song and stems are the same to the ear and to any file
 METRES = ((2, 4), (3, 4), (4, 4), (5, 4), (6, 4), (7, 4), (3, 8), (5, 8), (6, 8), (7, 8), (9, 8), (12, 8))
-_HEIGHT, _NARROWEST, _NAME_PX = 52, 860, 128
+_HEIGHT, _NARROWEST, _NAME_PX, _WORD_PX = 52, 720, 128, 36
 Mood = Literal["good", "warn", "bad", "off"]
 
 
 class Badge(QPushButton):
-    """A pill with a dot that says how something is."""
+    """A pill with a dot that says how something is; where there is no room for all of it, it ends in "…"."""
 
     def __init__(self) -> None:
         super().__init__()
         self._mood: Mood = "off"
         self._theme = DARK
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         set_role(self, "badge")
 
     def show_state(self, text: str, hint: str, mood: Mood) -> None:
@@ -56,9 +61,18 @@ class Badge(QPushButton):
         self._theme = theme
         self.update()
 
+    def minimumSizeHint(self) -> QSize:
+        """Wide enough for a word's beginning."""
+        whole, spared = self.sizeHint(), self.fontMetrics().horizontalAdvance(self.text())
+        return whole - QSize(max(0, spared - _WORD_PX), 0)
+
     def paintEvent(self, event: QPaintEvent) -> None:
         """The button, then the dot."""
-        super().paintEvent(event)
+        option = QStyleOptionButton()
+        self.initStyleOption(option)
+        room = self.style().subElementRect(QStyle.SubElement.SE_PushButtonContents, option, self).width()
+        option.text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, room)  # type: ignore[attr-defined]
+        QStylePainter(self).drawControl(QStyle.ControlElement.CE_PushButton, option)
         colours = {"good": self._theme.good, "warn": self._theme.warn, "bad": self._theme.bad, "off": self._theme.third}
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -233,6 +247,7 @@ class Transport(QFrame):
         if text != self.null.text():
             self.null.setText(text)
             set_role(self.null, role)
+            self.null.setAccessibleName(self.tr("Null: {0}").format(text))
             self.null.setToolTip(self.tr("Null: the song minus stems and rest, before faders; {0}").format(means))
 
     def set_levels(self, left: float, right: float) -> None:
@@ -267,11 +282,15 @@ class Transport(QFrame):
         self._give_way()
 
     def _give_way(self) -> None:
-        """Show as many of the parts that can be spared as there is room for; each can be reached in a menu, too."""
+        """Show as many of the parts that can be spared as there is room for; each can be reached in a menu, too.
+
+        The badge is shortened last.
+        """
+        short = self.device.sizeHint().width() - self.device.minimumSizeHint().width()
         for widget in self._spared:
             widget.show()
         for widget in self._spared:
-            if super().minimumSizeHint().width() <= self.width():
+            if super().minimumSizeHint().width() + short <= self.width():
                 break
             if widget is not self.meter_box or not self.notice.text():
                 widget.hide()
@@ -331,7 +350,6 @@ class Transport(QFrame):
             made.clicked.connect(lambda _=False, what=what: self.listen_chosen.emit(what))
             self._group.addButton(made)
         self.null = label("", "second")
-        self.null.setAccessibleName(self.tr("Null"))
         self.meter = Meter()
         self.notice = button("", "notice")
         self.notice.clicked.connect(self.output_clicked)
@@ -347,7 +365,7 @@ class Transport(QFrame):
         )  # fmt: skip
         named = _stacked(self.name, self.facts)
         named.setMinimumWidth(_NAME_PX)
-        self._spared = (self.tap, self.metre, self.key, self.click, self.meter_box, named)
+        self._spared = (self.tap, self.click, self.meter_box, named, self.metre, self.key)  # the first go first
         switch = QFrame()
         set_role(switch, "switch")
         switch.setFixedHeight(26)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mgeldm.bundled import DEMO_SONG
-from PySide6.QtCore import QObject, QTimer, QUrl
+from mgeldm.bundled import DEMO_SONG, RESOURCES
+from mgeldm.requests import Extract
+from PySide6.QtCore import QCoreApplication, QObject, QProcess, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox
+from PySide6.QtWidgets import QDialog, QFileDialog, QInputDialog, QMessageBox
 
 from ..core.drop import AUDIO_SUFFIXES
 from ..core.export import Colours, formats, names_of
@@ -21,7 +24,7 @@ from ..core.making import below_best
 from ..core.project import Project
 from ..core.settings import Settings
 from ..core.storage import SUFFIX, projects_home
-from ..core.text import duration_text
+from ..core.text import KEYS, duration_text
 from ..core.timeline import span_text
 from . import theme as themes
 from .dialogs.export import ExportChoice, ExportDialog, LaneRow
@@ -33,12 +36,15 @@ from .menus import Menus
 from .model_desk import ModelDesk
 from .palette import Entry, Palette
 from .shortcuts import ShortcutSheet
+from .transport import METRES
 
 if TYPE_CHECKING:
     from ..core.controller import Controller
     from ..core.ports import Player
+    from ..core.session import Session
     from .main_window import MainWindow
 
+translate = QCoreApplication.translate
 SAVE_AGAIN_MS = 5000  # after a save that failed
 
 
@@ -68,6 +74,8 @@ class Wishes(QObject):
             "settings": self.settings,
             "models": self.models,
             "quit": self.quit,
+            "metre": lambda: _choose_metre(window),
+            "key": lambda: _choose_key(window),
             "rename": self.rename,
             "focus_prompt": window.prompt.focus_line,
             "jobs": window.jobs.open_panel,
@@ -94,7 +102,8 @@ class Wishes(QObject):
     def open(self) -> None:
         """Choose a song."""
         kinds = " ".join(f"*{suffix}" for suffix in AUDIO_SUFFIXES)
-        names = self.tr("Songs ({0});;Projects (project.json);;All files (*)").format(kinds)
+        names = self.tr("Songs ({0});;Projects ({1});;All files (*)")
+        names = names.format(kinds, f"*{SUFFIX} project.json")  # macOS shows the folder as if it were a file
         path, _ = QFileDialog.getOpenFileName(self.window, self.tr("Open a song or a project"), "", names)
         if path:
             self.controller.documents.open_paths([Path(path)])
@@ -138,10 +147,8 @@ class Wishes(QObject):
 
     def ask_to_leave(self) -> bool:
         """Ask whether to leave what is being made; whatever is not a yes is a no."""
-        count = len({part.lane_id for part in self.controller.session.all_growing()})
-        stems = self.tr("{0} stems are still being made.").format(count) if count > 1 else ""
         text = self.tr("{0} What is finished is kept; the rest can be made when the project is opened again.")
-        return self._asked(self.tr("Still being made"), text.format(stems or self.tr("A stem is still being made.")))
+        return self._asked(self.tr("Still being made"), text.format(_being_made(self.controller.session)))
 
     def _asked(self, title: str, text: str) -> bool:
         """Whether the user says "Close" and not "Stay"."""
@@ -149,8 +156,8 @@ class Wishes(QObject):
         box.setIcon(QMessageBox.Icon.Question)
         box.setWindowTitle(title)
         box.setText(text)
-        close = box.addButton(self.tr("Close"), QMessageBox.ButtonRole.AcceptRole)
-        stay = box.addButton(self.tr("Stay"), QMessageBox.ButtonRole.RejectRole)
+        close = box.addButton(self.tr("&Close"), QMessageBox.ButtonRole.AcceptRole)
+        stay = box.addButton(self.tr("&Stay"), QMessageBox.ButtonRole.RejectRole)
         box.setDefaultButton(stay)
         box.setEscapeButton(stay)
         _accepted(box)
@@ -171,7 +178,12 @@ class Wishes(QObject):
     def show_folder(self, folder: Path | None = None) -> None:
         """Open a folder, the project's unless another is given, in the system's file manager."""
         project = self.controller.session.folder
-        if (shown := folder or (project and project.folder)) is not None:
+        shown = folder or (project and project.folder)
+        if shown is None:
+            return
+        if sys.platform == "darwin" and shown.suffix == SUFFIX:  # opened, it would come back to this program
+            QProcess.startDetached("open", ["-R", str(shown)])
+        else:
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(shown)))
 
     def copy_files(self, region_only: bool) -> None:
@@ -303,8 +315,9 @@ class Wishes(QObject):
 
     def shortcuts(self) -> None:
         """All shortcuts on one sheet."""
+        takes = self.tr("Hear take 1 to 9")
         sheet = [
-            replace(entry, title=self.tr("Hear take 1 to 9"), shortcut="1 … 9") if entry.id == "take_1" else entry
+            replace(entry, id="takes", title=takes, shortcut="1 … 9") if entry.id == "take_1" else entry
             for entry in self.menus.entries()
             if not re.fullmatch(r"take_[2-9]", entry.id)
         ]
@@ -321,7 +334,50 @@ class Wishes(QObject):
             "MGE-LDM Desktop {0}\n\nRemix any song by a sentence, on your own computer.\nMGE-LDM: Chae & Lee, arXiv "
             "2505.23305. This program and its model: MIT licence. Demo song: CC0."
         ).format(__version__)
+        others = RESOURCES / "licences" / "THIRD-PARTY.txt"  # bundles hold it, with what it is about
+        if others.is_file():
+            place, says = QUrl.fromLocalFile(str(others)).toString(), self.tr("Licences of what it is made with")
+            text = f'{escape(text)}\n\n<a href="{escape(place)}">{escape(says)}</a>'.replace("\n", "<br>")
         QMessageBox.about(self.window, self.tr("About"), text)
+
+
+def _being_made(session: Session) -> str:
+    """How much: of stems the lanes that grow, of parts each take, which its draft is not."""
+    jobs = [view.job for view in session.jobs.values() if view.state in ("queued", "running")]
+    extracts = {job.id for job in jobs if isinstance(job.request, Extract)}
+    stems = len({part.lane_id for job_id in extracts for part in session.growing.get(job_id, ())})
+    added = [job for job in jobs if job.id not in extracts]
+    parts = len([job for job in added if not job.urgent]) or len(added)
+    if stems and parts:
+        return translate("Wishes", "{0} parts and stems are still being made.").format(stems + parts)
+    if parts:
+        several = translate("Wishes", "{0} parts are still being made.").format(parts)
+        return several if parts > 1 else translate("Wishes", "A part is still being made.")
+    several = translate("Wishes", "{0} stems are still being made.").format(stems)
+    return several if stems > 1 else translate("Wishes", "A stem is still being made.")
+
+
+def _choose_metre(window: MainWindow) -> None:
+    """Choose the metre, which a narrow window does not show."""
+    tempo = window.controller.session.project.tempo
+    names = [f"{beats}/{unit}" for beats, unit in METRES]
+    now = f"{tempo.beats_per_bar}/{tempo.beat_unit}"
+    if name := _chosen(window, translate("Wishes", "Metre"), translate("Wishes", "Beats in a bar"), names, now):
+        window.transport.metre_chosen.emit(*METRES[names.index(name)])
+
+
+def _choose_key(window: MainWindow) -> None:
+    """Choose the key, likewise."""
+    now = window.controller.session.project.tempo.key
+    if name := _chosen(window, translate("Wishes", "Key"), translate("Wishes", "Key of the song"), list(KEYS), now):
+        window.transport.key_entered.emit(name)
+
+
+def _chosen(window: MainWindow, title: str, text: str, names: list[str], now: str) -> str:
+    """One of several names; "" if the user would rather not."""
+    place = names.index(now) if now in names else 0
+    name, is_chosen = QInputDialog.getItem(window, title, text, names, place, False)
+    return name if is_chosen else ""
 
 
 def _accepted(dialog: QDialog) -> bool:

@@ -1,5 +1,6 @@
 """Clips keep their samples, are named by them, and are never lost to a run that was ended."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -143,6 +144,23 @@ def test_a_file_that_somebody_still_holds_is_copied(store, monkeypatch):
     assert [p.name for p in store.folder.iterdir()] == [store.path(audio).name]
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="asks Linux what is mapped")
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_file_is_not_mapped_any_more_when_it_gets_its_name(store, monkeypatch, channels):
+    """Windows renames no mapped file: each clip would be copied, and its first file stay behind."""
+    path, real, mapped = made(store, noise(samples=1 << 19, channels=channels)), os.replace, []
+
+    def replace(source, target):
+        mapped.append(str(source) in Path("/proc/self/maps").read_text())
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    audio = store.adopt(path)
+    assert mapped == [False]
+    store.view(audio)
+    assert str(store.path(audio)) in Path("/proc/self/maps").read_text()  # it is seen where it is mapped
+
+
 def test_a_folder_that_is_gone_says_what_to_do(store):
     store.folder.rmdir()
     with pytest.raises(OutputError, match="create it or choose another"):
@@ -172,6 +190,17 @@ def test_silence_is_made_once(store, monkeypatch):
     assert store.silence(48_000, 2, 300).samples == 300
     monkeypatch.setattr(store, "begin", None)
     assert store.silence(48_000, 2, 5000) == silence
+
+
+def test_a_clip_that_cannot_be_named_leaves_nothing_on_a_full_disk(store, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    for make in (lambda: store.write(48_000, 2, [noise()]), lambda: store.silence(48_000, 2, 5000)):
+        with pytest.raises(OutputError, match="No room"):
+            make()
+        assert list(store.folder.iterdir()) == []
 
 
 def test_silence_that_stands_in_is_nothing_real(store):

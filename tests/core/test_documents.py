@@ -562,3 +562,13 @@ def test_a_project_is_left_without_waiting_for_exports(opened, tmp_path, way):
     assert [path.name for path in out.iterdir()] == ["A song - Song.wav"]
     opened.open(folder)
     assert opened.lane("bass").parts and not opened.session.jobs
+
+
+def test_a_job_that_was_cancelled_just_now_is_no_reason_to_stay(opened):
+    opened.ask("bass")
+    job = opened.engine.begin(0.5)
+    opened.engine.cancel = lambda job_id: None  # it has not stopped yet
+    opened.c.documents.ask_to_leave = lambda: False
+    assert not opened.c.documents.may_leave()
+    opened.c.making.cancel(job.id)
+    assert opened.c.documents.may_leave()

@@ -1,11 +1,18 @@
 """Small files appear whole or not at all."""
 
+import errno
+import json
 import os
+from pathlib import Path
 
 import pytest
+from mgeldm import naming
 from mgeldm.errors import OutputError
 
-from mgeldm_app.core.files import link_or_copy, sweep_parts, write_whole
+from mgeldm_app.core.export.arrange import put_folder
+from mgeldm_app.core.files import can_write, link_or_copy, sweep_parts, write_whole
+from mgeldm_app.core.project import Project, Tempo
+from mgeldm_app.core.storage import ProjectFolder
 
 
 @pytest.mark.parametrize("flush", [True, False])
@@ -56,3 +63,54 @@ def test_only_files_begun_aside_are_swept(tmp_path):
     (tmp_path / ".folder.part").mkdir()
     sweep_parts(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".folder.part", ".hidden", "a.wav", "song.part"]
+
+
+@pytest.mark.parametrize(("code", "says"), [(errno.EACCES, False), (errno.EROFS, False), (errno.ENOSPC, True)])
+def test_whether_files_can_be_made_is_found_by_making_one(tmp_path, monkeypatch, code, says):
+    assert can_write(tmp_path) and not can_write(tmp_path / "missing")
+    assert not list(tmp_path.iterdir())
+
+    def refused(*_, **__):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Path, "touch", refused)
+    assert can_write(tmp_path) == says
+
+
+def copied(folder):
+    made = ProjectFolder.create(folder / "Song.mgeldm")
+    copy = made.copy_to(folder / "Copy.mgeldm", Project(tempo=Tempo(77)))
+    made.save(copy.project)
+    made.close()
+    copy.close()
+    assert json.loads((folder / "Copy.mgeldm" / "project.json").read_bytes())["project"]["tempo"]["bpm"] == 77
+    assert (folder / "Song.mgeldm" / "project.1.json").exists()
+
+
+def put(folder):
+    (folder / "files").mkdir()
+    (folder / "files" / "a.wav").write_bytes(b"x")
+    put_folder(folder / "files", folder / "Song")
+    assert (folder / "Song" / "a.wav").exists()
+
+
+def written(folder):
+    write_whole(folder / "a.json", b"whole")
+    assert (folder / "a.json").read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize("work", [copied, put, written])
+def test_what_a_virus_scanner_holds_for_a_moment_gets_its_name(tmp_path, monkeypatch, work):
+    """As on Windows, where what somebody else has open cannot be renamed."""
+    refused, real = set(), os.replace
+
+    def replace(source, target):
+        if source not in refused:
+            refused.add(source)
+            raise PermissionError(errno.EACCES, "The process cannot access the file")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    monkeypatch.setattr(naming, "_PATIENCE_S", 5.0)
+    work(tmp_path)
+    assert refused

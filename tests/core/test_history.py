@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mgeldm_app.core import commands
-from mgeldm_app.core.history import Command, History
+from mgeldm_app.core.history import MOST_STEPS, Command, History
 from mgeldm_app.core.project import Audio, Lane, Made, Part, Project, Prompt, SongFile, Span, Take
 
 SONG = SongFile(Audio("a" * 64, 8000, 2, 80000), "song.wav")
@@ -158,6 +158,17 @@ def test_a_result_reaches_the_past():
     assert history.project == BASE
     history.redo()
     assert history.project.lane("L1").parts[0].take == better
+
+
+def test_so_many_steps_can_be_taken_back_and_older_ones_are_forgotten():
+    history = History(BASE)
+    for number in range(MOST_STEPS + 3):
+        history.do(Command("region", lambda p, number=number: replace(p, region=Span(number, number + 1))))
+    back = 0
+    while history.undo_title:
+        history.undo()
+        back += 1
+    assert (back, history.project.region) == (MOST_STEPS, Span(2, 3))
 
 
 def test_titles_say_what_happens():

@@ -243,6 +243,115 @@ def test_takes_join_one_part_and_undo_as_one(opened):
     assert not opened.project.of_kind("added")
 
 
+def takes(world, name):
+    """Quality and seed of the takes of a lane's first part."""
+    return [(take.made.quality, take.made.seed) for take in world.lane(name).parts[0].takes]
+
+
+@pytest.mark.parametrize("quality", ["draft", "standard"])
+def test_a_take_that_is_kept_alone_stays_alone(opened, quality):
+    opened.ask("strings", task="impute", takes=4, seed=5, quality=quality)
+    opened.engine.finish()
+    opened.engine.finish()
+    opened.engine.begin(0.5)
+    opened.c.making.keep_alone(opened.lane("strings").id, 0)
+    assert not opened.engine.jobs and not opened.session.jobs
+    assert takes(opened, "strings") == [(quality, 5)] and opened.session.history.undo_title == "keep takes"
+    opened.session.undo()
+    assert len(takes(opened, "strings")) == 2
+
+
+def test_a_take_that_is_kept_alone_becomes_better_and_is_varied_all_the_same(opened):
+    loop(opened)
+    opened.ask("strings", task="impute", takes=3, seed=5)
+    opened.ask("organ", task="impute", takes=1, seed=9)
+    opened.engine.finish()
+    lane = opened.lane("strings")
+    opened.c.making.make_again(lane.id, 0, vary=True)
+    opened.workers.holding = True
+    opened.engine.finish()  # the organ's draft
+    opened.c.making.keep_alone(lane.id, 0)
+    opened.workers.release()
+    opened.engine.finish_all()
+    again = opened.lane("strings").parts[0].takes[1].made.seed
+    assert takes(opened, "strings") == [("standard", 5), ("standard", again)] and again not in (5, 6, 7)
+    assert takes(opened, "organ") == [("standard", 9)]
+
+
+@pytest.mark.parametrize("task", ["impute", "inpaint"])
+@pytest.mark.parametrize("looped", [False, True], ids=["whole", "draft first"])
+def test_takes_still_to_come_of_what_was_undone_come_once_it_is_redone(opened, task, looped):
+    opened.c.set_region(REGION)
+    opened.c.set_looping(looped)
+    opened.ask("bass", task=task, takes=3, seed=5)
+    opened.engine.finish()
+    opened.session.undo()
+    assert not opened.engine.jobs and not opened.session.jobs  # no hours for what nobody has
+    opened.session.redo()
+    assert len(opened.engine.jobs) == (3 if looped else 2)
+    opened.session.undo()
+    opened.session.redo()
+    opened.engine.finish_all()
+    lane = opened.project.of_kind("added")[0]
+    assert takes(opened, lane.name) == [("standard", 5), ("standard", 6), ("standard", 7)]
+    assert lane.parts[0].chosen == 0
+    opened.session.undo()
+    assert not opened.project.of_kind("added")
+    opened.session.redo()
+    assert not opened.engine.jobs and not opened.session.jobs
+    check_null(opened)
+
+
+def test_takes_that_were_cancelled_do_not_come_with_a_redo(opened):
+    opened.ask("strings", task="impute", takes=3)
+    opened.engine.finish()
+    opened.session.undo()
+    BY_ID["cancel_jobs"].run(opened.c)
+    opened.session.redo()
+    assert not opened.engine.jobs
+
+
+def test_takes_of_what_was_undone_stay_away_where_something_else_is_done(opened):
+    opened.ask("strings", task="impute", takes=3)
+    opened.engine.finish()
+    opened.session.undo()
+    opened.ask("organ", task="impute", takes=1)
+    opened.engine.finish()
+    opened.session.undo()
+    opened.session.redo()
+    assert not opened.engine.jobs and len(takes(opened, "organ")) == 1
+
+
+def test_what_is_made_again_of_a_draft_is_as_good_as_the_prompt_asks(opened):
+    opened.ask("strings", task="impute", takes=1, seed=5, quality="draft")
+    opened.engine.finish_all()
+    lane = opened.lane("strings").id
+    opened.c.making.make_again(lane, 0, vary=True)
+    assert opened.engine.finish().request.sampling.quality == "draft"
+    opened.c.set_prompt(replace(opened.project.prompt, quality="standard"))
+    for vary in (False, True):
+        opened.c.making.make_again(lane, 0, vary)
+        opened.engine.finish()
+    assert [quality for quality, _ in takes(opened, "strings")] == ["draft", "draft", "standard", "standard"]
+    assert takes(opened, "strings")[2][1] == takes(opened, "strings")[1][1]  # of the take that was heard
+    opened.c.set_prompt(replace(opened.project.prompt, quality="draft"))
+    opened.c.making.make_again(lane, 0, vary=True)
+    assert opened.engine.finish().request.sampling.quality == "standard"  # no worse than what is varied
+
+
+@pytest.mark.parametrize("vary", [False, True])
+def test_what_is_made_again_of_a_draft_that_waits_for_better_is_as_good_as_that(opened, vary):
+    loop(opened)
+    opened.ask("strings", task="impute", takes=1, seed=5, quality="best")
+    opened.engine.finish()
+    opened.c.set_prompt(replace(opened.project.prompt, quality="draft"))
+    opened.c.making.make_again(opened.lane("strings").id, 0, vary)
+    assert opened.engine.finish().request.sampling.quality == "best"
+    opened.engine.finish_all()
+    assert [quality for quality, _ in takes(opened, "strings")] == (["best"] * 2 if vary else ["best"])  # none twice
+    assert opened.lane("strings").parts[0].chosen == (1 if vary else 0)
+
+
 def test_takes_of_draft_quality_are_takes_too(opened):
     opened.ask("strings", task="impute", takes=2, quality="draft")
     opened.engine.finish_all()
@@ -257,6 +366,24 @@ def test_a_new_part_hears_what_the_user_hears(opened):
     heard = opened.engine.finish().heard
     bass = opened.session.store.path(opened.lane("bass").parts[0].take.audio)
     assert [(layer.gain, layer.path == bass) for layer in heard] == [(1.0, False), (-1.0, True)]
+
+
+def test_a_part_is_varied_to_the_song_also_while_it_is_listened_to_alone(opened):
+    """What a solo leaves of the others is silence, to which nobody plays."""
+    opened.ask("bass")
+    opened.ask("rhodes", task="impute", takes=1)
+    opened.engine.finish_all()
+    first, rhodes = opened.engine.done[-1], opened.lane("rhodes")
+    opened.c.set_lane(rhodes.id, "soloed", True)
+    opened.c.making.make_again(rhodes.id, 0, vary=True)
+    assert [layer.gain for layer in opened.engine.finish().heard] == [layer.gain for layer in first.heard] == [1.0]
+    opened.c.set_lane(opened.lane("bass").id, "soloed", True)
+    opened.c.making.make_again(rhodes.id, 0, vary=True)
+    assert [layer.gain for layer in opened.engine.finish().heard] == [0.0, 1.0]  # that of another lane counts
+    opened.c.set_lane(opened.lane("bass").id, "soloed", False)
+    opened.c.set_lane(opened.lane("bass").id, "muted", True)
+    opened.c.making.make_again(rhodes.id, 0, vary=True)
+    assert [layer.gain for layer in opened.engine.finish().heard] == [1.0, -1.0]
 
 
 def test_accompany_hears_the_selected_lane_alone(opened):
@@ -375,6 +502,26 @@ def test_a_source_is_extracted_to_where_it_lies_since_it_was_regenerated(opened)
     (lane,) = opened.project.of_kind("extracted")
     assert (lane.name, lane.muted, lane.parts[-1].span) == ("bass (replaced)", True, with_fades(inside))
     assert sound(opened, lane, inside.start + 200, inside.stop - 200).any()
+
+
+@pytest.mark.parametrize("heard", [False, True])
+@pytest.mark.parametrize("name", ["bass (replaced)", "Old low end"])
+def test_where_a_source_is_that_was_extracted_where_it_was_regenerated_is_said(opened, name, heard):
+    opened.c.set_region(REGION)
+    opened.ask("bass", task="inpaint", takes=1)
+    opened.engine.finish_all()
+    lane = opened.lane("bass (replaced)")
+    opened.c.set_lane(lane.id, "name", name)
+    opened.c.set_lane(lane.id, "muted", not heard)
+    assert not opened.told
+    opened.ask("the bass", task="extract")
+    opened.engine.finish_all()
+    where = f"{name}." if heard else f"{name}, which is muted."
+    assert opened.told == [(f"bass was regenerated here; its original is in {where}", False)]
+    opened.c.making.make_again(lane.id, 0, vary=True)
+    opened.ask("drums", task="extract")
+    opened.engine.finish_all()
+    assert len(opened.told) == 1
 
 
 def test_a_stem_that_is_extracted_while_its_source_is_regenerated_is_silent_there(opened):
@@ -515,6 +662,15 @@ def test_a_cancelled_job_that_fails_before_it_hears_of_it_is_gone(opened):
     opened.c.making.cancel(job.id)
     opened.engine.fail(0.5)
     assert not opened.session.jobs and not opened.project.of_kind("extracted") and not opened.session.coming
+
+
+def test_a_job_that_was_cancelled_just_now_is_not_kept_for_the_next_time(opened):
+    opened.ask("bass")
+    job = opened.engine.begin(0.5)
+    opened.engine.cancel = lambda job_id: None  # it has not stopped yet
+    assert len(opened.c.making.unfinished()) == 1
+    opened.c.making.cancel(job.id)
+    assert not opened.c.making.unfinished()
 
 
 def test_cancelling_leaves_nothing(opened):
@@ -1027,6 +1183,31 @@ def test_a_later_take_that_fails_leaves_the_first_as_it_is(opened):
     assert part.span == Span(0, opened.project.samples)
 
 
+def test_what_was_not_finished_promises_no_more_than_is_kept(opened):
+    opened.c.set_region(REGION)
+    opened.ask("bass")
+    opened.engine.fail(0.5)
+    opened.ask("drums")
+    opened.engine.begin(0.5)
+    opened.ask("strings", task="impute", takes=3)
+    folder = opened.session.folder.folder
+    for _ in range(2):
+        opened.c.documents.close()
+        opened.open(folder)
+        said = [view.message for view in opened.session.jobs.values()]
+        assert len(said) == 5
+        assert ["What was done is kept" in each for each in said] == [True] * 2 + [False] * 3
+        assert ["Nothing of it was finished" in each for each in said] == [False] * 2 + [True] * 3
+    opened.session.select(("song",))
+    opened.ask("keys", task="impute", takes=1, like=REGION, like_lane=opened.lane("bass").id)
+    opened.session.select((opened.lane("bass").id,))
+    opened.c.remove_selected()
+    opened.c.documents.close()
+    opened.open(folder)
+    (lost,) = [view for view in opened.session.jobs.values() if view.job.title == "Adding keys"]
+    assert not lost.can_retry and "Nothing of it was finished" in lost.message and "is gone" in lost.message
+
+
 def test_a_failed_job_leaves_no_empty_lane_and_retry_brings_it_back(opened):
     opened.ask("bass")
     job = opened.engine.fail(0.0)
@@ -1139,6 +1320,34 @@ def test_generating_beside_a_song_makes_a_lane_of_a_few_seconds_or_of_the_region
     opened.ask("wind", task="generate", takes=1)
     opened.engine.finish_all()
     assert opened.lane("wind").parts[0].span == PART
+
+
+@pytest.mark.parametrize(
+    ("playhead_s", "known", "span_s"),
+    [
+        (4.5, True, (4.0, 14.0)), (4.5, False, (4.5, 14.5)), (0.0, True, (0.0, 10.0)), (1.9, True, (0.0, 10.0)),
+        (13.0, True, (12.0, 20.0)), (19.99, True, (18.0, 20.0)), (20.0, True, (0.0, 10.0)),
+    ],
+)  # fmt: skip
+def test_music_from_nothing_begins_with_the_bar_of_the_playhead(opened, playhead_s, known, span_s):
+    if not known:
+        opened.session.amend(lambda project: replace(project, tempo=replace(project.tempo, source="none")))
+    opened.player.seek(round(playhead_s * RATE_HZ))
+    opened.ask("rain", task="generate", takes=2)
+    opened.engine.finish_all()
+    (part,) = opened.lane("rain").parts
+    assert part.span == Span(*(round(at_s * RATE_HZ) for at_s in span_s)) and len(part.takes) == 2
+
+
+def test_music_from_nothing_has_room_for_the_shortest_part_and_leaves_the_playhead_for_a_region(opened):
+    opened.session.amend(lambda project: replace(project, tempo=replace(project.tempo, source="none")))
+    opened.player.seek(opened.project.samples - 1)
+    opened.ask("rain", task="generate", takes=1)
+    opened.c.set_region(REGION)
+    opened.ask("wind", task="generate", takes=1)
+    opened.engine.finish_all()
+    assert not opened.told and opened.lane("wind").parts[0].span == PART
+    assert opened.lane("rain").parts[0].span.stop == opened.project.samples
 
 
 def test_a_part_is_like_a_lane_in_the_selection(opened):
@@ -1338,8 +1547,21 @@ def test_an_error_nobody_foresaw_while_landing_ends_the_job_and_is_told(opened, 
     opened.ask("bass")
     opened.engine.finish_all()
     assert not opened.session.jobs and not opened.session.coming and not opened.player.growing
-    assert [error for _, error in opened.told] == [True] and "KeyError('L7')" in opened.told[0][0]
-    assert "Traceback" in details[0]
+    assert opened.told == [("A finished stem could not be kept; ask for it again.", True)]
+    assert "Traceback" in details[0] and "KeyError: 'L7'" in details[0]
+
+
+def test_an_error_nobody_foresaw_while_keeping_what_was_finished_is_told_with_a_report(opened, monkeypatch):
+    def fail(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(Landing, "add", fail)
+    details = []
+    opened.session.notice.connect(lambda text, error, more, _: details.append(more))
+    opened.ask("bass")
+    opened.engine.fail(0.5)
+    assert opened.told == [("What was finished of a stem could not be kept; ask for it again.", True)]
+    assert "Traceback" in details[0] and "AssertionError" in details[0]
 
 
 def test_silence_over_a_regenerated_source_is_made_on_a_worker(opened, monkeypatch):
@@ -1359,9 +1581,9 @@ def test_silence_over_a_regenerated_source_is_made_on_a_worker(opened, monkeypat
 
         run(marked, done, failed)
 
-    def adopt_there(store, path):
+    def adopt_there(store, path, *rest):
         assert working
-        return adopt(store, path)
+        return adopt(store, path, *rest)
 
     monkeypatch.setattr(opened.workers, "run", run_marked)
     monkeypatch.setattr(ClipStore, "adopt", adopt_there)

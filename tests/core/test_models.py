@@ -5,6 +5,8 @@ import http.server
 import ssl
 import threading
 import time
+import urllib.error
+import urllib.request
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -146,6 +148,38 @@ def test_a_net_that_goes_away_is_not_taken_for_a_full_disk(tmp_path, monkeypatch
     monkeypatch.setattr(models, "_opened", lambda remote, have: Reply())
     with pytest.raises(CheckpointError, match="check the connection"):
         fetch(Remote("model.pt", "http://127.0.0.1:9/model"), tmp_path, Reporter())
+
+
+def test_a_system_without_certificates_is_no_obstacle(tmp_path, monkeypatch):
+    """As in a bundle on another distribution than its builder's, whose certificates lie elsewhere."""
+    asked = []
+
+    def urlopen(request, timeout, context):
+        asked.append(context)
+        raise urllib.error.URLError("not in a test")
+
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / "nowhere"))
+    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+    with pytest.raises(CheckpointError, match="not in a test"):
+        fetch(models.KNOWN[0].files[0], tmp_path, Reporter())
+    (context,) = asked
+    assert context.cert_store_stats()["x509_ca"] > 50
+    assert context.verify_mode == ssl.CERT_REQUIRED and context.check_hostname
+
+
+def test_a_server_that_cannot_prove_who_it_is_is_not_taken_for_the_connection(tmp_path, monkeypatch):
+    error = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: (_ssl.c:1006)")
+    error.verify_message = "unable to get local issuer certificate"
+
+    def refused(*_):
+        raise urllib.error.URLError(error)
+
+    monkeypatch.setattr(models, "_opened", refused)
+    says = r"\(unable to get local issuer certificate\).*date.*SSL_CERT_FILE"
+    with pytest.raises(CheckpointError, match=says) as told:
+        fetch(Remote("model.pt", "https://127.0.0.1:9/model"), tmp_path, Reporter())
+    assert "connection" not in str(told.value)
 
 
 def test_a_disk_that_cannot_be_written_is_not_taken_for_the_net(server, tmp_path):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -142,3 +143,12 @@ def test_recent_projects_prompts_and_speeds(tmp_path):
     settings = settings.measured(Speed("extract", "draft", "cpu", 2.0)).measured(Speed("extract", "draft", "cpu", 3.0))
     assert settings.speed("extract", "draft", "cpu") == 3.0
     assert settings.speed("extract", "best", "cpu") is None
+
+
+def test_a_folder_that_is_no_text_is_not_remembered_and_harms_nothing(tmp_path):
+    """Linux has names that are not UTF-8; Python reads them as halves of characters."""
+    odd = Settings().opened(Path("/p/h\udce9.mgeldm"))
+    assert odd == Settings()
+    path = tmp_path / "settings.json"
+    save_settings(dataclasses.replace(FULL, projects="/p/h\udce9", prompts=("bass", "h\ud83c")), path)
+    assert load_settings(path) == dataclasses.replace(FULL, projects="/p/h?", prompts=("bass", "h?"))

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pytest
@@ -255,10 +256,12 @@ def test_a_folder_that_cannot_be_written_to_opens_for_reading(folder, monkeypatc
 
     # Rights do not bind an administrator, who may run this test, so the system's refusal is imitated.
     monkeypatch.setattr(storage.filelock.BaseFileLock, "acquire", refused)
-    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(Path, "touch", refused)  # Windows says that it can be, as `os.access` does to administrators
     again = ProjectFolder.open(folder.folder)
     assert again.read_only and "cannot be written to" in again.notice
     assert again.project == named("here")
+    with pytest.raises(InputError, match="cannot be written to"):
+        again.check_writable()
 
 
 # --------------------------------------------------------------------------------------------------------------- audio
@@ -392,6 +395,15 @@ def test_a_copy_is_a_project_of_its_own(folder, tmp_path):
         again.close()
 
 
+def test_what_a_copy_that_was_killed_left_goes_with_the_next(folder, tmp_path):
+    left, fresh = (storage.aside_of(tmp_path / "Copy.mgeldm") for _ in range(2))
+    for path in (left, fresh):
+        (path / "audio").mkdir(parents=True)
+    os.utime(left, (0, 0))
+    folder.copy_to(tmp_path / "Copy.mgeldm", full_project(folder)).close()
+    assert fresh.is_dir() and not left.exists()
+
+
 def test_a_copy_where_the_file_system_links_nothing_and_one_that_fails(folder, tmp_path, monkeypatch):
     project = full_project(folder)
     folder.save(project)
@@ -423,13 +435,19 @@ def test_free_names(tmp_path):
     assert len(os.fsencode(free_name(tmp_path, "é" * 300).name)) <= 255
 
 
-def test_what_is_only_read_says_why_it_cannot_be_changed(folder, monkeypatch):
+@pytest.mark.parametrize("name", ["A song with a long title " * 6, "é" * 300, "歌" * 80, "👩‍🎤" * 40])
+def test_clips_of_a_song_with_a_long_title_have_paths_that_windows_takes(name):
+    home = PureWindowsPath("C:/Users/firstname.lastname/OneDrive - Company/Documents/MGE-LDM Projects")
+    folder = free_name(Path("nowhere"), name)
+    assert len(folder.name) > 40
+    assert len(str(home / folder.name / "audio" / f"{'0' * 64}.wav")) < 260
+
+
+def test_what_is_only_read_says_why_it_cannot_be_changed(folder):
     second = ProjectFolder.open(folder.folder)
     with pytest.raises(InputError, match="open elsewhere"):
         second.check_writable()
-    monkeypatch.setattr(os, "access", lambda path, mode: False)  # rights do not bind an administrator
-    with pytest.raises(InputError, match="cannot be written to"):
-        second.check_writable()
+    assert not list(folder.folder.glob(".*.part"))
     folder.check_writable()
 
 
@@ -464,7 +482,7 @@ def test_a_project_that_cannot_be_begun_says_that_nothing_was_opened(tmp_path, m
 
 FULL_DISK = """
 import resource, sys
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from mgeldm_app.core.project import Project, Prompt
 from mgeldm_app.core.storage import ProjectFolder
 from mgeldm_app.core.errors import StorageError

@@ -1,8 +1,12 @@
+import os
+
 import numpy as np
 import pytest
 from mgeldm.audio import read
+from mgeldm.outputs import aside_of
 from mgeldm.progress import Progress
 
+from mgeldm_app.core import commands
 from mgeldm_app.core.actions import BY_ID
 from mgeldm_app.core.export import Colours
 from mgeldm_app.core.project import Span
@@ -200,6 +204,25 @@ def test_what_is_made_better_first_is_taken_as_it_was_chosen(opened, out):
     opened.c.taking.export([bass.id], ExportSettings(region_only=True, faders=True, folder=str(out)), COLOURS, chosen)
     (file,) = out.iterdir()
     assert file.name == "A song - bass.wav" and read(file).samples.shape == (2, 8000) and read(file).samples.any()
+
+
+def test_what_was_chosen_is_taken_even_if_it_is_gone_by_then(opened, out):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    bass, chosen = opened.lane("bass"), opened.project
+    opened.c.session.do(commands.remove_lanes((bass.id,)))
+    opened.c.taking.export([bass.id], ExportSettings(folder=str(out)), COLOURS, chosen)
+    (file,) = out.iterdir()
+    assert file.name == "A song - bass.wav" and read(file).samples.any()
+
+
+def test_what_an_export_that_was_killed_left_goes_with_a_later_one(opened, out):
+    out.mkdir()
+    left = aside_of(out / "A song - bass.wav")
+    left.write_bytes(b"x")
+    os.utime(left, (0, 0))
+    export(opened, out)
+    assert not left.exists() and len(list(out.iterdir())) == 2
 
 
 def test_a_finished_stem_does_not_wait_for_an_export(opened, out):

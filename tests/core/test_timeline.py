@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mgeldm_app.core.project import Project, Span, Tempo
-from mgeldm_app.core.timeline import Grid, span_text, tapped
+from mgeldm_app.core.timeline import Grid, place_text, span_text, start_text, tapped
 
 TEMPI = st.builds(
     Tempo, st.floats(20, 400).map(lambda bpm: round(bpm, 2)), st.floats(-5, 30), st.sampled_from([1, 3, 4, 7, 32])
@@ -57,6 +57,18 @@ def test_eighths_that_are_tapped_are_half_as_many_quarters():
     assert tapped(taps_s, Tempo()).bpm == 240
 
 
+def test_taps_faster_or_slower_than_any_tempo_are_the_nearest_that_there_is():
+    fast, slow = ([number * apart_s for number in range(4)] for apart_s in (0.1, 4.0))
+    assert (tapped(fast, Tempo()).bpm, tapped(slow, Tempo()).bpm) == (400, 20)
+
+
+def test_the_songs_own_ends_are_lines_too():
+    grid = Grid(Tempo(120.0, 0.5), 8000, 50_000)  # bars begin at 4000, 20 000 and 36 000
+    assert [grid.snap(each, "bar") for each in (-9, 1000, 3000, 42_500, 43_500, 60_000)] == [
+        0, 0, 4000, 36_000, 50_000, 50_000
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("unit", ["bar", "beat", "none"])
 def test_a_region_beside_the_grid_keeps_its_place_in_the_bar_and_stays_in_the_song(unit):
     grid = Grid(Tempo(127.3), 44100, 44100 * 600)
@@ -82,3 +94,19 @@ def test_a_region_beside_the_grid_keeps_its_place_in_the_bar_and_stays_in_the_so
 def test_spans_are_told_in_bars_seconds_or_what_is_left_of_one(samples, known, text):
     tempo = Tempo(120.0, source="given" if known else "none")
     assert span_text(Project(tempo=tempo), Span(500, 500 + samples)) == text
+
+
+def test_a_place_names_its_lane_and_what_is_gone_is_not_the_song():
+    project = Project(tempo=Tempo(120.0, source="given"))
+    span = Span(0, 2 * project.rate_hz)
+    assert place_text(project, span) == "bar 1 of Song"
+    assert place_text(project, span, "rest") == "bar 1 of Rest"
+    assert place_text(project, span, "L7") == "bar 1 of a lane that is gone"
+
+
+def test_where_something_begins_is_told_in_bars_or_as_a_time():
+    project = Project(tempo=Tempo(120.0, 0.25, source="given"))
+    places_s = (0, 0.25, 2.25, 3)
+    samples = [round(place_s * project.rate_hz) for place_s in places_s]
+    assert [start_text(project, at) for at in samples] == ["the start", "bar 1", "bar 2", "00:03.000"]
+    assert start_text(Project(), samples[2]) == "00:02.250"

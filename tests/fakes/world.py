@@ -75,13 +75,16 @@ class FakeEngine:
 
     def __init__(self):
         self.events, self.status = Event(), EngineStatus("off")
-        self.jobs, self.config, self.done = [], None, []
+        self.jobs, self.config, self.done, self.forgot = [], None, [], 0
 
     def configure(self, config):
         self.config = config
 
     def submit(self, job):
         self.jobs.append(job)
+
+    def forget(self):
+        self.forgot += 1
 
     def warm_up(self):
         self.status = READY

@@ -1,3 +1,4 @@
+import ast
 import importlib.util
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ def bootstrap(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "CONSTRAINTS", tmp_path / "constraints.txt")
     (tmp_path / "constraints.txt").write_text("numpy==2.0\n")
     (tmp_path / "pyproject.toml").write_text("[project]\n")
+    monkeypatch.setattr(module, "NVIDIA", ("/",))
     return module
 
 
@@ -40,6 +42,58 @@ def test_an_old_python_is_refused(bootstrap):
     with pytest.raises(bootstrap.Failure, match=r"Python 3\.9.*Python 3\.11"):
         bootstrap.check_python((3, 9))
     bootstrap.check_python((3, 13))
+
+
+def test_a_python_that_is_too_old_can_read_it_and_say_so():
+    """Python 3.6, the oldest with f-strings: no newer syntax, and no type that is looked up and not there."""
+    tree = ast.parse(PATH.read_text(encoding="utf-8"), feature_version=(3, 6))
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    types = [each.returns for each in functions] + [arg.annotation for each in functions for arg in each.args.args]
+    assert types and all(isinstance(each, ast.Name | ast.Constant) for each in types)
+
+
+@pytest.mark.parametrize(
+    ("platform", "card", "config", "small"),
+    [
+        ("linux", "", "global.timeout='60'\n", True),
+        ("linux", "nvidiactl", "", False),
+        ("linux", "", "global.index-url='https://pypi.example'\n", False),
+        ("linux", "", ":env:.extra-index-url='https://pypi.example'\n", False),
+        ("linux", "", ":env:.find-links='/wheels'\n", False),
+        ("darwin", "", "", False),
+        ("win32", "", "", False),
+    ],
+)
+def test_cuda_is_left_out_where_no_card_needs_it_and_nobody_says_where_to_look(
+    bootstrap, tmp_path, monkeypatch, platform, card, config, small
+):
+    ran = []
+
+    def run(command, **more):
+        ran.append(command)
+        return subprocess.CompletedProcess(command, int(bootstrap.SMALL_TORCH in command), config)
+
+    (tmp_path / card).touch()
+    monkeypatch.setattr(bootstrap, "NVIDIA", (str(tmp_path / "nvidiactl"),))
+    monkeypatch.setattr(bootstrap.sys, "platform", platform)
+    monkeypatch.setattr(bootstrap.subprocess, "run", run)
+    bootstrap.VENV.mkdir()
+    bootstrap.install()
+    first, last = next((each for each in ran if bootstrap.SMALL_TORCH in each), None), ran[-1]
+    assert (first is not None) == small
+    if small:
+        assert "--no-deps" in first and first[-1] == "torch" and "-c" in first
+    assert bootstrap.SMALL_TORCH not in last and last[-1].endswith("[test]")  # also where the first one failed
+    assert bootstrap.STAMP.exists()
+
+
+def test_what_pip_cannot_do_is_told_truthfully(bootstrap, monkeypatch):
+    """Not every failure is the network's."""
+    monkeypatch.setattr(bootstrap, "has_pip", lambda: True)
+    monkeypatch.setattr(bootstrap.subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1))
+    with pytest.raises(bootstrap.Failure, match=r"(?s)connection.*space.*no build for this system.*macOS 14"):
+        bootstrap.install()
 
 
 def test_the_second_run_installs_nothing(bootstrap, commands):

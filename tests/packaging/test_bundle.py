@@ -49,6 +49,7 @@ def test_macos_opens_projects_and_asks_for_no_microphone():
     assert declared["UTTypeTagSpecification"]["public.filename-extension"] == [storage.SUFFIX.removeprefix(".")]
     assert [declared["UTTypeIdentifier"]] == plist["CFBundleDocumentTypes"][0]["LSItemContentTypes"]
     assert plist["NSHighResolutionCapable"]
+    assert plist["LSMinimumSystemVersion"] == "14.0"  # that of torch's and PyAV's wheels
     assert not [key for key in plist if re.search("Microphone", key)]
 
 
@@ -63,10 +64,24 @@ def test_icons_are_whole(name, largest):
     assert (corner[3], inside[3]) == (0, 255)
 
 
+def test_a_bundle_without_its_licences_or_certificates_is_not_passed(tmp_path):
+    build = runpy.run_path(str(PACKAGING / "build.py"))
+    assert build["missing"](tmp_path) == list(build["REQUIRED"])
+    for name in build["REQUIRED"]:
+        path = tmp_path / "_internal" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert not build["missing"](tmp_path)
+    path.unlink()
+    assert build["missing"](tmp_path) == [build["REQUIRED"][-1]]
+    shipped = {each.name for each in (ROOT / "resources" / "licences").iterdir()} | {"LICENSE", "THIRD-PARTY.txt"}
+    assert {Path(name).name for name in build["REQUIRED"] if "licences" in name} <= shipped
+
+
 def test_a_bundle_speaks_the_languages_that_are_translated(tmp_path):
     """The spec, run on a checkout with a German translation: it and Qt's German ship, Qt's other languages do not."""
-    spec, init = "packaging/mgeldm-desktop.spec", "model/mgeldm/__init__.py"
-    for name in (spec, init, "packaging/windows/version_info.py", "packaging/macos/Info.plist"):
+    spec, scripts = "packaging/mgeldm-desktop.spec", ("windows/version_info.py", "macos/Info.plist", "third_party.py")
+    for name in (spec, "model/mgeldm/__init__.py", *(f"packaging/{script}" for script in scripts)):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     german = tmp_path / "resources" / "translations" / "mgeldm_de.qm"
@@ -83,6 +98,8 @@ def test_a_bundle_speaks_the_languages_that_are_translated(tmp_path):
     collected = []
     tools = {"PYZ": lambda *_: None, "EXE": lambda *_, **__: None, "BUNDLE": lambda *_, **__: None}
     tools["COLLECT"] = lambda *parts, **_: collected.extend(file[0] for part in parts if part for file in part)
-    runpy.run_path(str(tmp_path / spec), {**tools, "Analysis": Analysis, "SPECPATH": str(tmp_path / "packaging")})
+    folders = {"SPECPATH": str(tmp_path / "packaging"), "workpath": str(tmp_path)}
+    runpy.run_path(str(tmp_path / spec), {**tools, **folders, "Analysis": Analysis})
+    assert {f"mgeldm/resources/licences/{name}" for name in ("LICENSE", "THIRD-PARTY.txt")} <= {*collected}
     spoken = [name for name in collected if "translations" in name]
     assert spoken == ["mgeldm/resources/translations/mgeldm_de.qm", "PySide6/Qt/translations/qtbase_de.qm"]

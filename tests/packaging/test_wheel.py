@@ -13,6 +13,8 @@ def test_a_wheel_holds_all_code_and_its_files(tmp_path):
     sources = {path.relative_to(ROOT / "model") for path in (ROOT / "model" / "mgeldm").rglob("*.py")}
     sources |= {path.relative_to(ROOT) for path in (ROOT / "mgeldm_app").rglob("*.py")}
     assert packed == sources
+    recipes = {path.name for path in (ROOT / "model" / "mgeldm" / "training").glob("*.toml")}
+    assert {path.name for path in (tmp_path / "lib" / "mgeldm" / "training").glob("*.toml")} == recipes != set()
     code = (
         "from mgeldm import bundled as b; words = b.EMBEDDED_PATH.with_name('words.safetensors');"
         "files = (b.EMBEDDED_PATH, words, b.DEMO_SONG, b.APP_ICON, b.ICONS / 'play.svg');"

@@ -39,11 +39,11 @@ def test_each_thread_has_a_batch_and_shares_no_operation(compute):
 
 
 def test_what_is_alone_stays_on_its_thread_and_spreads_what_it_evaluates(compute):
-    seen = []
+    seen, together = [], threading.Barrier(3, timeout=30)
 
     def network(x):
+        together.wait()  # breaks if they came one after the other
         seen.append((threading.get_ident(), len(x)))
-        time.sleep(0.05)
         return x * 2
 
     def sample(x):

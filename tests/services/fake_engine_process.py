@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 
 from mgeldm_app.core.jobs import CancelledJob, EngineStatus, Finished, Started
-from mgeldm_app.services.engine_process import Cancel, Measure, Unpacker, pack
+from mgeldm_app.services.engine_process import Cancel, Forget, Measure, Unpacker, pack
 
 
 def listen(inbox, cancelled):
@@ -42,7 +42,7 @@ def main():
     out.write(pack(EngineStatus("ready", "cpu", model=config.model)))
     while True:
         job = inbox.get()
-        if isinstance(job, Measure):
+        if isinstance(job, Measure | Forget):
             continue
         out.write(pack(Started(job.id)))
         if job.title == "die":

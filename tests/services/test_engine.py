@@ -294,6 +294,31 @@ def test_what_the_process_says_is_said_in_the_language_of_the_window(real, qtbot
     assert said.startswith("⟦There is no model file /nowhere/model.safetensors") and said.endswith("⟧")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="which files a process maps is read in /proc")
+def test_what_is_closed_is_mapped_no_more(real, qtbot, extract, tmp_path):
+    """Windows neither moves nor deletes what any process maps."""
+
+    def mapped():
+        (child,) = children()
+        return str(tmp_path) in Path(f"/proc/{child.pid}/maps").read_text()
+
+    real.submit(extract("a"))
+    qtbot.waitUntil(lambda: real.ends() == [("Finished", "a")], timeout=LONG_MS)
+    assert mapped()  # what is asked next of the same song finds it there
+    real.forget()
+    qtbot.waitUntil(lambda: not mapped(), timeout=LONG_MS)
+    real.submit(extract("b"))
+    qtbot.waitUntil(lambda: ("Finished", "b") in real.ends(), timeout=LONG_MS)
+    qtbot.waitUntil(lambda: real.status.speed is not None, timeout=LONG_MS)  # measuring only made way
+
+
+def test_nothing_is_forgotten_before_there_is_anybody_to_forget(fake, qtbot):
+    fake.forget()
+    fake.submit(asked("a"))
+    fake.forget()
+    qtbot.waitUntil(lambda: fake.ends() == [("Finished", "a")], timeout=LONG_MS)
+
+
 ALONE = """
 import os, signal, sys, psutil
 from PySide6.QtCore import QCoreApplication

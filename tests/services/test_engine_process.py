@@ -27,7 +27,7 @@ from mgeldm_app.core.jobs import (
     Started,
 )
 from mgeldm_app.services import engine_process
-from mgeldm_app.services.engine_process import Heard, Measure, Outputs, Runner, Unpacker, pack
+from mgeldm_app.services.engine_process import Forget, Heard, Measure, Outputs, Runner, Unpacker, pack
 
 RATE_HZ = 44100
 DRAFT, QUICK = Sampling("draft"), Sampling("draft", steps=2)
@@ -218,6 +218,23 @@ def test_a_cancelled_extraction_goes_on_where_it_stopped(child, layer):
     assert isinstance(child.told[-1], Finished) and not child.told[-1].is_new
 
 
+def test_a_job_at_hand_keeps_its_song_until_it_is_done(child, layer):
+    """The project is closed, and the job cancelled, while it is at work."""
+    job, songs = job_of(child, Extract(("drums",), sampling=QUICK), [layer], 12.0), []
+
+    def close(event):
+        child.told.append(event)
+        if isinstance(event, Filled) and not songs:
+            songs.extend(child.runner._songs.values())
+            child.inbox.put(Forget())
+
+    child.hear = close
+    child.runner.do(job)
+    assert kinds(child.told, Finished) and np.abs(audio_of(job)[0]).max() > 0.01
+    (song,) = songs  # the pipeline knows the last one: without its files from now on
+    assert not (child.runner._songs or child.runner._extractions) and not np.any(song.read(0, RATE_HZ))
+
+
 def test_cancelling_is_asked_before_every_layer(child, layer, loaded):
     job, calls = job_of(child, Extract(("piano",), sampling=DRAFT), [layer], 12.0), []
 
@@ -368,6 +385,26 @@ def test_measuring_retreats_as_the_jobs_do(child, monkeypatch):
     monkeypatch.setattr("mgeldm.refine.refine", lambda *_: None)
     child.runner.do(Measure())
     assert seen == [child.runner.pipeline.compute] * 2
+
+
+def test_a_measurement_that_fails_is_not_tried_again_and_ends_nothing(child, monkeypatch):
+    def fails(*_):
+        raise RuntimeError("not enough memory")
+
+    monkeypatch.setattr(Pipeline, "extract", fails)
+    child.runner.do(Measure())
+    (status,) = child.told
+    assert status.speed == engine_process.UNKNOWN
+    child.runner.status = replace(status, speed=7.4)  # of a job
+    child.runner.do(Measure())
+    assert child.told[-1].speed == 7.4
+
+
+def test_a_large_model_is_asked_for_its_speed_once(child, monkeypatch):
+    monkeypatch.setattr(type(child.runner.pipeline.config), "is_embedded", False)
+    child.runner.do(Measure())
+    (status,) = child.told
+    assert status.speed == engine_process.UNKNOWN
 
 
 def test_a_notice_of_memory_reaches_the_status(child):

@@ -1,5 +1,6 @@
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QLineEdit, QPushButton, QSpinBox, QTextEdit, QToolButton, QVBoxLayout, QWidget
 
 from mgeldm_app.core.export.formats import formats
@@ -148,3 +149,15 @@ def test_describing_names_and_hints(qtbot):
         "Plays the song",
     )
     assert a11y.name_of(button) == "Play"
+
+
+def test_news_is_announced_in_the_words_given(qtbot, monkeypatch):
+    heard, button = [], QPushButton("A")
+    qtbot.addWidget(button)
+    monkeypatch.setattr(a11y.QAccessible, "updateAccessibility", heard.append)
+    a11y.announce(button, "Saved.")
+    a11y.announce(button, "The disk is full.", urgent=True)
+    kinds = QAccessible.AnnouncementPoliteness
+    assert [(each.message(), each.politeness()) for each in heard] == [
+        ("Saved.", kinds.Polite), ("The disk is full.", kinds.Assertive)]
+    assert {each.type() for each in heard} == {QAccessible.Event.Announcement}

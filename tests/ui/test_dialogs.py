@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QPushButton, QWidget
 
 from mgeldm_app.core.export.formats import formats
 from mgeldm_app.core.settings import ExportSettings, Settings
+from mgeldm_app.ui import a11y
 from mgeldm_app.ui.dialogs import (
     Choice,
     ExportChoice,
@@ -289,12 +290,10 @@ def test_a_notice_is_acted_on_or_dismissed(bar):
 
 
 def test_notices_lie_inside_the_window_over_its_foot(bar, qtbot):
-    bar.set_foot(100)
     bar.say(Notice("a", "A long sentence that has to be broken into several lines. " * 4, "warn"))
     bar.say(Notice("b", "Short."))
     window = bar.window_kept
     assert bar.isVisible() and window.rect().contains(bar.geometry())
-    assert bar.geometry().bottom() < window.height() - 100
     qtbot.waitUntil(lambda: bar._widgets["a"].height() > bar._widgets["b"].height() > 30)
     window.resize(420, 300)
     assert window.rect().contains(bar.geometry())
@@ -330,6 +329,25 @@ def test_a_notice_stays_while_the_pointer_is_on_it(bar):
     widget.setAttribute(Qt.WidgetAttribute.WA_UnderMouse, False)
     widget.timer.timeout.emit()
     assert not bar.notices
+
+
+def test_a_notice_stays_while_the_keyboard_is_on_it(bar):
+    bar.say(Notice("a", "Text.", actions=(("undo", "Undo"),)))
+    widget = bar._widgets["a"]
+    widget.buttons["undo"].setFocus(Qt.FocusReason.TabFocusReason)
+    widget.timer.timeout.emit()
+    assert bar.notices and widget.timer.isActive()
+    bar.window_kept.setFocus()
+    widget.timer.timeout.emit()
+    assert not bar.notices
+
+
+def test_notices_are_said_to_those_who_do_not_see_them(bar, monkeypatch):
+    said = []
+    monkeypatch.setattr(a11y, "announce", lambda widget, text, urgent=False: said.append((text, urgent)))
+    bar.say(Notice("a", "Exported."))
+    bar.say(Notice("b", "The disk is full.", "bad"))
+    assert said == [("Exported.", False), ("The disk is full.", True)]
 
 
 def test_what_was_wrong_with_something_else_is_forgotten(bar):

@@ -86,3 +86,18 @@ def test_recent_projects_are_five_at_most(empty, qtbot):
     assert caught.args == [paths[1]]
     empty.set_recent([])
     assert not empty._recent.isVisible()
+
+
+def test_as_many_recent_projects_are_shown_as_fit(empty):
+    empty.set_recent([f"/songs/Midnight Ferry {number}.mgeldm" for number in range(5)])
+    buttons = [each for each in empty.findChildren(QPushButton) if each.toolTip().startswith("/songs")]
+    counts = []
+    empty.setMinimumSize(1, 1)  # as in the window, whose own size holds
+    for height in (700, 330, 300, 200, 700):
+        empty.resize(1280, height)
+        empty.layout().activate()
+        empty._recent.layout().activate()
+        shown = [each for each in buttons if each.isVisible()]
+        assert all(each.height() >= each.sizeHint().height() for each in shown)
+        counts.append(len(shown))
+    assert counts[0] == counts[-1] == 5 and 5 > counts[1] > counts[2] and counts[3] == 0

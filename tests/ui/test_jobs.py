@@ -5,6 +5,7 @@ import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, Qt
 from PySide6.QtGui import QGuiApplication
 
+from mgeldm_app.ui import a11y
 from mgeldm_app.ui.jobs import JobRow, JobsBar, ProgressLine, _RowWidget
 from mgeldm_app.ui.theme import DARK
 
@@ -152,3 +153,20 @@ def test_an_unknown_share_wanders_only_while_it_is_seen(qtbot):
     assert line._timer.isActive() and 0.2 < filled(line) < 0.4
     line.show_share(0.5)
     assert not line._timer.isActive()
+
+
+def test_the_end_of_a_job_is_said_to_those_who_do_not_see_it(bar, monkeypatch):
+    said = []
+    monkeypatch.setattr(a11y, "announce", lambda widget, text, urgent=False: said.append((text, urgent)))
+    bar.set_rows((RUNNING, QUEUED, FAILED))
+    bar.set_rows((replace(RUNNING, share=0.9), QUEUED, FAILED))
+    assert said == []
+    second = replace(RUNNING, id="second", state="queued")
+    bar.set_rows((RUNNING, second, QUEUED, FAILED))
+    bar.set_rows((second, QUEUED))  # the first take is there, and a failure was dismissed
+    assert said == []
+    bar.set_rows((QUEUED,))
+    assert said == [("Adding a warm Rhodes: ended", False)]
+    bar.set_rows((replace(FAILED, id="b"),))
+    bar.set_rows((replace(FAILED, id="b"),))
+    assert said[1:] == [("Extracting the bass: It ran out of memory.", True)]

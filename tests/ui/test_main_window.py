@@ -1,21 +1,22 @@
 import gc
 import weakref
+from dataclasses import replace
 
 import pytest
 import shiboken6
 from mgeldm.progress import Progress
 from PySide6.QtCore import QEvent, QPoint, QPointF, QSize, Qt
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QMouseEvent
+from PySide6.QtGui import QCloseEvent, QGuiApplication, QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QApplication, QMenu
 
 from mgeldm_app.core.actions import ACTIONS
 from mgeldm_app.core.jobs import EngineStatus, Progressed
 from mgeldm_app.core.ports import OutputStatus
-from mgeldm_app.core.project import Project, Span
-from mgeldm_app.ui import a11y
+from mgeldm_app.core.project import Audio, Lane, Made, Part, Project, Span, Take
+from mgeldm_app.ui import a11y, menus
 from mgeldm_app.ui import theme as themes
 from mgeldm_app.ui.lanes.body import LaneBody
-from mgeldm_app.ui.lanes.header import LaneHeader
+from mgeldm_app.ui.lanes.header import LaneHeader, describe
 from mgeldm_app.ui.lanes.minimap import Minimap
 from mgeldm_app.ui.main_window import SMALLEST, MainWindow
 from tests.fakes.world import RATE_HZ, World, write_song
@@ -510,3 +511,62 @@ def test_lanes_say_when_they_are_not_heard(opened, world):
     world.c.set_lane("song", "soloed", True)
     world.c.set_lane(world.lane("drums").id, "soloed", True)
     assert notes()["Song"] == "original" and notes()["drums"] == "not heard while the song is soloed"
+
+
+def test_whatever_fails_as_the_window_closes_all_that_runs_is_ended(window, world, monkeypatch):
+    ended = []
+    with monkeypatch.context() as failing:
+        failing.setattr(world.c, "close", lambda: ended.append(True))
+        failing.setattr(world.c, "set_settings", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            window.closeEvent(QCloseEvent())
+    assert ended
+
+
+@pytest.mark.parametrize("way", ["close", "other", "copy"])
+def test_the_model_forgets_a_project_that_is_left(opened, world, tmp_path, way):
+    """Windows neither moves nor deletes files that its process maps."""
+    before = world.engine.forgot
+    world.ask("organ")
+    world.engine.finish_all()
+    assert world.engine.forgot == before
+    if way == "close":
+        world.c.documents.close()
+    elif way == "other":
+        world.open(write_song(tmp_path / "other.wav"))
+    else:
+        world.c.documents.save_as(tmp_path / "copy.mgeldm")
+    assert world.engine.forgot == before + 1
+
+
+def test_on_a_mac_the_key_called_delete_removes(world, qtbot, monkeypatch):
+    monkeypatch.setattr(menus.sys, "platform", "darwin")
+    window = MainWindow(world.c)
+    qtbot.addWidget(window)
+    keys = {name: [key.toString() for key in made.shortcuts()] for name, made in window.menus.actions.items()}
+    assert keys["remove"] == ["Backspace", "Del"] and keys["drop_take"] == ["Shift+Backspace", "Shift+Del"]
+    assert keys["undo"] == ["Ctrl+Z"] and keys["about"] == []
+    used = [key for each in keys.values() for key in each]
+    assert len(used) == len(set(used))
+
+
+def test_the_note_says_where_music_from_nothing_begins(world, opened):
+    world.c.set_prompt(replace(world.project.prompt, text="rain", task="generate", takes=1))
+    assert "at the start" in opened.prompt.note.text()
+    world.player.seek(round(4.5 * RATE_HZ))
+    assert "at bar 3" in opened.prompt.note.text()
+
+
+def test_what_could_not_be_done_is_forgotten_when_the_project_travels(opened, world):
+    world.ask("organ")
+    world.engine.finish_all()
+    world.session.tell("The lane is gone; undo that.", error=True)
+    world.session.tell("Nobody foresaw this.", error=True, details="Traceback")
+    world.session.undo()
+    assert [notice.text for notice in opened.messages.notices if notice.kind == "bad"] == ["Nobody foresaw this."]
+
+
+def test_an_added_part_that_stayed_a_draft_says_so():
+    for quality, said in (("draft", "added · draft · seed 3"), ("standard", "added · seed 3")):
+        take = Take(Audio("a" * 64, RATE_HZ, 2, 9), Made("impute", "keys", 3, quality))
+        assert describe(Lane("L1", "added", "keys", parts=(Part(0, (take,)),))) == said

@@ -4,7 +4,7 @@ import threading
 from dataclasses import replace
 
 import pytest
-from mgeldm.errors import Cancelled, CheckpointError
+from mgeldm.errors import Cancelled, CheckpointError, OutputError
 
 from mgeldm_app.core import models
 from mgeldm_app.core.jobs import EngineStatus
@@ -152,3 +152,35 @@ def test_the_program_ends_in_the_midst_of_a_download(world, open_desk, monkeypat
     world.c.close()
     assert ends == ["stopped"]
     desk.close()
+
+
+@pytest.mark.parametrize("state", ["ready", "working"])
+def test_a_model_in_use_is_deleted_when_the_engine_has_left_it(world, open_desk, published, monkeypatch, state):
+    """Windows deletes no file that a process maps, and the engine's goes when it is done with its job."""
+    desk, remove = open_desk(), world.c.models.remove
+
+    def locked(model_id):
+        raise OutputError("It could not be deleted; close what uses it.")
+
+    world.engine.events.emit(EngineStatus(state, "cpu", model=published.id))
+    monkeypatch.setattr(world.c.models, "remove", locked)
+    desk.remove(published.id)
+    assert world.c.settings.model == EMBEDDED and published.id in desk.rows() and world.told == []
+    monkeypatch.setattr(world.c.models, "remove", remove)
+    desk.close()
+    world.engine.events.emit(EngineStatus("working", "cpu", model=published.id))
+    assert len(world.c.models.installed()) == 2
+    world.engine.events.emit(EngineStatus("starting"))
+    assert [model.id for model in world.c.models.installed()] == [EMBEDDED]
+
+
+def test_a_model_that_cannot_be_deleted_is_told_of(world, open_desk, published, monkeypatch):
+    def locked(model_id):
+        raise OutputError("It could not be deleted; close what uses it.")
+
+    monkeypatch.setattr(world.c.models, "remove", locked)
+    desk = open_desk()
+    for state in ("off", "ready"):  # where nothing of this program has it, and where it is no longer used
+        world.engine.events.emit(EngineStatus(state, "cpu", model=EMBEDDED))
+        desk.remove(published.id)
+        assert world.told.pop() == ("It could not be deleted; close what uses it.", True)

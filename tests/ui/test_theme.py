@@ -1,3 +1,4 @@
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -31,6 +32,46 @@ def test_text_can_be_read_on_every_surface(theme):
     for ground in (theme.accent, mix(theme.accent, theme.text, 0.14), mix(theme.accent, theme.background, 0.1)):
         assert contrast(theme.on_accent, ground) >= 4.5, ground
     assert contrast(theme.text, mix(theme.panel, theme.accent, 0.20)) >= 4.5
+
+
+def rule(theme, selector):
+    """What the stylesheet says of a selector, by property; of several rules the last word."""
+    said = {}
+    for selectors, body in re.findall(r"([^{}]+)\{([^{}]*)\}", stylesheet(theme)):
+        if selector in [each.strip() for each in selectors.split(",")]:
+            said |= {name.strip(): value.strip() for name, value in re.findall(r"([\w-]+):([^;]+);", body)}
+    return said
+
+
+def edge_of(theme, selector):
+    said = rule(theme, selector)
+    return (said.get("border-color") or said["border"]).split()[-1]
+
+
+@both
+def test_what_is_chosen_or_filled_in_is_seen_by_everybody(theme):
+    """WCAG 2.2, 1.4.11: 3 against what lies around it, on either side of its edge."""
+    for selector, around in (
+        ("QMenu::item:selected", [theme.panel]),
+        ("QMenuBar::item:selected", [theme.panel]),
+        ("QListView::item:selected", [theme.panel, theme.background]),
+        ("QLineEdit", [theme.panel, theme.background]),
+        ("QAbstractSpinBox", [theme.panel, theme.background]),
+        ("QComboBox", [theme.panel, theme.background]),
+        ('QLineEdit[role="prompt"]', [theme.panel, theme.background]),
+        ("QCheckBox::indicator", [theme.panel, theme.background]),
+        ("QListView::indicator", [theme.panel, theme.background]),
+    ):
+        for ground in around:
+            assert contrast(edge_of(theme, selector), ground) >= 3, (selector, ground)
+
+
+@both
+def test_text_can_be_read_while_it_is_pressed(theme):
+    for role in ("flat", "segment", "badge"):
+        said = rule(theme, f'QPushButton[role="{role}"]:pressed')
+        pressed = rule(theme, "QPushButton:pressed")["background"]
+        assert contrast(said["color"], said.get("background", pressed)) >= 4.5, role
 
 
 @both

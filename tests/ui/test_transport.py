@@ -5,6 +5,7 @@ from PySide6.QtCore import Qt
 
 from mgeldm_app.core.actions import BY_ID
 from mgeldm_app.core.project import Tempo
+from mgeldm_app.ui import a11y
 from mgeldm_app.ui.theme import LIGHT
 from mgeldm_app.ui.transport import Transport
 
@@ -163,6 +164,7 @@ def test_the_null_meter_is_good_only_below_what_any_file_can_hold(bar, level, te
     bar.set_null(-3.0)
     bar.set_null(level)
     assert (bar.null.text(), bar.null.property("role")) == (text, role)
+    assert a11y.name_of(bar.null) == f"Null: {text}"
 
 
 def test_without_a_song_nothing_can_be_played(bar):
@@ -180,14 +182,14 @@ def test_the_badge_and_the_notice_are_read_aloud(bar):
     assert not bar.notice.isVisible()
 
 
-@pytest.mark.parametrize("width", [1440, 1100, 960, 860])
+@pytest.mark.parametrize("width", [1440, 1100, 960, 860, 720])
 def test_a_narrow_bar_keeps_what_is_needed_most(bar, width):
     bar.set_device("CPU · 7.4× live", "")
     bar.resize(width, 52)
     kept = (bar.start, bar.play, bar.loop, bar.time, bar.song, bar.stems, bar.null, bar.device)
     assert all(each.isVisible() for each in kept)
     assert all(bar.rect().contains(each.mapTo(bar, each.rect().bottomRight())) for each in kept)
-    spared = [each.isVisible() for each in (bar.tap, bar.metre, bar.key, bar.click, bar.meter_box)]
+    spared = [each.isVisible() for each in (bar.tap, bar.click, bar.meter_box, bar.name, bar.metre, bar.key)]
     assert spared == sorted(spared)  # the first are the first to go
     bar.resize(1600, 52)
     assert bar.tap.isVisible()
@@ -205,3 +207,11 @@ def test_long_names_give_way(bar):
     assert bar.minimumSizeHint().width() <= 1280
     bar.grab()
     assert bar.name.toolTip() == "x" * 300
+
+
+def test_a_badge_without_room_ends_in_an_ellipsis(bar):
+    bar.set_device("CPU · 7.4× live and more of it than anyone can see", "")
+    bar.resize(720, 52)
+    bar.grab()
+    assert bar.device.width() < bar.device.sizeHint().width()
+    assert bar.rect().contains(bar.device.geometry()) and bar.metre.isHidden()

@@ -6,9 +6,10 @@ import pytest
 from mgeldm.audio import read
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QCloseEvent
-from PySide6.QtWidgets import QApplication, QDialog, QMessageBox
+from PySide6.QtWidgets import QApplication, QDialog, QLabel, QMessageBox
 
 from mgeldm_app.core import models
+from mgeldm_app.core.actions import BY_ID
 from mgeldm_app.core.mixer import Mixer, Order
 from mgeldm_app.core.models import EMBEDDED, Known
 from mgeldm_app.core.project import Span
@@ -18,6 +19,7 @@ from mgeldm_app.ui.dialogs.export import ExportChoice
 from mgeldm_app.ui.dialogs.models import ModelsDialog
 from mgeldm_app.ui.main_window import MainWindow
 from mgeldm_app.ui.model_desk import ModelDesk
+from mgeldm_app.ui.palette import Entry
 from tests.fakes.world import RATE_HZ, write_song
 
 
@@ -73,6 +75,17 @@ def test_what_was_exported_can_be_shown(window, monkeypatch, tmp_path):
     (notice,) = window.messages.notices
     window.messages.act(notice.key, notice.actions[0][0])
     assert shown == [tmp_path / "new folder"]
+
+
+def test_on_a_mac_a_project_is_shown_in_its_folder(window, world, monkeypatch, tmp_path):
+    """There it is a package of this program, and opening it would only come back here."""
+    shown, opened, folder = [], [], world.session.folder.folder
+    monkeypatch.setattr(wishes.sys, "platform", "darwin")
+    monkeypatch.setattr(wishes.QProcess, "startDetached", lambda *command: shown.append(command))
+    monkeypatch.setattr(wishes.QDesktopServices, "openUrl", lambda url: opened.append(Path(url.toLocalFile())))
+    window.menus.run("show_folder")
+    window.wishes.show_folder(tmp_path)
+    assert shown == [("open", ["-R", str(folder)])] and opened == [tmp_path]
 
 
 def test_save_says_that_all_is_saved(window, world):
@@ -256,6 +269,18 @@ def test_open_and_save_as_ask_for_a_place(window, world, monkeypatch, tmp_path):
     assert world.project.song.name == "other.wav"
 
 
+@pytest.mark.parametrize("chosen", [".", "project.json"])
+def test_a_project_is_chosen_as_a_folder_or_as_its_file(window, world, monkeypatch, tmp_path, chosen):
+    """macOS shows the folder as one file, which no filter may leave out."""
+    folder, filters = world.session.folder.folder, []
+    world.c.documents.close()
+    choose = lambda *args: (filters.append(args[-1]), (str(folder / chosen), ""))[1]  # noqa: E731
+    monkeypatch.setattr(wishes.QFileDialog, "getOpenFileName", choose)
+    window.menus.run("open")
+    assert world.session.folder.folder == folder
+    assert "Projects (*.mgeldm project.json)" in filters[0].split(";;")
+
+
 def test_every_wish_is_known(window):
     from mgeldm_app.core import actions
 
@@ -364,8 +389,8 @@ def answering(window, text):
             QTimer.singleShot(5, answer)
             return
         asked.append(box.text())
-        assert box.defaultButton().text() == "Stay"
-        next(each for each in box.buttons() if each.text() == text).click()
+        assert box.defaultButton().text() == "&Stay"
+        next(each for each in box.buttons() if each.text() == f"&{text}").click()
 
     QTimer.singleShot(5, answer)
     return asked
@@ -459,3 +484,50 @@ def test_a_stem_that_is_finished_as_the_project_is_closed_is_kept(window, world,
     assert asked and world.session.folder is None
     world.open(folder)
     assert world.lane("organ").parts and not world.session.jobs
+
+
+def test_the_sheet_says_all_that_the_keys_of_takes_do(window):
+    sheet = wishes.ShortcutSheet([Entry("takes", "Hear take 1 to 9", "1 … 9", True, "Takes")])
+    assert "Hear take 1 to 9" in [each.text() for each in sheet.findChildren(QLabel)]
+    shown = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(wishes, "ShortcutSheet", lambda entries, parent: shown.extend(entries))
+        patched.setattr(wishes, "_accepted", lambda dialog: True)
+        window.menus.run("shortcuts")
+    (takes,) = [entry for entry in shown if entry.shortcut == "1 … 9"]
+    assert takes.title == "Hear take 1 to 9" and takes.id not in BY_ID
+
+
+def test_takes_that_are_still_to_come_are_counted(window, world):
+    window.show()
+    world.ask("piano", task="impute", takes=3)
+    asked = answering(window, "Stay")
+    window.wishes.quit()
+    assert asked[0].startswith("3 parts are still being made.")
+    world.ask("organ", task="extract")
+    asked = answering(window, "Stay")
+    window.wishes.quit()
+    assert asked[0].startswith("4 parts and stems are still being made.")
+    world.engine.finish_all()
+
+
+@pytest.mark.parametrize("has_others", [True, False])
+def test_about_leads_to_the_licences_of_others_where_they_are(window, monkeypatch, tmp_path, has_others):
+    said = []
+    monkeypatch.setattr(wishes, "RESOURCES", tmp_path)
+    monkeypatch.setattr(wishes.QMessageBox, "about", lambda parent, title, text: said.append(text))
+    if has_others:
+        (tmp_path / "licences").mkdir()
+        (tmp_path / "licences" / "THIRD-PARTY.txt").write_text("PySide6: LGPL", encoding="utf-8")
+    window.menus.run("about")
+    assert ("THIRD-PARTY.txt" in said[0]) == has_others and "MIT" in said[0]
+
+
+def test_metre_and_key_are_chosen_in_a_window_too_narrow_to_show_them(window, world, monkeypatch):
+    for action, name in (("metre", "6/8"), ("key", "A minor")):
+        monkeypatch.setattr(wishes.QInputDialog, "getItem", lambda *_, name=name: (name, True))
+        window.menus.run(action)
+        monkeypatch.setattr(wishes.QInputDialog, "getItem", lambda *_: ("C major", False))
+        window.menus.run(action)
+    tempo = world.project.tempo
+    assert (tempo.beats_per_bar, tempo.beat_unit, tempo.key) == (6, 8, "A minor")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from mgeldm.audio import unique_names, writing
 from mgeldm.errors import OutputError
-from mgeldm.outputs import aside_of, hold
+from mgeldm.naming import aside_of, give_name
+from mgeldm.outputs import hold
 from mgeldm.progress import Reporter
 
 from ..files import numbered
@@ -170,7 +171,7 @@ def put_folder(aside: Path, path: Path) -> None:
     """Let a folder take the place of an empty one."""
     if os.name == "nt":  # which renames to new names alone
         path.rmdir()
-    os.replace(aside, path)
+    give_name(aside, path)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from mgeldm.audio import safe_name
 from mgeldm.errors import OutputError
 from mgeldm.progress import Reporter
 
-from ..files import numbered, write_whole
+from ..files import can_write, numbered, write_whole
 from ..project import Lane, Project, Span
 from .render import Track, View, wanted_span, write_tracks
 
@@ -51,7 +50,7 @@ def prepare(
         try:
             write_tracks(project, view, list(missing.values()), _FORMAT, reporter or Reporter())
         except OutputError as error:
-            if os.access(folder, os.W_OK):
+            if can_write(folder):
                 raise
             raise OutputError(
                 "Files to drag or copy are made in {folder}, which cannot be written to; export the lanes to another "

@@ -7,8 +7,9 @@ from typing import Literal
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from .. import a11y
 from ..icons import icon
 from ..parts import IconButton, button
 from ..theme import DARK, Theme, set_role
@@ -26,7 +27,7 @@ class Notice:
     Attributes:
         key: Comes back in signals; a new notice of the same key takes the old one's place.
         text: A sentence or two.
-        kind: Of what sort; "info" and "good" leave by themselves, unless the pointer is on them.
+        kind: Of what sort; "info" and "good" leave by themselves, unless pointer or keyboard is on them.
         actions: What can be done about it: (id, what the button says).
         details: For a report; gives a button that copies text and details.
     """
@@ -84,8 +85,9 @@ class _NoticeWidget(QFrame):
         self.close_button.set_theme(theme)
 
     def _leave(self) -> None:
-        """Go, or stay for longer while the pointer is on it."""
-        if self.underMouse():
+        """Go, or stay for longer while the pointer or the keyboard is on it."""
+        focus = QApplication.focusWidget()
+        if self.underMouse() or (focus is not None and self.isAncestorOf(focus)):
             self.timer.start()
         else:
             self._bar.dismiss(self.notice.key)
@@ -108,7 +110,7 @@ class MessageBar(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self._theme, self._foot = DARK, 0
+        self._theme = DARK
         self._widgets: dict[str, _NoticeWidget] = {}
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
@@ -122,11 +124,6 @@ class MessageBar(QWidget):
         """What is shown, from top to bottom."""
         return tuple(widget.notice for widget in self._widgets.values())
 
-    def set_foot(self, pixels: int) -> None:
-        """How much of the parent's foot to leave free."""
-        self._foot = pixels
-        self._place()
-
     def say(self, notice: Notice) -> None:
         """Show a notice; of more than three the oldest goes."""
         self._drop(notice.key)
@@ -138,6 +135,7 @@ class MessageBar(QWidget):
         widget.show()
         self._place()  # first: it never appears in a corner
         self.show()
+        a11y.announce(self, notice.text, urgent=notice.kind == "bad")
 
     def act(self, key: str, action: str) -> None:
         """As if the button of an action was pressed."""
@@ -149,10 +147,14 @@ class MessageBar(QWidget):
         if self._drop(key):
             self.dismissed.emit(key)
 
-    def forget_errors(self) -> None:
-        """Take away what stays until somebody has read it: it is about what is no longer there."""
+    def forget_errors(self, with_details: bool = True) -> None:
+        """Take away what stays until somebody has read it: it is about what is no longer there.
+
+        Args:
+            with_details: Also what can be reported.
+        """
         for notice in self.notices:
-            if notice.kind in ("warn", "bad"):
+            if notice.kind in ("warn", "bad") and (with_details or not notice.details):
                 self.dismiss(notice.key)
 
     def set_theme(self, theme: Theme) -> None:
@@ -192,5 +194,5 @@ class MessageBar(QWidget):
         width = min(_WIDTH, parent.width() - 2 * _GAP)
         self._column.activate()
         height = self._column.totalHeightForWidth(width)
-        self.setGeometry((parent.width() - width) // 2, parent.height() - self._foot - _GAP - height, width, height)
+        self.setGeometry((parent.width() - width) // 2, parent.height() - _GAP - height, width, height)
         self.raise_()

@@ -15,7 +15,7 @@ from ..theme import mix
 from . import raster
 from .chips import TakeChips
 from .sources import Sources
-from .state import RegionMouse, State, asked_for, font
+from .state import RegionMouse, State, asked_for, font, said_of
 
 PICTURE_PX = 256  # device pixels across
 BUDGET_S, FRAME_S = 0.006, 0.012  # of a frame, for drawing pictures anew where old ones can stand in for a moment
@@ -142,9 +142,14 @@ class LaneBody(QWidget):
         self.lane, self.heard, self.selected = lane, heard, selected
         view = self.tr("spectrogram") if lane.view == "spectrogram" else self.tr("waveform")
         self.setAccessibleName(f"{lane.name}, {view}")
-        self.setAccessibleDescription(self.tr("Drag to select a region of time; hold Alt to drag the audio out."))
+        self.describe_itself()
         self.place_chips()
         self.update()
+
+    def describe_itself(self) -> None:
+        """Say what is seen at a glance to those who do not see it."""
+        hint = self.tr("Drag to select a region of time; hold Alt to drag the audio out.")
+        self.setAccessibleDescription(" · ".join((*said_of(self._state, self.lane, self.selected), hint)))
 
     def outdate(self, span: Span) -> None:
         """The samples changed there."""

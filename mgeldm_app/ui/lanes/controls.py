@@ -115,9 +115,10 @@ class Fader(QSlider):
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Back to 0 dB."""
-        self.setSliderDown(False)
-        self.setValue(0)
-        self.reset.emit()
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.setSliderDown(False)
+            self.setValue(0)
+            self.reset.emit()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Not ours: a list of lanes is scrolled over its faders all the time."""
@@ -201,10 +202,11 @@ class Dial(QDial):
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Back to the middle."""
-        self._from = None
-        self.setSliderDown(False)
-        self.setValue(0)
-        self.reset.emit()
+        if event.button() == Qt.MouseButton.LeftButton:
+            self._from = None
+            self.setSliderDown(False)
+            self.setValue(0)
+            self.reset.emit()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Not ours."""
@@ -296,7 +298,8 @@ class Name(QLabel):
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Edit."""
-        self.edit()
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.edit()
 
 
 class Grip(QWidget):
@@ -380,4 +383,5 @@ class Edge(QWidget):
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """As it was."""
-        self.reset.emit()
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.reset.emit()

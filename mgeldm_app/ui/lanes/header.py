@@ -19,9 +19,9 @@ from PySide6.QtWidgets import QLabel, QWidget
 from ...core.project import GAIN_DB, Lane
 from ...core.text import QUALITY_NAMES
 from .controls import Dial, Edge, Fader, Grip, Letter, Name
-from .state import State, asked_for, font
+from .state import State, asked_for, font, said_of
 
-WIDTH, EDGE_PX = 240, 5
+WIDTH, EDGE_PX, SELECTED_PX = 240, 5, 3
 translate = QCoreApplication.translate
 MINUS = "−"
 
@@ -53,6 +53,8 @@ def describe(lane: Lane) -> str:
     if lane.kind == "added":
         part = parts[-1]
         words = [translate("Lanes", "added")]
+        if part.take.made.quality == "draft":  # no better version of it is there
+            words.append(say(QUALITY_NAMES["draft"]).lower())
         if len(part.takes) > 1:
             words.append(translate("Lanes", "take {} of {}").format(part.chosen + 1, len(part.takes)))
         else:
@@ -187,7 +189,7 @@ class LaneHeader(QWidget):
         hint = self.tr("Double-click or F2 to rename")
         self.name.setToolTip(f"{name}\n{hint}")
         self.setAccessibleName(self.tr("Lane {}").format(name))
-        self.setAccessibleDescription(self.note.toolTip())
+        self.describe_itself()
         for control, text, tip in (
             (self.name, self.tr("Name of {}"), ""),
             (self.menu, self.tr("Menu of {}"), self.tr("What else can be done with this lane")),
@@ -202,6 +204,11 @@ class LaneHeader(QWidget):
             control.setAccessibleName(text.format(name))
             if tip:
                 control.setToolTip(tip)
+
+    def describe_itself(self) -> None:
+        """Say what is seen at a glance to those who do not see it."""
+        said = said_of(self._state, self.lane, self.selected)
+        self.setAccessibleDescription(" · ".join((*said, self.note.toolTip())))
 
     def dress(self) -> None:
         """Take the theme's colours."""
@@ -273,10 +280,12 @@ class LaneHeader(QWidget):
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """A panel; raised where selected, ringed where the keyboard is."""
+        """A panel; raised and with a bar where selected, with a line at its right where the keyboard is."""
         theme = self._state.theme
         painter = QPainter(self)
         painter.fillRect(self.rect(), QColor(theme.raised if self.selected else theme.panel))
         painter.fillRect(0, self.height() - 1, self.width(), 1, QColor(theme.line))
+        if self.selected:  # a colour of the ground alone is hardly seen
+            painter.fillRect(5, 0, SELECTED_PX, self.height() - 1, QColor(theme.accent))
         if self.hasFocus():
             painter.fillRect(self.width() - 2, 0, 2, self.height() - 1, QColor(theme.accent))

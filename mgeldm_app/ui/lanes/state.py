@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from PySide6.QtCore import QObject, QPoint, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QObject, QPoint, Qt, Signal
 from PySide6.QtGui import QColor, QFont
 from PySide6.QtWidgets import QApplication
 
 from ...core.ports import Growing
 from ...core.project import SONG_ID, Lane, Part, Project, Span
-from ...core.timeline import Grid, Unit
+from ...core.timeline import Grid, Unit, place_text
 from ...core.voices import Listen
 from ..theme import DARK, Theme, colour_of
 from .axis import Axis
 
+translate = QCoreApplication.translate
 LABEL_PX = 84  # room for a label of the ruler, at least
 
 
@@ -29,6 +30,12 @@ def font(px: int, weight: QFont.Weight = QFont.Weight.Normal) -> QFont:
 def asked_for(lane: Lane) -> list[Part]:
     """The parts of a lane that were asked for: not the silence where something was made in a stem's place."""
     return [part for part in lane.parts if part.take.made.repeatable]
+
+
+def said_of(state: State, lane: Lane, selected: bool) -> list[str]:
+    """What is seen of a lane at a glance, for a screen reader: whether it is selected, and where the region is."""
+    words = [translate("Lanes", "selected") if selected else translate("Lanes", "not selected")]
+    return words if state.region is None else [*words, place_text(state.project, state.region, lane.id)]
 
 
 @dataclass

@@ -139,6 +139,7 @@ class LanesView(QWidget):
         self._sources.changed.connect(lambda lane_id, _: self._minimap.outdate() if lane_id == SONG_ID else None)
         self._sources.rescaled.connect(self._repaint)
         self._mouse.region_changed.connect(lambda *_: self._repaint())
+        self._mouse.region_changed.connect(lambda _, final: _describe(self._rows) if final else None)
         self._mouse.region_changed.connect(self.region_changed)
         self._mouse.sought.connect(self.seek)
         self._rows.resized.connect(self._resized)
@@ -194,6 +195,7 @@ class LanesView(QWidget):
             self._sources.show(project, state.lanes, growing, self._store)
         if moved or not same_time:
             self._repaint()
+            _describe(self._rows)
 
     def set_position(self, sample: int) -> None:
         """Move the playhead; while playing, the view follows page by page."""
@@ -317,3 +319,10 @@ class LanesView(QWidget):
         self._ruler.update()
         self._rows.refresh()
         self._minimap.update()
+
+
+def _describe(rows: Rows) -> None:
+    """Let all lanes say where the region is, which is another."""
+    for header, body in zip(rows.headers(), rows.bodies(), strict=True):
+        header.describe_itself()
+        body.describe_itself()

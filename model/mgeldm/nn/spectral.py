@@ -102,11 +102,6 @@ class SpectralAutoencoder(nn.Module):
         self.decoder = SpectralDecoder(config) if config.decoder_depth else None
 
     @property
-    def mel_hop_s(self) -> float:
-        """Seconds between mel frames."""
-        return self.config.hop_samples * self.config.frames_per_mel / self.rate_hz
-
-    @property
     def silence(self) -> Tensor:
         """Latents [channels] of mels that are zero: a sound that gets louder moves away from them in a line."""
         return -(self.basis @ self.mean) / self.scale

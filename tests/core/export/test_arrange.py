@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from mgeldm_app.core.export.arrange import lead_quarters
-from mgeldm_app.core.project import Audio, Project, SongFile, Tempo
+from mgeldm_app.core.export.arrange import lead_quarters, stretches
+from mgeldm_app.core.project import Audio, Lane, Made, Part, Project, SongFile, Span, Take, Tempo
 from mgeldm_app.core.timeline import Grid
 
 
@@ -44,3 +44,12 @@ def test_solo_wins_over_mute_and_the_song_beside_what_it_is_the_sum_of_is_neithe
     kit.project = replace(kit.project, lanes=tuple(changed))
     rows = replace(kit.hand_off(tmp_path / "out"), lanes=[kit.project.lane(each) for each in lanes]).rows()
     assert [(row.muted, row.soloed) for row in rows] == states
+
+
+def test_parts_that_touch_or_lie_in_one_another_are_one_stretch_inside_the_song():
+    made, places = Made("extract", "bass"), [(500, 600), (0, 100), (100, 300), (120, 200), (301, 400), (950, 1200)]
+    parts = [Part(start, (Take(Audio("a", 8000, 1, stop - start), made),)) for start, stop in places]
+    song = Span(0, 1000)
+    found = stretches(Lane("l1", "extracted", "Bass", parts=tuple(parts)), song)
+    assert found == [Span(0, 300), Span(301, 400), Span(500, 600), Span(950, 1000)]
+    assert stretches(Lane("rest", "rest", "Rest"), song) == [song]

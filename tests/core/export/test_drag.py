@@ -1,7 +1,8 @@
 """Files to drag: real, exact, the same for the same content, and never touched again."""
 
-import os
+import errno
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -119,11 +120,14 @@ def test_a_folder_that_cannot_be_written_to_is_not_the_users_to_choose(kit, tmp_
     if there:
         folder.mkdir()
         kept = prepare(kit.project, kit.view, lanes, folder, True)
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
 
     def refused(*_):
         raise OutputError("choose another folder")
 
+    def denied(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "touch", denied)  # Windows says of every folder that it lets files be made
     monkeypatch.setattr(drag, "write_tracks", refused)
     with pytest.raises(OutputError, match=r"export the lanes to another folder, or save the project under another"):
         prepare(kit.project, kit.view, lanes, folder, False)

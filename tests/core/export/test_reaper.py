@@ -133,6 +133,13 @@ def test_tempo_names_colours_faders_and_region_are_carried(kit, path):
     assert len(set(guids)) == 5 and all(len(guid) == 38 for guid in guids)
 
 
+def test_a_loop_that_is_off_stays_off_and_pans_turn_one_side_down_as_in_the_window(kit, path):
+    kit.project = replace(kit.project, looping=False)
+    project = written(kit, path)
+    assert project.numbers("LOOP") == [0]
+    assert project.numbers("PANLAW") == [1]  # 0 dB in the middle
+
+
 def test_downbeats_begin_bars(kit, path):
     kit.project = replace(kit.project, tempo=Tempo(100.0, 0.0))
     project = written(kit, path)

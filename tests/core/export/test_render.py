@@ -445,6 +445,16 @@ def test_a_damaged_clip_leaves_nothing_and_its_lane_is_named(kit, out, key, lane
         export(kit.project, fresh.real, rest, out, options, COLOURS)
 
 
+@pytest.mark.parametrize("lane_id", ["song", "rest"])
+def test_without_the_songs_audio_neither_it_nor_the_rest_is_written_and_the_song_is_named(kit, out, lane_id):
+    kit.store.path(kit.project.song.audio).unlink()
+    fresh = ClipStore(kit.store.folder)
+    fresh.stand_in(kit.project.song.audio)
+    with pytest.raises(AudioError, match=r"Audio of Song is missing .* bring .* or make these parts anew"):
+        export_lanes(kit.project, fresh.real, [kit.project.lane(lane_id)], out, ExportSettings())
+    assert names(out) == []
+
+
 @pytest.mark.parametrize("key", [form.key for form in formats()])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_what_is_no_number_leaves_nothing_and_its_lane_is_named(kit, out, key, value):

@@ -20,7 +20,7 @@ from mgeldm_app.ui.lanes.header import WIDTH, LaneHeader, describe, gain_text, p
 from mgeldm_app.ui.lanes.minimap import Minimap
 from mgeldm_app.ui.lanes.ruler import Ruler, labels, short_time
 from mgeldm_app.ui.lanes.view import HEIGHT_STEP
-from mgeldm_app.ui.theme import DARK, LIGHT, colour_of
+from mgeldm_app.ui.theme import DARK, LIGHT, colour_of, contrast
 
 LEFT = Qt.MouseButton.LeftButton
 NONE, CTRL, SHIFT, ALT = (
@@ -490,6 +490,18 @@ def test_only_the_left_button_takes_in_a_bar(make_view, project):
     assert heard.told
 
 
+def test_only_the_left_button_resets_and_renames(make_view, project, studio):
+    view = make_view(studio.changed(project, "a", gain_db=-3.0, pan=0.5))
+    heard, shown = Heard(view.lane_changed), header(view, "a")
+    height = shown.height()
+    for control in (shown.fader, shown.pan, shown.name):
+        QTest.mouseDClick(control, Qt.MouseButton.RightButton)
+    assert not heard.told and not shown.name.field.isVisible()
+    pull(shown.edge, 40)
+    QTest.mouseDClick(shown.edge, Qt.MouseButton.RightButton)
+    assert shown.height() == height + 40
+
+
 def test_keys_choose_and_switch_lanes(make_view, project):
     view = make_view(project)
     chosen, heard = Heard(view.lanes_selected), Heard(view.lane_changed)
@@ -519,6 +531,19 @@ def test_clicks_select_lanes(make_view, project):
     assert view.selected == (REST_ID,) and len(heard.told) == count
     view.show_project(replace(project, lanes=(project.lanes[0], project.lanes[-1])))
     assert view.selected == (REST_ID,)
+
+
+@pytest.mark.parametrize("theme", [DARK, LIGHT])
+def test_what_is_selected_is_seen_by_everybody(make_view, project, theme):
+    """WCAG 2.2, 1.4.11: by something at 3 or more against the same lane unselected."""
+    view = make_view(project)
+    view.set_theme(theme)
+    plain = header(view, "a").grab().toImage()
+    view.select_lanes(("a",))
+    chosen = header(view, "a").grab().toImage()
+    row = plain.height() // 2
+    ratios = [contrast(plain.pixelColor(x, row).name(), chosen.pixelColor(x, row).name()) for x in range(WIDTH)]
+    assert sum(ratio >= 3 for ratio in ratios) >= 2
 
 
 def test_takes(make_view, project, studio):
@@ -554,6 +579,21 @@ def test_everything_has_a_name_and_is_reached_by_tab(make_view, project):
         assert part.accessibleName() and part.accessibleDescription()
     assert {header(view, "a").fader.accessibleName(), body(view, "c").accessibleName()} == {
         "Gain of lane a, tenths of a decibel", "lane c, spectrogram"}
+
+
+def test_a_lane_says_whether_it_is_selected_and_where_the_region_is(make_view, project, studio):
+    view = make_view(replace(project, region=None))
+    said = [header(view, "a").accessibleDescription(), body(view, "a").accessibleDescription()]
+    assert all(each.startswith("not selected · ") and "bars" not in each for each in said)
+    view.select_lanes(("a",))
+    view.show_project(replace(project, region=Span(2 * studio.bar, 4 * studio.bar)))
+    for lane_id, selected in (("a", "selected"), ("b", "not selected")):
+        for widget in (header(view, lane_id), body(view, lane_id)):
+            assert widget.accessibleDescription().startswith(f"{selected} · bars 3–4 of lane {lane_id} · ")
+    assert describe(project.lane("a")) in header(view, "a").accessibleDescription()
+    x = view.axis.x_of
+    drag(body(view, "b"), QPoint(round(x(6.1 * studio.bar)), 20), QPoint(round(x(8.9 * studio.bar)), 20))
+    assert header(view, "b").accessibleDescription().startswith("selected · bars 7–9 of lane b · ")
 
 
 def test_tab_comes_to_lanes_between_what_stands_around_them(shown, workers, studio, project):

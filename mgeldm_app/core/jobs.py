@@ -113,7 +113,7 @@ class EngineStatus:
     Attributes:
         state: "off" before the first need, "failed" when the process does not start.
         device: "cpu", "cuda", "mps", or "" while unknown.
-        speed: Times real time of a standard extraction, measured by the engine; None while unknown, 0 where it is not known.
+        speed: Times real time of a standard extraction, measured by the engine; None while unknown, 0 if it cannot be.
         model: Name of the loaded model.
         model_sha256: Its weights.
         message: A notice for people, or "".

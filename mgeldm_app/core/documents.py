@@ -390,9 +390,8 @@ class Documents:
 
 
 def _under_work(session: Session) -> set[object]:
-    """Ids of the jobs that are queued or running."""
-    views = [view for view in session.jobs.values() if not view.cancelled]
-    return {view.job.id for view in views if view.state in ("queued", "running")}
+    """Ids of the jobs that something is to come of."""
+    return {view.job.id for view in session.jobs.values() if view.under_way}
 
 
 def _as_set(job: Unfinished, lanes: Mapping[str, Lane], project: Project) -> Unfinished:

@@ -27,7 +27,7 @@ from .jobs import CancelledJob, EngineStatus, Failed, Filled, Finished, Job, Job
 from .landing import Group, Landing, Work, quality_of, results, song_of
 from .ports import Engine, Growing
 from .project import MOST_TAKES, Audio, Lane, Project, Prompt, Span, Take, Task
-from .resuming import LOST_ITS_LANE, NOT_FINISHED, kept, moved, resumed
+from .resuming import LOST_ITS_LANE, NOT_FINISHED, NOTHING_DONE, NOTHING_DONE_LOST, kept, moved, resumed
 from .session import JobView, Session
 from .storage import ProjectFolder
 from .text import QUALITY_NAMES, drawn_seed
@@ -39,11 +39,6 @@ _STEPS: dict[Task, str] = {
     "inpaint": later("regenerate {lanes}"),
     "generate": later("generate {lanes}"),
 }
-_NOTHING_DONE = later("Nothing of it was finished when the project was closed; try again to have it.")
-_NOTHING_DONE_LOST = later(
-    "Nothing of it was finished when the project was closed, and the lane that it listened to is gone or silent there "
-    "now; ask for it anew."
-)
 LEAST_KEPT_S = 0.5  # of a failed job is worth a part
 
 
@@ -329,6 +324,7 @@ class Making:
         if folder is self._folder:
             return
         self._folder, project = folder, session.project
+        self.engine.forget()  # of what was open before
         if folder is None or folder.read_only:
             return
         works = resumed(project, folder.store, folder.unfinished)
@@ -341,7 +337,7 @@ class Making:
             if _is_worth_keeping(work, self._landing) or _was_kept(work, session.project):
                 message = NOT_FINISHED if whole else LOST_ITS_LANE
             else:
-                message = _NOTHING_DONE if whole else _NOTHING_DONE_LOST
+                message = NOTHING_DONE if whole else NOTHING_DONE_LOST
             self._stop(work, JobView(work.job, "stopped", message=say(message), can_retry=whole))
 
     def _keep(self, work: Work) -> None:

@@ -21,6 +21,11 @@ LOST_ITS_LANE = later(
     "It was not finished when the project was closed, and the lane that it listened to is gone or silent there now. "
     "What was done is kept; ask for the rest anew."
 )
+NOTHING_DONE = later("Nothing of it was finished when the project was closed; try again to have it.")
+NOTHING_DONE_LOST = later(
+    "Nothing of it was finished when the project was closed, and the lane that it listened to is gone or silent there "
+    "now; ask for it anew."
+)
 
 
 def kept(work: Work) -> Unfinished | None:

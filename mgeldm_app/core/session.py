@@ -50,6 +50,11 @@ class JobView:
     can_retry: bool = False
     cancelled: bool = False
 
+    @property
+    def under_way(self) -> bool:
+        """Whether something is to come of it: it waits for the engine or is with it, and nobody has called it off."""
+        return self.state in ("queued", "running") and not self.cancelled
+
 
 class Session:
     """The state that the window shows. `changed` is emitted after every change, with what kind of thing changed.

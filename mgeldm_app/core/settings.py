@@ -16,6 +16,7 @@ from typing import Any, Literal, get_type_hints
 
 import msgspec
 from mgeldm.errors import OutputError
+from mgeldm.naming import give_name
 from mgeldm.requests import Quality
 
 from .files import whole_path, write_whole
@@ -195,7 +196,7 @@ def save_settings(settings: Settings, path: Path | None = None) -> None:
         ) from error
     if is_damaged(path):  # by a slip of whoever edits it by hand: they want it back
         with contextlib.suppress(OSError):
-            os.replace(path, damaged_copy(path))
+            give_name(path, damaged_copy(path))
     # half a character, as paths on Linux and what is typed may have, is no reason to lose all the rest
     data = json.dumps(msgspec.to_builtins(settings), ensure_ascii=False, indent=1).encode(errors="replace")
     write_whole(path, data, flush=False)  # the window waits

@@ -73,7 +73,7 @@ class MainWindow(QMainWindow):
     def __init__(self, controller: Controller) -> None:
         super().__init__()
         self.controller, self.asks = controller, True
-        self._history, self._folder = controller.session.history, controller.session.folder
+        self._history = controller.session.history
         self.transport, self.prompt, self.jobs = Transport(), PromptBar(), JobsBar()
         self.empty, self.opening = EmptyState(), OpeningPage()
         self.theme = _theme_of(controller.settings)
@@ -211,9 +211,6 @@ class MainWindow(QMainWindow):
 
     def _show_folder(self) -> None:
         session = self.controller.session
-        if session.folder is not self._folder:
-            self._folder = session.folder
-            self.controller.engine.forget()
         if session.history is not self._history:  # another song: what was said and heard of the one before is over
             self._history = session.history
             self.messages.forget_errors()

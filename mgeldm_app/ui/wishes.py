@@ -343,7 +343,7 @@ class Wishes(QObject):
 
 def _being_made(session: Session) -> str:
     """How much: of stems the lanes that grow, of parts each take, which its draft is not."""
-    jobs = [view.job for view in session.jobs.values() if view.state in ("queued", "running")]
+    jobs = [view.job for view in session.jobs.values() if view.under_way]
     extracts = {job.id for job in jobs if isinstance(job.request, Extract)}
     stems = len({part.lane_id for job_id in extracts for part in session.growing.get(job_id, ())})
     added = [job for job in jobs if job.id not in extracts]

@@ -217,13 +217,18 @@ def test_a_draft_that_is_there_again_is_made_better_after_all(opened, away):
     assert not opened.engine.jobs and not opened.session.jobs
 
 
-def test_a_better_version_that_was_cancelled_does_not_come_back(opened):
-    loop(opened)
-    opened.ask("bass")
+def redone_after_cancel(opened):
+    """The first that comes is undone, what is still to come cancelled, and the first redone."""
     opened.engine.finish()
     opened.session.undo()
     BY_ID["cancel_jobs"].run(opened.c)
     opened.session.redo()
+
+
+def test_a_better_version_that_was_cancelled_does_not_come_back(opened):
+    loop(opened)
+    opened.ask("bass")
+    redone_after_cancel(opened)
     assert not opened.engine.jobs
 
 
@@ -304,10 +309,7 @@ def test_takes_still_to_come_of_what_was_undone_come_once_it_is_redone(opened, t
 
 def test_takes_that_were_cancelled_do_not_come_with_a_redo(opened):
     opened.ask("strings", task="impute", takes=3)
-    opened.engine.finish()
-    opened.session.undo()
-    BY_ID["cancel_jobs"].run(opened.c)
-    opened.session.redo()
+    redone_after_cancel(opened)
     assert not opened.engine.jobs
 
 

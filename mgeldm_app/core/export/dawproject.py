@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
 import mgeldm
+from mgeldm.naming import give_name
 from mgeldm.progress import Reporter
 
 from ..project import Project, Span
@@ -37,7 +37,7 @@ def write_dawproject(hand_off: HandOff) -> ExportReport:
             for piece in (piece for row in rows for piece in row.pieces):
                 _pack(archive, aside / piece.name, hand_off.reporter)
         with free_name(path, SUFFIX) as path:
-            os.replace(packed, path)
+            give_name(packed, path)
     return ExportReport((Exported(path, ""),), gain)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from ..audio import writing
+from ..naming import give_name
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def whole(path: Path) -> Iterator[BinaryIO]:
         try:
             with aside.open("wb") as file:
                 yield file
-            os.replace(aside, path)
+            give_name(aside, path)
         except BaseException as error:
             aside.unlink(missing_ok=True)
             if isinstance(error, RuntimeError) and isinstance(error.__context__, OSError):

@@ -6,11 +6,9 @@ averaged weights of all as one checkpoint; `unpack` fills a folder from a checkp
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 import torch
@@ -23,6 +21,7 @@ from ..data.captions import CAPTIONS, VAGUE
 from ..data.files import whole
 from ..data.latents import counts_of, read_shard, shards
 from ..errors import CheckpointError, InputError
+from ..naming import aside_of, give_name
 from ..nn.dit import Block, Denoiser
 from ..nn.spectral import SpectralAutoencoder
 
@@ -44,9 +43,13 @@ def projection(run: Path, pool: Path, config: ModelConfig = EMBEDDED) -> Spectra
 
 
 def _save_projection(spectral: SpectralAutoencoder, path: Path) -> None:
-    aside = path.with_name(f"{path.stem}.{uuid4().hex}.tmp")  # each of several processes writes its own
-    save_file({name: getattr(spectral, name).clone() for name in ("mean", "basis", "scale")}, aside)
-    os.replace(aside, path)
+    _save({name: getattr(spectral, name).clone() for name in ("mean", "basis", "scale")}, path)
+
+
+def _save(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    aside = aside_of(path)  # each of several processes writes its own
+    save_file(tensors, aside)
+    give_name(aside, path)
 
 
 def _sample(pool: Path, items: int = 2500) -> torch.Tensor:
@@ -190,7 +193,7 @@ def unpack(path: Path, run: Path, depth: int = EMBEDDED.denoiser.depth) -> None:
     words = dict(model.conditioner_state)
     known: dict[str, torch.Tensor] = {name: words.pop(name) for name in ("names", "sounds") if name in words}
     if known and not (run / "text-audio").exists():
-        save_file(known, run / _SOUNDS)
+        _save(known, run / _SOUNDS)
     weights = {
         **({} if decoder is None else {"autoencoder": decoder.state_dict()}),
         "text-audio": words,

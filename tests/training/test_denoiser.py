@@ -14,6 +14,7 @@ from mgeldm.pipeline import EMBEDDED_PATH
 from mgeldm.tracks import Track
 from mgeldm.training.denoiser import DenoiserRecipe, Items
 from mgeldm.training.text_audio import TextAudioRecipe
+from torch.nn import functional
 
 SMALL = replace(EMBEDDED.denoiser, width=96, depth=1, heads=3)
 
@@ -53,15 +54,10 @@ def test_the_denoiser_recipe_learns(pool):
         assert bool(torch.isfinite(parameter.grad).all())
 
 
-def plain_items(recipe, rows):
-    """Those rows as they lie in the pool."""
-    return Items(recipe._stacked(rows), [recipe.conditions.phrases[row] for row in rows], recipe.pool.absent(rows))
-
-
 def test_half_of_what_is_extracted_plays_among_strangers_that_lack_its_kind(pool):
     recipe, rows = denoiser_recipe(pool), np.arange(len(pool))
     recipe.extraction = len(pool) - 6
-    items, before = plain_items(recipe, rows), recipe._stacked(rows)
+    items, before = recipe._as_they_lie(rows), recipe._stacked(rows)
     moved = recipe._move(items, rows, np.random.default_rng(0))
     assert 0.2 < moved[:-6].mean() < 0.8 and not moved[-6:].any()
     changed = (items.mels != before).flatten(2).any(2)  # [items, tracks]
@@ -94,13 +90,13 @@ def test_what_sums_several_stems_stays_among_its_own(pool):
     union = replace(pool, parts=np.array(["bass|piano"] * len(pool)))
     recipe, rows = denoiser_recipe(union), np.arange(len(pool))
     recipe.extraction = len(rows)
-    assert not recipe._move(plain_items(recipe, rows), rows, np.random.default_rng(0)).any()
+    assert not recipe._move(recipe._as_they_lie(rows), rows, np.random.default_rng(0)).any()
 
 
 def test_some_sources_among_strangers_are_left_out_where_a_phrase_names_them_and_nothing_there(pool):
     recipe, rows = denoiser_recipe(pool), np.tile(np.flatnonzero(~pool.absent(np.arange(len(pool)))), 12)
     recipe.extraction = len(rows)
-    items, before = plain_items(recipe, rows), recipe._stacked(rows)
+    items, before = recipe._as_they_lie(rows), recipe._stacked(rows)
     moved = recipe._move(items, rows, np.random.default_rng(0))
     left_out = (items.mels != before)[:, Track.SOURCE].any((1, 2))
     assert bool((items.mels[left_out, Track.SOURCE] == recipe.silence).all())
@@ -184,7 +180,7 @@ def test_what_is_taken_for_an_absent_source_counts_down_to_35_db(pool):
 
 def test_sounds_condition_as_the_tower_hears_them_in_use(pool):
     recipe, rows = denoiser_recipe(pool), np.arange(8) % len(pool)
-    items = plain_items(recipe, rows)
+    items = recipe._as_they_lie(rows)
     given = recipe.conditions.draw(items, 0, np.random.default_rng(0))[:, Track.MIXTURE]
     kept = given.abs().amax(1) > 0
     assert kept.any()
@@ -198,8 +194,8 @@ def test_each_phrase_of_an_item_asks_for_it_as_often_as_any(pool, monkeypatch):
     row = max(range(len(pool)), key=lambda i: len(phrases[i]))
     assert phrases == [str(captions).split("|") for captions in pool.captions]
     rows = np.full(400 * len(phrases[row]), row)
-    mels = torch.zeros(len(rows), 3, 1, 1)  # extracted and silent: asked for in words alone
-    items = Items(mels, [phrases[i] for i in rows], np.ones(len(rows), bool))
+    mels, labels = torch.zeros(len(rows), 3, 1, 1), np.full(len(rows), "other")  # whose sounds ask for nothing
+    items = Items(mels, [phrases[i] for i in rows], labels, np.ones(len(rows), bool))
     conditioner.embed_audio = lambda mels: torch.zeros(len(mels), 512)
     with monkeypatch.context() as patched:
         patched.setattr(conditioner, "embed_text", None)  # all phrases were embedded before
@@ -207,6 +203,39 @@ def test_each_phrase_of_an_item_asks_for_it_as_often_as_any(pool, monkeypatch):
     nearest = (asked @ conditioner.embed_text(phrases[row]).T).argmax(1)
     counts = np.bincount(nearest, minlength=len(phrases[row]))
     assert counts.min() > 300 and counts.max() < 500
+
+
+def test_sources_are_asked_for_as_in_use_by_words_and_by_sounds(pool):
+    """Sounds ask for what is not there as for what is: else the network would find whatever a sound asks for."""
+    recipe = denoiser_recipe(pool)
+    conditions, conditioner = recipe.conditions, recipe.conditions.conditioner
+    alone = np.flatnonzero((pool.parts == pool.labels) & ~np.isin(pool.labels, list(VAGUE)))
+    row = next(row for row in alone if (pool.labels[alone] == pool.labels[row]).sum() > 1)
+    items = recipe._as_they_lie(np.full(600, row))
+    items.phrases, items.silent = [items.phrases[0][:1]] * 600, np.arange(600) % 2 == 0
+    conditions.prompts = -conditions.texts  # told from the words
+    asked = conditions._asked(items, np.random.default_rng(0))
+    text = conditioner.embed_text(list(items.phrases[0]))
+    as_in_use, words = (torch.isclose(asked, way * text, atol=1e-5).all(1).numpy() for way in (-1, 1))
+    assert 0.4 < as_in_use.mean() < 0.6 and 0.1 < words.mean() < 0.3
+    kin = alone[pool.labels[alone] == pool.labels[row]]
+    heard = conditioner.embed_audio(torch.from_numpy(pool.sources[kin]).float()) - text
+    left = functional.normalize((asked - text)[~as_in_use & ~words], dim=1)
+    nearness, nearest = (left @ functional.normalize(heard, dim=1).T).max(1)
+    assert nearness.min() > 0.999
+    is_own, silent = kin[nearest.numpy()] == row, items.silent[~as_in_use & ~words]
+    assert 0.3 < is_own[~silent].mean() < 0.95 and is_own[silent].mean() < 0.8
+    assert set(kin[nearest.numpy()[silent]]) == set(kin)
+
+
+def test_what_no_other_sounds_like_is_asked_for_by_words_where_it_is_silent(pool):
+    union = replace(pool, labels=np.array(["rhythm section"] * len(pool)))
+    recipe = denoiser_recipe(union)
+    items = recipe._as_they_lie(np.arange(len(pool)))
+    items.silent[:] = True
+    asked = recipe.conditions._asked(items, np.random.default_rng(0))
+    said = recipe.conditions.texts
+    assert bool((asked @ said.T).amax(1).isclose(torch.ones(len(asked)), atol=1e-5).all())
 
 
 def test_items_are_drawn_by_their_chances(pool):

@@ -196,10 +196,14 @@ def test_the_sounds_of_classes_are_learned_where_a_pool_holds_them_alone(tmp_pat
 def test_towers_keep_the_sounds_they_came_with_until_they_are_trained_anew(tmp_path):
     unpack(EMBEDDED_PATH, tmp_path)
     known = Pipeline.load().conditioner
-    assert torch.allclose(embedded.towers(tmp_path).sounds, known.sounds, atol=1e-6)
+    assert torch.allclose(embedded.towers(tmp_path, tmp_path / "pool").sounds, known.sounds, atol=1e-6)
     assert not len(embedded.new_towers(tmp_path, WORDS).sounds)
-    assert not len(embedded.towers(tmp_path).sounds)
-
+    low, labels = np.zeros((1, 128, 64), np.float16), np.array(["bass"])
+    (tmp_path / "pool").mkdir()
+    latents.save(tmp_path / "pool" / "a-0.npz", [Triplets(low, low, low, labels, labels, labels)])
+    assert len(embedded.towers(tmp_path, tmp_path / "pool").sounds) == 1
+    (tmp_path / "pool" / "a-0.npz").unlink()
+    assert len(embedded.towers(tmp_path, tmp_path / "pool").sounds) == 1  # kept with the run
 
 def test_minutes_end_a_call_and_the_next_one_goes_on(config, tmp_path):
     config.write_text(config.read_text().replace("steps = 3\nbatch = 6", "steps = 1000000\nbatch = 6"))

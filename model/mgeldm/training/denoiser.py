@@ -28,6 +28,7 @@ from .loop import Scalars
 from .machine import there
 
 _AMONG_STRANGERS, _TRIES = 0.5, 8
+_WORDS, _IN_USE = 0.2, 0.5  # of the conditions are words alone, and as in use; the others are mixed with sounds
 _MISSING = 1 / 4  # of the sources among strangers are left out: what their prompts name is not there
 _MASK_WEIGHTS = {"log_ratio": 0.25, "excess": 0.5, "compressed": 2.0}
 _QUIET = 3e-3  # error under this part of the mixture's energy (-25 dB) is not worth fighting for
@@ -41,11 +42,13 @@ class Items:
     Attributes:
         mels: The mels.
         phrases: That name the source of each item, the plainest first.
-        silent: Which sources are silent, bool [batch]: they sound like nothing, and only words can ask for them.
+        labels: Of the source of each item, str [batch].
+        silent: Which sources are silent, bool [batch]: they have no sound of their own that could ask for them.
     """
 
     mels: Tensor
     phrases: list[Sequence[str]]
+    labels: np.ndarray
     silent: np.ndarray
 
 
@@ -122,13 +125,17 @@ class DenoiserRecipe:
 
     def _items(self, rows: np.ndarray, rng: np.random.Generator) -> Items:
         """Items varied; some sources among strangers, some of which are left out."""
-        items = Items(self._stacked(rows), [self.conditions.phrases[row] for row in rows], self.pool.absent(rows))
+        items = self._as_they_lie(rows)
         moved = self._move(items, rows, rng)
         items.mels = vary(items.mels, moved, self.moves, self.spectral.config.power, rng)
         strange = there(np.flatnonzero(moved), self.device)
         source, rest = items.mels[strange, Track.SOURCE], items.mels[strange, Track.SUBMIXTURE]
         items.mels[strange, Track.MIXTURE] = mixed(source, rest, self.spectral)
         return items
+
+    def _as_they_lie(self, rows: np.ndarray) -> Items:
+        phrases = [self.conditions.phrases[row] for row in rows]
+        return Items(self._stacked(rows), phrases, self.pool.labels[rows].astype(str), self.pool.absent(rows))
 
     def _stacked(self, rows: np.ndarray) -> Tensor:
         """Mels [batch, tracks, bands, mel frames] as they lie in the pool."""
@@ -155,12 +162,12 @@ class DenoiserRecipe:
             items.mels[there(np.flatnonzero(moved), self.device), Track.SUBMIXTURE] = rests
         for item, stranger in enumerate(found):
             if stranger is not None and rng.random() < _MISSING:
-                self._leave_out(items, item, rows[item], *stranger)
+                self._leave_out(items, item, *stranger)
         return moved
 
-    def _leave_out(self, items: Items, item: int, row: int, other: int, track: Track) -> None:
-        """Silence the source of `row` among strangers, if a phrase names it and nothing that plays there."""
-        label = str(self.pool.labels[row])
+    def _leave_out(self, items: Items, item: int, other: int, track: Track) -> None:
+        """Silence the source of an item among strangers, if a phrase names it and nothing that plays there."""
+        label = str(items.labels[item])
         if label in VAGUE:
             return
         heard = self.pool.heard(other, rest=track == Track.SUBMIXTURE)
@@ -280,41 +287,64 @@ class Conditions:
         distinct = list(dict.fromkeys(phrase for phrases in apart for phrase in phrases))
         self.numbers = {phrase: number for number, phrase in enumerate(distinct)}
         self.texts = conditioner.embed_text(distinct)  # [phrases, dimensions]
-
-    def text(self, phrases: Sequence[str]) -> Tensor:
-        """Text embeddings [batch, dimensions] of phrases of the pool."""
-        numbers = np.array([self.numbers[phrase] for phrase in phrases])
-        return self.texts[there(numbers, self.texts.device)]
+        self.prompts = conditioner.embed_prompt(distinct)  # the same, as in use
+        self.alone: dict[str, np.ndarray] = {}  # rows of each label that sound, and sum nothing
+        plain = np.flatnonzero(pool.labels == pool.parts)
+        for label in np.unique(pool.labels[plain]).tolist():
+            self.alone[label] = plain[pool.labels[plain] == label]
 
     def first_phrase(self, rows: np.ndarray) -> Tensor:
-        """Text embeddings [batch, dimensions] of each item's plainest phrase."""
-        return self.text([self.phrases[row][0] for row in rows])
+        """What asks for each item in use, by its plainest phrase [batch, dimensions]."""
+        return self.prompts[self._places([self.phrases[row][0] for row in rows])]
+
+    def _places(self, phrases: Sequence[str]) -> Tensor:
+        return there(np.array([self.numbers[phrase] for phrase in phrases]), self.texts.device)
 
     def draw(self, items: Items, extraction: int, rng: np.random.Generator) -> Tensor:
         """Conditions [batch, tracks, dimensions]; zeros where dropped.
 
-        The source's is a c_text + (1 - a) c_audio with a ~ U(0, 1) (PAPER: diffusion); for most, and for silent ones,
-        a = 1, as in use, where mixture and submixture have no condition: those of the first `extraction` items never.
+        In use mixture and submixture have no condition, so those of the first `extraction` items never do.
         """
         mels, count = items.mels, len(items.phrases)
         device = mels.device
-        drawn = zip(items.phrases, rng.random(count).tolist(), strict=True)
-        text = self.text([phrases[int(chance * len(phrases))] for phrases, chance in drawn])
-        share = rng.uniform(0, 1, (count, 1)).astype(np.float32)
-        share[(rng.uniform(0, 1, count) < 0.7) | items.silent] = 1.0
-        places = np.flatnonzero(share[:, 0] < 1)
-        conditions = torch.zeros(count, 3, text.shape[1], device=device)
-        conditions[:, Track.SOURCE] = text
-        if len(places):
-            mixed, part = there(places, device), there(share[places], device)
-            audio = self.conditioner.embed_audio(mels[mixed][:, Track.SOURCE]).float()
-            conditions[mixed, Track.SOURCE] = part * text[mixed] + (1 - part) * audio
+        conditions = torch.zeros(count, 3, self.texts.shape[1], device=device)
+        conditions[:, Track.SOURCE] = self._asked(items, rng)
         others = mels[extraction:, : Track.SOURCE].flatten(0, 1)  # mixture and submixture of the other items
         kept = there(np.flatnonzero(rng.uniform(0, 1, len(others)) < 0.3), device)
-        whole = torch.zeros(len(others), text.shape[1], device=device)
+        whole = torch.zeros(len(others), self.texts.shape[1], device=device)
         whole[kept] = self.conditioner.embed_audio(others[kept]).float()
         conditions[extraction:, : Track.SOURCE] = whole.unflatten(0, (-1, 2))
         dropped = rng.uniform(0, 1, count) < 0.15
         dropped[:extraction] = False
         conditions[there(np.flatnonzero(dropped), device)] = 0.0  # of all tracks: what guidance moves away from
         return conditions
+
+    def _asked(self, items: Items, rng: np.random.Generator) -> Tensor:
+        """What asks for each source [batch, dimensions]: as in use, words alone, or words and a sound.
+
+        The last are the paper's a c_text + (1 - a) c_audio with a ~ U(0, 1) (PAPER: diffusion). Their sound is the
+        source's own or that of another of its kind, of silent ones always another's: if only words asked for what is
+        not there, the network would learn that whatever a sound asks for is.
+        """
+        count, device = len(items.phrases), items.mels.device
+        drawn = zip(items.phrases, rng.random(count).tolist(), strict=True)
+        places = self._places([phrases[int(chance * len(phrases))] for phrases, chance in drawn])
+        kind, share = rng.random(count), rng.random((count, 1)).astype(np.float32)
+        asked = torch.where(there(kind < _IN_USE, device)[:, None], self.prompts[places], self.texts[places])
+        others = [self._another(label, rng) for label in items.labels.tolist()]
+        is_own = np.array([other is None for other in others]) | (~items.silent & (rng.random(count) < 0.5))
+        mixed = np.flatnonzero((kind > _IN_USE + _WORDS) & ~(is_own & items.silent))
+        if len(mixed):
+            sounds = items.mels[there(mixed, device), Track.SOURCE]
+            foreign = [place for place, item in enumerate(mixed) if not is_own[item]]
+            if foreign:
+                heard = self.pool.sources[[others[mixed[place]] for place in foreign]]
+                sounds[there(np.array(foreign), device)] = torch.from_numpy(heard).to(device).float()
+            part, where = there(share[mixed], device), there(mixed, device)
+            asked[where] = torch.lerp(self.conditioner.embed_audio(sounds).float(), asked[where], part)
+        return asked
+
+    def _another(self, label: str, rng: np.random.Generator) -> int | None:
+        """A row whose source is of that label and sounds; none of labels that say nothing, and of unions."""
+        rows = self.alone.get(label)
+        return None if rows is None or label in VAGUE else int(rows[int(rng.random() * len(rows))])

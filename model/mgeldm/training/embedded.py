@@ -67,17 +67,21 @@ def _sample(pool: Path, items: int = 2500) -> torch.Tensor:
     return torch.from_numpy(np.concatenate([mels for track in parts for mels in track])).float()
 
 
-def towers(run: Path) -> EmbeddedConditioner:
-    """The conditioner with its averaged weights, and with the sounds that a checkpoint's towers knew."""
+def towers(run: Path, pool: Path) -> EmbeddedConditioner:
+    """The conditioner with its averaged weights, and with typical sounds: a checkpoint's, else learned of `pool`."""
     weights = averaged(run, "text-audio")
     if weights is None:
         raise InputError(f"There are no trained towers in {run}; train the recipe text-audio first.")
     known = run / _SOUNDS
-    return EmbeddedConditioner.from_state(weights | (load_file(known) if known.exists() else {}))
+    if not known.exists():
+        conditioner = EmbeddedConditioner.from_state(weights)
+        learn_sounds(conditioner, pool)
+        _save({"names": conditioner.names, "sounds": conditioner.sounds}, known)
+    return EmbeddedConditioner.from_state(weights | load_file(known))
 
 
 def new_towers(run: Path, words: Path) -> EmbeddedConditioner:
-    """A conditioner to be trained; what a checkpoint's towers knew of sounds is forgotten with them."""
+    """A conditioner to be trained; the sounds that towers before it knew are forgotten with them."""
     (run / _SOUNDS).unlink(missing_ok=True)
     return EmbeddedConditioner(WordTable.load(words))
 
@@ -143,7 +147,7 @@ def assemble(
 
     Args:
         run: Folder of runs.
-        pool: Folder of shards, for a projection that is not fitted yet and for towers that know no sounds.
+        pool: Folder of shards, for a projection that is not fitted yet and typical sounds that are not known yet.
         out: The file.
         config: Sizes.
         start: The checkpoint that training began with, if any.
@@ -152,10 +156,7 @@ def assemble(
     Raises:
         InputError: A share without a start.
     """
-    conditioner = towers(run)
-    if not len(conditioner.names):
-        learn_sounds(conditioner, pool)
-    tensors = conditioner.state("conditioner.")
+    tensors = towers(run, pool).state("conditioner.")
     model = denoiser(run, config)
     if start_share:
         if start is None:

@@ -255,7 +255,7 @@ def _denoiser(settings: Settings, options: Options, place: Machine) -> Recipe:
         return JointRecipe(denoiser, load(pool), Embedded(*read_embeddings(pool, settings.embeddings)), **options)
     held = None if settings.held is None else load(settings.held)
     spectral = embedded.projection(settings.run, pool, config)
-    towers = embedded.towers(settings.run)
+    towers = embedded.towers(settings.run, pool)
     return DenoiserRecipe(denoiser, spectral, towers, load(pool), **options, held=held)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from mgeldm.language import say
 
 from .files import whole_path
+from .storage import SUFFIX
 
-PROJECT_SUFFIX = ".mgeldm"
 AUDIO_SUFFIXES = (
     ".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".aif", ".aiff", ".wma", ".mp4", ".mov", ".mkv", ".webm",
     ".caf", ".w64", ".rf64", ".au",
@@ -44,9 +44,9 @@ def plan(paths: Sequence[Path]) -> Plan:
     refused: list[tuple[str, str]] = []
     for path in paths:
         folder = path.parent if path.name == "project.json" else path
-        if path.suffix == PROJECT_SUFFIX and path.is_file():
+        if path.suffix == SUFFIX and path.is_file():
             refused.append((path.name, say("it is a file, and projects are folders; unpack it and drop the folder")))
-        elif folder.suffix == PROJECT_SUFFIX or (folder.is_dir() and (folder / "project.json").is_file()):
+        elif folder.suffix == SUFFIX or (folder.is_dir() and (folder / "project.json").is_file()):
             if project is None:
                 project = folder
             else:

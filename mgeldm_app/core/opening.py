@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from mgeldm.audio import AudioInfo, open_audio
-from mgeldm.progress import Progress, Reporter
+
+from .underway import Underway
 
 _LOOKS, _LOOK_SAMPLES = 200, 192
 
@@ -22,32 +23,25 @@ class Overview:
 
 
 @dataclass
-class Opening:
-    """Something being opened. Workers write its fields, the window reads them.
+class Opening(Underway):
+    """Something being opened.
 
     Attributes:
         name: What the user reads.
         is_song: Whether it is a song, which takes its time.
         is_copy: Whether it is a copy of the project that is open, which goes on meanwhile.
         overview: What it looks like, as soon as that is known.
-        share: Of the work that is done, 0 to 1.
-        cancelled: The user does not want it any more.
     """
 
     name: str
     is_song: bool = False
     is_copy: bool = False
     overview: Overview | None = None
-    share: float = 0.0
-    cancelled: bool = field(default=False)
 
-    def reporter(self) -> Reporter:
-        """Takes down progress, and stops the work when it is not wanted any more."""
-
-        def note(progress: Progress) -> None:
-            self.share = progress.done / max(progress.total, 1)
-
-        return Reporter(note, lambda: self.cancelled)
+    @property
+    def share(self) -> float:
+        """Of the work, what is done, 0 to 1."""
+        return self.progress.done / max(self.progress.total, 1) if self.progress else 0.0
 
 
 def look_into(path: Path) -> Overview | None:

@@ -25,15 +25,10 @@ class ElidedLabel(QLabel):
 
     def __init__(self, role: str = "", mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight) -> None:
         super().__init__()
-        self._mode, self._hint = mode, ""
+        self._mode = mode
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         set_role(self, role)
-
-    def set_hint(self, hint: str) -> None:
-        """A tooltip of its own, shown instead of the whole text."""
-        self._hint = hint
-        self.setToolTip(hint)
 
     def minimumSizeHint(self) -> QSize:
         """Wide enough for an ellipsis."""
@@ -45,8 +40,7 @@ class ElidedLabel(QLabel):
         option.initFrom(self)
         painter = QPainter(self)
         shown = self.fontMetrics().elidedText(self.text(), self._mode, self.contentsRect().width())
-        if not self._hint:
-            self.setToolTip(self.text() if shown != self.text() else "")
+        self.setToolTip(self.text() if shown != self.text() else "")
         align = self.alignment() | Qt.AlignmentFlag.AlignVCenter
         self.style().drawItemText(
             painter, self.contentsRect(), align, option.palette, self.isEnabled(), shown, QPalette.ColorRole.WindowText

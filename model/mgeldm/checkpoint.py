@@ -123,12 +123,22 @@ def save_model(
             stored[name + ".int8"], stored[name + ".scale"] = (value / scale).round().to(torch.int8), scale
             continue
         stored[name] = (value.half() if half and value.is_floating_point() else value).contiguous()
-    aside = aside_of(path)
+    save_tensors(path, stored, {"config": json.dumps(to_dict(config))})
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write tensors as safetensors under a name aside, then its own.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    aside = aside_of(path)  # each of several processes writes its own
     with writing(path, aside):
         try:
-            save_file(stored, aside, metadata={"config": json.dumps(to_dict(config))})
+            save_file(tensors, aside, metadata)
         except SafetensorError as error:  # which tells of a missing folder and a full disk in words alone
             raise RuntimeError(str(error)) from error
+        aside.chmod(0o600 | (0o644 & path.parent.stat().st_mode))  # who may read the folder: it made it its owner's own
         give_name(aside, path)
 
 

@@ -36,7 +36,8 @@ from .audio import (
     unique_names,
 )
 from .bundled import CHECKSUMS, EMBEDDED_PATH
-from .errors import Cancelled, CheckpointError, InputError, MgeldmError, OutputError
+from .data.files import make_folder
+from .errors import Cancelled, CheckpointError, InputError, MgeldmError
 from .outputs import aside, place
 from .progress import Progress, Reporter
 from .requests import QUALITIES, Accompany, Extract, Generate, Impute, Inpaint, Region, Sampling
@@ -165,7 +166,8 @@ def _add_evaluate(commands: Any) -> None:
     songs_help = "rendered songs, or the most excerpts of real ones, in each set"
     evaluate.add_argument("--songs", type=int, default=24, metavar="N", help=songs_help)
     evaluate.add_argument("--seen", type=Path, metavar="POOL", help="shards: score songs trained on too, for two gaps")
-    evaluate.add_argument("--seen-bank", type=Path, action="append", default=[], metavar="FILE", help="training bank")
+    bank_help = "bank that these were rendered with; give all, in their order"
+    evaluate.add_argument("--seen-bank", type=Path, action="append", default=[], metavar="FILE", help=bank_help)
     parts = ("extraction", "text", "imputation", "generation")
     evaluate.add_argument("--only", action="append", default=[], choices=parts, help="may be given again")
     evaluate.add_argument("--quality", choices=QUALITIES, default="standard")
@@ -194,6 +196,8 @@ def _range(text: str) -> Region:
 
 def _data_set(text: str) -> tuple[str, Path]:
     name, _, folder = text.partition(":")
+    if not name or not folder:
+        raise argparse.ArgumentTypeError(f"{text!r} is no data set; give its name and its folder, such as stems:DIR")
     return name, Path(folder)
 
 
@@ -297,7 +301,7 @@ def _inpaint(args: argparse.Namespace) -> dict[str, Any]:
 def _generate(args: argparse.Namespace) -> dict[str, Any]:
     request = Generate(args.duration, args.prompt, _sampling(args))
     request.validate()
-    _make_folder(args.out)
+    make_folder(args.out)
     names, pipeline = [args.prompt or "music"], _load(args)
     began_s = time.perf_counter()
     with _reporting(args) as reporter, aside(args.out) as folder:
@@ -313,7 +317,7 @@ def _opened(args: argparse.Namespace, request: Any) -> Iterator[tuple[Song, Repo
     """The song, a reporter and the pipeline; the request is checked before the model is loaded."""
     with open_audio(args.song) as song:
         request.validate(song.info.duration_s)
-        _make_folder(args.out)
+        make_folder(args.out)
         with _reporting(args) as reporter:
             yield song, reporter, _load(args)
 
@@ -345,14 +349,6 @@ def _reporting(args: argparse.Namespace) -> Iterator[Reporter]:
 
 
 # ----------------------------------------------------------------------------------------------------------- files
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise OutputError(f"The folder {folder} cannot be made ({reason}); choose another with --out.") from error
 
 
 def _paths(args: argparse.Namespace, folder: Path, names: Sequence[str]) -> list[Path]:
@@ -500,7 +496,7 @@ def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
 def _demo(args: argparse.Namespace) -> dict[str, Any]:
     from .evaluation.demo import demo
 
-    _make_folder(args.out)
+    make_folder(args.out)
     with _reporting(args) as reporter:
         return demo(_load(args), args.out, reporter)
 

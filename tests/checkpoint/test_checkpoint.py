@@ -1,4 +1,5 @@
 import json
+import os
 import pickle
 import runpy
 import zipfile
@@ -51,6 +52,14 @@ def test_ours_round_trips(tmp_path):
     for name, value in model.denoiser.state_dict().items():
         assert torch.equal(value, tensors[f"denoiser.{name}"])
     assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="who may read is not in a file's mode there")
+@pytest.mark.parametrize(("folder", "mode"), [(0o755, 0o644), (0o750, 0o640), (0o700, 0o600), (0o777, 0o644)])
+def test_who_may_read_the_folder_may_read_a_checkpoint_in_it(tmp_path, folder, mode):
+    tmp_path.chmod(folder)
+    save_model(tmp_path / "m.safetensors", TINY, tiny_tensors())
+    assert (tmp_path / "m.safetensors").stat().st_mode & 0o777 == mode
 
 
 def test_half_precision_and_integers_stay_close(tmp_path):

@@ -299,6 +299,12 @@ def test_bad_usage_is_one_sentence_and_status_2(song_file, tmp_path, capsys, arg
     assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
 
 
+@pytest.mark.parametrize("text", ["stems", "stems:", ":songs"])
+def test_a_data_set_has_a_name_and_a_folder(text, capsys):
+    assert run("evaluate", "--set", text) == 2
+    assert f"{text!r} is no data set; give its name and its folder" in capsys.readouterr().err
+
+
 def bad_files(folder: Path) -> dict[str, Path]:
     tone = np.sin(np.arange(44100) / 20).astype(np.float32)[None]
     paths = {name: folder / f"{name}.wav" for name in ("empty", "text", "truncated", "nan", "one", "folder")}

@@ -8,7 +8,7 @@ from mgeldm.data import corpus, manifest
 from mgeldm.data.embeddings import embed, read_embeddings
 from mgeldm.data.latents import Encoder, load, read_shard, save, shards
 from mgeldm.data.manifest import Facts
-from mgeldm.errors import InputError
+from mgeldm.errors import InputError, OutputError
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,38 @@ def test_a_shard_made_anew_is_not_damaged_though_it_is_as_large(tmp_path, triple
     assert manifest.damaged(tmp_path) == []
     entries = manifest.update(tmp_path, shards(tmp_path))
     assert entries["a.npz"]["sha256"] == manifest.sha256(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("content", [b"", b"cut off", None])
+def test_a_shard_that_the_manifest_does_not_know_can_be_damaged(tmp_path, triplets, content):
+    save(tmp_path / "a.npz", [triplets])
+    whole = (tmp_path / "a.npz").read_bytes()
+    (tmp_path / "b.npz").write_bytes(whole[: len(whole) // 2] if content is None else content)
+    (tmp_path / "folder.npz").mkdir()
+    assert manifest.damaged(tmp_path) == [tmp_path / "b.npz"]
+    for read in (manifest.items_of, Facts.read):
+        with pytest.raises(InputError, match=r"b\.npz is missing or damaged"):
+            read(tmp_path / "b.npz")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"[]", b"\xff\xfe", b"3", b'{"a.npz": {}}', b'{"a.npz": []}', b'{"a.npz": {"sha256": 3}, "embeddings": []}'],
+)
+def test_a_manifest_is_made_anew_whatever_is_in_its_place(tmp_path, triplets, content):
+    save(tmp_path / "a.npz", [triplets])
+    (tmp_path / "manifest.json").write_bytes(content)
+    assert manifest.read(tmp_path) == manifest.embeddings(tmp_path) == {}
+    assert manifest.damaged(tmp_path) == []
+    assert manifest.update(tmp_path, shards(tmp_path))["a.npz"]["items"] == len(triplets)
+
+
+def test_arrays_of_another_kind_are_no_shard(tmp_path, triplets):
+    np.savez(tmp_path / "notes.npz", notes=np.zeros(3))
+    assert manifest.damaged(tmp_path) == []
+    for read in (manifest.items_of, Facts.read, lambda path: load(path.parent)):
+        with pytest.raises(InputError, match=r"notes\.npz is no shard .*; keep it in another folder"):
+            read(tmp_path / "notes.npz")
 
 
 def test_shards_from_before_facts_have_a_manifest_too(tmp_path, triplets):
@@ -137,3 +169,18 @@ def test_embeddings_of_another_content_are_refused(tmp_path, triplets):
         read_embeddings(tmp_path, "ear")
     embed(tmp_path, Ear(), "ear")
     assert len(read_embeddings(tmp_path, "ear")[0]) == len(read_shard(tmp_path / "a.npz"))
+
+
+def test_a_file_in_place_of_the_folder_of_embeddings_is_said(tmp_path, triplets):
+    save(tmp_path / "a.npz", [triplets])
+    (tmp_path / "embeddings").write_text("mine")
+    with pytest.raises(OutputError, match=r"embeddings.ear cannot be made \("):
+        embed(tmp_path, Ear(), "ear")
+
+
+def test_a_shard_in_place_of_its_embeddings_is_embedded(tmp_path, triplets):
+    save(tmp_path / "a.npz", [triplets])
+    (tmp_path / "embeddings" / "ear").mkdir(parents=True)
+    save(tmp_path / "embeddings" / "ear" / "a.npz", [triplets])
+    embed(tmp_path, Ear(), "ear")
+    assert len(read_embeddings(tmp_path, "ear")[0]) == len(triplets)

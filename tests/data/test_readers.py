@@ -62,8 +62,11 @@ def test_slakh_subsets_are_the_papers(slakh_folder):
     assert {stem.label for song in slakh(slakh_folder, subset="B") for stem in song.stems} == {"strings"}
     with pytest.raises(InputError, match="no subset 'C'"):
         next(slakh(slakh_folder, subset="C"))
-    with pytest.raises(InputError, match="no Slakh2100 split"):
-        next(slakh(slakh_folder, "dev"))
+    for split in ("dev", "all"):
+        with pytest.raises(InputError, match=f"Slakh2100 has no split '{split}'; choose one of train, valid"):
+            next(slakh(slakh_folder, split))
+    with pytest.raises(InputError, match=r"no Slakh2100 split 'validation' in .*; give the folder"):
+        next(slakh(slakh_folder, "validation"))
 
 
 def test_a_broken_song_is_skipped_and_named(slakh_folder, capsys):
@@ -87,6 +90,21 @@ def test_odd_metadata_of_slakh_ends_its_song_alone(slakh_folder, content):
     said, on_skip = skipped()
     assert [song.name for song in slakh(slakh_folder, on_skip=on_skip)] == ["Track00002"]
     assert said[0].startswith("Track00001 is skipped: its metadata.yaml is not understood")
+
+
+def test_broken_metadata_is_said_in_words_for_people(slakh_folder):
+    (slakh_folder / "train/Track00001/metadata.yaml").unlink()
+    (slakh_folder / "train/Track00002/metadata.yaml").write_text("")
+    (slakh_folder / "test/Track01900/metadata.yaml").unlink()
+    (slakh_folder / "test/Track01900/metadata.yaml").mkdir()
+    said, on_skip = skipped()
+    for split in ("train", "test"):
+        assert not list(slakh(slakh_folder, split, on_skip=on_skip))
+    assert said[:2] == [
+        "Track00001 is skipped: its metadata.yaml is missing",
+        "Track00002 is skipped: its metadata.yaml is not understood",
+    ]
+    assert said[2].startswith("Track01900 is skipped: its metadata.yaml cannot be read (")
 
 
 def test_slakh_without_yaml_says_what_to_install(slakh_folder, monkeypatch):
@@ -258,6 +276,35 @@ def test_stems_of_every_format_and_none_that_is_left_out_in_silence(tmp_path, wr
     assert np.allclose(song.stems[2].read(20_000, 30_000), tone[:, 20_000:30_000], atol=0.05)
     left_out = [text.partition(" of song is left out")[0] for text in said]
     assert sorted(left_out) == ["drums (master).wav", "full mix.wav", "mix_down.wav", "song_mixture.wav", "vocals.webm"]
+
+
+def test_a_file_named_after_its_song_is_its_mixture(tmp_path):
+    for name in ("drums", "song a", "Song_A 2"):
+        sound(tmp_path / "Song_A" / f"{name}.wav", 0.1)
+    for name in ("bounce", "full strings", "my premaster", "trance 2mix", "bouncers"):
+        sound(tmp_path / "song b" / f"{name}.wav", 0.1)
+    said, on_skip = skipped()
+    first, second = stem_folders(tmp_path, on_skip=on_skip)
+    assert [stem.label for stem in first.stems] == ["song a 2", "drums"]
+    assert [stem.label for stem in second.stems] == ["bouncers", "full strings"]
+    assert said == [
+        f"{name}.wav of {song} is left out as a mixture: rename it if it is a stem."
+        for name, song in (("song a", "Song_A"), ("my premaster", "song b"), ("trance 2mix", "song b"))
+    ]
+
+
+def test_a_label_has_no_sign_by_which_labels_are_joined(tmp_path):
+    sound(tmp_path / "song" / "bass|low.wav", 0.1)
+    (song,) = stem_folders(tmp_path)
+    assert [stem.label for stem in song.stems] == ["bass low"]
+
+
+def test_the_folder_of_one_song_is_told_from_one_of_songs(tmp_path):
+    sound(tmp_path / "song" / "bass.wav", 0.1)
+    with pytest.raises(InputError, match=r"song holds files and not folders of songs; give the folder that it is in"):
+        next(stem_folders(tmp_path / "song"))
+    sound(tmp_path / "loose.wav", 0.1)
+    assert [song.name for song in stem_folders(tmp_path)] == ["song"]
 
 
 def test_a_plain_folder_keeps_a_tenth_of_its_songs_for_tests(tmp_path):

@@ -185,7 +185,7 @@ def test_sets_are_seen_and_unseen_songs(folder, tmp_path):
     pool.mkdir()
     left = "synthetic-00003.tmp.npz"  # by an encoding that was killed
     for name in (left, "synthetic-00007.npz", "synthetic-00012.npz", "synthetic-00013.npz", "wide-00001.npz"):
-        (pool / name).touch()
+        np.savez(pool / name, **dict.fromkeys(("mixtures", "rests", "sources", "labels", "captions", "others"), ()))
     found = Material(folder, songs=2, seen=pool).sets()
     assert [(part.name, part.kind, part.seen) for part in found] == [
         ("synthetic", "synthetic", False),

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+import soundfile
 import torch
 from mgeldm.config import OobleckConfig, SpectralConfig
 from mgeldm.data import corpus
 from mgeldm.data.latents import Encoder
-from mgeldm.data.songs import Song, Stem
+from mgeldm.data.songs import FileStem, Recording, Song, Stem
 from mgeldm.errors import InputError
 from mgeldm.nn.oobleck import OobleckAutoencoder
 from mgeldm.nn.spectral import SpectralAutoencoder
@@ -112,7 +113,38 @@ def test_the_decoder_learns_against_a_critic(fitted, tmp_path):
     figures = [run._update() for _ in range(20)]
     assert set(figures[0]) == {"loss", "stft", "mel", "adversarial", "features", "critic"}
     assert np.mean([f["mel"] for f in figures[-5:]]) < 0.8 * np.mean([f["mel"] for f in figures[:5]])
-    assert {part.ndim for part in recipe.sketch(np.random.default_rng(0), items=1).values()} == {1}
+    sketch = recipe.sketch(np.random.default_rng(0), items=2)
+    names = [f"{number}/{name}" for number in (0, 1) for name in ("made", "wanted")]
+    assert {name for name, part in sketch.items() if part.ndim == 1} == set(names)
+    assert {name for name, part in sketch.items() if part.ndim == 2} == {f"{name} spectrogram" for name in names}
+
+
+def test_a_sketch_shows_each_sound_as_it_is_in_bins_and_frames():
+    recipe = oobleck_recipe(sounds=Tones(), config=OobleckConfig(4, (1, 2), (2, 4), 4, audio_channels=2))
+    with torch.no_grad():
+        sketch = recipe.sketch(np.random.default_rng(0), items=1)
+    hz = np.fft.rfftfreq(len(sketch["0/wanted"]), 1 / 16000)[np.abs(np.fft.rfft(sketch["0/wanted"])).argmax()]
+    picture = sketch["0/wanted spectrogram"]
+    assert picture.shape[0] == 513 and float(picture.min()) > 0
+    assert float(picture.mean(1).argmax()) * 16000 / 1024 == pytest.approx(hz, abs=16)
+
+
+@pytest.mark.parametrize("samples", [2050, 1024])
+def test_crops_that_oobleck_cannot_take_are_said(samples):
+    model = weight_normed(OobleckAutoencoder(SMALL))
+    with pytest.raises(InputError, match=f"samples is {samples}; give a multiple of 32, and more than 1024"):
+        OobleckRecipe(model, Tones(), batch=1, samples=samples)
+    recipe = OobleckRecipe(model, Tones(), batch=1, samples=1056)
+    assert bool(torch.isfinite(recipe.loss(np.random.default_rng(0))[0]))
+    with pytest.raises(InputError, match="more than 2048"):
+        OobleckRecipe(model, Tones(), batch=1, samples=2048, critic=Discriminators((4096,), width=2))
+
+
+def test_crops_that_the_decoder_cannot_take_are_said(fitted):
+    with pytest.raises(InputError, match="crop_frames is 1, too short to be judged; give 2 or more"):
+        DecoderRecipe(fitted, Tones(44100), batch=1, crop_frames=1)
+    loss, _ = DecoderRecipe(fitted, Tones(44100), batch=1, crop_frames=2).loss(np.random.default_rng(0))
+    assert bool(torch.isfinite(loss))
 
 
 def test_equal_sounds_have_no_loss():
@@ -177,6 +209,44 @@ def test_recorded_crops_are_resampled_pieces_that_sound():
     assert np.sqrt(np.square(crops).mean((1, 2))).min() > 0.1
     spectrum = np.abs(np.fft.rfft(crops[0, 0] * np.hanning(4410)))
     assert spectrum.argmax() == pytest.approx(441 * 4410 / 22050, abs=1)
+
+
+def songs_in_files(folder, count=3):
+    """Songs of one stem each, the first of whose files is cut in half."""
+    rng = np.random.default_rng(0)
+    found = []
+    for number in range(count):
+        path = folder / f"song {number}.flac"
+        soundfile.write(path, rng.uniform(-0.5, 0.5, (44100, 2)), 44100)
+        stem = FileStem("bass", ["bass"], (Recording(path),))
+        found.append(Song([stem], name=path.stem))
+    whole = (folder / "song 0.flac").read_bytes()
+    (folder / "song 0.flac").write_bytes(whole[: len(whole) // 2])
+    return found
+
+
+def test_a_damaged_song_is_left_out_and_said_once(tmp_path, capsys):
+    songs = songs_in_files(tmp_path)
+    drawn = [Recorded(songs).draw(np.random.default_rng(5), 24, 4410)]
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "song 0 is left out where it cannot be read: song 0.flac" in told
+    drawn.append(Recorded(songs).draw(np.random.default_rng(5), 24, 4410))
+    assert np.array_equal(*drawn)  # so a run goes on exactly
+    assert np.sqrt(np.square(drawn[0]).mean((1, 2))).min() > 0.1
+
+
+def test_songs_none_of_which_can_be_read_are_said(tmp_path, capsys):
+    songs = songs_in_files(tmp_path, 2)
+    for number in (0, 1):
+        (tmp_path / f"song {number}.flac").unlink()
+    with pytest.raises(InputError, match=r"100 pieces in a row could not be read.*song .\.flac.*folders of `sets`"):
+        Recorded(songs).draw(np.random.default_rng(0), 2, 4410)
+    assert capsys.readouterr().err.count("is left out") == 2
+
+
+def test_crops_longer_than_rendered_songs_are_said():
+    with pytest.raises(InputError, match="longer than the songs, of 12 s"):
+        Rendered(songs=1).draw(np.random.default_rng(0), 1, 13 * 44100)
 
 
 def test_no_songs_are_an_error_for_people():

@@ -13,7 +13,7 @@ from mgeldm.config import TINY
 from mgeldm.data import corpus, manifest
 from mgeldm.data.bank import Bank, load_bank, midi_file, save_bank
 from mgeldm.data.embeddings import embed, read_embeddings
-from mgeldm.data.latents import Encoder, WaveformEncoder, load, read_shard
+from mgeldm.data.latents import Encoder, Triplets, WaveformEncoder, load, read_shard
 from mgeldm.data.manifest import Facts
 from mgeldm.data.triplets import Shares
 from mgeldm.errors import InputError, OutputError
@@ -92,7 +92,7 @@ def test_a_stopped_run_goes_on_and_damage_is_mended(tmp_path, stems, capsys):
     kept = (tmp_path / "real-two-000.npz").stat().st_mtime_ns
     (tmp_path / "real-one-000.npz").write_bytes(b"cut off")
     again = run(tmp_path, "--real", stems, "--shards", 1, "--songs", 1)
-    assert "real-one-000.npz is not what the manifest says" in capsys.readouterr().err
+    assert "real-one-000.npz cannot be read whole" in capsys.readouterr().err
     assert (tmp_path / "real-two-000.npz").stat().st_mtime_ns == kept
     assert again["real-one-000.npz"]["items"] == entries["real-one-000.npz"]["items"]
 
@@ -114,7 +114,7 @@ def test_the_held_out_song_is_for_tests_alone(tmp_path, stems):
     assert [(e["split"], e["songs"]) for e in entries.values()] == [("test", [corpus.HELD_OUT_SONG])]
     mixes = ["--out", str(tmp_path), "--real", str(stems), "--matched", "--split", "test", "--shards", "1"]
     (job,) = encode._jobs(encode._parser().parse_args(mixes))
-    material = job.args[0]
+    material = job.shard.args[0]
     assert material.facts("1 passes", material.folders).split == "test"
 
 
@@ -265,7 +265,7 @@ def test_shards_from_before_options_are_kept(tmp_path, stems):
 def test_a_split_that_is_asked_for_is_never_ignored(tmp_path, stems):
     def songs(*arguments):
         args = ["--out", str(tmp_path), *map(str, arguments)]
-        return {job.args[1].name for job in encode._jobs(encode._parser().parse_args(args))}
+        return {job.name for job in encode._jobs(encode._parser().parse_args(args))}
 
     data = ("--data", "stems", "--from", stems)
     train, test = songs(*data, "--split", "train"), songs(*data, "--split", "test")
@@ -292,8 +292,12 @@ def test_what_is_missing_is_said_before_anything_is_made(tmp_path, stems):
     with pytest.raises(InputError, match=r"drums\.wav is .* no note bank"):
         run(tmp_path, "--bank", stems / "one" / "drums.wav")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="nothing to encode"):
+    with pytest.raises(InputError, match="nothing to encode: no song could be used or is of that split; ask"):
         run(tmp_path, "--data", "stems", "--from", tmp_path / "empty", "--embed", "embedded")
+    with pytest.raises(InputError, match="nothing to encode: --shards is 0"):
+        run(tmp_path, "--shards", 0)
+    with pytest.raises(InputError, match="one holds files and not folders of songs"):
+        run(tmp_path, "--data", "stems", "--from", stems / "one")
 
 
 def test_a_job_without_its_file_ends_no_other(tmp_path, stems, monkeypatch, capsys):
@@ -391,3 +395,93 @@ def test_what_is_left_out_of_real_songs_is_said_once(tmp_path, stems, capsys):
     shutil.copy(stems / "one" / "drums.wav", tmp_path / "set" / "one" / "full mix.wav")
     run(tmp_path / "out", "--real", tmp_path / "set", "--shards", 1, "--songs", 1)
     assert capsys.readouterr().err == "full mix.wav of one is left out as a mixture: rename it if it is a stem.\n"
+
+
+def rendered(out, monkeypatch, *arguments):
+    """Encodes quick shards in place of rendered songs; `arguments` may ask for several."""
+
+    def shard(material, number, songs):
+        return encode.Shard(out / f"synthetic-{number:05d}.npz", Facts(), lambda: [made(number)])
+
+    monkeypatch.setattr(encode, "synthetic_shard", shard)
+    return run(out, *arguments)
+
+
+def made(number):
+    """Triplets of one item."""
+    sounds = [np.full((1, 2, 2), number, np.float16)] * 3
+    return Triplets(*sounds, *[np.array(["bass"])] * 4)
+
+
+def test_every_song_that_cannot_be_encoded_is_named(tmp_path, stems, capsys):
+    for number in range(14):
+        shutil.copytree(stems / "one", tmp_path / "set" / f"song {number:02d}")
+        if number:
+            broken = tmp_path / "set" / f"song {number:02d}" / "drums.wav"
+            soundfile.write(broken, np.full((RATE_HZ, 2), np.nan), RATE_HZ, "FLOAT")
+    command = ["--data", "stems", "--from", tmp_path / "set", "--windows", 1]
+    assert len(run(tmp_path / "out", *command)) == 1
+    *told, more = capsys.readouterr().err.splitlines()
+    assert [line.partition(" is skipped: drums.wav ")[0] for line in told] == [f"song {n:02d}" for n in range(1, 11)]
+    assert more == "3 more are skipped."
+
+
+@pytest.mark.parametrize("manifest_there", ["{broken", "[]", None])
+def test_a_damaged_pool_is_mended_whatever_its_manifest_says(tmp_path, monkeypatch, capsys, manifest_there):
+    entries = rendered(tmp_path, monkeypatch, "--shards", 3)
+    whole = (tmp_path / "synthetic-00001.npz").read_bytes()
+    (tmp_path / "synthetic-00000.npz").write_bytes(b"")
+    (tmp_path / "synthetic-00001.npz").write_bytes(whole[:-30])
+    if manifest_there is None:
+        (tmp_path / "manifest.json").unlink()
+    else:
+        (tmp_path / "manifest.json").write_text(manifest_there)
+    again = rendered(tmp_path, monkeypatch, "--shards", 3)
+    assert {name: entry["sha256"] for name, entry in again.items()} == {n: e["sha256"] for n, e in entries.items()}
+    told = [line.partition(" cannot be read whole and is deleted")[0] for line in capsys.readouterr().err.splitlines()]
+    assert told == ["synthetic-00000.npz", "synthetic-00001.npz"]
+
+
+def test_a_damaged_shard_of_a_data_set_is_made_anew(tmp_path, stems):
+    command = ["--data", "stems", "--from", stems, "--windows", 1]
+    entries = run(tmp_path, *command)
+    (tmp_path / "manifest.json").unlink()
+    next(tmp_path.glob("*-one.npz")).write_bytes(b"")
+    assert {name: e["items"] for name, e in run(tmp_path, *command).items()}.keys() == entries.keys()
+
+
+def test_a_file_that_is_no_shard_is_refused_and_stays(tmp_path, monkeypatch):
+    np.savez(tmp_path / "notes.npz", notes=np.zeros(3))
+    with pytest.raises(InputError, match=r"notes\.npz is no shard"):
+        rendered(tmp_path, monkeypatch, "--shards", 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.npz"]
+
+
+def test_damage_that_cannot_be_deleted_is_said(tmp_path, monkeypatch):
+    (tmp_path / "synthetic-00000.npz").write_bytes(b"")
+
+    def unlink(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    with pytest.raises(OutputError, match=r"synthetic-00000\.npz cannot be read or deleted \(Permission denied\)"):
+        run(tmp_path, "--shards", 1)
+
+
+def test_a_file_in_place_of_the_folder_of_embeddings_is_said(tmp_path, stems, encodes):
+    (tmp_path / "embeddings").write_text("mine")
+    with pytest.raises(OutputError, match=r"published cannot be made .* choose another with --out"):
+        run(tmp_path, "--data", "stems", "--from", stems, "--windows", 1, "--published", "1")
+
+
+def test_a_run_that_ends_early_leaves_its_shards_in_the_manifest(tmp_path, monkeypatch):
+    def shard(material, number, songs):
+        if number == 2:
+            raise KeyboardInterrupt
+        return encode.Shard(tmp_path / f"synthetic-{number:05d}.npz", Facts(), lambda: [made(number)])
+
+    monkeypatch.setattr(encode, "_differences", lambda job: [])
+    monkeypatch.setattr(encode, "synthetic_shard", shard)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, "--shards", 4)
+    assert set(manifest.read(tmp_path)) == {"synthetic-00000.npz", "synthetic-00001.npz"}

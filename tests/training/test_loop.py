@@ -5,11 +5,12 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from mgeldm.errors import InputError, MgeldmError, OutputError
+from mgeldm.errors import AudioError, InputError, MgeldmError, OutputError
 from mgeldm.training.loop import LoopConfig, Run
 
 STEPS = 60
@@ -193,9 +194,9 @@ def test_a_run_without_warm_up_begins_at_the_full_rate(tmp_path):
     assert run._rate() == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("name", ["log_every_steps", "accumulate"])
+@pytest.mark.parametrize("name", ["log_every_steps", "accumulate", "processes", "nodes", "steps"])
 def test_counts_of_nothing_are_said(name):
-    with pytest.raises(InputError, match=f"{name} is 0"):
+    with pytest.raises(InputError, match=f"{name} is 0.*give 1 or more"):
         LoopConfig(minutes=1, **{name: 0})
 
 
@@ -211,6 +212,45 @@ def test_a_finished_run_says_so(tmp_path, capsys):
     for _ in range(2):
         Run(Line(), LoopConfig(minutes=1e9, steps=3), tmp_path).train()
     assert capsys.readouterr().out.count("has had all its time or steps") == 1
+
+
+class Unread(Line):
+    """A line of whose music nothing can be read any more after a few steps."""
+
+    steps = 0
+
+    def loss(self, rng):
+        self.steps += 1
+        if self.steps > 7:
+            raise AudioError("song.flac is damaged.")
+        return super().loss(rng)
+
+
+def test_an_error_that_ends_a_run_leaves_its_steps_saved(tmp_path, full_disk):
+    with pytest.raises(AudioError, match="song"):
+        Run(Unread(), LoopConfig(minutes=1e9, save_every_s=1e9), tmp_path / "run").train()
+    assert Run(Line(), LoopConfig(minutes=1e9), tmp_path / "run").step == 7
+    run = Run(Unread(), LoopConfig(minutes=1e9, save_every_s=1e9), tmp_path / "full")
+    with full_disk(10), pytest.raises(AudioError, match="song"):  # and not that there is no room
+        run.train()
+    run = Run(Unread(), LoopConfig(minutes=1e9), tmp_path / "none")
+    run.recipe.steps = 7
+    with pytest.raises(AudioError, match="song"):
+        run.train()
+    assert not (tmp_path / "none" / "state.pt").exists()
+
+
+def test_the_log_tells_of_each_step_once_after_a_kill(tmp_path):
+    config = LoopConfig(minutes=1e9, steps=8, log_every_steps=2)
+    Run(Line(), replace(config, steps=4), tmp_path).train()
+    path = tmp_path / "log.jsonl"
+    saved = path.read_bytes()
+    path.write_bytes(saved + b'{"step": 5, "loss": 9.0}\n{"step": 6, "lo')  # lost with the kill
+    again = Run(Line(), config, tmp_path)
+    assert path.read_bytes() == saved
+    again.train()
+    assert [line["step"] for line in logged(tmp_path)] == [2, 4, 6, 8]
+    assert path.read_bytes().startswith(saved)
 
 
 def test_a_budget_ends_with_a_saved_state_and_a_log(tmp_path):
@@ -353,9 +393,10 @@ def test_tensorboard_receives_scalars_sound_and_spectrograms(tmp_path):
 
     recipe = Line()
     recipe.sketch = lambda rng: {"sound": torch.sin(torch.arange(2000) / 9), "picture": torch.rand(16, 20)}
-    Run(recipe, LoopConfig(minutes=1e9, steps=4, log_every_steps=2, tensorboard=True), tmp_path).train()
+    for steps in (4, 6):  # what was written at the step that is gone on from stays
+        Run(recipe, LoopConfig(minutes=1e9, steps=steps, log_every_steps=2, tensorboard=True), tmp_path).train()
     events = EventAccumulator(str(tmp_path / "board")).Reload()
-    assert [event.step for event in events.Scalars("loss")] == [2, 4]
+    assert [event.step for event in events.Scalars("loss")] == [2, 4, 6]
     assert events.Tags()["audio"] == ["sound"]
     assert events.Tags()["images"] == ["picture"]
 

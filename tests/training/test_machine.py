@@ -100,6 +100,19 @@ def test_batches_that_cannot_be_shared_evenly_are_refused():
         place.share(3)
 
 
+@pytest.mark.parametrize("device", ["foo", "cpu:7", "cuda:99", "meta"])
+def test_a_device_that_is_not_here_is_said(device):
+    with pytest.raises(InputError, match=f"no device '{device}' here; set device to auto, or to one of cpu"):
+        machine(device=device)
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:0"])
+def test_a_gpu_is_not_taken_for_granted(device, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(InputError, match="no device"):
+        Machine(device)
+
+
 def test_precision_is_mixed_on_demand():
     with Machine("cpu", "bf16").autocast():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16

@@ -39,14 +39,32 @@ def test_a_missing_or_damaged_part_is_said(tmp_path):
         read_parts(tmp_path, "autoencoder")
 
 
+def test_parts_of_two_saves_are_not_taken_for_one(tmp_path):
+    """As a kill between two parts leaves them."""
+    paths = write_parts(weights(), tmp_path, "denoiser", part_bytes=20_000)
+    earlier = paths[0].read_bytes()
+    write_parts({key: value + 1 for key, value in weights().items()}, tmp_path, "denoiser", part_bytes=20_000)
+    paths[0].write_bytes(earlier)
+    with pytest.raises(InputError, match="not all of one save; run the command"):
+        receive(tmp_path, tmp_path / "run", "denoiser")
+    assert not (tmp_path / "run").exists()
+    write_parts(weights(), tmp_path, "denoiser", part_bytes=20_000)
+    assert read_parts(tmp_path, "denoiser").keys() == weights().keys()
+
+
 def test_what_is_received_is_where_a_run_starts(tmp_path):
     write_parts(weights(), tmp_path / "parts", "denoiser")
     (tmp_path / "run" / "denoiser").mkdir(parents=True)
-    (tmp_path / "run" / "denoiser" / "state.pt").write_bytes(b"older")
+    for name in ("state.pt", "log.jsonl"):
+        (tmp_path / "run" / "denoiser" / name).write_bytes(b"older")
     receive(tmp_path / "parts", tmp_path / "run", "denoiser")
     found = torch.load(tmp_path / "run" / "denoiser" / "ema.pt", weights_only=True)
     assert np.allclose(found["layer.3"], weights()["layer.3"], rtol=1e-3, atol=1e-6)
-    assert not (tmp_path / "run" / "denoiser" / "state.pt").exists()
+    assert sorted(path.name for path in (tmp_path / "run" / "denoiser").iterdir()) == [
+        "ema.pt",
+        "log.before.jsonl",
+        "state.before.pt",
+    ]
     assert (tmp_path / "run" / "denoiser" / "state.before.pt").read_bytes() == b"older"
 
 

@@ -226,6 +226,12 @@ def test_a_configuration_not_understood_is_said(tmp_path, content):
         train_from("denoiser", tmp_path / "nothing.toml")
 
 
+def test_a_configuration_in_other_letters_is_said(tmp_path):
+    (tmp_path / "c.toml").write_bytes("run = 'Lösung'".encode("latin-1"))
+    with pytest.raises(InputError, match="not understood"):
+        train_from("denoiser", tmp_path / "c.toml")
+
+
 @pytest.mark.parametrize(("name", "model"), [("embedded", EMBEDDED), ("gpu", EMBEDDED), ("published", PUBLISHED)])
 def test_the_configurations_that_come_along_are_understood(name, model):
     settings = read_settings(Path(recipes.__file__).with_name(f"{name}.toml"))
@@ -315,6 +321,46 @@ def test_adversarial_weights_without_a_critic_are_said(config):
     config.write_text(config.read_text().replace("critic = {sizes = [256], width = 4}", ""))
     with pytest.raises(InputError, match="need a critic"):
         train_from("autoencoder", config)
+
+
+IMPOSSIBLE = [
+    ("autoencoder", "seed = -1", "seed is -1"),
+    ("autoencoder", "processes = 0", "processes is 0"),
+    ("autoencoder", "learning_rate = -1.0", "learning_rate is -1.0"),
+    ("autoencoder", "learning_rate = nan", "learning_rate is nan"),
+    ("autoencoder", "betas = [0.9]", r"betas are \[0.9\]; give two numbers"),
+    ("autoencoder", "betas = [2.0, 0.9]", "betas are"),
+    ("autoencoder", "betas = 0.9", "betas is 0.9"),
+    ("autoencoder", "steps = 1.5", "steps is 1.5"),
+    ("autoencoder", 'device = "foo"', "no device 'foo' here"),
+    ("autoencoder", 'device = "cuda:99"', "no device 'cuda:99' here"),
+    ("autoencoder", "batch = 0", "batch is 0"),
+    ("autoencoder", "batch = 1.5", "batch is 1.5; give a whole number"),
+    ("autoencoder", "songs = 0", "songs is 0"),
+    ("autoencoder", "samples = 1000", "samples is 1000; give a multiple of 2048"),
+    ("autoencoder", "samples = 256", "samples is 256; give a multiple of 2048"),
+    ("denoiser", "extraction = 2.0", "extraction is 2.0; give a number from 0 to 1"),
+    ("denoiser", "extraction = -1.0", "extraction is -1.0"),
+    ("denoiser", "dropout = 1.5", "dropout is 1.5"),
+]
+
+
+@pytest.mark.parametrize(("table", "option", "told"), IMPOSSIBLE)
+def test_a_number_that_no_run_can_have_is_said(tmp_path, table, option, told):
+    config = tmp_path / "c.toml"
+    weights = "weights = {stft = 1.0}" if table == "autoencoder" else ""
+    text = f'run = "{tmp_path}/run"\nout = "{tmp_path}/out"\n[{table}]\nminutes = 0.001\n{weights}\n{option}\n'
+    config.write_text(f"{text}{model_table(TINY)}\n")
+    with pytest.raises(InputError, match=told):
+        train_from(table, config)
+
+
+def test_a_batch_without_extraction_is_said(config):
+    """Its loss would be no number."""
+    train_from("text-audio", config)
+    config.write_text(config.read_text().replace("extraction = 0.75", "extraction = 0.1"))
+    with pytest.raises(InputError, match="extraction leaves none of 4 items"):
+        train_from("denoiser", config)
 
 
 def test_a_data_set_without_its_reader_is_said(config):
@@ -462,6 +508,15 @@ accumulate = 2
     train_from("assemble", config)  # with a denoiser that is not trained, to encode with
     fresh = load_model(tmp_path / "model.safetensors").denoiser
     train_from("denoiser", config)
+    settings = read_settings(config)
+    options, _ = recipes._split(settings.options("denoiser"))
+    recipe = recipes.RECIPES["denoiser"](settings, options, Machine("cpu"))
+    with torch.no_grad():
+        sketch = recipe.sketch(np.random.default_rng(0), items=1)
+    assert [part.ndim for part in sketch.values()] == [2, 1] * 3  # spectrogram and sound of what was taken, and so on
+    assert {len(part) for part in sketch.values() if part.ndim == 1} == {12 * TINY.samples_per_frame}
+    assert recipe.rate_hz == TINY.rate_hz
+    assert any(name.endswith("/taken spectrogram") for name in sketch)
     train_from("assemble", config)
     trained = load_model(tmp_path / "model.safetensors").denoiser
     assert not torch.equal(fresh.leave.weight, trained.leave.weight)
@@ -477,6 +532,16 @@ accumulate = 2
     config.write_text(f'held = "{tmp_path}/pool"\n{config.read_text()}')
     with pytest.raises(InputError, match="`held`"):
         train_from("denoiser", config)
+
+
+def test_an_autoencoder_of_other_sizes_is_no_ground_for_a_denoiser(tmp_path):
+    from mgeldm.nn.oobleck import OobleckAutoencoder
+
+    (tmp_path / "autoencoder").mkdir()
+    other = OobleckAutoencoder(replace(TINY.autoencoder, channels=2))
+    torch.save(other.state_dict(), tmp_path / "autoencoder" / "ema.pt")
+    with pytest.raises(InputError, match="of other sizes than"):
+        recipes._trained_autoencoder(recipes.Settings(run=tmp_path, out=tmp_path / "out", model=TINY))
 
 
 def test_a_checkpoint_of_the_published_form_is_no_start_for_the_embedded_one(tmp_path):

@@ -4,6 +4,7 @@ Labels are free text: `MORE_CAPTIONS` names what data sets call their stems beyo
 what such a name may sound like, and any label that no table knows stands for itself.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -215,12 +216,54 @@ COVERS: dict[str, tuple[str, ...]] = {
     "plucked strings": ("acoustic guitar", "electric guitar"),
     "effects": ("turntables", "pad synth"),
 }
+# Words that tell what a free label may name, wherever they stand in it; a label without any may name anything.
+_TELLING: dict[str, str] = {
+    "drums": "drum drums drumkit kick snare hat hats hihat cymbal cymbals tom toms ride crash overhead overheads beat",
+    "bass": "bass bassline sub 808",
+    "guitar": "guitar guitars gtr banjo mandolin ukulele",
+    "piano": "piano pianos rhodes wurlitzer harpsichord clavinet",
+    "organ": "organ hammond",
+    "strings": "string strings violin violins viola violas cello cellos orchestra orchestral",
+    "brass": "brass horn horns trumpet trumpets trombone trombones tuba",
+    "reed": "reed reeds sax saxes saxophone saxophones clarinet oboe bassoon",
+    "flute": "flute flutes piccolo recorder whistle",
+    "wind": "wind winds woodwind woodwinds",
+    "keys": "key keys keyboard keyboards",
+    "lead synth": "synth synths synthesizer lead leads arp pluck",
+    "pad synth": "synth synths synthesizer pad pads atmosphere drone",
+    "percussion": "percussion perc shaker shakers conga congas bongo bongos tambourine clap claps cowbell timpani",
+    "mallets": "mallets glockenspiel vibraphone xylophone marimba bell bells celesta",
+    "plucked strings": "harp sitar koto banjo mandolin ukulele",
+    "vocals": "vocal vocals voice voices vox singer singers singing sung rap adlib adlibs choir lead",
+    "choir": "choir",
+    "accordion": "accordion",
+    "harmonica": "harmonica",
+    "turntables": "turntable turntables scratch scratches scratching",
+    "effects": "effect effects fx sfx riser risers sweep sweeps noise",
+}
+_ANYTHING = frozenset(
+    ("all", "everything", "rest", "other", "others", "band", "instruments", "instrumental", "music", "sample", "samples")
+)
 VAGUE = frozenset(("other", "effects"))  # whether these are absent no one can say
 _NEVER_OTHER = ("vocals", "drums", "bass")  # what "other" lacks in every data set
 
 
 def alike(first: str, second: str) -> bool:
-    """Whether a stem of one label may contain what the other names."""
+    """Whether a stem of one label may contain what the other names; of labels that say nothing any stem may."""
+    mine, theirs = kinds(first), kinds(second)
+    return not (mine and theirs) or any(_overlap(a, b) for a in mine for b in theirs)
+
+
+@cache
+def kinds(label: str) -> frozenset[str]:
+    """Labels of the tables that a label may name: itself, or those that words of it tell; none may be any."""
+    if label in CAPTIONS or label in MORE_CAPTIONS:
+        return frozenset((label,))
+    words = set(re.findall(r"808|[^\W\d_]+", label.lower()))
+    return frozenset() if words & _ANYTHING else frozenset(k for k, told in _TELLING.items() if words & {*told.split()})
+
+
+def _overlap(first: str, second: str) -> bool:
     if "other" in (first, second):
         return first == second or not {first, second} & set(_NEVER_OTHER)
     mine, theirs = {first, *COVERS.get(first, ())}, {second, *COVERS.get(second, ())}

@@ -13,7 +13,7 @@ import torch
 
 from ..conditioning import Conditioner
 from ..errors import InputError
-from .files import whole
+from .files import make_folder, whole
 from .latents import Triplets, read_shard, shards
 from .manifest import sha256, update
 
@@ -38,7 +38,7 @@ def embed(folder: Path, conditioner: Conditioner, name: str) -> None:
     if not shards(folder):
         raise InputError(f"There are no shards in {folder} to embed; look above for why none was made.")
     place = folder / "embeddings" / name
-    place.mkdir(parents=True, exist_ok=True)
+    make_folder(place)
     phrases: set[str] = set()
     for path in shards(folder):
         triplets = read_shard(path)
@@ -94,7 +94,7 @@ def _hash_of(path: Path) -> str:
     if not path.exists():
         return ""
     with np.load(path) as content:
-        return str(content["shard_sha256"])
+        return str(content.get("shard_sha256", ""))
 
 
 def _write(path: Path, **arrays: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and the folders they go to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,21 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..audio import writing
+from ..errors import OutputError
 from ..naming import give_name
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, unless it is there.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise OutputError(f"The folder {folder} cannot be made ({reason}); choose another with --out.") from error
 
 
 @contextmanager

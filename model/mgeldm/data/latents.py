@@ -25,7 +25,7 @@ from ..errors import InputError
 from ..nn.spectral import MIXTURE_RMS, SpectralAutoencoder
 from .captions import alike
 from .files import whole
-from .manifest import Facts, items_of
+from .manifest import Facts, items_of, shards
 from .songs import Song, Stem, captions_of
 from .triplets import AUDIBLE, Shares, draw, segment, sources
 
@@ -215,11 +215,6 @@ def save(path: Path, triplets: Sequence[Triplets], facts: Facts | None = None) -
     columns = {f.name: np.concatenate([getattr(part, f.name) for part in triplets]) for f in fields(Triplets)}
     with whole(path) as file:
         np.savez(file, **columns, facts=np.array(str(facts or Facts())))  # type: ignore[arg-type]
-
-
-def shards(folder: Path) -> list[Path]:
-    """A folder's shards, in the order of their names, without the parts that killed runs once left."""
-    return [path for path in sorted(folder.glob("*.npz")) if not path.name.endswith(".tmp.npz")]
 
 
 def read_shard(path: Path) -> Triplets:

@@ -10,16 +10,26 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..errors import InputError
 from .files import whole
 
 NAME = "manifest.json"
 _EMBEDDINGS = "embeddings"
+_ENTRY = {"source": str, "licence": str, "split": str, "sha256": str, "bytes": int, "mtime_ns": int, "items": int}
+"""What every entry of a shard has. Facts that came later than it may be missing."""
+_COLUMNS = ("mixtures", "rests", "sources", "labels", "captions", "others")
+"""What tells a shard from other files of arrays."""
+_FAULTS = (OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What reading a file that is broken off, or altered, can raise."""
 FREE_LICENCES = ("CC0", "public domain", "MIT", "BSD", "Apache", "CC-BY-1", "CC-BY-2", "CC-BY-3", "CC-BY-4", "ISC")
 """How licences begin under which material may go into weights that ship; several are joined by "; "."""
 
@@ -58,8 +68,12 @@ class Facts:
 
     @classmethod
     def read(cls, shard: Path) -> Facts:
-        """A shard's own facts; empty ones of a shard from before facts."""
-        with np.load(shard) as content:
+        """A shard's own facts; empty ones of a shard from before facts.
+
+        Raises:
+            InputError: It cannot be read, or is no shard.
+        """
+        with _opened(shard) as content:
             if "facts" not in content:
                 return cls()
             return cls(**{key: _plain(value) for key, value in json.loads(str(content["facts"])).items()})
@@ -72,6 +86,16 @@ def _plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def rendered(names: Iterable[str]) -> str:
+    """The source of rendered songs: the synthesisers, which always play, and the names of note banks and scores."""
+    return ", ".join(["rendered: synthesisers", *names])
+
+
+def shards(folder: Path) -> list[Path]:
+    """A folder's shards, in the order of their names, without the parts that killed runs once left."""
+    return [path for path in sorted(folder.glob("*.npz")) if path.is_file() and not path.name.endswith(".tmp.npz")]
+
+
 def update(folder: Path, shards: list[Path]) -> dict[str, dict[str, Any]]:
     """Bring a folder's manifest up to date: hash shards that are new or were written again, drop those that are gone.
 
@@ -81,6 +105,7 @@ def update(folder: Path, shards: list[Path]) -> dict[str, dict[str, Any]]:
         File name of each shard to its entry: facts, sha256, bytes, when it was written (mtime_ns), the count of items.
 
     Raises:
+        InputError: One of them cannot be read, or is no shard.
         OutputError: The disk is full, or the folder cannot be written to.
     """
     known = read(folder)
@@ -91,7 +116,7 @@ def update(folder: Path, shards: list[Path]) -> dict[str, dict[str, Any]]:
         if entry is None or any(entry.get(key) != value for key, value in now.items()):
             entry = {**asdict(Facts.read(shard)), "sha256": sha256(shard), **now, "items": items_of(shard)}
         entries[shard.name] = entry
-    embedded = {path.relative_to(folder).as_posix(): sha256(path) for path in sorted(folder.glob("embeddings/*/*.npz"))}
+    embedded = {path.relative_to(folder).as_posix(): sha256(path) for path in _embedded(folder)}
     with whole(folder / NAME) as file:
         content = {**entries, **({_EMBEDDINGS: embedded} if embedded else {})}
         file.write(json.dumps(content, indent=1).encode())
@@ -100,32 +125,66 @@ def update(folder: Path, shards: list[Path]) -> dict[str, dict[str, Any]]:
 
 def read(folder: Path) -> dict[str, dict[str, Any]]:
     """A manifest's entries of shards; empty where there is none or it cannot be read (it can be made anew)."""
-    return {name: entry for name, entry in _content(folder).items() if name != _EMBEDDINGS}
+    return {name: entry for name, entry in _content(folder).items() if name != _EMBEDDINGS and _is_complete(entry)}
 
 
 def embeddings(folder: Path) -> dict[str, str]:
     """A manifest's hashes of embeddings, by path below the folder."""
-    return _content(folder).get(_EMBEDDINGS, {})
+    found = _content(folder).get(_EMBEDDINGS)
+    return found if isinstance(found, dict) else {}
 
 
 def _content(folder: Path) -> dict[str, Any]:
     try:
-        return json.loads((folder / NAME).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+        content = json.loads((folder / NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _is_complete(entry: Any) -> bool:
+    return isinstance(entry, dict) and all(isinstance(entry.get(key), kind) for key, kind in _ENTRY.items())
+
+
+def _embedded(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.glob("embeddings/*/*.npz")) if path.is_file()]
 
 
 def items_of(shard: Path) -> int:
-    """How many triplets a shard holds."""
-    with np.load(shard) as content:
+    """How many triplets a shard holds.
+
+    Raises:
+        InputError: It cannot be read, or is no shard.
+    """
+    with _opened(shard) as content:
         return len(content["labels"])
 
 
+@contextmanager
+def _opened(shard: Path) -> Iterator[Mapping[str, Any]]:
+    """The columns of a shard, read as they are asked for."""
+    try:
+        with np.load(shard) as content:
+            if not all(column in content for column in _COLUMNS):
+                raise InputError(
+                    f"{shard} is no shard of `python -m mgeldm.training.encode`; keep it in another folder."
+                )
+            yield content
+    except _FAULTS as error:
+        raise InputError(f"{shard} is missing or damaged; run the command that made it again.") from error
+
+
 def damaged(folder: Path) -> list[Path]:
-    """Shards and embeddings that are not what the manifest says, apart from those written since, which are whole."""
+    """Shards and embeddings that cannot be read whole, whether the manifest knows them or not.
+
+    Those that are as it says need no other proof; those written since agree with their own checksums.
+
+    Raises:
+        OSError: One may not be read, which does not mean that it is damaged.
+    """
     stated = {name: entry["sha256"] for name, entry in read(folder).items()} | embeddings(folder)
-    there = {folder / name: sha for name, sha in stated.items() if (folder / name).exists()}
-    return [path for path, sha in there.items() if sha256(path) != sha and not _is_whole(path)]
+    names = {path: path.relative_to(folder).as_posix() for path in (*shards(folder), *_embedded(folder))}
+    return [path for path, name in names.items() if sha256(path) != stated.get(name) and not _is_whole(path)]
 
 
 def _is_whole(shard: Path) -> bool:
@@ -133,7 +192,7 @@ def _is_whole(shard: Path) -> bool:
     try:
         with zipfile.ZipFile(shard) as content:
             return content.testzip() is None
-    except (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile):
+    except _FAULTS:
         return False
 
 

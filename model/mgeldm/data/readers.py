@@ -12,7 +12,7 @@ import json
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ def tell(text: str) -> None:
 
 
 SPLITS = ("train", "validation", "test")
+OWN_SPLITS = ("train", "test", "all")
+"""Of a data set that has no splits; see `in_split`."""
 SUFFIXES = (
     ".wav", ".flac", ".opus", ".ogg", ".oga", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64",
     ".m4a", ".aac", ".wma",
@@ -38,7 +40,7 @@ SUFFIXES = (
 """Files of a plain folder that are stems."""
 _OTHER_SOUNDS = (".mp4", ".mov", ".mkv", ".mka", ".webm", ".ape", ".wv", ".ac3", ".amr", ".dsf")
 _STREAMS = (".m4a",)  # entered where they are read; as a file each read would decode them whole
-NOT_STEMS = ("mix", "mixture", "mixdown", "master", "instrumental")
+NOT_STEMS = ("mix", "mixture", "mixdown", "bounce", "premaster", "master", "instrumental")
 """A file with one of these words in its name is no stem, but a sum of stems."""
 
 # MUSDB18's official validation songs, a part of its training folder (sigsep/sigsep-mus-db, configs/mus.yaml).
@@ -100,6 +102,7 @@ def slakh(
         raise InputError("Slakh2100's metadata is in YAML; install mgeldm-desktop[train] to read it.") from error
     if subset not in (None, "A", "B"):
         raise InputError(f"Slakh2100 has no subset {subset!r}; choose A, B or none.")
+    _check_split("Slakh2100", split)
     place = _split_folder(folder, split, "Slakh2100")
     for track in _folders(place):
         stems = _attempt(track.name, on_skip, _slakh_stems, track, subset)
@@ -135,11 +138,20 @@ def _yaml(path: Path) -> Any:
 
 @contextmanager
 def _understood(name: str) -> Iterator[None]:
-    """Turns whatever a file of metadata can raise that is not as it should be into an `InputError` with its name."""
+    """Turns whatever a file of metadata can raise that is not as it should be into an `InputError` with its name.
+
+    What a parser says, or the system, tells where the fault is; what Python says of a wrong type does not.
+    """
     try:
         yield
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise InputError(f"its {name} is not understood ({error})") from error
+    except FileNotFoundError as error:
+        raise InputError(f"its {name} is missing") from error
+    except OSError as error:
+        raise InputError(f"its {name} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise InputError(f"its {name} is not understood ({' '.join(str(error).split())})") from error
+    except (AttributeError, LookupError, TypeError) as error:
+        raise InputError(f"its {name} is not understood") from error
 
 
 def musdb(folder: Path, split: str = "train", on_skip: Skip = tell) -> Iterator[Song]:
@@ -153,8 +165,7 @@ def musdb(folder: Path, split: str = "train", on_skip: Skip = tell) -> Iterator[
     Raises:
         InputError: The folder is not MUSDB18, or an unknown split is asked for.
     """
-    if split not in SPLITS:
-        raise InputError(f"MUSDB18 has no split {split!r}; choose one of {', '.join(SPLITS)}.")
+    _check_split("MUSDB18", split)
     place = _split_folder(folder, "test" if split == "test" else "train", "MUSDB18")
     for path in sorted(place.iterdir()):
         if path.name.startswith(".") or not (path.is_dir() or path.name.endswith(".stem.mp4")):
@@ -184,7 +195,7 @@ def moises(folder: Path, split: str = "train", on_skip: Skip = tell) -> Iterator
     Raises:
         InputError: The folder holds no MoisesDB, or an unknown split is asked for.
     """
-    _check_own_split("MoisesDB", split)
+    _check_split("MoisesDB", split, OWN_SPLITS)
     places = _moises_songs(Path(folder))
     if not places:
         raise InputError(f"There is no data.json under {folder}; give the folder of MoisesDB's songs.")
@@ -241,9 +252,9 @@ def in_split(name: str, split: str) -> bool:
     return split == "all" or is_test == (split == "test")
 
 
-def _check_own_split(title: str, split: str) -> None:
-    if split not in ("train", "test", "all"):
-        raise InputError(f"{title} has no split {split!r}; choose train, test or all.")
+def _check_split(title: str, split: str, splits: Sequence[str] = SPLITS) -> None:
+    if split not in splits:
+        raise InputError(f"{title} has no split {split!r}; choose one of {', '.join(splits)}.")
 
 
 def stem_folders(folder: Path, split: str = "all", on_skip: Skip = tell) -> Iterator[Song]:
@@ -255,11 +266,14 @@ def stem_folders(folder: Path, split: str = "all", on_skip: Skip = tell) -> Iter
         on_skip: Told of each song that cannot be used, and of sounds that are left out.
 
     Raises:
-        InputError: There is no folder of sound files, or an unknown split is asked for.
+        InputError: There is no folder, it is that of one song, or an unknown split is asked for.
     """
-    _check_own_split("A folder of songs", split)
+    _check_split("A folder of songs", split, OWN_SPLITS)
     if not Path(folder).is_dir():
         raise InputError(f"There is no folder {folder}; give one that holds a folder a song.")
+    if not _folders(folder) and files_of(folder, lambda text: None):
+        above = Path(folder).absolute().parent
+        raise InputError(f"{folder} holds files and not folders of songs; give the folder that it is in, {above}.")
     source = Path(folder).absolute().name
     known = "" if split == "all" else split
     for place in _folders(folder):
@@ -270,20 +284,28 @@ def stem_folders(folder: Path, split: str = "all", on_skip: Skip = tell) -> Iter
 
 
 def files_of(place: Path, on_skip: Skip = tell) -> list[FileStem]:
-    """One stem a sound file of a folder; `on_skip` is told of those that are left out, plain mixtures apart."""
-    stems = []
+    """One stem a sound file of a folder; `on_skip` is told of those that are left out, plain mixtures apart.
+
+    A file with the name of its folder is taken for the song itself.
+    """
+    stems, song = [], _label(Path(place).name)
     for path in sorted(Path(place).iterdir()):
-        suffix, label = path.suffix.lower(), path.stem.replace("_", " ").lower()
+        suffix, label = path.suffix.lower(), _label(path.stem)
         if path.name.startswith(".") or suffix not in SUFFIXES + _OTHER_SOUNDS:
             continue
         if suffix in _OTHER_SOUNDS:
             on_skip(f"{path.name} of {path.parent.name} is left out: convert it to wav or flac.")
-        elif not set(re.findall(r"[a-z]+", label)) & {*NOT_STEMS}:
+        elif label != song and not set(re.findall(r"[a-z]+", label)) & {*NOT_STEMS}:
             recording = Recording(path, 0 if suffix in _STREAMS else None)
             stems.append(FileStem(label, phrases(label), (recording,)))
         elif label not in NOT_STEMS:
             on_skip(f"{path.name} of {path.parent.name} is left out as a mixture: rename it if it is a stem.")
     return stems
+
+
+def _label(name: str) -> str:
+    """A file's name as a label; shards join labels by "|"."""
+    return re.sub(r"[_|]", " ", name).lower()
 
 
 def song_licence(place: Path) -> str:
@@ -314,12 +336,12 @@ def _attempt(name: str, on_skip: Skip, make: Callable[..., list[FileStem]], *arg
 
 def _split_folder(folder: Path, split: str, title: str) -> Path:
     place = Path(folder) / split
-    if split not in SPLITS or not place.is_dir():
+    if not place.is_dir():
         raise InputError(f"There is no {title} split {split!r} in {folder}; give the folder that holds train and test.")
     return place
 
 
-def _folders(place: Path) -> Iterable[Path]:
+def _folders(place: Path) -> list[Path]:
     return sorted(path for path in Path(place).iterdir() if path.is_dir() and not path.name.startswith("."))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..audio import AudioClip
-from ..data import corpus, latents
+from ..data import corpus, latents, manifest
 from ..data.bank import bank_licence, load_bank
 from ..data.readers import open_set, stem_folders, tell
 from ..data.songs import captions_of
@@ -113,10 +113,13 @@ class Material:
         """The sets to score.
 
         Raises:
-            InputError: A folder or bank is missing, a file is no bank, or there is nothing to score.
+            InputError: A folder or bank is missing, a file is no bank, shards were rendered with other banks, or there
+                is nothing to score.
         """
         if self.songs < 1:
             raise InputError("There is nothing to score; ask for at least one song with --songs.")
+        if self.seen is not None and not self.seen.is_dir():
+            raise InputError(f"There is no folder {self.seen}; give the one of the shards that training read.")
         for path in (self.bank, *self.seen_banks):
             if path is not None and not path.is_file():
                 raise InputError(f"There is no note bank {path}; make it with `python -m mgeldm.data.bank`.")
@@ -128,8 +131,9 @@ class Material:
             found.append(self._real_set("real", False, [_held_out(self.stems)]))
         for name, (kind, folder) in _named(self.data_sets).items():
             found += [self._real_set(name, seen, songs) for seen, songs in self._data_set(kind, folder)]
-        if self.seen is not None and self._is_rendered and (seeds := _seeds(self.seen)[: self.songs]):
-            found.append(_rendered_set(self.seen_banks, seeds, seen=True))
+        if self.seen is not None and self._is_rendered and (shards := _rendered_shards(self.seen)[: self.songs]):
+            _check_banks([path for path, _ in shards], self.seen_banks)
+            found.append(_rendered_set(self.seen_banks, [seed for _, seed in shards], seen=True))
         if self.seen is not None:
             found += [self.others] if self.others is not None else []
         return found
@@ -215,16 +219,25 @@ def other_songs(stems: Path) -> list[Path]:
     return [folder for folder in sorted(stems.iterdir()) if folder.is_dir() and folder.name != corpus.HELD_OUT_SONG]
 
 
-def _seeds(pool: Path) -> list[int]:
-    """Seeds of the rendered songs that shards begin with; what a killed encoding left, and other shards, are no such.
+def _rendered_shards(pool: Path) -> list[tuple[Path, int]]:
+    """Shards of rendered songs and the seed of the first of each; what a killed encoding left, and others, are none."""
+    names = ((path, re.fullmatch(r"synthetic-(\d+)", path.stem)) for path in latents.shards(pool))
+    return [(path, corpus.seed_of(int(name[1]), 0)) for path, name in names if name]
+
+
+def _check_banks(shards: Sequence[Path], banks: Sequence[Path]) -> None:
+    """Refuse banks that shards were not rendered with: by others the same seeds give songs that nobody trained on.
 
     Raises:
-        InputError: There is no such folder.
+        InputError: These are other banks, or in another order; or a shard is damaged.
     """
-    if not pool.is_dir():
-        raise InputError(f"There is no folder {pool}; give the one of the shards that training read.")
-    names = (re.fullmatch(r"synthetic-(\d+)", path.stem) for path in latents.shards(pool))
-    return [corpus.seed_of(int(name[1]), 0) for name in names if name]
+    given = manifest.rendered(bank.stem for bank in banks)
+    for path in shards:
+        source = manifest.Facts.read(path).source  # empty in shards from before facts
+        if source not in ("", given):
+            names = source.removeprefix(manifest.rendered([])).lstrip(", ")
+            advice = f"give these with --seen-bank, in this order: {names}" if names else "leave --seen-bank out"
+            raise InputError(f"The songs of {path} were rendered with other note banks than are given; {advice}.")
 
 
 def _rendered(banks: tuple[Path, ...], seeds: Sequence[int], split: str) -> Iterator[Excerpt]:

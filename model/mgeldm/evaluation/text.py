@@ -135,7 +135,8 @@ def _lacking(lacking: dict[str, list[tuple[float, str]]]) -> dict[str, Any]:
 
 def _missing(labels: set[str]) -> list[str]:
     """Classes that are surely not there."""
-    kin = set().union(*(family for family in _KIN if family & labels))
+    named = set().union(*map(captions.kinds, labels))
+    kin = set().union(*(family for family in _KIN if family & named))
     return [label for label in captions.absent(labels, CAPTIONS) if label not in kin | VAGUE]
 
 

@@ -7,6 +7,7 @@ Losses: multi-resolution STFT and mel, discriminators' marks and features, KL (P
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,13 +22,14 @@ from ..errors import InputError
 from ..nn.bottleneck import kl
 from ..nn.oobleck import OobleckAutoencoder
 from ..nn.spectral import SpectralAutoencoder
-from .discriminators import Discriminators
+from .discriminators import Discriminators, StftDiscriminator
 from .loop import Scalars
-from .losses import feature_matching, fooling, mel_loss, multi_resolution, telling_apart
+from .losses import MEL_SIZES, feature_matching, fooling, magnitudes, mel_loss, multi_resolution, telling_apart
 from .sounds import Sounds
 
 _STFT_SIZES = (2048, 1024, 512, 256, 128)
 _PAPER_STFT_SIZES = (2048, 1024, 512, 256, 128, 64, 32)
+_SHOWN_SIZE, _SHOWN_POWER = 1024, 0.3  # of the STFT that a picture shows, and of its magnitudes
 
 
 @dataclass(frozen=True)
@@ -110,11 +112,25 @@ class AutoencoderRecipe(ABC):
         return telling_apart(real, false)
 
     def sketch(self, rng: np.random.Generator, items: int = 3) -> dict[str, Tensor]:
-        """Sound of a few crops and of what is made of them."""
+        """Spectrograms and sound of a few crops and of what is made of them."""
         drawn = self.sounds.draw(rng, items, self.samples, self.channels)
         made, audio, _ = self.reconstruct(torch.from_numpy(drawn).to(self.device))
-        pairs = enumerate(zip(made, audio, strict=True))
-        return {f"{i}/{name}": x.mean(0) for i, pair in pairs for name, x in zip(("made", "wanted"), pair, strict=True)}
+        parts: dict[str, Tensor] = {}
+        for name, several in (("made", made), ("wanted", audio)):
+            for number, sound in enumerate(several.mean(1)):  # [samples]
+                parts |= pictured(f"{number}/{name}", sound)
+        return parts
+
+    def _longest(self) -> int:
+        """Samples of the longest STFT that a crop is judged by."""
+        mels = [size for size, _ in MEL_SIZES] if self.weights.mel else []
+        scales = [] if self.critic is None else self.critic.modules()
+        return max(*self.sizes, *mels, *(scale.size for scale in scales if isinstance(scale, StftDiscriminator)))
+
+
+def pictured(name: str, sound: Tensor) -> dict[str, Tensor]:
+    """A sound [samples] and its spectrogram [bins, frames], as `board.Board` takes them."""
+    return {f"{name} spectrogram": magnitudes(sound[None], _SHOWN_SIZE)[0] ** _SHOWN_POWER, name: sound}
 
 
 @contextmanager
@@ -139,7 +155,7 @@ class DecoderRecipe(AutoencoderRecipe):
         critic: Discriminators, if the losses need them.
 
     Raises:
-        InputError: The model has no decoder network.
+        InputError: The model has no decoder network, or a crop is too short for the losses.
     """
 
     def __init__(
@@ -156,9 +172,12 @@ class DecoderRecipe(AutoencoderRecipe):
             raise InputError(
                 "This model finds its phases without a network; give decoder_depth in [model.autoencoder]."
             )
-        samples = crop_frames * config.hop_samples * config.frames_per_mel * config.mels_per_latent
-        super().__init__(spectral.decoder, sounds, batch, samples, weights, critic)
+        frame = config.hop_samples * config.frames_per_mel * config.mels_per_latent
+        super().__init__(spectral.decoder, sounds, batch, crop_frames * frame, weights, critic)
         self.spectral = spectral.to(self.device)
+        least = (2 * config.fft_samples + self._longest() // 2) // frame + 1  # without the edges an STFT still fits
+        if crop_frames < least:
+            raise InputError(f"crop_frames is {crop_frames}, too short to be judged; give {least} or more.")
 
     def reconstruct(self, audio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See `AutoencoderRecipe`; the edges, where the STFT sees silence, are left out."""
@@ -182,6 +201,9 @@ class OobleckRecipe(AutoencoderRecipe):
         samples: Length of a crop, a multiple of the ratio.
         weights: What the losses count.
         critic: Discriminators of as many channels, if the losses need them.
+
+    Raises:
+        InputError: The model or the losses cannot take crops of that length.
     """
 
     sizes = _PAPER_STFT_SIZES
@@ -198,6 +220,9 @@ class OobleckRecipe(AutoencoderRecipe):
     ):
         super().__init__(model, sounds, batch, samples, weights, critic)
         self.oobleck, self.channels = model, model.config.audio_channels
+        ratio, most = math.prod(model.config.strides), self._longest() // 2
+        if samples % ratio or samples <= most:
+            raise InputError(f"samples is {samples}; give a multiple of {ratio}, and more than {most} to be judged.")
 
     def reconstruct(self, audio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See `AutoencoderRecipe`; latents are drawn from the posterior."""

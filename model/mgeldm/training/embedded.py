@@ -12,16 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from ..checkpoint import load_model, save_model
+from ..checkpoint import load_model, save_model, save_tensors
 from ..conditioning.embedded import EmbeddedConditioner, WordTable
 from ..config import EMBEDDED, ModelConfig, SpectralConfig
 from ..data.captions import CAPTIONS, VAGUE
 from ..data.files import whole
 from ..data.latents import counts_of, read_shard, shards
 from ..errors import CheckpointError, InputError
-from ..naming import aside_of, give_name
 from ..nn.dit import Block, Denoiser
 from ..nn.spectral import SpectralAutoencoder
 
@@ -43,13 +42,7 @@ def projection(run: Path, pool: Path, config: ModelConfig = EMBEDDED) -> Spectra
 
 
 def _save_projection(spectral: SpectralAutoencoder, path: Path) -> None:
-    _save({name: getattr(spectral, name).clone() for name in ("mean", "basis", "scale")}, path)
-
-
-def _save(tensors: dict[str, torch.Tensor], path: Path) -> None:
-    aside = aside_of(path)  # each of several processes writes its own
-    save_file(tensors, aside)
-    give_name(aside, path)
+    save_tensors(path, {name: getattr(spectral, name).clone() for name in ("mean", "basis", "scale")})
 
 
 def _sample(pool: Path, items: int = 2500) -> torch.Tensor:
@@ -76,7 +69,7 @@ def towers(run: Path, pool: Path) -> EmbeddedConditioner:
     if not known.exists():
         conditioner = EmbeddedConditioner.from_state(weights)
         learn_sounds(conditioner, pool)
-        _save({"names": conditioner.names, "sounds": conditioner.sounds}, known)
+        save_tensors(known, {"names": conditioner.names, "sounds": conditioner.sounds})
     return EmbeddedConditioner.from_state(weights | load_file(known))
 
 
@@ -102,7 +95,7 @@ def learn_sounds(conditioner: EmbeddedConditioner, pool: Path, most: int = 300) 
         for row in np.flatnonzero(labels == parts).tolist():
             rows[str(labels[row])].append((path, row))
     chosen: dict[Path, list[tuple[str, int]]] = defaultdict(list)
-    for label in CAPTIONS.keys() & rows.keys() - VAGUE:
+    for label in sorted(CAPTIONS.keys() & rows.keys() - VAGUE):
         for place in np.linspace(0, len(rows[label]) - 1, min(most, len(rows[label]))).astype(int):
             path, row = rows[label][place]
             chosen[path].append((label, row))
@@ -194,7 +187,7 @@ def unpack(path: Path, run: Path, depth: int = EMBEDDED.denoiser.depth) -> None:
     words = dict(model.conditioner_state)
     known: dict[str, torch.Tensor] = {name: words.pop(name) for name in ("names", "sounds") if name in words}
     if known and not (run / "text-audio").exists():
-        _save(known, run / _SOUNDS)
+        save_tensors(run / _SOUNDS, known)
     weights = {
         **({} if decoder is None else {"autoencoder": decoder.state_dict()}),
         "text-audio": words,

@@ -2,7 +2,7 @@
 
 Each shard is made from its own seed and appears only when it is whole, so a run that was stopped goes on where it was,
 and workers never collide. Before any is made those that are there are checked: a folder holds no shards of one command
-that were made otherwise. `manifest.json` says what the folder holds; a shard that does not fit its hash is made anew.
+that were made otherwise. `manifest.json` says what the folder holds; a shard that cannot be read whole is made anew.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ import torch
 from ..data import corpus, latents, manifest
 from ..data.bank import bank_licence
 from ..data.embeddings import embed, has_audio, write_audio
+from ..data.files import make_folder
 from ..data.latents import Encoder, Triplets, WaveformEncoder, identity
 from ..data.manifest import Facts
 from ..data.matching import matched
@@ -42,6 +43,7 @@ from .workers import processes
 MAX_SHIFT_SEMITONES = 3.0  # random speed of real stems, up and down
 SONG_S = 24.0
 REMIXES = 24  # mixtures drawn from one set of pieces
+TOLD = 10  # songs that cannot be used, by name; of more their number is said
 OURS = "MIT"  # licence of what this project's own synthesisers render
 
 
@@ -86,7 +88,7 @@ class Material:
             sources.append("real stems")
             licences += [song_licence(folder) for folder in folders]
         if rendered:
-            sources.append("rendered: " + ", ".join(["synthesisers", *(path.stem for path in (*self.banks, *scores))]))
+            sources.append(manifest.rendered(path.stem for path in (*self.banks, *scores)))
             licences += [OURS, *map(bank_licence, self.banks), *map(score_licence, scores)]
         apart = dict.fromkeys(part for licence in licences for part in licence.split("; "))
         contents = "; ".join(_contents(_real_song(folder)) for folder in folders)
@@ -143,12 +145,20 @@ class Shard:
         elif place is not None and not (self.path.exists() and has_audio(place, self.path)):  # stopped between the two
             ((found, audio),) = self.make()
             latents.save(self.path, [found], self.facts)
-            place.mkdir(parents=True, exist_ok=True)
+            make_folder(place)
             write_audio(place / self.path.name, audio, manifest.sha256(self.path))
 
 
-Job = Callable[[], Shard]
-"""What is to be made, as a call that travels to workers."""
+class Job(NamedTuple):
+    """What is to be made, as a call that travels to workers.
+
+    Attributes:
+        name: What the user knows it by: a song, or the number of a shard.
+        shard: Gives the shard.
+    """
+
+    name: str
+    shard: Callable[[], Shard]
 
 
 def synthetic_shard(material: Material, number: int, songs: int) -> Shard:
@@ -290,19 +300,18 @@ def main(arguments: list[str] | None = None) -> None:
     """Parse the command line and fill the folder."""
     args = _parser().parse_args(arguments)
     _check(args)
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise OutputError(f"The folder {args.out} cannot be made ({reason}); choose another with --out.") from error
-    for path in manifest.damaged(args.out):
-        print(f"{path.name} is not what the manifest says; it is made anew.", file=sys.stderr)
-        path.unlink()
+    make_folder(args.out)
+    _mend(args.out)
     jobs = list(_jobs(args))
     if not jobs:
-        raise InputError("There is nothing to encode: no song could be used or is of that split, or --shards is 0.")
-    failed = _run(jobs, args.workers)
-    entries = manifest.update(args.out, latents.shards(args.out))
+        why = "--shards is 0" if args.data is None else "no song could be used or is of that split"
+        raise InputError(f"There is nothing to encode: {why}; ask for others.")
+    try:
+        failed = _run(jobs, args.workers)
+    finally:  # a run that ends early has made some, too
+        if made := latents.shards(args.out):
+            manifest.update(args.out, made)
+    entries = manifest.read(args.out)
     if failed == len(jobs):
         raise InputError(f"None of the {failed} shards asked for could be made; look above for why.")
     if args.embed is not None:
@@ -315,6 +324,26 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"{args.out}: {len(entries)} shards, {items} triplets, {unfit} unfit to ship{missing}")
 
 
+def _mend(out: Path) -> None:
+    """Delete what cannot be read whole, so that it is made anew.
+
+    Raises:
+        InputError: There is a file among the shards that is none; it stays.
+        OutputError: A file cannot be read or deleted.
+    """
+    try:
+        for path in manifest.damaged(out):
+            path.unlink()
+            name = path.relative_to(out)
+            print(f"{name} cannot be read whole and is deleted; its command makes it anew.", file=sys.stderr)
+    except OSError as error:
+        raise OutputError(
+            f"{error.filename} cannot be read or deleted ({error.strerror}); change its rights, or delete it yourself."
+        ) from error
+    for path in latents.shards(out):
+        manifest.items_of(path)
+
+
 def _run(jobs: Sequence[Job], workers: int) -> int:
     """Make the shards that are not there yet; returns how many could not be made, which ends no other.
 
@@ -323,42 +352,45 @@ def _run(jobs: Sequence[Job], workers: int) -> int:
         OutputError: The disk is full, or the folder cannot be written to; what is made stays.
         MgeldmError: A process was ended from outside; what is made stays.
     """
-    causes: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
     with processes(workers) as pool:
-        checked = list(_each(pool, _differences, jobs, causes))
+        checked = list(_each(pool, _differences, jobs, skipped))
         if others := [found for _, found in checked if found]:
             raise InputError(
                 f"{len(others)} of the {len(jobs)} shards asked for are there and were made otherwise "
                 f"({'; '.join(others[0])}), so none is made; fill another folder, or delete them to have them anew."
             )
-        for _ in _each(pool, _write, [job for job, _ in checked], causes):
+        for _ in _each(pool, _write, [job for job, _ in checked], skipped):
             pass
-    return causes.total()
+    if more := sum(list(skipped.values())[TOLD:]):
+        print(f"{more} more are skipped.", file=sys.stderr)
+    return skipped.total()
 
 
 def _each(
-    pool: Executor, call: Callable[[Job], Any], jobs: Sequence[Job], causes: Counter[str]
+    pool: Executor, call: Callable[[Job], Any], jobs: Sequence[Job], skipped: Counter[str]
 ) -> Iterator[tuple[Job, Any]]:
-    """Jobs and what the call returns of each; those that fail are counted, and each cause is said once."""
+    """Jobs and what the call returns of each; those that fail are counted, and what fails is said once of each song."""
     for job, result in [(job, pool.submit(call, job)) for job in jobs]:
         try:
             found = result.result()
         except OutputError:
             raise  # no other could be written either
         except (MgeldmError, OSError) as error:
-            causes[str(error)] += 1
-            if causes[str(error)] == 1:
-                print(error, file=sys.stderr)
+            text = f"{job.name} is skipped: {error}"
+            skipped[text] += 1
+            if skipped[text] == 1 and len(skipped) <= TOLD:
+                print(text, file=sys.stderr)
         else:
             yield job, found
 
 
 def _differences(job: Job) -> list[str]:
-    return job().differences()
+    return job.shard().differences()
 
 
 def _write(job: Job) -> None:
-    job().write()
+    job.shard().write()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -449,15 +481,15 @@ def _jobs(args: argparse.Namespace) -> Iterator[Job]:
         options = {} if args.split is None else {"split": args.split}
         options |= {"subset": args.subset} if args.data == "slakh" else {}
         for name, song in named(open_set(args.data, args.folder, **options), args.out):
-            yield partial(song_shard, material, song, name, windows, args.published, args.clap)
+            yield Job(song.name, partial(song_shard, material, song, name, windows, args.published, args.clap))
     elif args.real is not None and not args.bank and not args.matched:
         for n in numbers:
             for folder in material.folders:
-                yield partial(real_shard, material, n, songs, folder)
+                yield Job(folder.name, partial(real_shard, material, n, songs, folder))
     else:
         make = synthetic_shard if args.real is None else matched_shard if args.matched else remixed_shard
         for n in numbers:
-            yield partial(make, material, n, songs)
+            yield Job(f"Shard {n}", partial(make, material, n, songs))
 
 
 def _material(args: argparse.Namespace) -> Material:

@@ -17,7 +17,11 @@ from ..data.latents import Triplets
 from ..diffusion import TAU_END, add_noise, velocity
 from ..errors import InputError
 from ..nn.dit import Denoiser
-from ..tracks import Track
+from ..nn.oobleck import OobleckAutoencoder
+from ..pipeline.extraction import source_only
+from ..sampling import guided, posterior_mean
+from ..tracks import Known, Track
+from .autoencoder import pictured
 from .loop import Scalars
 
 
@@ -38,12 +42,23 @@ class JointRecipe:
         embedded: Their embeddings.
         batch: Items a batch.
         dropout: Probability that a track's condition is dropped; the paper's 0.1, or 0.5, which extracts better.
+        autoencoder: That of the latents, for `sketch`.
+        rate_hz: The model's rate.
 
     Raises:
         InputError: The pool was encoded for a denoiser of other sizes, or some of its phrases have no embedding.
     """
 
-    def __init__(self, model: Denoiser, pool: Triplets, embedded: Embedded, batch: int = 64, dropout: float = 0.5):
+    def __init__(
+        self,
+        model: Denoiser,
+        pool: Triplets,
+        embedded: Embedded,
+        batch: int = 64,
+        dropout: float = 0.5,
+        autoencoder: OobleckAutoencoder | None = None,
+        rate_hz: int = 16000,
+    ):
         channels, dim = pool.mixtures.shape[1], embedded.audio.shape[2]
         wanted = model.config.latent_channels, model.config.condition_dim
         if (channels, dim) != wanted:
@@ -52,7 +67,8 @@ class JointRecipe:
                 f"{wanted[0]} and {wanted[1]}; encode it with this model's checkpoint."
             )
         self.model, self.pool, self.embedded, self.batch, self.dropout = model, pool, embedded, batch, dropout
-        self.device = next(model.parameters()).device
+        self.device, self.rate_hz = next(model.parameters()).device, rate_hz
+        self.autoencoder = None if autoencoder is None else autoencoder.eval().to(self.device)
         self.phrases = [str(captions).split("|") for captions in pool.captions]
         missing = sorted({phrase for phrases in self.phrases for phrase in phrases} - embedded.texts.keys())
         if missing:
@@ -84,6 +100,27 @@ class JointRecipe:
         conditions[:, Track.SOURCE] = share * texts + (1 - share) * conditions[:, Track.SOURCE]
         conditions[rng.uniform(0, 1, conditions.shape[:2]) < self.dropout] = 0
         return torch.from_numpy(conditions).to(self.device)
+
+    def sketch(self, rng: np.random.Generator, items: int = 3) -> dict[str, Tensor]:
+        """Spectrograms and sound of a few mixtures, of what was taken from each in one step, and of what should have
+        been; nothing without an autoencoder."""
+        parts: dict[str, Tensor] = {}
+        if self.autoencoder is None:
+            return parts
+        for number, row in enumerate(rng.choice(len(self.pool), min(items, len(self.pool)), replace=False)):
+            for name, latents in self._taken(row).items():
+                sound = self.autoencoder.decode(latents)[0].mean(0)
+                parts |= pictured(f"{number} {self.pool.labels[row]}/{name}", sound)
+        return parts
+
+    def _taken(self, row: int) -> dict[str, Tensor]:
+        """Latents [1, channels, frames] of what the plainest phrase takes from an item, of its source and mixture."""
+        tracks = (part[row, None] for part in (self.pool.sources, self.pool.mixtures))
+        wanted, mixture = (torch.from_numpy(track).to(self.device).float() for track in tracks)
+        condition = torch.from_numpy(self.embedded.texts[self.phrases[row][0]]).to(self.device).float()
+        known = Known.nothing(*mixture.shape).to(self.device).with_track(Track.MIXTURE, mixture)
+        estimates = posterior_mean(guided(self.model, source_only(condition[None])), known)
+        return {"taken": estimates[:, Track.SOURCE], "wanted": wanted, "mixture": mixture}
 
 
 def draw_timesteps(rng: np.random.Generator, batch: int, silent: np.ndarray) -> tuple[Tensor, Tensor]:

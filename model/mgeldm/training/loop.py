@@ -14,7 +14,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,6 +33,20 @@ from .parts import foundations, write_parts
 Scalars = dict[str, float | Tensor]
 """Figures by name; those that still lie on a device are read where they are logged, since reading waits for it."""
 _SKIPPED_IN_A_ROW = 50  # steps that moved nothing, after which a run has diverged
+_LEAST = {  # that numbers of a run may be
+    "steps": 1,
+    "learning_rate": 0,
+    "critic_rate": 0,
+    "weight_decay": 0,
+    "warmup_steps": 0,
+    "accumulate": 1,
+    "clip": 0,
+    "ema": 0,
+    "processes": 1,
+    "nodes": 1,
+    "log_every_steps": 1,
+    "seed": 0,
+}
 
 
 class Recipe(Protocol):
@@ -83,9 +97,12 @@ class LoopConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("accumulate", "log_every_steps"):
-            if (value := getattr(self, name)) < 1:
-                raise InputError(f"{name} is {value}, which leaves nothing to train or to tell; give 1 or more.")
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if value is not None and not value >= least:  # so that NaN is none either
+                raise InputError(f"{name} is {value}, which no run can have; give {least} or more.")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise InputError(f"betas are {list(self.betas)}; give two numbers, each from 0 to less than 1.")
 
 
 class Player:
@@ -155,7 +172,9 @@ class Run:
         self._shown = -1  # the step that was scored last
         self._resume()
         self.first = self.machine.rank == 0  # the one process that writes
-        self.board = Board(folder / "board", self.step) if config.tensorboard and self.first else None
+        if self.first:
+            self._forget()
+        self.board = Board(folder / "board", self.step + 1) if config.tensorboard and self.first else None
 
     def _resume(self) -> None:
         """Go on from a saved state; from averaged weights alone where the optimiser's state is gone.
@@ -188,6 +207,19 @@ class Run:
     def _load_weights(self, weights: dict[str, Tensor]) -> None:
         self.recipe.model.load_state_dict(weights)
         self.ema = {name: value.to(self.machine.device, copy=True) for name, value in weights.items()}
+
+    def _forget(self) -> None:
+        """Drop from the log what is done again, after a kill say.
+
+        Raises:
+            OutputError: The disk is full, or the folder cannot be written to; the log from before stays.
+        """
+        path = self.folder / "log.jsonl"
+        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+        kept = [line for line in lines if _step_of(line) <= self.step]
+        if len(kept) < len(lines):
+            with whole(path) as file:
+                file.writelines(kept)
 
     def save(self) -> None:
         """Write the state; one process does.
@@ -261,14 +293,21 @@ class Run:
                 the weights away: what they hold is to be finished, so the rate is at its least by then.
 
         Raises:
-            MgeldmError: The run has diverged; the last weights that were good are saved.
+            MgeldmError: The run has diverged, or nothing can be read any more; the steps until then are saved.
             KeyboardInterrupt: The run was interrupted or terminated; the step at hand was finished and saved.
             OutputError: The disk is full, or the folder cannot be written to; what was saved before stays.
         """
         if not self._unfinished() and self.first:
             print(f"The run in {self.folder} has had all its time or steps; raise them in the configuration to go on.")
+        first = self.step
         with _interruptions() as interrupted:
-            self._train(lambda: math.inf if interrupted else time.monotonic() - stop_s)
+            try:
+                self._train(lambda: math.inf if interrupted else time.monotonic() - stop_s)
+            except MgeldmError:
+                if self.step > first:
+                    with suppress(OutputError):  # what went wrong first is what is to be said
+                        self.save()
+                raise
         if interrupted:
             raise KeyboardInterrupt(f"{self.folder} holds the run up to here; the same command goes on with it.")
         self._show()
@@ -301,10 +340,9 @@ class Run:
         """How many steps moved nothing so far in this call, if any.
 
         Raises:
-            MgeldmError: The last ones all did; what they left as it was is saved.
+            MgeldmError: The last ones all did.
         """
         if max(int(player.in_a_row) for player in self.players) >= _SKIPPED_IN_A_ROW:
-            self.save()
             raise MgeldmError(
                 f"At least {_SKIPPED_IN_A_ROW} steps in a row gave no finite gradients and moved nothing; what was "
                 f"good is in {self.folder}. Lower learning_rate or set precision to 32, and run the command again."
@@ -362,6 +400,14 @@ def _means(rows: list[Scalars]) -> dict[str, float]:
     columns = {key: np.array([float(row[key]) for row in rows if key in row]) for key in rows[0]}
     finite = {key: values[np.isfinite(values)] for key, values in columns.items()}
     return {key: float(values.mean()) for key, values in finite.items() if len(values)}
+
+
+def _step_of(line: bytes) -> float:
+    """The step that a line of a log tells of; later than any of a line that a kill cut short."""
+    try:
+        return json.loads(line)["step"]
+    except ValueError:
+        return math.inf
 
 
 @contextmanager

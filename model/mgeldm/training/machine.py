@@ -28,7 +28,7 @@ class Machine:
         precision: "32", or "bf16" for mixed precision: weights and sums stay in single precision.
 
     Raises:
-        InputError: An unknown precision.
+        InputError: An unknown precision, or a device that this computer lacks.
     """
 
     rank, processes = 0, 1
@@ -37,7 +37,7 @@ class Machine:
         if precision not in PRECISIONS:
             raise InputError(f"There is no precision {precision!r}; choose one of {', '.join(PRECISIONS)}.")
         found = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        self.device, self.precision = torch.device(found), precision
+        self.device, self.precision = _device(found), precision
         if self.device.type == "cuda":
             torch.set_float32_matmul_precision("high")
 
@@ -79,7 +79,7 @@ class FabricMachine(Machine):
         precision: As for `Machine`.
 
     Raises:
-        InputError: Lightning Fabric is not installed.
+        InputError: Lightning Fabric is not installed, or as for `Machine`.
     """
 
     def __init__(self, processes: int, nodes: int = 1, device: str = "auto", precision: str = "32"):
@@ -113,6 +113,19 @@ class FabricMachine(Machine):
 def there(values: np.ndarray | Tensor, device: torch.device) -> Tensor:
     """Numbers made here, on a device. A GPU is not waited for: what it computes meanwhile would be the price."""
     return torch.as_tensor(values).to(device, non_blocking=device.type == "cuda")
+
+
+def _device(name: str) -> torch.device:
+    """A device that is here. Nothing is put on it: of several processes each is to touch its own alone."""
+    counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or (device.index or 0) >= counts.get(device.type, 0):
+        here = ", ".join(kind for kind, count in counts.items() if count)
+        raise InputError(f"There is no device {name!r} here; set device to auto, or to one of {here}.")
+    return device
 
 
 def _leave() -> None:

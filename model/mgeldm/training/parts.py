@@ -2,7 +2,7 @@
 
 From a GPU machine without network only small files may come back; the optimiser's state stays behind, and the next run
 starts from the averaged weights. The files say with which projection and towers these were trained, without which they
-are worth nothing.
+are worth nothing, and which others they belong to: a kill may leave parts of two saves.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from ..data.files import whole
 from ..errors import InputError
 
 PART_BYTES = 15 * 2**20
+_SAVE = "save"  # in each part: which save it is of, as the hash of all parts' tensors
 
 
 def write_parts(
@@ -53,9 +54,10 @@ def write_parts(
         lots[-1][key] = stored
         size += stored.nbytes
     paths = [folder / f"{name}-{i + 1}-of-{len(lots)}.safetensors" for i in range(len(lots))]
+    facts = {**(trained_with or {}), _SAVE: _hash({key: value for lot in lots for key, value in lot.items()})}
     for path, lot in zip(paths, lots, strict=True):
         with whole(path) as file:
-            file.write(packed(lot, trained_with))
+            file.write(packed(lot, facts))
     return paths
 
 
@@ -63,7 +65,7 @@ def read_parts(folder: Path, name: str) -> dict[str, Tensor]:
     """The weights that `write_parts` wrote, in single precision.
 
     Raises:
-        InputError: A part is missing or damaged.
+        InputError: A part is missing or damaged, or they are of different saves.
     """
     return _read(folder, name)[0]
 
@@ -76,13 +78,20 @@ def _read(folder: Path, name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise InputError(f"The parts of {name} in {folder} are not complete ({len(paths)} found); fetch them again.")
     tensors: dict[str, Tensor] = {}
     trained_with: dict[str, str] = {}
+    saves: set[str] = set()
     try:
         for path in paths:
             tensors |= load_file(path)
             with safe_open(path, "pt") as part:
                 trained_with |= part.metadata() or {}
+            saves.add(trained_with.pop(_SAVE, ""))
     except (OSError, SafetensorError) as error:
         raise InputError(f"A part of {name} in {folder} is damaged ({error}); fetch it again.") from error
+    if saves != {_hash(tensors)}:
+        raise InputError(
+            f"The parts of {name} in {folder} are not all of one save; run the command that trained it there once "
+            "more, which writes all parts anew, and fetch them together."
+        )
     return {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}, trained_with
 
 
@@ -107,10 +116,11 @@ def _hash(tensors: Mapping[str, Tensor]) -> str:
 
 
 def receive(folder: Path, run: Path, name: str) -> None:
-    """Put the parts of `name` into a run's folder as averaged weights; an older state beside them is moved aside.
+    """Put the parts of `name` into a run's folder as averaged weights; an older state and log are moved aside.
 
     Raises:
-        InputError: A part is missing or damaged, or they were trained with another projection or other towers.
+        InputError: A part is missing or damaged, they are of different saves, or they were trained with another
+            projection or other towers.
     """
     weights, trained_with = _read(folder, name)
     here = foundations(run, name)
@@ -122,7 +132,8 @@ def receive(folder: Path, run: Path, name: str) -> None:
         )
     target = run / name
     target.mkdir(parents=True, exist_ok=True)
-    if (target / "state.pt").exists():
-        (target / "state.pt").replace(target / "state.before.pt")
+    for old in (target / "state.pt", target / "log.jsonl"):
+        if old.exists():
+            old.replace(old.with_stem(f"{old.stem}.before"))
     with whole(target / "ema.pt") as file:
         torch.save(weights, file)

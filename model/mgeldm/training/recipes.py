@@ -36,6 +36,8 @@ from .sounds import Recorded, Rendered, Sounds
 from .text_audio import TextAudioRecipe
 
 Options = dict[str, Any]
+_COUNTS = ("batch", "crop_frames", "samples", "songs", "workers")  # options that are whole numbers from 1
+_SHARES = ("extraction", "dropout")  # and numbers from 0 to 1
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def read_settings(path: Path) -> Settings:
         settings = Settings(recipes=tuple(recipes.items()), **found)
         for options in recipes.values():
             _split(dict(options))
-    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError, CheckpointError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, CheckpointError) as error:
         raise InputError(f"{path} is missing or not understood ({error}); compare it with embedded.toml.") from error
     if settings.held is not None and not settings.model.is_embedded:
         raise InputError(f"{path} gives `held`, which only models of the embedded form are scored on; leave it out.")
@@ -195,8 +197,20 @@ def _check_pool(settings: Settings) -> None:
 
 
 def _split(options: Options) -> tuple[Options, LoopConfig]:
-    """A recipe's own options, and the loop's."""
-    kinds = {"float": (int, float), "int": (int,), "str": (str,), "bool": (bool,)}
+    """A recipe's own options, and the loop's.
+
+    Raises:
+        InputError: One is a number that it cannot be.
+        TypeError: One is of another kind than it should be.
+    """
+    kinds = {
+        "float": (int, float),
+        "int": (int,),
+        "int | None": (int,),
+        "str": (str,),
+        "bool": (bool,),
+        "tuple[float, float]": (list,),
+    }
     loop: Options = {}
     for field in fields(LoopConfig):
         if field.name in options:
@@ -204,6 +218,11 @@ def _split(options: Options) -> tuple[Options, LoopConfig]:
             if not isinstance(value, kinds.get(str(field.type), object)):
                 raise TypeError(f"{field.name} is {value!r}")
             loop[field.name] = tuple(value) if isinstance(value, list) else value
+    for name in options:
+        if name in _COUNTS and not (isinstance(options[name], int) and options[name] >= 1):
+            raise InputError(f"{name} is {options[name]}; give a whole number of 1 or more.")
+        if name in _SHARES and not 0 <= options[name] <= 1:
+            raise InputError(f"{name} is {options[name]}; give a number from 0 to 1.")
     return options, LoopConfig(**loop)
 
 
@@ -252,11 +271,34 @@ def _denoiser(settings: Settings, options: Options, place: Machine) -> Recipe:
     if options.pop("compiled", False):
         _compile(denoiser)
     if not config.is_embedded:
+        options |= {"autoencoder": _trained_autoencoder(settings), "rate_hz": config.rate_hz}
         return JointRecipe(denoiser, load(pool), Embedded(*read_embeddings(pool, settings.embeddings)), **options)
     held = None if settings.held is None else load(settings.held)
     spectral = embedded.projection(settings.run, pool, config)
     towers = embedded.towers(settings.run, pool)
-    return DenoiserRecipe(denoiser, spectral, towers, load(pool), **options, held=held)
+    recipe = DenoiserRecipe(denoiser, spectral, towers, load(pool), **options, held=held)
+    if not recipe.extraction:
+        raise InputError(f"extraction leaves none of {recipe.batch} items a batch to be extracted; raise it, or batch.")
+    return recipe
+
+
+def _trained_autoencoder(settings: Settings) -> OobleckAutoencoder | None:
+    """The published form's, if it was trained in the same folder of runs.
+
+    Raises:
+        InputError: It is of other sizes.
+    """
+    weights, config = embedded.averaged(settings.run, "autoencoder"), settings.model.autoencoder
+    if weights is None or not isinstance(config, OobleckConfig):
+        return None
+    autoencoder = OobleckAutoencoder(config)
+    try:
+        autoencoder.load_state_dict(folded(weights))
+    except RuntimeError as error:
+        raise InputError(
+            f"The autoencoder in {settings.run} is of other sizes than [model] says; give `run` another folder."
+        ) from error
+    return autoencoder
 
 
 def _compile(denoiser: Denoiser) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from pathlib import Path
+from threading import Lock
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from ..audio import Samples, resample
 from ..data import corpus
 from ..data.bank import Bank, load_bank
+from ..data.readers import tell
 from ..data.songs import RATE_HZ, Song
 from ..errors import InputError
 from ..nn.spectral import MIXTURE_RMS
@@ -22,6 +24,7 @@ _SONG_S = 12.0
 _AUDIBLE = 3e-3  # level under which a crop is drawn again
 _TRIES = 10
 _READERS = 8  # files read at once
+_MISSES = 100  # pieces in a row that cannot be read, after which a data set is given up
 
 
 class Sounds(Protocol):
@@ -65,10 +68,18 @@ class Rendered:
         return self._made[number]
 
     def draw(self, rng: np.random.Generator, count: int, samples: int, channels: int = 1) -> Samples:
-        """Crops of random tracks of random songs; see `Sounds`."""
+        """Crops of random tracks of random songs; see `Sounds`.
+
+        Raises:
+            InputError: The songs are shorter than that.
+        """
 
         def crop() -> Samples:
             tracks = self.song(int(rng.integers(self.songs)))
+            if samples > tracks.shape[1]:
+                raise InputError(
+                    f"Crops of {samples} samples are longer than the songs, of {_SONG_S:g} s; shorten the crops."
+                )
             track, start = rng.integers(len(tracks)), rng.integers(tracks.shape[1] - samples + 1)
             return (tracks[track, None, start : start + samples] / 32768).astype(np.float32).repeat(channels, 0)
 
@@ -92,7 +103,8 @@ def loaded(banks: tuple[Path, ...]) -> list[Bank]:
 
 
 class Recorded:
-    """Songs of a data set, read in pieces.
+    """Songs of a data set, read in pieces. Where one cannot be read another piece is drawn, and it is said once of each
+    song; as chance alone decides which, a run that goes on draws the same.
 
     Args:
         songs: The songs.
@@ -106,24 +118,49 @@ class Recorded:
         if not songs:
             raise InputError("There are no songs to train on; check the folder and its split.")
         self.songs, self.rate_hz = songs, rate_hz
+        self._told: set[int] = set()  # numbers of the songs that could not be read somewhere
+        self._telling = Lock()
 
     def draw(self, rng: np.random.Generator, count: int, samples: int, channels: int = 1) -> Samples:
-        """Crops of random stems, or in a third of the cases mixtures, of random songs; see `Sounds`."""
+        """Crops of random stems, or in a third of the cases mixtures, of random songs; see `Sounds`.
+
+        Raises:
+            InputError: Nothing can be read, wherever it is tried.
+        """
         length = -(-samples * RATE_HZ // self.rate_hz) + 64
 
         def crop(rng: np.random.Generator) -> Samples:
-            song = self.songs[int(rng.integers(len(self.songs)))]
-            start = int(rng.integers(max(song.samples - length, 0) + 1))
-            if rng.random() < 1 / 3:
-                audio = song.piece(start, start + length).mixture
-            else:
-                audio = song.stems[int(rng.integers(len(song.stems)))].read(start, start + length)
+            audio = self._piece(rng, length)
             audio = audio if channels == 2 else audio.mean(0, keepdims=True)
             return resample(audio, RATE_HZ, self.rate_hz)[:, :samples]
 
         own = [np.random.default_rng(seed) for seed in rng.integers(2**63, size=count)]  # a crop's, whoever reads first
         with ThreadPoolExecutor(_READERS) as pool:
             return np.stack(list(pool.map(lambda rng: _audible(partial(crop, rng)), own)))
+
+    def _piece(self, rng: np.random.Generator, length: int) -> Samples:
+        """A piece [2, length] of what can be read."""
+        for _ in range(_MISSES):
+            number = int(rng.integers(len(self.songs)))
+            song = self.songs[number]
+            try:
+                start = int(rng.integers(max(song.samples - length, 0) + 1))
+                if rng.random() < 1 / 3:
+                    return song.piece(start, start + length).mixture
+                return song.stems[int(rng.integers(len(song.stems)))].read(start, start + length)
+            except (InputError, OSError) as error:
+                self._tell(number, error)
+                why = error
+        raise InputError(
+            f"{_MISSES} pieces in a row could not be read ({why}); see that the folders of `sets` are there and whole, "
+            "then run the same command again."
+        ) from why
+
+    def _tell(self, number: int, error: Exception) -> None:
+        with self._telling:
+            if number not in self._told:
+                self._told.add(number)
+                tell(f"{self.songs[number].name} is left out where it cannot be read: {error}")
 
 
 def _audible(crop: Callable[[], Samples]) -> Samples:

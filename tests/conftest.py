@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from mgeldm.audio import AudioClip
 from mgeldm.checkpoint import Model, load_model
 from mgeldm.data import corpus
+from mgeldm.data.songs import Song
 from mgeldm.pipeline import EMBEDDED_PATH, Pipeline
 from safetensors.torch import load_file
 
@@ -64,12 +65,12 @@ def pipeline() -> Pipeline:
 
 
 @pytest.fixture(scope="session")
-def song() -> corpus.Song:
+def song() -> Song:
     """A rendered song of 15 s with its stems, from the synthesisers alone."""
     return corpus.render_song(11, [], 15.0, "test")
 
 
 @pytest.fixture(scope="session")
-def clip(song: corpus.Song) -> AudioClip:
+def clip(song: Song) -> AudioClip:
     """Its mixture."""
     return AudioClip(song.mixture.astype(np.float32), song.rate_hz)

@@ -3,6 +3,7 @@ import pytest
 import soundfile
 from mgeldm.data import corpus, events
 from mgeldm.data.bank import Bank, load_bank, midi_file
+from mgeldm.data.captions import CAPTIONS, HELD_OUT_CAPTIONS
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +44,8 @@ def test_splits_share_no_groove_no_style_and_no_phrase():
         assert drawn["train"]
         assert drawn["test"]
         assert not drawn["train"] & drawn["test"]
-    for label, phrases in corpus.CAPTIONS.items():
-        assert not set(phrases) & set(corpus.HELD_OUT_CAPTIONS[label])
+    for label, phrases in CAPTIONS.items():
+        assert not set(phrases) & set(HELD_OUT_CAPTIONS[label])
 
 
 def test_an_unknown_split_is_refused():

@@ -6,6 +6,7 @@ import pytest
 import torch
 from mgeldm.config import TINY
 from mgeldm.data import corpus
+from mgeldm.data.captions import CAPTIONS
 from mgeldm.data.latents import Encoder, Triplets, WaveformEncoder, load, read_shard, save
 from mgeldm.data.triplets import Shares
 from mgeldm.errors import InputError
@@ -14,7 +15,7 @@ from mgeldm.nn.oobleck import OobleckAutoencoder
 
 @pytest.fixture(scope="module")
 def triplets():
-    return Encoder(absent=1.0).encode(corpus.render_song(3, [], 7.0).stems, corpus.CAPTIONS, np.random.default_rng(0))
+    return Encoder(absent=1.0).encode(corpus.render_song(3, [], 7.0).stems, CAPTIONS, np.random.default_rng(0))
 
 
 def test_every_audible_source_has_its_rest(triplets):
@@ -36,7 +37,7 @@ def test_an_absent_source_is_silent_and_its_rest_the_mixture(triplets):
 
 def test_encoding_repeats_and_shards_round_trip(tmp_path, triplets):
     again = Encoder(absent=1.0).encode(
-        corpus.render_song(3, [], 7.0).stems, corpus.CAPTIONS, np.random.default_rng(0)
+        corpus.render_song(3, [], 7.0).stems, CAPTIONS, np.random.default_rng(0)
     )
     assert np.array_equal(again.sources, triplets.sources)
     save(tmp_path / "a.npz", [triplets])
@@ -77,7 +78,7 @@ def test_an_empty_folder_is_said(tmp_path):
 
 def test_sources_that_sum_stems_are_what_the_mixture_loses():
     encoder = Encoder(absent=0.0, unions=1.0)
-    found = encoder.encode(corpus.render_song(3, [], 13.0).stems, corpus.CAPTIONS, np.random.default_rng(0))
+    found = encoder.encode(corpus.render_song(3, [], 13.0).stems, CAPTIONS, np.random.default_rng(0))
     summed = [i for i in range(len(found)) if "|" in found.parts[i]]
     assert summed
     for i in summed:
@@ -126,7 +127,7 @@ def test_songs_in_files_encode_as_songs_in_memory(tmp_path):
         soundfile.write(tmp_path / f"{stem.label.replace(' ', '_')}.wav", stem.audio.T, song.rate_hz, "FLOAT")
     song.stems = sorted(song.stems, key=lambda stem: stem.label)
     of_files = corpus.read_real_song(tmp_path)
-    a, b = (Encoder().encode(s, corpus.CAPTIONS, np.random.default_rng(2), windows=2) for s in (song, of_files))
+    a, b = (Encoder().encode(s, CAPTIONS, np.random.default_rng(2), windows=2) for s in (song, of_files))
     assert len(a) == len(b) > 0
     assert np.array_equal(a.sources, b.sources)
 
@@ -144,7 +145,7 @@ def test_the_published_form_encodes_latents_and_embeddings(tmp_path):
     torch.manual_seed(0)
     encoder = WaveformEncoder(TINY, OobleckAutoencoder(TINY.autoencoder), Loudness(), Shares(absent=0.5))
     song = corpus.render_song(3, [], 4.0)
-    found, embeddings = encoder.encode(song, corpus.CAPTIONS, np.random.default_rng(0), windows=12)
+    found, embeddings = encoder.encode(song, CAPTIONS, np.random.default_rng(0), windows=12)
     assert found.sources.shape == (len(found), 8, TINY.window_frames)
     assert embeddings.shape == (len(found), 3, 4)
     silent = found.parts == ""

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from mgeldm.data import corpus, manifest
+from mgeldm.data.captions import CAPTIONS
 from mgeldm.data.embeddings import embed, read_embeddings
 from mgeldm.data.latents import Encoder, load, read_shard, save, shards
 from mgeldm.data.manifest import Facts
@@ -13,7 +14,7 @@ from mgeldm.errors import InputError, OutputError
 
 @pytest.fixture(scope="module")
 def triplets():
-    return Encoder().encode(corpus.render_song(3, [], 7.0), corpus.CAPTIONS, np.random.default_rng(0))
+    return Encoder().encode(corpus.render_song(3, [], 7.0), CAPTIONS, np.random.default_rng(0))
 
 
 def test_the_manifest_says_what_a_folder_holds(tmp_path, triplets):

@@ -8,6 +8,7 @@ from mgeldm import cli
 from mgeldm.audio import AudioClip, read, write
 from mgeldm.data import corpus
 from mgeldm.data.readers import in_split
+from mgeldm.data.songs import Song, Stem
 from mgeldm.errors import InputError
 from mgeldm.evaluation import extraction, sets
 from mgeldm.evaluation.evaluate import Plan, evaluate
@@ -32,7 +33,7 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def excerpt() -> Excerpt:
     song = corpus.render_song(500_000, [], 4.0, "test")
-    return Excerpt.of("a song", corpus.Song(song.stems[:2], song.rate_hz))
+    return Excerpt.of("a song", Song(song.stems[:2], song.rate_hz))
 
 
 @pytest.fixture(scope="module")
@@ -144,8 +145,8 @@ def test_worse_than_silence_is_a_share():
 
 
 def test_a_lone_stem_is_nothing_to_separate(excerpt):
-    quiet = corpus.Stem("bass", ["bass"], excerpt.stems[0].audio * 1e-6)
-    alone = Excerpt.of("alone", corpus.Song([excerpt.stems[0], quiet]))
+    quiet = Stem("bass", ["bass"], excerpt.stems[0].audio * 1e-6)
+    alone = Excerpt.of("alone", Song([excerpt.stems[0], quiet]))
     assert [stem.label for stem in alone.audible] == [excerpt.stems[0].label]
     assert not alone.accompanied
     assert len(excerpt.accompanied) == 2
@@ -155,8 +156,8 @@ def test_stems_of_one_label_are_one_source():
     """Of two guitars "guitar" asks for both, as it does in training."""
     audio = np.random.default_rng(0).normal(0, 0.1, (3, 2, 4000)).astype(np.float32)
     named = (("guitar", "clean guitar"), ("bass", "bass"), ("guitar", "distorted guitar"))
-    stems = [corpus.Stem(label, [label, said], sound) for (label, said), sound in zip(named, audio, strict=True)]
-    found = Excerpt.of("a song", corpus.Song(stems))
+    stems = [Stem(label, [label, said], sound) for (label, said), sound in zip(named, audio, strict=True)]
+    found = Excerpt.of("a song", Song(stems))
     assert [stem.label for stem in found.accompanied] == ["guitar", "bass"]
     assert np.array_equal(found.stems[0].audio, audio[0] + audio[2])
     assert found.stems[0].captions == ["guitar"]
@@ -261,7 +262,7 @@ def test_subsets_of_slakh_can_be_scored(monkeypatch):
 
     def open_set(*names, **options):
         asked.append((*names, options))
-        yield corpus.Song([corpus.Stem("bass", ["bass"], np.zeros((2, 13 * RATE_HZ), np.float32))], name="a song")
+        yield Song([Stem("bass", ["bass"], np.zeros((2, 13 * RATE_HZ), np.float32))], name="a song")
 
     monkeypatch.setattr(sets, "open_set", open_set)
     found = Material(data_sets=tuple((name, Path("S")) for name in ("slakh-a", "slakh-b"))).sets()
@@ -294,7 +295,7 @@ def test_a_damaged_song_and_a_name_that_says_nothing_cost_the_others_nothing(tmp
 
 def test_a_stem_that_is_not_asked_for_is_still_heard():
     sound = np.full((2, 4000), 0.1, np.float32)
-    found = Excerpt.of("a song", corpus.Song([corpus.Stem(" ", [" "], sound), corpus.Stem("bass", ["bass"], sound)]))
+    found = Excerpt.of("a song", Song([Stem(" ", [" "], sound), Stem("bass", ["bass"], sound)]))
     assert [stem.label for stem in found.accompanied] == ["bass"]
     assert np.allclose(found.mixture.samples, 0.2)
 

@@ -10,6 +10,7 @@ import pytest
 from mgeldm import cli
 from mgeldm.audio import AudioClip
 from mgeldm.data import corpus
+from mgeldm.data.songs import Song, Stem
 from mgeldm.errors import InputError, SilenceError
 from mgeldm.evaluation import generation, sets
 from mgeldm.evaluation.embeddings import Tower
@@ -25,7 +26,7 @@ def songs() -> ExcerptSet:
     """Three songs of drums and bass."""
     rendered = (corpus.render_song(seed, [], 6.5, "test") for seed in count())
     both = (song.stems[:2] for song in rendered if [stem.label for stem in song.stems[:2]] == ["drums", "bass"])
-    excerpts = [Excerpt.of(f"song {i}", corpus.Song(stems)) for i, stems in enumerate(islice(both, 3))]
+    excerpts = [Excerpt.of(f"song {i}", Song(stems)) for i, stems in enumerate(islice(both, 3))]
     return ExcerptSet("synthetic", "synthetic", False, 3, partial(iter, excerpts))
 
 
@@ -143,7 +144,7 @@ def test_only_the_sound_of_chosen_gaps_is_kept():
         for i in range(40):
             sounds = np.random.default_rng(i).normal(0, 0.1, (4, 2, 20000)).astype(np.float32)
             named = zip(("drums", "bass", "vocals", "piano"), sounds, strict=True)
-            yield Excerpt.of(f"song {i}", corpus.Song([corpus.Stem(label, [], sound) for label, sound in named]))
+            yield Excerpt.of(f"song {i}", Song([Stem(label, [], sound) for label, sound in named]))
 
     many = ExcerptSet("many", "many", False, 40, anew)
     tracemalloc.start()

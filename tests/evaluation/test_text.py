@@ -8,6 +8,7 @@ import torch
 from mgeldm.audio import AudioClip
 from mgeldm.data import corpus
 from mgeldm.data.captions import CAPTIONS, HELD_OUT_CAPTIONS
+from mgeldm.data.songs import Song, Stem
 from mgeldm.evaluation import text
 from mgeldm.evaluation.embeddings import Tower
 from mgeldm.evaluation.sets import Excerpt, ExcerptSet
@@ -89,7 +90,7 @@ def test_levels_of_answers_make_silence_and_alarms(songs, monkeypatch):
 
 def test_music_without_a_plain_instrument_leaves_no_hole_in_the_object(monkeypatch):
     noise = np.random.default_rng(0).normal(0, 0.1, (2, 4000)).astype(np.float32)
-    excerpt = Excerpt.of("noise", corpus.Song([corpus.Stem("effects", ["effects"], noise)]))
+    excerpt = Excerpt.of("noise", Song([Stem("effects", ["effects"], noise)]))
     monkeypatch.setattr(text, "_answer_db", lambda *_: -40.0)
     found = text.absent(None, [ExcerptSet("one", "one", False, 1, lambda: iter([excerpt]))], "draft", 1, Reporter())
     assert json.loads(json.dumps(found, allow_nan=False))["present_db"] is None
@@ -99,7 +100,7 @@ def test_music_without_a_plain_instrument_leaves_no_hole_in_the_object(monkeypat
 def test_silence_is_not_asked_for_anything(monkeypatch):
     """It was answered at 0 dB of the mix, a false alarm."""
     monkeypatch.setattr(text, "_answer_db", lambda *_: 0.0)
-    nothing = Excerpt.of("pause", corpus.Song([corpus.Stem("bass", ["bass"], np.zeros((2, 4000), np.float32))]))
+    nothing = Excerpt.of("pause", Song([Stem("bass", ["bass"], np.zeros((2, 4000), np.float32))]))
     pause = ExcerptSet("pause", "pause", False, 1, lambda: iter([nothing]))
     found = text.absent(None, [pause], "draft", 1, Reporter())
     assert (found["prompts"], found["present"]) == (0, 0)

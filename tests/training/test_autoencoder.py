@@ -4,6 +4,7 @@ import soundfile
 import torch
 from mgeldm.config import OobleckConfig, SpectralConfig
 from mgeldm.data import corpus
+from mgeldm.data.captions import CAPTIONS
 from mgeldm.data.latents import Encoder
 from mgeldm.data.songs import FileStem, Recording, Song, Stem
 from mgeldm.errors import InputError
@@ -48,7 +49,7 @@ class Tones:
 @pytest.fixture(scope="module")
 def fitted():
     stems = corpus.render_song(3, [], 7.0).stems
-    pool = Encoder(absent=0.0).encode(stems, corpus.CAPTIONS, np.random.default_rng(0))
+    pool = Encoder(absent=0.0).encode(stems, CAPTIONS, np.random.default_rng(0))
     spectral = SpectralAutoencoder(SpectralConfig(decoder_width=16, decoder_depth=1))
     spectral.fit(torch.from_numpy(pool.mixtures).float())
     return spectral

@@ -8,6 +8,7 @@ import torch
 from mgeldm.conditioning.embedded import EmbeddedConditioner, WordTable
 from mgeldm.config import EMBEDDED, OobleckConfig, SpectralConfig
 from mgeldm.data import corpus
+from mgeldm.data.captions import CAPTIONS
 from mgeldm.data.latents import Encoder
 from mgeldm.nn.dit import Denoiser
 from mgeldm.nn.oobleck import OobleckAutoencoder
@@ -28,7 +29,7 @@ SMALL = replace(EMBEDDED.denoiser, width=96, depth=2, heads=3)
 @pytest.fixture(scope="module")
 def pool():
     stems = corpus.render_song(3, [], 13.0).stems
-    return Encoder(absent=0.5).encode(stems, corpus.CAPTIONS, np.random.default_rng(0))
+    return Encoder(absent=0.5).encode(stems, CAPTIONS, np.random.default_rng(0))
 
 
 def conditioner(device):

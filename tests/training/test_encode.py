@@ -12,6 +12,7 @@ import torch
 from mgeldm.config import TINY
 from mgeldm.data import corpus, manifest
 from mgeldm.data.bank import Bank, load_bank, midi_file, save_bank
+from mgeldm.data.captions import CAPTIONS
 from mgeldm.data.embeddings import embed, read_embeddings
 from mgeldm.data.latents import Encoder, Triplets, WaveformEncoder, load, read_shard
 from mgeldm.data.manifest import Facts
@@ -306,7 +307,7 @@ def test_a_job_without_its_file_ends_no_other(tmp_path, stems, monkeypatch, caps
             raise FileNotFoundError(2, "No such file", str(folder / "drums.wav"))
         return encode.Shard(material.out / f"real-{folder.name}.npz", Facts(), lambda: [made])
 
-    made = Encoder().encode(corpus.render_song(3, [], 7.0), corpus.CAPTIONS, np.random.default_rng(0))
+    made = Encoder().encode(corpus.render_song(3, [], 7.0), CAPTIONS, np.random.default_rng(0))
     monkeypatch.setattr(encode, "real_shard", real_shard)
     entries = run(tmp_path, "--real", stems, "--shards", 1)
     assert set(entries) == {"real-two.npz"}

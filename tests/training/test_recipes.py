@@ -12,6 +12,7 @@ from mgeldm import cli
 from mgeldm.checkpoint import load_model, save_model
 from mgeldm.config import EMBEDDED, PUBLISHED, TINY, SpectralConfig
 from mgeldm.data import corpus, latents
+from mgeldm.data.captions import CAPTIONS
 from mgeldm.data.latents import Encoder, Triplets
 from mgeldm.data.manifest import Facts
 from mgeldm.errors import CheckpointError, InputError
@@ -55,7 +56,7 @@ def model_table(config):
 def shards(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pool")
     stems = corpus.render_song(3, [], 13.0).stems
-    latents.save(folder / "a.npz", [Encoder(absent=0.5).encode(stems, corpus.CAPTIONS, np.random.default_rng(0))])
+    latents.save(folder / "a.npz", [Encoder(absent=0.5).encode(stems, CAPTIONS, np.random.default_rng(0))])
     return folder
 
 

@@ -242,7 +242,7 @@ _TELLING: dict[str, str] = {
     "effects": "effect effects fx sfx riser risers sweep sweeps noise",
 }
 _ANYTHING = frozenset(
-    ("all", "everything", "rest", "other", "others", "band", "instruments", "instrumental", "music", "sample", "samples")
+    ("all", "everything", "rest", "other", "others", "band", "instruments", "instrumental", "music", "samples")
 )
 VAGUE = frozenset(("other", "effects"))  # whether these are absent no one can say
 _NEVER_OTHER = ("vocals", "drums", "bass")  # what "other" lacks in every data set

@@ -6,15 +6,13 @@ from pathlib import Path
 import numpy as np
 import scipy.fft
 
-from mgeldm.data import events, synth
-from mgeldm.data.bank import Bank
-from mgeldm.data.captions import CAPTIONS, HELD_OUT_CAPTIONS, program_captions
-from mgeldm.data.events import Plan
-from mgeldm.data.readers import Skip, files_of, tell
-from mgeldm.data.songs import RATE_HZ, Song, Stem
-from mgeldm.data.synth import Sampler, bank_sampler
-
-__all__ = ["CAPTIONS", "HELD_OUT_CAPTIONS", "LABELS", "Song", "Stem", "read_real_song", "render_song"]
+from . import events, synth
+from .bank import Bank
+from .captions import CAPTIONS, HELD_OUT_CAPTIONS, program_captions
+from .events import Plan
+from .readers import Skip, files_of, tell
+from .songs import RATE_HZ, Song, Stem
+from .synth import Sampler, bank_sampler
 
 LABELS = tuple(CAPTIONS)
 HELD_OUT_SONG = "sodium"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..audio import AudioClip, Samples, safe_name
-from ..data.corpus import Stem
+from ..data.songs import Stem
 from ..pipeline import SILENT, Pipeline
 from ..progress import Reporter
 from ..refine import refine

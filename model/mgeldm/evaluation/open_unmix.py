@@ -26,6 +26,7 @@ from ..audio import AudioClip, Samples, resample
 from ..data import corpus
 from ..data.bank import Bank, load_bank
 from ..data.files import whole
+from ..data.songs import Song
 from ..errors import CheckpointError
 from ..refine import Estimate, refine
 from .sets import other_songs
@@ -171,7 +172,7 @@ class Pool:
         step: That training is at: it holds the songs that a run which was never stopped would hold there.
     """
 
-    def __init__(self, banks: Sequence[Bank], songs: Sequence[corpus.Song], how: Training, step: int = 0):
+    def __init__(self, banks: Sequence[Bank], songs: Sequence[Song], how: Training, step: int = 0):
         self.banks, self.real, self.seconds = list(banks), list(songs), how.song_s
         self.next, self.rng = step // how.renew_every, np.random.default_rng(step)
         self.songs = [self._draw() for _ in range(how.pool)]
@@ -206,7 +207,7 @@ class Pool:
         return torch.from_numpy(out)
 
 
-def train(out: Path, banks: Sequence[Bank], songs: Sequence[corpus.Song], how: Training) -> list[float]:
+def train(out: Path, banks: Sequence[Bank], songs: Sequence[Song], how: Training) -> list[float]:
     """Train all targets on the same batches for the budget, and write them.
 
     If `out` is there it goes on from its networks and its step, with the songs and draws that come next; the optimiser
@@ -315,7 +316,7 @@ def main() -> None:
     train(args.out, [load_bank(bank) for bank in args.bank], songs, how)
 
 
-def _songs(stems: Path) -> Iterator[corpus.Song]:
+def _songs(stems: Path) -> Iterator[Song]:
     return (corpus.read_real_song(folder) for folder in other_songs(stems))
 
 

@@ -14,7 +14,7 @@ from ..audio import AudioClip
 from ..data import corpus, latents, manifest
 from ..data.bank import bank_licence, load_bank
 from ..data.readers import open_set, stem_folders, tell
-from ..data.songs import captions_of
+from ..data.songs import Song, Stem, captions_of
 from ..errors import InputError
 from ..requests import check_prompt
 
@@ -39,11 +39,11 @@ class Excerpt:
     """A few seconds of a song: the song's name, one stem a label, and their sum as a clip."""
 
     name: str
-    stems: list[corpus.Stem]
+    stems: list[Stem]
     mixture: AudioClip
 
     @classmethod
-    def of(cls, name: str, song: corpus.Song) -> Excerpt:
+    def of(cls, name: str, song: Song) -> Excerpt:
         """An excerpt of the stems that a reader or the renderer gave, whose sum is its mixture.
 
         Stems of one label are one stem, as in training (`data.triplets`): "guitar" asks for all guitars. Those whose
@@ -55,16 +55,16 @@ class Excerpt:
                 continue
             sums[stem.label] = sums[stem.label] + stem.audio if stem.label in sums else stem.audio
         captions = captions_of(song.stems)
-        stems = [corpus.Stem(label, captions[label], audio) for label, audio in sums.items()]
+        stems = [Stem(label, captions[label], audio) for label, audio in sums.items()]
         return cls(name, stems, AudioClip(song.mixture.astype(np.float32), song.rate_hz))
 
     @property
-    def audible(self) -> list[corpus.Stem]:
+    def audible(self) -> list[Stem]:
         """The stems that are heard."""
         return [stem for stem in self.stems if level(stem.audio) > AUDIBLE]
 
     @property
-    def accompanied(self) -> list[corpus.Stem]:
+    def accompanied(self) -> list[Stem]:
         """The stems that are heard beside others: what there is to separate."""
         return [stem for stem in self.audible if level(self.mixture.samples - stem.audio) > AUDIBLE]
 
@@ -150,7 +150,7 @@ class Material:
         songs = _long_enough(song for song in found if song.name != corpus.HELD_OUT_SONG)
         return self._real_set("real", True, songs) if songs else None
 
-    def _data_set(self, name: str, folder: Path) -> list[tuple[bool, list[corpus.Song]]]:
+    def _data_set(self, name: str, folder: Path) -> list[tuple[bool, list[Song]]]:
         """Unseen songs of a data set and, where they are asked for, its training songs."""
         if name not in DATA_SETS:
             raise InputError(f"There is no data set {name!r}; choose one of {', '.join(DATA_SETS)}.")
@@ -166,7 +166,7 @@ class Material:
             raise InputError(f"There is no song of {EXCERPT_S:g} s or longer {what} in {folder}; {other}.")
         return [(i > 0, part) for i, part in enumerate(songs) if part]
 
-    def _real_set(self, kind: str, seen: bool, songs: list[corpus.Song]) -> ExcerptSet:
+    def _real_set(self, kind: str, seen: bool, songs: list[Song]) -> ExcerptSet:
         _tell_refusals(songs)
         places = _spread(songs, self.songs)
         return ExcerptSet(_title(kind, seen), kind, seen, len(places), partial(_cut, places, set()))
@@ -193,7 +193,7 @@ def _named(data_sets: Sequence[tuple[str, Path]]) -> dict[str, tuple[str, Path]]
     return dict(zip(titles, data_sets, strict=True))
 
 
-def _held_out(stems: Path) -> corpus.Song:
+def _held_out(stems: Path) -> Song:
     name = corpus.HELD_OUT_SONG
     if not (stems / name).is_dir():
         raise InputError(
@@ -251,27 +251,27 @@ def _rendered(banks: tuple[Path, ...], seeds: Sequence[int], split: str) -> Iter
         yield Excerpt.of(f"{split} {number}", song)
 
 
-def _first_part(song: corpus.Song) -> corpus.Song:
+def _first_part(song: Song) -> Song:
     samples = round(EXCERPT_S * song.rate_hz)
-    return corpus.Song([replace(stem, audio=stem.audio[:, :samples]) for stem in song.stems], song.rate_hz)
+    return Song([replace(stem, audio=stem.audio[:, :samples]) for stem in song.stems], song.rate_hz)
 
 
-def _places(song: corpus.Song) -> list[float]:
+def _places(song: Song) -> list[float]:
     """Where the excerpts of a song begin, in seconds."""
     return [number * EXCERPT_S for number in range(int(song.duration_s // EXCERPT_S))]
 
 
-def _long_enough(songs: Iterable[corpus.Song]) -> list[corpus.Song]:
+def _long_enough(songs: Iterable[Song]) -> list[Song]:
     return [song for song in songs if _places(song)]
 
 
-def _spread(songs: list[corpus.Song], most: int) -> list[tuple[corpus.Song, float]]:
+def _spread(songs: list[Song], most: int) -> list[tuple[Song, float]]:
     """At most `most` places, as songs and seconds, spread evenly over all songs."""
     places = [(song, start_s) for song in songs for start_s in _places(song)]
     return [places[index] for index in evenly(len(places), most)]
 
 
-def _cut(places: Sequence[tuple[corpus.Song, float]], damaged: set[int]) -> Iterator[Excerpt]:
+def _cut(places: Sequence[tuple[Song, float]], damaged: set[int]) -> Iterator[Excerpt]:
     """Excerpts of what can be read. Places found `damaged` are told of once and left out ever after.
 
     So each pass over a set gives the same excerpts.
@@ -297,7 +297,7 @@ def _refusal(label: str) -> str:
     return ""
 
 
-def _tell_refusals(songs: Sequence[corpus.Song]) -> None:
+def _tell_refusals(songs: Sequence[Song]) -> None:
     for song in songs:
         for label in dict.fromkeys(stem.label for stem in song.stems):
             if _refusal(label):

@@ -23,6 +23,7 @@ import torch
 
 from ..data import corpus, latents, manifest
 from ..data.bank import bank_licence
+from ..data.captions import CAPTIONS
 from ..data.embeddings import embed, has_audio, write_audio
 from ..data.files import make_folder
 from ..data.latents import Encoder, Triplets, WaveformEncoder, identity
@@ -168,7 +169,7 @@ def synthetic_shard(material: Material, number: int, songs: int) -> Shard:
         encoder, render = material.encoder(), material.renderer()
         rng = np.random.default_rng((number, material.split == "train"))
         for i in range(songs):
-            yield encoder.encode(render(corpus.seed_of(number, i)), corpus.CAPTIONS, rng)
+            yield encoder.encode(render(corpus.seed_of(number, i)), CAPTIONS, rng)
 
     name = "synthetic" if material.scores is None else "wide"
     return Shard(material.out / f"{name}-{number:05d}.npz", material.facts(f"{songs} songs"), make)
@@ -181,7 +182,7 @@ def real_shard(material: Material, number: int, passes: int, folder: Path) -> Sh
         song, rng, encoder = _real_song(folder), np.random.default_rng(number), material.encoder()
         for _ in range(passes):
             piece = _recoloured(_piece(song, 60.0, rng), material.recoloured, rng)
-            yield encoder.encode(piece, corpus.CAPTIONS, rng, windows=9)
+            yield encoder.encode(piece, CAPTIONS, rng, windows=9)
 
     facts = material.facts(f"{passes} passes", [folder], rendered=False)
     return Shard(material.out / f"real-{folder.name}-{number:03d}.npz", facts, make)
@@ -202,7 +203,7 @@ def remixed_shard(material: Material, number: int, passes: int) -> Shard:
             for _ in range(REMIXES):
                 chosen = {parts[k].label: parts[k] for k in rng.permutation(len(parts))[: rng.integers(3, 6)]}
                 cut = [_crop(stem, encoder.config.window_samples, rng) for stem in chosen.values()]
-                found = encoder.encode(cut, corpus.CAPTIONS, rng, windows=1)
+                found = encoder.encode(cut, CAPTIONS, rng, windows=1)
                 yield replace(found, strange=np.ones(len(found), bool))
 
     name = "remixed" if material.scores is None else "remixed-wide"
@@ -219,7 +220,7 @@ def matched_shard(material: Material, number: int, passes: int) -> Shard:
             seed = 2**31 - 1 - (number * 100 + i)  # neither a song of `synthetic_shard` nor of `remixed_shard`
             chosen = [material.folders[k] for k in rng.permutation(len(material.folders))[:2]]
             song = matched([*map(_real_song, chosen), render(seed)], SONG_S, rng)
-            yield encoder.encode(_recoloured(song, material.recoloured, rng), corpus.CAPTIONS, rng)
+            yield encoder.encode(_recoloured(song, material.recoloured, rng), CAPTIONS, rng)
 
     facts = material.facts(f"{passes} passes", material.folders)
     return Shard(material.out / f"matched-{number:04d}.npz", facts, make)
@@ -234,10 +235,10 @@ def song_shard(
     facts = Facts(song.source, song.licence, song.split, (song.name,), options, _contents(song))
     rng = np.random.default_rng(list(name.encode()))
     if published is None:
-        return Shard(path, facts, lambda: [material.encoder().encode(song, corpus.CAPTIONS, rng, windows)])
+        return Shard(path, facts, lambda: [material.encoder().encode(song, CAPTIONS, rng, windows)])
     encoder = _published_encoder(published, clap, material.shares)
     facts = replace(facts, autoencoder=identity(encoder.autoencoder.state_dict()))
-    make = partial(encoder.encode, song, corpus.CAPTIONS, rng, windows)
+    make = partial(encoder.encode, song, CAPTIONS, rng, windows)
     return Shard(path, facts, lambda: [make()], material.out / "embeddings" / "published")
 
 

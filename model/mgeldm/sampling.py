@@ -82,7 +82,6 @@ def guided(
     conditions: Tensor,
     scale: float = 1.0,
     negative: Tensor | None = None,
-    interval: tuple[float, float] = (0.0, 1.0),
     heed: Heed | None = None,
     silence: Tensor | None = None,
 ) -> Denoise:
@@ -97,7 +96,6 @@ def guided(
         conditions: [batch, tracks, dim].
         scale: 1 evaluates the condition alone.
         negative: What to move away from, the same shape; None is the null condition, zeros.
-        interval: Range of tau within which guidance acts (Kynkaanniemi et al. 2024, arXiv 2404.07724).
         heed: How much the known tracks count; None is once.
         silence: Latents [channels] in which nothing plays, where distance from them is level. Guidance then says what
             is played and not how loud: else what is softer than the average part is pushed into silence (the parallel
@@ -107,10 +105,9 @@ def guided(
 
     def denoise(z: Tensor, timesteps: Tensor) -> Tensor:
         flat = z.flatten(1, 2)  # [batch, tracks * channels, frames]
-        tau = float(timesteps.max())
-        plain = scale == 1.0 and negative is None and heed is None
-        if plain or not interval[0] <= tau <= interval[1]:
+        if scale == 1.0 and negative is None and heed is None:
             return denoiser(flat, timesteps, conditions).unflatten(1, z.shape[1:3])
+        tau = float(timesteps.max())
         inputs, levels, wishes = [flat, flat], [timesteps, timesteps], [conditions, away]
         if heed is not None:
             unheard, unsure = heed.forget(z, timesteps, tau)

@@ -283,10 +283,11 @@ def test_a_new_part_is_like_a_selection_too(pipeline, clip):
     assert new.samples.shape == old.samples.shape == (2, 3 * 44100)
 
 
-@pytest.mark.parametrize("change", ["soft", "out of phase"])
+@pytest.mark.parametrize("change", ["soft", "out of phase", "out of phase, with an offset"])
 def test_an_example_is_heard_at_any_level_and_phase(pipeline, song, change):
     drums = next(stem.audio for stem in song.stems if stem.label == "drums").mean(0, keepdims=True).astype(np.float32)
     other = drums * 1e-3 if change == "soft" else np.concatenate([drums, -drums])
+    other += np.float32(0.1) if "offset" in change else 0
     plain, changed = (pipeline._sound(AudioClip(each, song.rate_hz), WHOLE) for each in (drums, other))
     assert float(plain @ changed) > 0.95
 

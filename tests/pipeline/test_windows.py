@@ -28,6 +28,12 @@ def test_windows_cover_the_region_and_stay_inside_the_song(total, window, share,
         assert starts[-1] + window <= total
 
 
+def test_a_short_region_has_as_much_of_the_song_on_both_sides():
+    assert plan(100, 104, 400, 16, 12) == [94]
+    assert plan(2, 6, 400, 16, 12) == [0]
+    assert plan(395, 399, 400, 16, 12) == [384]
+
+
 @given(**LAYOUT)
 @settings(max_examples=100)
 def test_joined_windows_of_one_signal_are_that_signal(total, window, share, start, length):

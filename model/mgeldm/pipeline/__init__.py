@@ -40,7 +40,7 @@ from ..words import parse_prompt, plain, wanted
 from .compute import Compute, OnNotice, choose_device
 from .extraction import Decoded, EstimateStream, Heard, How, Latents, Masks
 from .generation import LatentsAt, Maker, Wish
-from .listening import Listener, Survey
+from .listening import Listener, Survey, one_channel, standing_for_all
 
 __all__ = ["EMBEDDED_PATH", "Extraction", "Pipeline", "model_path"]
 
@@ -56,7 +56,6 @@ QUIET_DB, LIFT_DB = -20.0, 25.0
 _SILENT_RMS = 1e-4
 NO_PART_DB = -50.0  # what comes out this far under the song is no part: made loud, it would be noise
 EXAMPLE_S = 10  # of an audio example are heard, the loudest
-OUT_OF_PHASE = 0.3  # of the level of its channels; an example whose sum is softer is heard in one channel
 
 # Share of a window from one extraction window to the next, and the semitones at which what is asked for is heard.
 HOPS = {"draft": 7 / 8, "standard": 3 / 4, "best": 1 / 2}
@@ -254,7 +253,7 @@ class Pipeline:
         for prompt in request.prompts or ("",):
             meant = self._meant(prompt, request.sampling, example or song, request.like)
             try:
-                part = self._add(heard, "impute", meant, request.sampling, bounds, reporter)
+                part = self._add(song, "impute", meant, request.sampling, bounds, reporter, heard)
                 heard = Sum(heard, Placed(part, first, song.info))
             except SilenceError as error:
                 silent = error
@@ -359,7 +358,7 @@ class Pipeline:
         skip = round((start_s - start * listener.frame_s) * self.config.rate_hz)
         part = self._at_song_rate(song, mono[None, skip:], start_s, end_s)
         heard = AudioClip(context.read(*_samples(song, start_s, end_s)), song.info.rate_hz)
-        return _faded(_beside(part, heard, self._survey(song).rms))
+        return _faded(_beside(part, heard, self._survey(song).music))
 
     def _hearing(self, song: Song, part: Song) -> LatentsAt:
         """Latents of a part of a song, heard at the song's level."""
@@ -389,6 +388,7 @@ class Pipeline:
     def _listener(self, song: Song, channel: int | None = None, lift: float = 1.0) -> Listener:
         survey = self._survey(song)
         rms = survey.rms if channel is None else survey.channel_rms[channel]
+        channel = survey.channel if channel is None else channel
         gain = lift * MIXTURE_RMS / rms if self.config.is_embedded and rms > 1e-5 else 1.0
         return Listener(song, self.config.rate_hz, self.config.samples_per_frame, gain, channel, survey.offsets)
 
@@ -432,10 +432,8 @@ class Pipeline:
             InputError: Nothing plays there.
         """
         read = song.read(*_loudest(song, *_samples(song, *_bounds(song, region))))
-        audio = read.mean(0, keepdims=True)
-        if _rms(audio) < OUT_OF_PHASE * _rms(read):  # each channel has what is not in their sum
-            audio = max(read, key=_rms)[None]
-        audio = audio - audio.mean()
+        read = read - read.mean(1, keepdims=True)
+        audio = one_channel(read, standing_for_all([read]))
         if _rms(audio) < _SILENT_RMS / 10:
             raise InputError("Nothing plays in the example; select a stretch where something does.")
         if self.config.is_embedded:
@@ -524,12 +522,21 @@ def _rms(samples: Samples) -> float:
     return float(np.square(samples).mean() ** 0.5)
 
 
-def _beside(part: AudioClip, heard: AudioClip, song_rms: float) -> AudioClip:
-    """A part somewhat under the loudness of what is heard with it; in a pause, where that says nothing, of the song."""
+def _beside(part: AudioClip, heard: AudioClip, music: AudioClip) -> AudioClip:
+    """A part somewhat under the loudness of what is heard with it; in a pause, where that says nothing, of the music.
+
+    Args:
+        part: What was made.
+        heard: What plays with it.
+        music: What the song plays where it plays.
+    """
+    song_rms = _rms(music.samples)
     song_db = 20 * float(np.log10(song_rms)) if song_rms > _SILENT_RMS else MADE_LUFS
     if _rms(heard.samples) > 10 ** ((song_db + PAUSE_DB) / 20):
         return loudness_match(evened(part, heard), heard, -PART_BELOW_CONTEXT_DB)
-    return at_loudness(part, song_db - PART_BELOW_CONTEXT_DB)
+    if song_rms > _SILENT_RMS:
+        return loudness_match(part, music, -PART_BELOW_CONTEXT_DB)
+    return at_loudness(part, MADE_LUFS - PART_BELOW_CONTEXT_DB)
 
 
 def _faded(clip: AudioClip, first: int = 1, song_samples: int | None = None) -> AudioClip:

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
 
 import numpy as np
 import numpy.typing as npt
 
-from ..audio import Samples, Song, resample, without_offset
+from ..audio import AudioClip, Samples, Song, resample, without_offset
 from ..refine import mono_loss_db
 
 _SURVEY_PIECES, _PIECE_S = 100, 0.3
 _PAUSE_DB = -30.0  # under the loudest piece: nothing plays there, which says nothing of how loud the music is
 _QUIETEST = 0.1  # of the loudest channel's level: what is quieter is not brought up to the others
 _SURE, _FEW_PIECES = 3.0, 8  # an offset is so much more than the spread of so many pieces' means: drums have means too
+_OUT_OF_PHASE_DB = 10.0  # of the sides over the mono sum; eight channels with nothing in common are at 8.5 dB
 _MARGIN_SAMPLES = 512  # of context, so that a resampled piece does not feel its edges
+
+
+def standing_for_all(blocks: Sequence[Samples]) -> int | None:
+    """The channel to hear for all: the loudest where their sum has little of what each one has, else None, the sum.
+
+    Args:
+        blocks: Of a song, without offsets, each [channels, n].
+    """
+    if mono_loss_db(blocks) <= _OUT_OF_PHASE_DB:
+        return None
+    return int(np.argmax(sum(np.square(block, dtype=np.float64).sum(1) for block in blocks)))
+
+
+def one_channel(samples: Samples, channel: int | None) -> Samples:
+    """One channel [1, n] of [channels, n]; None is the mean of all."""
+    return samples.mean(0, keepdims=True) if channel is None else samples[channel : channel + 1]
 
 
 @dataclass(frozen=True)
@@ -22,16 +42,20 @@ class Survey:
     """What short pieces of a song tell of all of it, without reading hours of music twice; its pauses do not count.
 
     Attributes:
-        rms: Level of the mono sum, full scale 1; an offset does not count.
+        rms: Level of the mono sum, or of the channel that stands for it, full scale 1; an offset does not count.
         channel_rms: Levels of the channels; none is under a tenth of the loudest.
         offsets: Constant part (DC) of each channel, 0 where there is none; () if the song is too short to tell.
         mono_loss_db: How far the sides are above the mono sum (`refine.mono_loss_db`).
+        channel: The one that is heard where the mono sum would be (`standing_for_all`); None is the sum itself.
+        music: The pieces that count, one after the other.
     """
 
     rms: float
     channel_rms: tuple[float, ...]
     offsets: tuple[float, ...]
     mono_loss_db: float
+    channel: int | None
+    music: AudioClip
 
     @classmethod
     def of(cls, song: Song, start: int = 0, stop: int | None = None) -> Survey:
@@ -52,11 +76,13 @@ class Survey:
         powers = (energies / lengths[:, None]).max(1)
         is_music = powers >= powers.max() * 10 ** (_PAUSE_DB / 10)
         music = [piece for piece, kept in zip(pieces, is_music.tolist(), strict=True) if kept]
-        samples = lengths[is_music].sum()
-        rms = np.sqrt(sum(float(np.square(piece.mean(0), dtype=np.float64).sum()) for piece in music) / samples)
+        samples, channel = lengths[is_music].sum(), standing_for_all(music)
+        heard = (one_channel(piece, channel) for piece in music)
+        rms = np.sqrt(sum(float(np.square(piece, dtype=np.float64).sum()) for piece in heard) / samples)
         each = np.sqrt(energies[is_music].sum(0) / samples)
         levels = np.maximum(each, _QUIETEST * each.max()).tolist()
-        return cls(float(rms), tuple(levels), _offsets(means, lengths), mono_loss_db(music))
+        clip = AudioClip(np.concatenate(music, 1), song.info.rate_hz)
+        return cls(float(rms), tuple(levels), _offsets(means, lengths), mono_loss_db(music), channel, clip)
 
 
 def _offsets(means: npt.NDArray[np.float64], lengths: npt.NDArray[np.int64]) -> tuple[float, ...]:
@@ -92,7 +118,7 @@ class Listener:
     ):
         self.song, self.rate_hz, self.samples_per_frame = song, rate_hz, samples_per_frame
         self.gain, self.channel, self.offsets = gain, channel, offsets
-        self.ratio = song.info.rate_hz / rate_hz  # native samples per model sample
+        self.ratio = Fraction(song.info.rate_hz, rate_hz)  # native samples per model sample
 
     def on(self, song: Song) -> Listener:
         """The same of another song at the same rate, say a part of this one."""
@@ -109,19 +135,15 @@ class Listener:
         """Length of a latent frame, in seconds."""
         return self.samples_per_frame / self.rate_hz
 
-    def sample_of(self, frame: int) -> int:
-        """Native sample at which a latent frame begins."""
-        return round(frame * self.samples_per_frame * self.ratio)
-
     def read(self, first_frame: int, frames: int) -> Samples:
         """Mono audio [frames * samples_per_frame] at the model's rate; silence outside the song."""
-        start, wanted = self.sample_of(first_frame), frames * self.samples_per_frame
+        first, wanted = first_frame * self.samples_per_frame, frames * self.samples_per_frame
         margin = _MARGIN_SAMPLES if self.ratio != 1 else 0
-        stop = start + int(np.ceil(wanted * self.ratio))
-        audio = self.song.read(start - margin, stop + margin)
-        audio = without_offset(audio, self.offsets, start - margin, self.song.info.samples)
-        mono = audio.mean(0, keepdims=True) if self.channel is None else audio[self.channel : self.channel + 1]
-        heard = resample(mono * np.float32(self.gain), self.song.info.rate_hz, self.rate_hz)[0]
-        skip = round(margin / self.ratio)
-        piece = heard[skip : skip + wanted]
+        native, model = self.ratio.as_integer_ratio()  # so many samples last as long: none begins between two others
+        before = (first * self.ratio - margin) // native
+        start, skip = before * native, first - before * model
+        audio = self.song.read(start, ceil((first + wanted) * self.ratio) + margin)
+        audio = without_offset(audio, self.offsets, start, self.song.info.samples)
+        heard = one_channel(audio, self.channel) * np.float32(self.gain)
+        piece = resample(heard, self.song.info.rate_hz, self.rate_hz)[0, skip : skip + wanted]
         return np.pad(piece, (0, wanted - len(piece)))

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import QApplication
 from .core import reports
 from .core.clips import Frames
 from .core.controller import Controller
+from .core.files import let_many_be_open
 from .core.project import Audio
 from .core.session import Session
 from .core.settings import damaged_copy, is_damaged, settings_path
@@ -99,6 +100,7 @@ def _give_memory_back() -> None:
 def build(devices: Devices | None = None) -> App:
     """Everything, with the window not yet shown; `devices` in place of the computer's sound cards."""
     _give_memory_back()
+    let_many_be_open()
     application = qt_application()
     bridge = Bridge(application)
     session, damaged = Session(), is_damaged()

@@ -7,8 +7,10 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Set
+from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +20,14 @@ from mgeldm.naming import aside_of, give_name
 from mgeldm.outputs import discard
 from mgeldm.progress import Reporter
 
-from .files import link_or_copy, sweep_parts
+from .files import link_or_copy, may_be_open, sweep_parts
 from .project import Audio
 
 Frames = npt.NDArray[np.float32]
 """Samples [samples, channels]."""
 
 _BLOCK_SAMPLES = 1 << 18
+_KEPT_SHARE = 4  # a quarter of the files that may be open are clips looked at last
 _PART = ".part.wav"
 
 
@@ -42,28 +45,23 @@ class ClipStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._views: dict[str, Frames] = {}
-        self._lost: set[str] = set()  # for which silence stands in
+        self._views: WeakValueDictionary[str, Frames] = WeakValueDictionary()  # all that somebody holds
+        self._look = lru_cache(may_be_open() // _KEPT_SHARE)(partial(_held, folder, self._views))
+        self._lost: dict[str, Frames] = {}  # silence that stands in
         self._silences: dict[tuple[int, int, int], Audio] = {}
 
     def path(self, audio: Audio) -> Path:
         """The file of a clip."""
-        return self.folder / f"{audio.id}.wav"
+        return _path(self.folder, audio)
 
     def view(self, audio: Audio) -> Frames:
-        """Read-only samples [samples, channels] of a clip, mapped.
+        """Read-only samples [samples, channels] of a clip, mapped: the same as long as somebody holds them.
 
         Raises:
             AudioError: The file is missing or damaged.
         """
-        if audio.id not in self._views:
-            frames, rate_hz = map_wav(self.path(audio))
-            if frames.shape != (audio.samples, audio.channels) or rate_hz != audio.rate_hz:
-                raise AudioError(
-                    "{file} is cut off; bring the project's folder back from a backup.", file=self.path(audio).name
-                )
-            self._views[audio.id] = frames
-        return self._views[audio.id]
+        lost = self._lost.get(audio.id)  # asked once: a worker may be about to bring it back
+        return self._look(audio) if lost is None else lost
 
     def real(self, audio: Audio) -> Frames:
         """As `view`, but silence that stands in for a clip is not taken for it: for what leaves the program.
@@ -78,7 +76,7 @@ class ClipStore:
     def hand_on(self, audios: Iterable[Audio], folder: Path) -> None:
         """Give another store those clips that it lacks; what is missing here, too, it is left to find out.
 
-        A clip whose file was moved away is still mapped where it was heard or seen, and is written from there.
+        A clip whose file was moved away is still mapped where it was heard or seen lately, and is written from there.
 
         Raises:
             OSError, OutputError: There is no room.
@@ -89,10 +87,10 @@ class ClipStore:
                 continue
             if self.path(audio).exists():
                 link_or_copy(self.path(audio), target)
-            elif audio.id in self._views:
+            elif (frames := self._views.get(audio.id)) is not None:
                 with Writer(target, audio.rate_hz, audio.channels) as writer:
                     for start in range(0, audio.samples, _BLOCK_SAMPLES):
-                        writer.write(self._views[audio.id][start : start + _BLOCK_SAMPLES].T)
+                        writer.write(frames[start : start + _BLOCK_SAMPLES].T)
 
     def begin(self, rate_hz: int, channels: int, samples: int) -> Path:
         """A new file of silence at full length, to be filled through `mgeldm.audio.map_wav` and then adopted.
@@ -106,8 +104,7 @@ class ClipStore:
 
     def stand_in(self, audio: Audio) -> None:
         """Let silence sound in place of a clip whose file is missing or damaged, until the program ends."""
-        self._lost.add(audio.id)
-        self._views[audio.id] = np.broadcast_to(np.float32(0), (audio.samples, audio.channels))
+        self._lost[audio.id] = np.broadcast_to(np.float32(0), (audio.samples, audio.channels))
 
     def adopt(self, path: Path, reporter: Reporter | None = None) -> Audio:
         """Give a finished file its content's name; one that is there already, and whole, takes its place.
@@ -133,9 +130,7 @@ class ClipStore:
                 except PermissionError:  # Windows, and somebody else still has it mapped
                     shutil.copyfile(path, aside)
                     give_name(aside, target)
-        if audio.id in self._lost:  # made anew, from the same seed
-            self._lost.remove(audio.id)
-            del self._views[audio.id]
+        self._lost.pop(audio.id, None)  # made anew, from the same seed
         return audio
 
     def take_in(self, source: Path, reporter: Reporter | None = None) -> Audio:
@@ -210,6 +205,26 @@ class ClipStore:
         """Remove what an earlier run began and never finished, but for files `kept`; before anything is begun."""
         discard(*(path for path in self.folder.glob(f"*{_PART}") if path.name not in kept))
         sweep_parts(self.folder)
+
+
+def _path(folder: Path, audio: Audio) -> Path:
+    return folder / f"{audio.id}.wav"
+
+
+def _held(folder: Path, views: WeakValueDictionary[str, Frames], audio: Audio) -> Frames:
+    """A clip's samples that somebody holds, or mapped anew."""
+    frames = views.get(audio.id)
+    if frames is None:
+        frames = views[audio.id] = _mapped(folder, audio)
+    return frames
+
+
+def _mapped(folder: Path, audio: Audio) -> Frames:
+    frames, rate_hz = map_wav(_path(folder, audio))
+    if frames.shape != (audio.samples, audio.channels) or rate_hz != audio.rate_hz:
+        file = _path(folder, audio).name
+        raise AudioError("{file} is cut off; bring the project's folder back from a backup.", file=file)
+    return frames
 
 
 def _content(path: Path, reporter: Reporter) -> Audio:

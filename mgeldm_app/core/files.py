@@ -1,17 +1,50 @@
-"""Small files that appear whole or not at all."""
+"""Small files that appear whole or not at all, and how many files may be open."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mgeldm.audio import safe_name, writing
 from mgeldm.naming import PART, aside_of, give_name
 from mgeldm.outputs import discard
+
+MANY_FILES = 4096  # more than a long day's clips; macOS refuses more than 10240
+
+
+def let_many_be_open() -> None:
+    """Let this process have many files open: each clip that is mapped is one, and macOS lets programs have 256."""
+    if sys.platform == "win32":  # has no such limit
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MANY_FILES if hard == resource.RLIM_INFINITY else min(MANY_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def may_be_open() -> int:
+    """How many files this process may have open, `MANY_FILES` at most."""
+    if sys.platform == "win32":
+        return MANY_FILES
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MANY_FILES if soft == resource.RLIM_INFINITY else min(soft, MANY_FILES)
+
+
+def is_of_file(error: BaseException) -> bool:
+    """Whether a file is to blame that could not be read, not a computer that has no room to open any."""
+    cause = error.__cause__
+    return not isinstance(cause, OSError) or cause.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 def whole_path(path: Path | str) -> Path:

@@ -115,6 +115,7 @@ def results(
         OutputError: The store cannot be written.
     """
     store, paths = work.store, work.job.outputs
+    served = set() if samples is None else _served(work, project, samples)
     frames, rate_hz = map_wav(paths[0])
     channels = frames.shape[1]
     del frames  # a mapped file cannot be renamed on Windows
@@ -124,7 +125,8 @@ def results(
     def clip(path: Path) -> Audio:
         return store.adopt(path) if samples is None else store.cut(path, samples)
 
-    audios = [clip(path) if target else None for target, path in zip(work.ask.targets, paths, strict=True)]
+    pairs = zip(work.ask.targets, paths, strict=True)
+    audios = [clip(path) if target and target.lane.id not in served else None for target, path in pairs]
     return taken_apart(project, work.ask, store, audios, undone)
 
 
@@ -243,11 +245,9 @@ class Landing:
                 self.session.tell(say(template, source=called(name_of(target)), lane=lane.name))
 
     def has_all(self, work: Work, samples: int) -> bool:
-        """Whether lanes of a job have something in its first `samples` already: half of another take is of no use."""
+        """Whether all lanes of a job have something in its first `samples` already."""
         self.settle(work)
-        first = Span(work.ask.span.start, work.ask.span.start + samples)
-        parts = [part for lane_id in work.lanes for part in _parts(self.session.project, lane_id)]
-        return any(part.span.covers(first) for part in parts)
+        return _served(work, self.session.project, samples) == work.lanes
 
     def silences(self, work: Work, samples: int) -> set[int]:
         """How long the silences are that will be needed where the first `samples` of a job land, as things are now."""
@@ -309,6 +309,12 @@ def _gone_already(project: Project, target: Target, start: int, audio: Audio) ->
     """Whether an earlier take has taken the replaced source away, all of it: once is enough."""
     parts = _parts(project, target.lane.id)
     return target.muted and any(part.span.covers(_span(start, audio)) for part in parts)
+
+
+def _served(work: Work, project: Project, samples: int) -> set[str]:
+    """Ids of a job's lanes that have something in its first `samples` already: half of another take is of no use."""
+    first = Span(work.ask.span.start, work.ask.span.start + samples)
+    return {each for each in work.lanes if any(part.span.covers(first) for part in _parts(project, each))}
 
 
 def _as_it_was(project: Project, lane: Lane) -> bool:

@@ -121,15 +121,22 @@ class Mixer:
     def _in_seam(self, loop: Span | None, place: int) -> bool:
         return loop is not None and loop.stop - self._fade_samples <= place < loop.stop
 
+    def place_under(self, order: Order) -> int:
+        """Where the playhead goes on once an order is followed: it goes to a place asked for, or into a new loop."""
+        before, loop = self.obeyed, order.plan.loop
+        if order.jump != before.jump:
+            return order.place
+        is_new = loop is not None and loop != before.plan.loop
+        if loop is not None and is_new and not loop.start <= self.position < loop.stop - self._fade_samples:
+            return loop.start
+        return self.position
+
     def _obey(self, order: Order) -> None:
-        before, self.obeyed = self.obeyed, order
+        before, place = self.obeyed, self.place_under(order)
+        self.obeyed = order
         if order.plan is not before.plan:
             self._take(order.plan, not self.playing)
-        place = order.place if order.jump != before.jump else self.position
-        loop = order.plan.loop
-        is_new = loop is not None and loop != before.plan.loop and order.jump == before.jump
-        if loop is not None and is_new and not loop.start <= place < loop.stop - self._fade_samples:
-            place = loop.start
+        if order.jump == before.jump and place != self.position:
             self.jumps += 1
         if self.playing and (not order.playing or place != self.position):
             self._tail, self._fade = self.position, 0

@@ -32,7 +32,7 @@ from mgeldm.outputs import discard, sweep_old_parts
 from .asks import Unfinished
 from .clips import ClipStore
 from .errors import StorageError
-from .files import can_write, link_or_copy, numbered, sweep_parts, write_whole
+from .files import can_write, is_of_file, link_or_copy, numbered, sweep_parts, write_whole
 from .project import REST_ID, SCHEMA, SONG_ID, Audio, Project
 from .settings import home
 
@@ -231,7 +231,13 @@ class ProjectFolder:
         song = self.project.song
         try:
             self.store.view(audio)
-        except AudioError:
+        except AudioError as error:
+            if not is_of_file(error):
+                raise StorageError(
+                    "{project} cannot be opened now ({why}); close other programs and open it again.",
+                    project=self.folder.name,
+                    why=error.__cause__,
+                ) from error
             if song and song.audio == audio and not self.read_only and self._taken_in_again(audio, song.source):
                 return True
             self.store.stand_in(audio)

@@ -171,9 +171,12 @@ def seconds_text(seconds: float) -> str:
 
 
 def tapped(taps_s: list[float], tempo: Tempo) -> Tempo | None:
-    """The tempo of taps at those times (seconds of a clock), given by the user; None until there are three."""
+    """The tempo of taps at those times (seconds of a clock), given by the user; None until there are three.
+
+    Nor do taps of one moment have a tempo: a coarse clock may give them the same time.
+    """
     recent = taps_s[-TAPS_KEPT:]
-    if len(recent) < 3:
+    if len(recent) < 3 or recent[-1] <= recent[0]:
         return None
     bpm = 60 * (len(recent) - 1) / (recent[-1] - recent[0]) * 4 / tempo.beat_unit
     return replace(tempo, bpm=round(min(max(bpm, BPM[0]), BPM[1]), 1), source="given")

@@ -40,6 +40,7 @@ _AT_START_S = 0.02  # a bar that begins within it of a song's start begins with 
 _TOGETHER = 16  # beats that are heard as one; more, and a tempo that drifts blurs them
 _HEARD_S = 240.0  # of a song, from where it begins to sound
 _SILENCE = 1e-3
+_OUT_OF_PHASE = 0.3  # of the level of its channels, as in `mgeldm.pipeline.listening`, which would bring torch along
 _BEATS_PER_BAR = 4
 _PATIENCE_S = 0.1
 _MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
@@ -95,8 +96,7 @@ def find_tempo(path: Path) -> Tempo:
     frames, rate_hz = map_wav(path)
     first = _first_sound(frames)
     stop = min(len(frames), first + round(_HEARD_S * rate_hz))
-    mono = np.ascontiguousarray(frames[first:stop].mean(1, dtype=np.float32))[None]
-    audio = resample(mono, rate_hz, _RATE_HZ)[0]
+    audio = resample(_mono(frames[first:stop])[None], rate_hz, _RATE_HZ)[0]
     if len(audio) < 4 * _RATE_HZ:
         return Tempo()
     heard = _hear(audio)
@@ -110,6 +110,15 @@ def find_tempo(path: Path) -> Tempo:
     if exact is None:
         downbeat_s += _lateness_s(audio, bpm, downbeat_s)
     return Tempo(bpm, _first_bar_s(downbeat_s + first / rate_hz, bpm), _BEATS_PER_BAR, key, "found")
+
+
+def _mono(frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """What to listen to [samples]: all channels or, where they cancel each other, the loudest."""
+    mono = frames.mean(1, dtype=np.float32)
+    powers = [float(np.vdot(channel, channel)) for channel in frames.T]
+    if float(np.vdot(mono, mono)) < _OUT_OF_PHASE**2 * np.mean(powers):
+        mono = frames[:, int(np.argmax(powers))]
+    return np.ascontiguousarray(mono)
 
 
 def _first_bar_s(downbeat_s: float, bpm: float) -> float:
@@ -325,9 +334,8 @@ def _chord_changes(chroma: Array, times_s: Array, span_s: float) -> Array:
 
 
 def _key(chroma: Array) -> str:
-    """Name of the key whose profile correlates best with the mean chroma [12]; "" for silence."""
-    if chroma.max() <= 0:
+    """Name of the key whose profile correlates best with the mean chroma [12]; "" where all notes are as loud."""
+    if chroma.max() <= chroma.min():
         return ""
-    chroma = chroma - chroma.min()
     profiles = [np.roll(mode, tonic) for mode in (_MAJOR, _MINOR) for tonic in range(12)]  # in the order of `KEYS`
     return KEYS[int(np.argmax([np.corrcoef(chroma, profile)[0, 1] for profile in profiles]))]

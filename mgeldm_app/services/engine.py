@@ -6,6 +6,8 @@ the other's next window or step. If it dies, the jobs it was at fail, and it is 
 
 from __future__ import annotations
 
+import contextlib
+import os
 import platform
 import signal
 from collections.abc import Callable, Sequence
@@ -88,7 +90,7 @@ class Engine:
 
 
 class _Child(QObject):
-    """The process, its pipes, and the end of what it printed.
+    """The process, its pipes, and the end of what it printed. It runs from `begin` on.
 
     Args:
         command: How to run it.
@@ -100,6 +102,7 @@ class _Child(QObject):
 
     def __init__(self, command: Sequence[str], config: EngineConfig) -> None:
         super().__init__()
+        self._command = command
         self.config, self.is_ready = config, False
         self.stillborn: DidNotStart | None = None
         self._unpacker, self._printed, self._is_over = Unpacker(), bytearray(), False
@@ -108,8 +111,12 @@ class _Child(QObject):
         self._process.readyReadStandardError.connect(self._read_printed)
         self._process.finished.connect(self._finish)
         self._process.errorOccurred.connect(self._fail)
-        self._process.start(command[0], list(command[1:]))
-        self.send(config)
+
+    def begin(self) -> None:
+        """Start it. One that cannot be started may end before this returns, so listen first."""
+        self._process.start(self._command[0], list(self._command[1:]))
+        if not self._is_over:
+            self.send(self.config)
 
     def send(self, message: object) -> None:
         """Tell it something."""
@@ -143,14 +150,19 @@ class _Child(QObject):
         return say("crash, code {code}", code=code)
 
     @property
-    def crashed(self) -> bool:
-        """Whether something ended it while it ran."""
+    def was_starved(self) -> bool:
+        """Whether it is likely to have lacked something: it was ended while it ran, or is there and could not start."""
+        if self._process.error() == QProcess.ProcessError.FailedToStart:
+            return os.access(self._process.program(), os.X_OK)
         return self._process.exitStatus() == QProcess.ExitStatus.CrashExit
 
     def details(self) -> str:
         """For a report."""
         printed = bytes(self._printed).decode(errors="replace").strip()
-        return "\n".join([printed, f"The model's process: {self.why()}", platform.platform()]).strip()
+        lines = [printed, f"The model's process: {self.why()}"]
+        with contextlib.suppress(OSError):  # asking may open files, of which there may be too many
+            lines.append(platform.platform())
+        return "\n".join(lines).strip()
 
     @Slot()
     def _read(self) -> None:
@@ -270,6 +282,7 @@ class _Driver(QObject):
         child.ended.connect(self._mourn)
         self._known = EngineStatus("starting")
         self._be("starting")
+        child.begin()
 
     def _go_on(self) -> None:
         """Give the child its next job, if it can take one."""
@@ -356,7 +369,7 @@ class _Driver(QObject):
         """The child did not get as far as being ready, and another would not either."""
         why = child.why()
         message = say("The model's process did not start ({why}); install the program again.", why=why)
-        if child.crashed:  # most often for want of memory, which no installation brings
+        if child.was_starved:  # most often of memory, which no installation brings
             message = say("The model's process did not start ({why}); close other programs and try again.", why=why)
         said = child.stillborn or DidNotStart(message, child.details())
         self._known = EngineStatus("failed", message=said.message)

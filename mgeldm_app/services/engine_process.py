@@ -33,6 +33,7 @@ from mgeldm.progress import Progress, Reporter
 from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint, Sampling
 
 from ..core.clips import Frames
+from ..core.files import let_many_be_open
 from ..core.jobs import (
     CancelledJob,
     EngineConfig,
@@ -201,7 +202,6 @@ class Outputs:
         return first, max(first, last)
 
 
-
 def _fitted(clip: AudioClip, outputs: Outputs) -> Samples:
     """A clip at the rate and in the channels of the outputs."""
     samples = resample(clip.samples, clip.rate_hz, outputs.rate_hz)
@@ -317,10 +317,11 @@ class Runner:
             request, is_new = job.request, True
             if isinstance(request, Extract) and not request.raw:
                 is_new = self._extract(job, request, outputs)
+            elif isinstance(request, Generate):
+                self._fill(job, outputs, 0, [self._music(request, outputs)])
             else:
                 clips = [_fitted(clip, outputs) for clip in self._clips(job)]
-                begin_s = job.start / outputs.rate_hz if isinstance(request, Generate) else request.region.start_s
-                self._fill(job, outputs, round(begin_s * outputs.rate_hz) - job.start, clips)
+                self._fill(job, outputs, round(request.region.start_s * outputs.rate_hz) - job.start, clips)
             return Finished(job.id, self._clock.spent_s, outputs.samples / outputs.rate_hz, is_new)
 
     def _extract(self, job: Job, request: Extract, outputs: Outputs) -> bool:
@@ -349,11 +350,17 @@ class Runner:
             self._rate((found.end_s - found.start_s) / self._clock.spent_s)
         return is_new
 
+    def _music(self, request: Generate, outputs: Outputs) -> Samples:
+        """Music from nothing, as loud in the channels of its file as the library makes it in one: two sound louder."""
+        from mgeldm.pipeline import MADE_LUFS
+        from mgeldm.refine import at_loudness
+
+        fitted = _fitted(self.pipeline.generate(request, self._reporter), outputs)
+        return at_loudness(AudioClip(fitted, outputs.rate_hz), MADE_LUFS).samples
+
     def _clips(self, job: Job) -> Sequence[AudioClip]:
-        """What the library makes at once, one clip an output."""
+        """What the library makes at once beside a song, one clip an output."""
         request, reporter = job.request, self._reporter
-        if isinstance(request, Generate):
-            return [self.pipeline.generate(request, reporter)]
         song = self._song(job.heard)
         if isinstance(request, Extract):
             return self.pipeline.extract_raw(song, request, reporter)[:-1]
@@ -516,6 +523,7 @@ def main() -> None:
     os.dup2(2, 1)  # whatever prints must not disturb the pipe
     faulthandler.enable()
     _step_back()
+    let_many_be_open()
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
     cancelled: set[str] = set()
     threading.Thread(target=_listen, args=(pipe, inbox, cancelled), daemon=True).start()

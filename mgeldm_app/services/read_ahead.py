@@ -49,8 +49,7 @@ class ReadAhead:
             mixer = self._mixer()
             if mixer is not None:
                 order = mixer.order
-                asked = order is not mixer.obeyed and order.jump != mixer.obeyed.jump
-                self.touch(order.plan, order.place if asked else mixer.position)
+                self.touch(order.plan, mixer.place_under(order))
 
     def touch(self, plan: Plan, position: int) -> None:
         """Touch what will be played from a position on, if it has not been."""

@@ -14,7 +14,8 @@ from mgeldm.audio import map_wav
 from mgeldm.errors import AudioError, Cancelled, OutputError
 from mgeldm.progress import Reporter
 
-from mgeldm_app.core.clips import ClipStore
+from mgeldm_app.core import clips
+from mgeldm_app.core.clips import ClipStore, whereabouts
 from mgeldm_app.core.project import Audio
 
 
@@ -105,6 +106,21 @@ def test_silence_stands_in_for_a_lost_clip(store):
     store.stand_in(audio)
     assert store.view(audio).shape == (10**12, 2)
     assert not store.view(audio)[10**11 : 10**11 + 1000].any()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks Linux which files are open")
+def test_few_of_many_clips_are_open_and_what_somebody_holds_stays_where_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(clips, "may_be_open", lambda: 16)
+    store = ClipStore(tmp_path / "audio")
+    audios = [store.adopt(made(store, noise(seed, 100))) for seed in range(20)]
+    before = len(os.listdir("/proc/self/fd"))
+    held = np.asarray(store.view(audios[0]))[10:20]  # as a plan holds them
+    place = whereabouts(store.view(audios[0]))
+    for audio in audios:
+        store.view(audio)
+    assert len(os.listdir("/proc/self/fd")) <= before + 5
+    assert whereabouts(store.view(audios[0])) == place
+    np.testing.assert_array_equal(held, noise(0, 100)[10:20])
 
 
 def test_sweep_removes_what_was_begun_and_nothing_else(store):

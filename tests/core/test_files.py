@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,34 @@ from mgeldm import naming
 from mgeldm.errors import OutputError
 
 from mgeldm_app.core.export.arrange import put_folder
-from mgeldm_app.core.files import can_write, link_or_copy, sweep_parts, write_whole
+from mgeldm_app.core.files import (
+    MANY_FILES,
+    can_write,
+    let_many_be_open,
+    link_or_copy,
+    may_be_open,
+    sweep_parts,
+    write_whole,
+)
 from mgeldm_app.core.project import Project, Tempo
 from mgeldm_app.core.storage import ProjectFolder
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+@pytest.mark.parametrize(("most", "allowed"), [(None, MANY_FILES), (300, 300), (100_000, MANY_FILES)])
+def test_many_files_may_be_open_as_far_as_the_system_allows(monkeypatch, most, allowed):
+    import resource
+
+    asked, hard = [], resource.RLIM_INFINITY if most is None else most
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda *of: asked.append(of))
+    let_many_be_open()
+    assert asked == [(resource.RLIMIT_NOFILE, (allowed, hard))]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (MANY_FILES + 1, resource.RLIM_INFINITY))
+    let_many_be_open()  # never fewer than there may be
+    assert len(asked) == 1 and may_be_open() == MANY_FILES
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, hard))
+    assert may_be_open() == 256
 
 
 @pytest.mark.parametrize("flush", [True, False])

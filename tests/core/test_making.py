@@ -1642,6 +1642,22 @@ def test_half_that_is_copied_when_the_whole_is_there_is_of_no_use(opened, monkey
     assert not parts_of(opened) and not opened.told
 
 
+def test_of_several_stems_those_are_kept_that_are_not_there(opened):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    whole = opened.lane("bass").parts
+    opened.ask("bass, drums", seed=3)
+    job = opened.engine.fail(0.5)
+    assert [part.span for part in opened.lane("drums").parts] == [Span(0, opened.project.samples // 2)]
+    assert opened.lane("bass").parts == whole  # half of another one would be of no use there
+    check_null(opened)
+    opened.c.retry(job.id)
+    opened.engine.finish_all()
+    whole = Span(0, opened.project.samples)
+    assert [part.span for name in ("bass", "drums") for part in opened.lane(name).parts] == [whole, whole]
+    check_null(opened)
+
+
 def test_speed_is_learned_of_new_work_alone(opened):
     opened.engine.warm_up()
     opened.ask("bass", quality="best")

@@ -260,6 +260,30 @@ def test_a_new_loop_takes_a_playhead_that_is_outside():
     assert largest_step(desk.heard) < LARGEST_STEP
 
 
+@pytest.mark.parametrize(
+    ("loop", "seek", "place"),
+    [
+        (None, None, 3000),
+        (None, 500, 500),
+        (Span(8000, 10000), None, 8000),
+        (Span(8000, 10000), 500, 500),
+        (Span(2000, 10000), None, 3000),
+    ],
+)
+def test_where_an_order_takes_the_playhead_is_known_before(loop, seek, place):
+    band = Band()
+    desk = Desk(band.plan())
+    desk.order(playing=True)
+    desk.run(3000)
+    band.project = replace(band.project, region=loop, looping=loop is not None)
+    order = replace(desk.mixer.order, plan=band.plan())
+    order = order if seek is None else replace(order, jump=order.jump + 1, place=seek)
+    assert desk.mixer.place_under(order) == place
+    desk.mixer.order = order
+    desk.run(10)
+    assert desk.mixer.began[0] == place
+
+
 def test_a_region_shorter_than_its_fades_is_not_looped():
     band = Band()
     band.project = replace(band.project, region=Span(100, 150), looping=True)

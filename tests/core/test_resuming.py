@@ -5,6 +5,7 @@ import pytest
 
 from mgeldm_app.core import commands
 from mgeldm_app.core.project import Span
+from mgeldm_app.core.resuming import NOT_FINISHED
 from mgeldm_app.core.storage import ProjectFolder
 from tests.core.test_making import HALF, PART, REGION, check_null
 from tests.fakes.world import RATE_HZ, World, write_song
@@ -65,6 +66,20 @@ def test_a_stem_under_way_comes_back_with_what_was_finished_and_can_be_had_whole
     check_null(again)
     assert not list(again.session.store.folder.glob("*.part.wav"))
     assert not (again.session.folder.folder / "jobs.json").exists() and folder.exists()
+
+
+def test_of_several_stems_those_come_back_that_were_not_there(opened, killed):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    whole = opened.lane("bass").parts
+    opened.ask("bass, drums")
+    opened.engine.begin(0.5)
+    again = killed()
+    assert rows(again) == [("stopped", "Extracting bass, drums")]
+    assert again.session.jobs.popitem()[1].message == NOT_FINISHED
+    assert [part.span for part in again.lane("drums").parts] == [Span(0, again.project.samples // 2)]
+    assert again.lane("bass").parts == whole
+    check_null(again)
 
 
 @pytest.mark.parametrize("then", ["finish", "fail"])

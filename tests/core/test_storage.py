@@ -1,5 +1,6 @@
 """A project opens again exactly as it was, and says so where it cannot."""
 
+import errno
 import json
 import os
 import subprocess
@@ -13,7 +14,7 @@ import soundfile
 from mgeldm.audio import map_wav
 from mgeldm.errors import InputError, OutputError
 
-from mgeldm_app.core import storage
+from mgeldm_app.core import clips, storage
 from mgeldm_app.core.asks import Target, Unfinished
 from mgeldm_app.core.errors import StorageError
 from mgeldm_app.core.project import Lane, Made, Part, Project, Prompt, SongFile, Span, Take, Tempo
@@ -286,6 +287,38 @@ def test_missing_audio_is_named_silent_and_kept_for_its_return(folder, damage):
     third = ProjectFolder.open(folder.folder)
     assert (third.notice, third.store.view(audio).any()) == ("", True)
     third.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks Linux which files are open")
+def test_opening_leaves_few_clips_open_where_few_may_be(folder, monkeypatch):
+    project = full_project(folder)
+    folder.save(project)
+    folder.close()
+    assert len(project.audios()) > 2
+    monkeypatch.setattr(clips, "may_be_open", lambda: 8)
+    before = len(os.listdir("/proc/self/fd"))
+    again = ProjectFolder.open(folder.folder)
+    assert len(os.listdir("/proc/self/fd")) <= before + 3  # the lock, and a quarter of 8
+    again.close()
+
+
+@pytest.mark.parametrize("short", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_a_computer_that_can_open_no_more_files_does_not_lose_whole_clips(folder, monkeypatch, short):
+    project = full_project(folder)
+    folder.save(project)
+    folder.close()
+    with monkeypatch.context() as crowded:
+
+        def refused(*_, **__):
+            raise OSError(short, os.strerror(short))
+
+        crowded.setattr(np, "memmap", refused)
+        with pytest.raises(StorageError, match=r"cannot be opened now .* close other programs and open it again"):
+            ProjectFolder.open(folder.folder)
+    again = ProjectFolder.open(folder.folder)
+    assert (again.notice, again.read_only) == ("", False)
+    assert all(again.store.view(audio).any() for audio in project.audios())
+    again.close()
 
 
 def test_a_lost_song_is_read_again_from_where_it_came_from(folder, tmp_path):

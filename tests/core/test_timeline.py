@@ -62,6 +62,11 @@ def test_taps_faster_or_slower_than_any_tempo_are_the_nearest_that_there_is():
     assert (tapped(fast, Tempo()).bpm, tapped(slow, Tempo()).bpm) == (400, 20)
 
 
+def test_taps_of_one_moment_have_no_tempo():
+    assert tapped([1.0, 1.0, 1.0], Tempo()) is None
+    assert tapped([1.0, 1.0, 1.5], Tempo()).bpm == 240
+
+
 def test_the_songs_own_ends_are_lines_too():
     grid = Grid(Tempo(120.0, 0.5), 8000, 50_000)  # bars begin at 4000, 20 000 and 36 000
     assert [grid.snap(each, "bar") for each in (-9, 1000, 3000, 42_500, 43_500, 60_000)] == [

@@ -1,4 +1,4 @@
-"""What may go wrong around the window: bad files, a full disk, a second window on the same project."""
+"""What may go wrong around the window: bad files, a full disk, a second window on the same project, few open files."""
 
 import os
 import random
@@ -238,3 +238,19 @@ def test_a_second_window_only_reads_and_says_so(small_desk, tmp_path, home):
         other.communicate(b"\n")
     desk.open(folder)
     assert not c.session.folder.read_only
+
+
+# ----------------------------------------------------------------------------------------------------------- many files
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_the_program_may_have_many_clips_open(request):
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        request.getfixturevalue("small_desk")
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 256
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -8,7 +8,7 @@ from mgeldm.progress import Reporter
 
 from mgeldm_app.core.clips import ClipStore
 from mgeldm_app.core.project import Tempo
-from mgeldm_app.services.analysis import _first_bar_s, analyse, find_tempo
+from mgeldm_app.services.analysis import _first_bar_s, _key, analyse, find_tempo
 
 DEMO = Path(__file__).parents[2] / "resources" / "demo" / "demo.flac"
 
@@ -130,6 +130,21 @@ def test_it_can_be_called_off_and_a_bad_file_says_so(tmp_path):
         analyse(tmp_path / "clicks.wav", Reporter(cancelled=lambda: True))
     with pytest.raises(AudioError):
         analyse(tmp_path / "gone.wav")
+
+
+@pytest.mark.parametrize("right", [-1.0, -0.95])
+def test_a_song_whose_channels_cancel_each_other_is_heard_in_one(tmp_path, right):
+    left = read(DEMO, 0.0, 12.0).samples.mean(0)
+    for name, second in (("mono", left), ("apart", right * left)):
+        write(tmp_path / f"{name}.wav", AudioClip(np.stack([left, second]), 44100))
+    found = find_tempo(tmp_path / "apart.wav")
+    assert found == find_tempo(tmp_path / "mono.wav")
+    assert found.source == "found" and found.key
+
+
+def test_all_notes_alike_are_no_key():
+    with np.errstate(all="raise"):
+        assert (_key(np.ones(12)), _key(np.zeros(12))) == ("", "")
 
 
 def test_silence_and_a_single_note_have_no_tempo(tmp_path):

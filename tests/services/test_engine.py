@@ -1,6 +1,7 @@
 """The engine's queue with a scripted child; then the real child, with the embedded model."""
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from mgeldm.audio import create_wav, map_wav, read
 from mgeldm.language import speak
 from mgeldm.requests import Extract, Region, Sampling
+from PySide6.QtCore import QProcess
 
 from mgeldm_app.core.jobs import (
     CancelledJob,
@@ -27,6 +29,7 @@ from mgeldm_app.core.jobs import (
 )
 from mgeldm_app.services import engine as engine_module
 from mgeldm_app.services.engine import Engine
+from mgeldm_app.services.engine_process import command
 from mgeldm_app.ui.bridge import Bridge
 
 FAKE = [sys.executable, str(Path(__file__).with_name("fake_engine_process.py"))]
@@ -130,6 +133,47 @@ def test_a_command_that_is_not_there_is_a_failure_too(qtbot):
     qtbot.waitUntil(lambda: engine.ends() == [("Failed", "a")], timeout=LONG_MS)
     assert "/nowhere/python" in engine.status.message and "install the program again" in engine.status.message
     engine.close()
+
+
+def test_a_process_that_fails_while_it_is_being_started_is_a_failure_too(fake, qtbot, monkeypatch):
+    """As where no more files can be opened: Qt tells so before `start` returns."""
+
+    class Stillborn(QProcess):
+        def start(self, *_):
+            self.errorOccurred.emit(self.error())
+
+        def error(self):
+            return QProcess.ProcessError.FailedToStart
+
+        def program(self):
+            return sys.executable
+
+    def crowded():
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as starved:
+        starved.setattr(engine_module, "QProcess", Stillborn)
+        starved.setattr(engine_module.platform, "platform", crowded)
+        fake.submit(asked("a"))
+        qtbot.waitUntil(lambda: fake.ends() == [("Failed", "a")], timeout=LONG_MS)
+        assert fake.states() == ["starting", "failed"]
+        assert "close other programs and try again" in fake.status.message
+    fake.submit(asked("b"))
+    qtbot.waitUntil(lambda: fake.ends() == [("Failed", "a"), ("Finished", "b")], timeout=LONG_MS)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux how many files a process may have open")
+def test_the_process_may_have_many_files_open(qtbot):
+    import resource
+
+    def as_on_macos():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+    with subprocess.Popen(command(), stdin=subprocess.PIPE, preexec_fn=as_on_macos) as child:
+        try:
+            qtbot.waitUntil(lambda: psutil.Process(child.pid).rlimit(psutil.RLIMIT_NOFILE)[0] > 256, timeout=LONG_MS)
+        finally:
+            child.kill()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no signals")

@@ -5,13 +5,14 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pyloudnorm
 import pytest
 import torch
 from mgeldm.audio import AudioClip, create_wav, map_wav, read
 from mgeldm.errors import AudioError
-from mgeldm.pipeline import EMBEDDED_PATH, Pipeline
+from mgeldm.pipeline import EMBEDDED_PATH, MADE_LUFS, Pipeline
 from mgeldm.pipeline.compute import Compute
-from mgeldm.refine import refine
+from mgeldm.refine import at_loudness, refine
 from mgeldm.requests import Accompany, Extract, Generate, Impute, Inpaint, Region, Sampling
 
 from mgeldm_app.core.jobs import (
@@ -302,6 +303,16 @@ def test_music_from_nothing_takes_the_rate_and_channels_of_its_file(child):
     (audio,) = audio_of(job)
     np.testing.assert_array_equal(audio[0], audio[1])
     assert np.abs(audio).max() > 1e-4
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_music_from_nothing_is_as_loud_in_a_file_of_any_channels(child, monkeypatch, channels):
+    noise = AudioClip(np.random.default_rng(0).normal(0, 0.02, (1, 2 * RATE_HZ)).astype(np.float32), RATE_HZ)
+    monkeypatch.setattr(child.runner.pipeline, "generate", lambda *_: at_loudness(noise, MADE_LUFS))
+    job = job_of(child, Generate(2.0, "funk", QUICK), [], 2.0, channels=channels)
+    child.runner.do(job)
+    (audio,) = audio_of(job)
+    assert pyloudnorm.Meter(RATE_HZ).integrated_loudness(audio.T) == pytest.approx(MADE_LUFS, abs=0.05)
 
 
 def test_errors_are_told_in_words_with_something_to_report(child, layer, monkeypatch):

@@ -302,7 +302,7 @@ def test_a_project_that_is_closed_is_let_go_of(make, store, steady, there, rate_
     player.show(Project())
     until(lambda: all(device.closed for device in devices.opened))
     devices.opened.clear()
-    store._views.clear()
+    store._look.cache_clear()
     until(lambda: (gc.collect(), frames() is None)[1])
 
 
@@ -365,6 +365,21 @@ def test_a_device_that_vanishes_and_comes_back(make, project, how):
     until(lambda: player.status.device == "card")
     assert player.playing and player.status.message == ""
     assert again.ask(500).any()
+
+
+def test_a_device_that_asked_for_nothing_at_two_looks_stays_open(playing, monkeypatch):
+    """As after a moment in which the whole computer stood still."""
+    player, devices, card = playing
+    until(lambda: player.status.device)
+    looks = []
+
+    def clock():
+        looks.append(None)
+        return time.perf_counter() + (2 * playback.STANDSTILL_S if len(looks) <= 2 else 0.0)
+
+    monkeypatch.setattr(playback, "perf_counter", clock)
+    until(lambda: len(looks) > 30)
+    assert not card.closed and devices.opened == [card]
 
 
 def test_a_device_that_never_comes_back_from_closing(make, project, monkeypatch):
@@ -665,6 +680,29 @@ def test_a_device_that_keeps_running_dry_gets_more_latency(make, project, steady
     assert player.underruns == playback.DRY_TIMES
 
 
+def test_a_device_that_runs_dry_now_and_then_keeps_its_latency(make, project, steady, monkeypatch):
+    devices = FakeDevices(card=(None, 2))
+    player = make(devices)
+    player.set_device("card", "low")
+    player.show(project)
+    until(lambda: player.status.device == "card")
+    card, looks, passed_s = devices.opened[-1], [], 0.0
+
+    def clock():
+        looks.append(None)
+        return time.perf_counter() + passed_s
+
+    monkeypatch.setattr(playback, "perf_counter", clock)
+    player.play()
+    for _ in range(playback.DRY_TIMES + 1):
+        card.ask(200, ran_dry=True)
+        passed_s += 1.1 * playback.DRY_S
+        seen = len(looks) + 10
+        until(lambda: len(looks) > seen)  # noqa: B023 - called before the next turn
+    until(lambda: len(looks) > seen + 40)
+    assert not card.closed and devices.asked_s == [playback.LATENCY_S["low"]]
+
+
 def test_a_buffer_that_took_too_long_counts(monkeypatch):
     mixer = Mixer(RATE_HZ)
     pump = Pump(mixer, Stamps(), RATE_HZ)
@@ -745,6 +783,19 @@ def test_what_comes_next_is_read_ahead():
     assert list(chunks_ahead(replace(plan, loop=Span(300, 1200)), 1100, 500)) == [2, 0, 1]
     assert list(chunks_ahead(replace(plan, loop=Span(5000, 9000)), 8000, 500)) == [16, 17, 10, 11, 12, 13]
     assert list(chunks_ahead(replace(plan, loop=Span(300, 1200)), 3000, 500)) == [6, 7, 8, 9, 10, 11]
+
+
+def test_a_new_loop_is_read_ahead_where_the_mixer_goes_to_it(project, store, monkeypatch):
+    read, mixer = [], Mixer(RATE_HZ)
+    monkeypatch.setattr(ReadAhead, "_read", lambda _, voice, span: read.append((voice.key[0], span.start)))
+    plan = make_plan(project, store.view)
+    mixer.order = Order(plan, playing=True)
+    mixer.render(np.zeros((100, 2), np.float32))
+    mixer.order = replace(mixer.order, plan=replace(plan, loop=Span(12000, SONG)))
+    reader = ReadAhead(lambda: mixer)
+    until(lambda: len(read) >= 2)
+    reader.close()
+    assert read == [("song", 12000), ("bass", 12000)]
 
 
 def test_a_chunk_is_read_once_on_the_way(project, store):

@@ -54,7 +54,7 @@ def render_song(seed: int, banks: list[Bank], duration_s: float, split: str = "t
     stems = []
     for label in choose_labels(rng):
         dry, captions = _render_part(label, plan, rng, banks, samples, split)
-        stems.append(Stem(label, captions, produce(dry, rng, room, label)))
+        stems.append(Stem(label, captions, _plain_production(dry, rng, room, label)))
     peak = max(float(np.abs(np.sum([s.audio for s in stems], axis=0)).max()), 1e-6)
     gain = np.float32(rng.uniform(0.4, 0.98) / peak)
     for stem in stems:
@@ -234,7 +234,7 @@ def _tilt(rng: np.random.Generator) -> np.ndarray:
     return 10 ** (shape / 20) * (hz / (hz + 20))
 
 
-def produce(dry: np.ndarray, rng: np.random.Generator, room: np.ndarray, label: str) -> np.ndarray:
+def _plain_production(dry: np.ndarray, rng: np.random.Generator, room: np.ndarray, label: str) -> np.ndarray:
     """Saturate, equalise, place and reverberate a dry part [samples]: float32 [2, samples]."""
     level = max(float(np.sqrt(np.mean(dry**2))), 1e-5)
     dry = dry * np.float32(0.1 / level)

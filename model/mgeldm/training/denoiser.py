@@ -331,20 +331,19 @@ class Conditions:
         places = self._places([phrases[int(chance * len(phrases))] for phrases, chance in drawn])
         kind, share = rng.random(count), rng.random((count, 1)).astype(np.float32)
         asked = torch.where(there(kind < _IN_USE, device)[:, None], self.prompts[places], self.texts[places])
-        others = [self._another(label, rng) for label in items.labels.tolist()]
-        is_own = np.array([other is None for other in others]) | (~items.silent & (rng.random(count) < 0.5))
-        mixed = np.flatnonzero((kind > _IN_USE + _WORDS) & ~(is_own & items.silent))
-        if len(mixed):
-            sounds = items.mels[there(mixed, device), Track.SOURCE]
-            foreign = [place for place, item in enumerate(mixed) if not is_own[item]]
-            if foreign:
-                heard = self.pool.sources[[others[mixed[place]] for place in foreign]]
-                sounds[there(np.array(foreign), device)] = torch.from_numpy(heard).to(device).float()
-            part, where = there(share[mixed], device), there(mixed, device)
-            asked[where] = torch.lerp(self.conditioner.embed_audio(sounds).float(), asked[where], part)
+        others = np.array([self._another(label, rng) for label in items.labels.tolist()])
+        is_own = (others < 0) | (~items.silent & (rng.random(count) < 0.5))
+        mixed = (kind > _IN_USE + _WORDS) & ~(is_own & items.silent)
+        if mixed.any():
+            where = there(np.flatnonzero(mixed), device)
+            sounds = items.mels[where, Track.SOURCE]
+            heard = torch.from_numpy(self.pool.sources[others[mixed & ~is_own]]).to(device)
+            sounds[there(np.flatnonzero(~is_own[mixed]), device)] = heard.float()
+            audio = self.conditioner.embed_audio(sounds).float()
+            asked[where] = torch.lerp(audio, asked[where], there(share[mixed], device))
         return asked
 
-    def _another(self, label: str, rng: np.random.Generator) -> int | None:
-        """A row whose source is of that label and sounds; none of labels that say nothing, and of unions."""
+    def _another(self, label: str, rng: np.random.Generator) -> int:
+        """A row whose source is of that label and sounds; -1 of labels that say nothing, and of unions."""
         rows = self.alone.get(label)
-        return None if rows is None or label in VAGUE else int(rows[int(rng.random() * len(rows))])
+        return -1 if rows is None or label in VAGUE else int(rows[int(rng.random() * len(rows))])

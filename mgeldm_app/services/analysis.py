@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from mgeldm.audio import map_wav, resample
 from mgeldm.progress import Reporter
+from mgeldm.refine import one_channel, standing_for_all
 
 from ..core.project import Tempo
 from ..core.text import KEYS
@@ -40,8 +41,8 @@ _AT_START_S = 0.02  # a bar that begins within it of a song's start begins with 
 _TOGETHER = 16  # beats that are heard as one; more, and a tempo that drifts blurs them
 _HEARD_S = 240.0  # of a song, from where it begins to sound
 _SILENCE = 1e-3
-_OUT_OF_PHASE = 0.3  # of the level of its channels, as in `mgeldm.pipeline.listening`, which would bring torch along
 _BEATS_PER_BAR = 4
+_BLOCK_SAMPLES = 1 << 18
 _PATIENCE_S = 0.1
 _MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
 _MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
@@ -96,7 +97,7 @@ def find_tempo(path: Path) -> Tempo:
     frames, rate_hz = map_wav(path)
     first = _first_sound(frames)
     stop = min(len(frames), first + round(_HEARD_S * rate_hz))
-    audio = resample(_mono(frames[first:stop])[None], rate_hz, _RATE_HZ)[0]
+    audio = resample(_mono(frames[first:stop]), rate_hz, _RATE_HZ)[0]
     if len(audio) < 4 * _RATE_HZ:
         return Tempo()
     heard = _hear(audio)
@@ -113,12 +114,9 @@ def find_tempo(path: Path) -> Tempo:
 
 
 def _mono(frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """What to listen to [samples]: all channels or, where they cancel each other, the loudest."""
-    mono = frames.mean(1, dtype=np.float32)
-    powers = [float(np.vdot(channel, channel)) for channel in frames.T]
-    if float(np.vdot(mono, mono)) < _OUT_OF_PHASE**2 * np.mean(powers):
-        mono = frames[:, int(np.argmax(powers))]
-    return np.ascontiguousarray(mono)
+    """What to listen to [1, samples]: all channels or, where they cancel each other, the loudest."""
+    blocks = [frames[start : start + _BLOCK_SAMPLES].T for start in range(0, len(frames), _BLOCK_SAMPLES)]
+    return np.ascontiguousarray(one_channel(frames.T, standing_for_all(blocks)))
 
 
 def _first_bar_s(downbeat_s: float, bpm: float) -> float:

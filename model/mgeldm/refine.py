@@ -50,6 +50,7 @@ _SURE, _SURE_PART, _MOST_DB = 0.5, 0.02, 80.0  # and more until so large a mask 
 _ODDS_DB = np.arange(-160.0, 60.0, 0.5)
 _LOOK_S = 30.0
 _LEVEL_SAMPLES = 256
+_OUT_OF_PHASE_DB = 10.0  # of the sides over the mono sum; eight channels with nothing in common are at 8.5 dB
 HEADROOM_DB = 1.0
 _METERED_HZ = 4000  # below this rate the meter's filter cannot be made
 LIMITED_S, LIMITED_DB = 0.005, 6.0  # around a peak of a new part that is made softer, and by how much at most
@@ -136,6 +137,22 @@ def mono_loss_db(blocks: Iterable[Samples]) -> float:
         sum_power += len(block) * float(mono @ mono)
         side_power += float(np.square(block - mono).sum())
     return 10 * float(np.log10(side_power / sum_power))
+
+
+def standing_for_all(blocks: Sequence[Samples]) -> int | None:
+    """The channel to hear for all: the loudest where their sum has little of what each one has, else None, the sum.
+
+    Args:
+        blocks: Of a song, without offsets, each [channels, n].
+    """
+    if mono_loss_db(blocks) <= _OUT_OF_PHASE_DB:
+        return None
+    return int(np.argmax(sum(np.square(block, dtype=np.float64).sum(1) for block in blocks)))
+
+
+def one_channel(samples: Samples, channel: int | None) -> Samples:
+    """One channel [1, n] of [channels, n]; None is the mean of all."""
+    return samples.mean(0, keepdims=True) if channel is None else samples[channel : channel + 1]
 
 
 # -------------------------------------------------------------------------------------------------------------- masks

@@ -220,7 +220,7 @@ COVERS: dict[str, tuple[str, ...]] = {
 _TELLING: dict[str, str] = {
     "drums": "drum drums drumkit kick snare hat hats hihat cymbal cymbals tom toms ride crash overhead overheads beat",
     "bass": "bass bassline sub 808",
-    "guitar": "guitar guitars gtr banjo mandolin ukulele",
+    "guitar": "guitar guitars gtr",
     "piano": "piano pianos rhodes wurlitzer harpsichord clavinet",
     "organ": "organ hammond",
     "strings": "string strings violin violins viola violas cello cellos orchestra orchestral",
@@ -234,7 +234,7 @@ _TELLING: dict[str, str] = {
     "percussion": "percussion perc shaker shakers conga congas bongo bongos tambourine clap claps cowbell timpani",
     "mallets": "mallets glockenspiel vibraphone xylophone marimba bell bells celesta",
     "plucked strings": "harp sitar koto banjo mandolin ukulele",
-    "vocals": "vocal vocals voice voices vox singer singers singing sung rap adlib adlibs choir lead",
+    "vocals": "vocal vocals voice voices vox singer singers singing sung rap adlib adlibs lead",
     "choir": "choir",
     "accordion": "accordion",
     "harmonica": "harmonica",

@@ -61,6 +61,11 @@ class Triplets:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def plain(self) -> np.ndarray:
+        """Which items have a source that sounds and sums nothing, bool [items]."""
+        return self.parts == self.labels
+
     def absent(self, rows: np.ndarray) -> np.ndarray:
         """Which of those rows have a silent source, bool: it sounds like nothing, and only words can ask for it."""
         return self.parts[rows] == ""

@@ -24,7 +24,17 @@ from ..conditioning import Conditioner
 from ..errors import CheckpointError, InputError, SilenceError
 from ..nn.spectral import MIXTURE_RMS
 from ..progress import Reporter
-from ..refine import Estimates, EstimatesAt, at_loudness, edge_gains, evened, loudness_match, refine_region
+from ..refine import (
+    Estimates,
+    EstimatesAt,
+    at_loudness,
+    edge_gains,
+    evened,
+    loudness_match,
+    one_channel,
+    refine_region,
+    standing_for_all,
+)
 from ..requests import (
     LONGEST_GENERATED_S,
     Accompany,
@@ -40,7 +50,7 @@ from ..words import parse_prompt, plain, wanted
 from .compute import Compute, OnNotice, choose_device
 from .extraction import Decoded, EstimateStream, Heard, How, Latents, Masks
 from .generation import LatentsAt, Maker, Wish
-from .listening import Listener, Survey, one_channel, standing_for_all
+from .listening import Listener, Survey
 
 __all__ = ["EMBEDDED_PATH", "Extraction", "Pipeline", "model_path"]
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..audio import Samples, reserve
 from ..checkpoint import Model
+from ..nn.dit import Denoiser
 from ..nn.spectral import FLOOR, SpectralAutoencoder, transpositions
 from ..progress import Reporter
 from ..refine import Estimate, estimate_of_audio
@@ -94,6 +95,18 @@ class Latents:
 def source_only(condition: Tensor) -> Tensor:
     """Conditions [batch, tracks, dim] of a source condition [batch, dim]; mixture and submixture have none."""
     return torch.nn.functional.pad(condition[:, None], (0, 0, int(Track.SOURCE), 0))
+
+
+def in_one_step(denoiser: Denoiser, mixtures: Tensor, condition: Tensor) -> Tensor:
+    """Joint latents [batch, tracks, channels, frames] by the posterior mean.
+
+    Args:
+        denoiser: The network.
+        mixtures: Their latents [batch, channels, frames].
+        condition: Of the sources [batch, dim].
+    """
+    known = Known.nothing(*mixtures.shape).to(mixtures.device).with_track(Track.MIXTURE, mixtures)
+    return posterior_mean(guided(denoiser, source_only(condition)), known)
 
 
 def mask_of_latents(spectral: SpectralAutoencoder, latents: Tensor) -> Tensor:

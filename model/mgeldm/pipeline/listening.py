@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
@@ -11,30 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..audio import AudioClip, Samples, Song, resample, without_offset
-from ..refine import mono_loss_db
+from ..refine import mono_loss_db, one_channel, standing_for_all
 
 _SURVEY_PIECES, _PIECE_S = 100, 0.3
 _PAUSE_DB = -30.0  # under the loudest piece: nothing plays there, which says nothing of how loud the music is
 _QUIETEST = 0.1  # of the loudest channel's level: what is quieter is not brought up to the others
 _SURE, _FEW_PIECES = 3.0, 8  # an offset is so much more than the spread of so many pieces' means: drums have means too
-_OUT_OF_PHASE_DB = 10.0  # of the sides over the mono sum; eight channels with nothing in common are at 8.5 dB
 _MARGIN_SAMPLES = 512  # of context, so that a resampled piece does not feel its edges
-
-
-def standing_for_all(blocks: Sequence[Samples]) -> int | None:
-    """The channel to hear for all: the loudest where their sum has little of what each one has, else None, the sum.
-
-    Args:
-        blocks: Of a song, without offsets, each [channels, n].
-    """
-    if mono_loss_db(blocks) <= _OUT_OF_PHASE_DB:
-        return None
-    return int(np.argmax(sum(np.square(block, dtype=np.float64).sum(1) for block in blocks)))
-
-
-def one_channel(samples: Samples, channel: int | None) -> Samples:
-    """One channel [1, n] of [channels, n]; None is the mean of all."""
-    return samples.mean(0, keepdims=True) if channel is None else samples[channel : channel + 1]
 
 
 @dataclass(frozen=True)

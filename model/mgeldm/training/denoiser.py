@@ -20,9 +20,8 @@ from ..data.latents import Triplets
 from ..diffusion import add_noise, velocity
 from ..nn.dit import Denoiser
 from ..nn.spectral import SpectralAutoencoder, transpositions
-from ..pipeline.extraction import mask_of_latents, source_only
-from ..sampling import guided, posterior_mean
-from ..tracks import Known, Track, training_timesteps
+from ..pipeline.extraction import in_one_step, mask_of_latents
+from ..tracks import Track, training_timesteps
 from .augment import SEMITONES, mixed, vary
 from .loop import Scalars
 from .machine import there
@@ -83,7 +82,7 @@ class DenoiserRecipe:
         self.moves = transpositions(self.spectral.centres_hz, SEMITONES).to(self.device)
         self.conditions = Conditions(conditioner, pool)
         self.tracks = _tracks(pool, self.device)
-        self.plain = pool.parts == pool.labels
+        self.plain = pool.plain
         chances = pool.chances()
         # A new part is never to be silence, nor to go its own way: it learns from what plays with its own song alone.
         fitting = chances * ~(pool.strange | pool.absent(np.arange(len(pool))))
@@ -224,9 +223,7 @@ class DenoiserRecipe:
         """Of whole windows as in use: magnitudes [batch, bands, mel frames] taken, wanted, and of the mixture."""
         mels, condition = self._stacked(rows), self.conditions.first_phrase(rows)
         latents = self.spectral.encode_mel(mels[:, Track.MIXTURE])
-        known = Known.nothing(*latents.shape).to(self.device).with_track(Track.MIXTURE, latents)
-        estimates = posterior_mean(guided(self.model, source_only(condition)), known)
-        return self._masked(mels, estimates)
+        return self._masked(mels, in_one_step(self.model, latents, condition))
 
     @torch.no_grad()
     def score(self, rows: np.ndarray, batch: int = 24) -> dict[str, tuple[float, float]]:
@@ -288,10 +285,8 @@ class Conditions:
         self.numbers = {phrase: number for number, phrase in enumerate(distinct)}
         self.texts = conditioner.embed_text(distinct)  # [phrases, dimensions]
         self.prompts = conditioner.embed_prompt(distinct)  # the same, as in use
-        self.alone: dict[str, np.ndarray] = {}  # rows of each label that sound, and sum nothing
-        plain = np.flatnonzero(pool.labels == pool.parts)
-        for label in np.unique(pool.labels[plain]).tolist():
-            self.alone[label] = plain[pool.labels[plain] == label]
+        labels, plain = pool.labels.astype(str), pool.plain
+        self.alone = {label: np.flatnonzero(plain & (labels == label)) for label in np.unique(labels[plain]).tolist()}
 
     def first_phrase(self, rows: np.ndarray) -> Tensor:
         """What asks for each item in use, by its plainest phrase [batch, dimensions]."""

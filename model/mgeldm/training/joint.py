@@ -18,9 +18,8 @@ from ..diffusion import TAU_END, add_noise, velocity
 from ..errors import InputError
 from ..nn.dit import Denoiser
 from ..nn.oobleck import OobleckAutoencoder
-from ..pipeline.extraction import source_only
-from ..sampling import guided, posterior_mean
-from ..tracks import Known, Track
+from ..pipeline.extraction import in_one_step
+from ..tracks import Track
 from .autoencoder import pictured
 from .loop import Scalars
 
@@ -118,8 +117,7 @@ class JointRecipe:
         tracks = (part[row, None] for part in (self.pool.sources, self.pool.mixtures))
         wanted, mixture = (torch.from_numpy(track).to(self.device).float() for track in tracks)
         condition = torch.from_numpy(self.embedded.texts[self.phrases[row][0]]).to(self.device).float()
-        known = Known.nothing(*mixture.shape).to(self.device).with_track(Track.MIXTURE, mixture)
-        estimates = posterior_mean(guided(self.model, source_only(condition[None])), known)
+        estimates = in_one_step(self.model, mixture, condition[None])
         return {"taken": estimates[:, Track.SOURCE], "wanted": wanted, "mixture": mixture}
 
 

@@ -14,8 +14,9 @@ import zlib
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
+
+from ..checkpoint import save_tensors
 
 DIMENSIONS = 128
 BATCH = 1024
@@ -65,7 +66,7 @@ def build(folder: Path, out: Path) -> None:
         "vocabulary": torch.frombuffer(bytearray(zlib.compress(text.encode(), 9)), dtype=torch.uint8),
     }
     out.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, out, {"source": "sentence-transformers/all-MiniLM-L6-v2", "licence": "Apache-2.0"})
+    save_tensors(out, tensors, {"source": "sentence-transformers/all-MiniLM-L6-v2", "licence": "Apache-2.0"})
 
 
 if __name__ == "__main__":

@@ -8,6 +8,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
+KIT = ("kick drum", "snare drum", "hi-hats", "toms", "cymbals", "claps")
+"""What a drum kit consists of: drums that are recorded piece by piece have stems of these names."""
+
 _NAME = (
     r"drums?|bass|vocals?|vox|voices?|singers?|singing|guitars?|pianos?|keys|organs?|synths?|strings|brass|horns|"
     r"percussion"

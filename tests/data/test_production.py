@@ -93,6 +93,10 @@ def test_stems_duck_under_the_kick_but_vocals_do_not():
         ratio = np.abs(ducked["pad synth"][0]) / (np.abs(stems["pad synth"][0]) + 1e-9)
         beat = ratio[RATE_HZ : RATE_HZ + RATE_HZ // 2].reshape(10, -1).mean(1)  # tenths of one beat
         assert np.allclose(ratio, 1, atol=1e-3) or beat[1:3].mean() < beat[-1] - 0.05
+    kit = {"kick drum": drums(), "hi-hats": noise(3, 2.0, 2), "pad synth": stems["pad synth"]}
+    piecewise = sidechain(kit, np.random.default_rng(0))
+    assert np.array_equal(piecewise["hi-hats"], kit["hi-hats"])
+    assert not np.allclose(piecewise["pad synth"], kit["pad synth"], atol=1e-3)
     without = {"pad synth": stems["pad synth"]}
     assert sidechain(without, np.random.default_rng(0)) is without
 

@@ -18,7 +18,7 @@ from mgeldm.data.bank import (
     save_bank,
 )
 from mgeldm.data.captions import describe
-from mgeldm.data.kits import build_kits, key_of
+from mgeldm.data.kits import PIECES, build_kits, key_of
 from mgeldm.data.manifest import FREE_LICENCES
 from mgeldm.data.midi import Part, Score
 from mgeldm.data.synth import modal, wavetable
@@ -84,7 +84,8 @@ def test_scores_are_played_in_their_own_split(bank):
         own = [score(name) for name in names if score(name).held_out == (split == "test")]
         others = [score(name) for name in names if score(name).held_out != (split == "test")]
         songs = [render_wide_song(seed, [bank], 2.5, split, own) for seed in range(4)]
-        assert any({stem.label for stem in song.stems} <= {"drums", "bass", "piano", "mallets"} for song in songs)
+        own_labels = {"drums", "kick drum", "bass", "piano", "mallets"}
+        assert any({stem.label for stem in song.stems} <= own_labels for song in songs)
         alone, beside = (render_wide_song(3, [bank], 1.0, split, them) for them in ([], others))
         assert np.array_equal(alone.mixture, beside.mixture)
 
@@ -103,6 +104,33 @@ def test_parts_come_and_go_and_no_section_is_empty():
                 ends = part.notes[:, 0] + part.notes[:, 1]
                 assert all(on[min(int((end - 0.051) // 2), 9)] for end in ends)
     assert 0.1 < np.mean(rests) < 0.5
+
+
+def test_a_kit_comes_piece_by_piece_at_about_natural_levels(monkeypatch):
+    """Each key of the kit is a tone of its own; the pieces' tones are in their stems and in no other."""
+    time_s = np.arange(4410) / 44100
+    hz = {36: 100.0, 38: 400.0, 42: 3200.0, 49: 6400.0, 56: 1600.0}
+    kit = {key: (0.5 * np.sin(2 * np.pi * f * time_s)).astype(np.float32) for key, f in hz.items()}
+    kit[42] *= 0.1
+    monkeypatch.setattr(wide, "_kit", lambda banks, rng: (kit, "acoustic"))
+    notes = np.array([[t, 0.1, key, 1.0] for t in np.arange(0, 4, 0.5) for key in hz])
+    parts = [wide._Part("drums", notes, "rock"), wide._Part("bass", notes - [0, 0, 0, 0.5])]
+    monkeypatch.setattr(wide, "_planned_parts", lambda plan, rng, split: parts)
+    hats = []
+    for seed in range(12):
+        song = render_wide_song(seed, [], 4.0, by_piece=1.0)
+        assert "drums" not in {stem.label for stem in song.stems}
+        sounds = list(wide._pieces(parts[0], [], 4 * 44100, np.random.default_rng(seed)))
+        assert [sound.label for sound in sounds] == ["kick drum", "snare drum", "hi-hats", "cymbals", "percussion"]
+        for sound, key in zip(sounds, (36, 38, 42, 49, 56), strict=True):
+            spectrum = np.abs(np.fft.rfft(sound.dry))
+            assert abs(spectrum.argmax() / 4.0 - hz[key]) < 2
+        hats.append(sounds[2].level_db - sounds[1].level_db)
+        assert all(stem.captions[0] == stem.label for stem in song.stems)
+        whole = render_wide_song(seed, [], 4.0, by_piece=0.0)
+        assert not {stem.label for stem in whole.stems} & set(PIECES)
+    assert np.mean(hats) == pytest.approx(-20, abs=3)
+    assert {key for keys in PIECES.values() for key in keys} >= set(range(35, 54)) - {54}
 
 
 def test_levels_and_filters_wander_without_clicks():

@@ -3,10 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mgeldm.data.bank import Bank, save_bank
+from mgeldm.data.kits import PIECES
 from mgeldm.data.latents import Triplets, save
 from mgeldm.data.manifest import Facts
 from mgeldm.errors import InputError
-from mgeldm.evaluation.sets import Material
+from mgeldm.evaluation.sets import AUDIBLE, Material, level
 from mgeldm.training import encode
 
 
@@ -64,3 +65,16 @@ def test_a_pool_that_is_not_there_is_said_with_a_data_set_alone(tmp_path):
     (tmp_path / "song").mkdir()
     with pytest.raises(InputError, match=r"no folder .*pool; give the one of the shards"):
         Material(seen=tmp_path / "pool", data_sets=(("stems", tmp_path),)).sets()
+
+
+def test_of_drum_kits_the_pieces_are_asked_for_and_all_else_plays_along():
+    kits = Material(songs=6).kits
+    assert kits.count == 6
+    asked = set()
+    for excerpt, again in zip(kits.excerpts(), kits.excerpts(), strict=True):
+        asked |= {stem.label for stem in excerpt.stems}
+        assert np.array_equal(excerpt.mixture.samples, again.mixture.samples)
+        drums = np.sum([stem.audio for stem in excerpt.stems], axis=0) if excerpt.stems else 0.0
+        assert level(excerpt.mixture.samples - drums) > AUDIBLE
+    assert {"kick drum", "snare drum", "hi-hats"} <= asked <= set(PIECES)
+    assert Material(data_sets=(("stems", Path()),)).kits is None  # who gives nothing but data sets wants these

@@ -11,6 +11,8 @@ from functools import cache
 
 import numpy as np
 
+from ..words import KIT
+
 CAPTIONS: dict[str, tuple[str, ...]] = {
     "drums": (
         "drums",
@@ -199,17 +201,24 @@ MORE_CAPTIONS: dict[str, tuple[str, ...]] = {
     "accordion": ("accordion", "the accordion", "squeezebox"),
     "harmonica": ("harmonica", "blues harp", "mouth organ"),
     "turntables": ("turntables", "scratching", "dj scratches"),
+    "kick drum": ("kick drum", "kick", "the kick", "bass drum", "the kick drum", "kicks", "kick track"),
+    "snare drum": ("snare drum", "snare", "the snare", "snares", "the snare drum", "snare hits", "rimshots"),
+    "hi-hats": ("hi-hats", "hi-hat", "the hi-hats", "hats", "hihat", "closed hi-hat", "open hi-hat"),
+    "toms": ("toms", "tom", "the toms", "tom toms", "floor tom", "tom fills"),
+    "cymbals": ("cymbals", "the cymbals", "cymbal", "crash cymbal", "ride cymbal", "crash", "ride"),
+    "claps": ("claps", "clap", "the claps", "hand claps", "clapping"),
 }
 
 # What a label may contain beside itself. A prompt for a kind that some stem may contain is never taught to be silence.
 COVERS: dict[str, tuple[str, ...]] = {
     "guitar": ("electric guitar", "acoustic guitar", "plucked strings"),
-    "drums": ("percussion",),
+    "drums": ("percussion", *KIT),
+    "cymbals": ("hi-hats",),
     "strings": ("choir", "plucked strings"),
     "vocals": ("choir",),
     "wind": ("brass", "reed", "flute", "harmonica"),
     "keys": ("piano", "organ", "lead synth", "pad synth", "accordion", "mallets"),
-    "percussion": ("mallets",),
+    "percussion": ("mallets", "claps"),
     "lead synth": ("keys",),
     "organ": ("accordion",),
     "reed": ("harmonica", "accordion"),
@@ -218,7 +227,13 @@ COVERS: dict[str, tuple[str, ...]] = {
 }
 # Words that tell what a free label may name, wherever they stand in it; a label without any may name anything.
 _TELLING: dict[str, str] = {
-    "drums": "drum drums drumkit kick snare hat hats hihat cymbal cymbals tom toms ride crash overhead overheads beat",
+    "drums": "drum drums drumkit overhead overheads beat",
+    "kick drum": "kick kicks",
+    "snare drum": "snare snares rimshot",
+    "hi-hats": "hat hats hihat hihats",
+    "toms": "tom toms",
+    "cymbals": "cymbal cymbals ride crash",
+    "claps": "clap claps",
     "bass": "bass bassline sub 808",
     "guitar": "guitar guitars gtr",
     "piano": "piano pianos rhodes wurlitzer harpsichord clavinet",
@@ -245,7 +260,7 @@ _ANYTHING = frozenset(
     ("all", "everything", "rest", "other", "others", "band", "instruments", "instrumental", "music", "samples")
 )
 VAGUE = frozenset(("other", "effects"))  # whether these are absent no one can say
-_NEVER_OTHER = ("vocals", "drums", "bass")  # what "other" lacks in every data set
+_NEVER_OTHER = ("vocals", "drums", "bass", *KIT)  # what "other" lacks in every data set
 
 
 def alike(first: str, second: str) -> bool:
@@ -260,7 +275,10 @@ def kinds(label: str) -> frozenset[str]:
     if label in CAPTIONS or label in MORE_CAPTIONS:
         return frozenset((label,))
     words = set(re.findall(r"808|[^\W\d_]+", label.lower()))
-    return frozenset() if words & _ANYTHING else frozenset(k for k, told in _TELLING.items() if words & {*told.split()})
+    if words & _ANYTHING:
+        return frozenset()
+    told = frozenset(kind for kind, telling in _TELLING.items() if words & {*telling.split()})
+    return told - {"drums"} if told & {*KIT} else told  # "kick drum 2" is that piece alone
 
 
 def _overlap(first: str, second: str) -> bool:
@@ -410,7 +428,7 @@ class Union:
 GROUPS = (
     Union(
         "rhythm section",
-        ("drums", "bass", "percussion"),
+        ("drums", "bass", "percussion", *KIT),
         ("rhythm section", "the rhythm section", "bass and drums", "drums and bass", "the groove", "rhythm track"),
     ),
     Union("guitars", ("electric guitar", "acoustic guitar", "guitar"), ("guitars", "the guitars", "all guitars")),
@@ -422,7 +440,12 @@ GROUPS = (
         ("strings", "brass", "reed", "flute", "choir"),
         ("orchestra", "the orchestra", "orchestral instruments", "symphonic parts"),
     ),
-    Union("all percussion", ("drums", "percussion"), ("drums and percussion", "all drums", "everything percussive")),
+    Union("drums", KIT, CAPTIONS["drums"]),
+    Union(
+        "all percussion",
+        ("drums", "percussion", *KIT),
+        ("drums and percussion", "all drums", "everything percussive"),
+    ),
 )
 WITHOUT = {
     "vocals": ("instrumental", "the instrumental", "karaoke version", "backing track", "the accompaniment"),

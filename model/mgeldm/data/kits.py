@@ -10,8 +10,18 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import AudioError, InputError
+from ..words import KIT
 from .bank import HIT_S, Bank
 from .notes import cut
+
+PIECES: dict[str, tuple[int, ...]] = dict(
+    zip(
+        KIT,
+        ((35, 36), (37, 38, 40), (42, 44, 46), (41, 43, 45, 47, 48, 50), (49, 51, 52, 53, 55, 57, 59), (39,)),
+        strict=True,
+    )
+)
+"""General MIDI drum keys of each piece of a kit; other keys are percussion."""
 
 _SUFFIXES = (".wav", ".flac", ".aiff", ".ogg")
 

@@ -12,10 +12,12 @@ import numpy as np
 import scipy.signal
 
 from ..audio import Samples
+from ..words import KIT
 from .songs import RATE_HZ
 
 _CONTROL = 64  # samples to one value of a gain curve
 _LEVEL = 0.1
+_STEADY = ("drums", "bass", "vocals", "kick drum", "snare drum", "claps")  # in the middle, and compressed
 _LEVELS_DB = {"drums": -17.0, "bass": -19.0, "vocals": -21.0, "effects": -29.0}  # the middle; others -23 dB
 
 
@@ -42,13 +44,18 @@ class Space:
         return cls(impulse.astype(np.float32), decay_s, tempo_bpm)
 
 
-def produce(dry: Samples, label: str, space: Space, rng: np.random.Generator) -> tuple[Samples, list[str]]:
-    """A dry part [samples] as a stem of a song: float32 [2, samples], and the tags of what was done to it."""
+def produce(
+    dry: Samples, label: str, space: Space, rng: np.random.Generator, level_db: float | None = None
+) -> tuple[Samples, list[str]]:
+    """A dry part [samples] as a stem of a song: float32 [2, samples], and the tags of what was done to it.
+
+    Its level is random, around what is usual for the label, unless `level_db` says what it is.
+    """
     tags: list[str] = []
     if not dry.any():
         return np.zeros((2, len(dry)), np.float32), tags
     audio = dry * np.float32(_LEVEL / max(float(np.sqrt(np.mean(dry**2))), 1e-5))
-    steady = label in ("drums", "bass", "vocals")
+    steady = label in _STEADY
     if rng.random() < 0.4:
         audio, tag = saturate(audio, rng, fierce=label in ("electric guitar", "lead synth"))
         tags += tag
@@ -58,20 +65,26 @@ def produce(dry: Samples, label: str, space: Space, rng: np.random.Generator) ->
     if rng.random() < (0.7 if steady else 0.4):
         audio = compress(audio, rng)
     stereo = place(audio, rng, 0.1 if steady else 0.45)
-    if label not in ("drums", "bass"):
+    if label not in ("drums", "bass", *KIT):
         if rng.random() < 0.25:
             stereo, tag = chorus(stereo, rng), ["wide"]
             tags += tag
         if rng.random() < 0.2:
             stereo, tag = echo(stereo, space.tempo_bpm, rng), ["echoing"]
             tags += tag
-    wet = rng.uniform(0, 0.12) if label == "bass" else rng.uniform(0, 0.8) ** 1.5
+    wet = rng.uniform(0, 0.12) if label in ("bass", "kick drum") else rng.uniform(0, 0.8) ** 1.5
     if wet > 0.02:
         stereo = stereo + np.float32(wet) * scipy.signal.oaconvolve(stereo, space.impulse, axes=1)[:, : len(dry)]
         tags += ["reverberant"] if wet > 0.35 and space.decay_s > 0.6 else []
-    target_db = np.clip(rng.normal(_LEVELS_DB.get(label, -23), 6), -42, -10)
+    if level_db is None:
+        level_db = draw_level_db(label, rng)
     level = max(float(np.sqrt(np.mean(stereo**2))), 1e-6)
-    return (stereo * np.float32(10 ** (target_db / 20) / level)).astype(np.float32), tags
+    return (stereo * np.float32(10 ** (level_db / 20) / level)).astype(np.float32), tags
+
+
+def draw_level_db(label: str, rng: np.random.Generator) -> float:
+    """How loud a stem of that label is: dB of its RMS under full scale, before the bus."""
+    return float(np.clip(rng.normal(_LEVELS_DB.get(label, -23), 6), -42, -10))
 
 
 def recolour(stereo: Samples, space: Space, rng: np.random.Generator) -> Samples:
@@ -252,15 +265,16 @@ def _warp(mono: Samples, time_s: np.ndarray) -> Samples:
 
 
 def sidechain(stems: dict[str, Samples], rng: np.random.Generator) -> dict[str, Samples]:
-    """Some stems duck under the drums, as in dance music; drums and vocals never do."""
-    if "drums" not in stems:
+    """Some stems duck under the kick drum, as in dance music; drums and vocals never do."""
+    kick = stems.get("kick drum", stems.get("drums"))
+    if kick is None:
         return stems
-    trigger = scipy.signal.sosfilt(_pass(120, "low"), stems["drums"].mean(0))  # the kick
+    trigger = scipy.signal.sosfilt(_pass(120, "low"), kick.mean(0))
     level = _envelope(trigger.astype(np.float32))
     depth_db = rng.uniform(4, 18)
     cut_db = -depth_db * np.minimum(level / max(float(np.quantile(level, 0.98)), 1e-6), 1)
     gain = 10 ** (smooth(cut_db, 0.005, rng.uniform(0.08, 0.35)) / 20)
-    ducked = {label for label in stems if label not in ("drums", "vocals", "percussion") and rng.random() < 0.8}
+    ducked = {label for label in stems if label not in ("drums", "vocals", "percussion", *KIT) and rng.random() < 0.8}
     curve = _at_rate(gain, len(trigger))
     return {label: audio * curve if label in ducked else audio for label, audio in stems.items()}
 

@@ -6,7 +6,7 @@ hit and note is played a little differently, as no two of a player's are alike.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,8 +16,9 @@ from ..audio import Samples
 from . import corpus, events, synth
 from .bank import Bank
 from .captions import HELD_OUT_CAPTIONS, describe
+from .kits import PIECES
 from .midi import Score
-from .production import Space, amplify, master, produce, sidechain
+from .production import Space, amplify, draw_level_db, master, produce, sidechain
 from .singer import sing
 from .songs import RATE_HZ, Song, Stem, shared
 from .synth import Sampler, bank_sampler
@@ -31,9 +32,9 @@ PROGRAMS: dict[str, tuple[int, ...]] = {label: entry[1] for label, entry in corp
 _SYNTH_SHARES = {label: entry[3] for label, entry in corpus.PITCHED.items()} | {"bass": 0.45, "mallets": 0.5}
 _EXTRA = {"mallets": "chords", "plucked strings": "strum"}  # labels beyond the corpus's own, and their role
 _KITS_ELECTRONIC = (24, 25)  # General MIDI kits of machines
-_VOICES = ((35, 36), (38, 40), (37,), (39,), (42, 44, 46), (41, 43, 45, 47, 48, 50), (49, 51, 52, 53, 55, 57, 59))
 _SOFT = 0.62  # velocity under which a sound is also duller
 _FEWEST, _MOST = 2, 7
+BY_PIECE = 0.4
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,24 @@ class _Part:
     program: int | None = None
 
 
+@dataclass(frozen=True)
+class _Sound:
+    """Dry audio [samples] of a stem, tags of its sound, the program that was played and the level that is due to it."""
+
+    label: str
+    dry: Samples
+    tags: Sequence[str] = ()
+    program: int | None = None
+    level_db: float | None = None
+
+
 def render_wide_song(
-    seed: int, banks: Sequence[Bank], duration_s: float, split: str = "train", scores: Sequence[Score] = ()
+    seed: int,
+    banks: Sequence[Bank],
+    duration_s: float,
+    split: str = "train",
+    scores: Sequence[Score] = (),
+    by_piece: float = BY_PIECE,
 ) -> Song:
     """A random song with all that this module adds. The same arguments give the same samples.
 
@@ -55,6 +72,7 @@ def render_wide_song(
         duration_s: Length in seconds.
         split: "train" or "test", which share no groove, style, score, or seed.
         scores: Songs to play besides random arrangements, two in five where there are any.
+        by_piece: Share of the songs that have a stem for each piece of their drum kit (`kits.PIECES`).
     """
     if split not in ("train", "test"):
         raise ValueError(f"split must be 'train' or 'test', not {split!r}")
@@ -68,14 +86,14 @@ def render_wide_song(
     space, samples = Space.draw(rng, plan.tempo_bpm), round(duration_s * RATE_HZ)
     stems: dict[str, Samples] = {}
     captions: dict[str, list[list[str]]] = {}
-    for part in parts:
-        dry, tags, program = _render(part, banks, samples, rng)
-        audio, done = produce(automate(dry, rng), part.label, space, rng)
-        stems[part.label] = stems.get(part.label, np.float32(0)) + audio
-        said = describe(part.label, part.style, [*tags, *done], program)
+    for part, sound in _sounds(parts, banks, samples, rng.random() < by_piece, rng):
+        label = sound.label
+        audio, done = produce(automate(sound.dry, rng), label, space, rng, sound.level_db)
+        stems[label] = stems.get(label, np.float32(0)) + audio
+        said = describe(label, part.style if label == part.label else None, [*sound.tags, *done], sound.program)
         if split == "test":
-            said = list(HELD_OUT_CAPTIONS.get(part.label, said))
-        captions.setdefault(part.label, []).append(said)
+            said = list(HELD_OUT_CAPTIONS.get(label, said))
+        captions.setdefault(label, []).append(said)
     if rng.random() < 0.25:
         stems = sidechain(stems, rng)
     stems = master(stems, rng)
@@ -168,19 +186,45 @@ def automate(dry: Samples, rng: np.random.Generator) -> Samples:
     return dry
 
 
-def _render(
-    part: _Part, banks: Sequence[Bank], samples: int, rng: np.random.Generator
-) -> tuple[Samples, list[str], int | None]:
-    """Dry audio [samples] of a part, tags of its sound, and the program that was played, if any."""
-    if part.label in ("drums", "percussion"):
+def _sounds(
+    parts: Sequence[_Part], banks: Sequence[Bank], samples: int, by_piece: bool, rng: np.random.Generator
+) -> Iterator[tuple[_Part, _Sound]]:
+    """What the parts sound like, dry; with `by_piece` drums are several sounds."""
+    for part in parts:
+        if part.label == "drums" and by_piece:
+            yield from ((part, sound) for sound in _pieces(part, banks, samples, rng))
+        else:
+            yield part, _render(part, banks, samples, rng)
+
+
+def _render(part: _Part, banks: Sequence[Bank], samples: int, rng: np.random.Generator) -> _Sound:
+    label = part.label
+    if label in ("drums", "percussion"):
         kit, tag = _kit(banks, rng)
-        return _strike(part.notes, kit, samples, rng), [tag] if part.label == "drums" else [], None
-    if part.label == "vocals" and rng.random() < 0.7:
-        return *_sung(part.notes, samples, rng), None
-    if part.label == "electric guitar" and rng.random() < 0.45:
-        return *_amplified(part, banks, samples, rng), None
+        return _Sound(label, _strike(part.notes, kit, samples, rng), [tag] if label == "drums" else [])
+    if label == "vocals" and rng.random() < 0.7:
+        return _Sound(label, *_sung(part.notes, samples, rng))
+    if label == "electric guitar" and rng.random() < 0.45:
+        return _Sound(label, *_amplified(part, banks, samples, rng))
     sampler, tags, program = _instrument(part, banks, rng)
-    return _perform(part.notes, sampler, samples, rng), tags, program
+    return _Sound(label, _perform(part.notes, sampler, samples, rng), tags, program)
+
+
+def _pieces(part: _Part, banks: Sequence[Bank], samples: int, rng: np.random.Generator) -> Iterator[_Sound]:
+    """A part's kit piece by piece, at about natural levels; what is no piece of a kit is percussion."""
+    kit, tag = _kit(banks, rng)
+    level_db = draw_level_db("drums", rng) - _rms_db(_strike(part.notes, kit, samples, rng))
+    labels = np.full(len(part.notes), "percussion", object)
+    for label, keys in PIECES.items():
+        labels[np.isin(part.notes[:, 2], keys)] = label
+    for label in (*PIECES, "percussion"):
+        dry = _strike(part.notes[labels == label], kit, samples, rng)
+        if dry.any():
+            yield _Sound(label, dry, [tag], None, level_db + _rms_db(dry) + rng.normal(0, 3))
+
+
+def _rms_db(audio: Samples) -> float:
+    return float(10 * np.log10(np.square(audio, dtype=np.float64).mean() + 1e-10))
 
 
 def _sung(notes: np.ndarray, samples: int, rng: np.random.Generator) -> tuple[Samples, list[str]]:
@@ -285,7 +329,7 @@ def _kit(banks: Sequence[Bank], rng: np.random.Generator) -> tuple[dict[int, Sam
     sets = [(bank, int(kit)) for bank in banks for kit in np.unique(bank.kits)]
     kit, tag = _one_kit(sets, rng)
     if sets and rng.random() < 0.6:
-        for voice in _VOICES:
+        for voice in PIECES.values():
             if rng.random() < 0.35:
                 other, _ = _one_kit(sets, rng)
                 kit |= {key: other[key] for key in voice if key in other}

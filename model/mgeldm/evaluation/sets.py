@@ -13,8 +13,10 @@ import numpy as np
 from ..audio import AudioClip
 from ..data import corpus, latents, manifest
 from ..data.bank import bank_licence, load_bank
+from ..data.kits import PIECES
 from ..data.readers import open_set, stem_folders, tell
 from ..data.songs import Song, Stem, captions_of
+from ..data.wide import render_wide_song
 from ..errors import InputError
 from ..requests import check_prompt
 
@@ -143,6 +145,14 @@ class Material:
         """Whether rendered songs are scored; who gives nothing but data sets wants these."""
         return not self.data_sets or self.stems is not None or self.bank is not None
 
+    @property
+    def kits(self) -> ExcerptSet | None:
+        """Songs as training renders them whose drums are known piece by piece; nothing else in them is asked for."""
+        if not self._is_rendered:
+            return None
+        banks = (self.bank,) if self.bank else ()
+        return ExcerptSet("drum kits", "drum kits", False, self.songs, partial(_kits, banks, self.songs))
+
     @cached_property
     def others(self) -> ExcerptSet | None:
         """The real songs but the held-out one, if there are any."""
@@ -249,6 +259,14 @@ def _rendered(banks: tuple[Path, ...], seeds: Sequence[int], split: str) -> Iter
         else:
             song = _first_part(corpus.render_song(seed, loaded, 2 * EXCERPT_S, split))
         yield Excerpt.of(f"{split} {number}", song)
+
+
+def _kits(banks: tuple[Path, ...], songs: int) -> Iterator[Excerpt]:
+    loaded = [load_bank(bank) for bank in banks]
+    for number in range(songs):
+        song = render_wide_song(_UNSEEN_SEED + number, loaded, EXCERPT_S, "test", by_piece=1.0)
+        stems = [stem if stem.label in PIECES else replace(stem, label="") for stem in song.stems]
+        yield Excerpt.of(f"kit {number}", Song(stems, song.rate_hz))
 
 
 def _first_part(song: Song) -> Song:

@@ -46,7 +46,7 @@ from ..requests import (
     Sampling,
 )
 from ..tracks import TASKS, Track
-from ..words import parse_prompt, plain, wanted
+from ..words import KIT, parse_prompt, plain, wanted
 from .compute import Compute, OnNotice, choose_device
 from .extraction import Decoded, EstimateStream, Heard, How, Latents, Masks
 from .generation import LatentsAt, Maker, Wish
@@ -225,8 +225,15 @@ class Pipeline:
         return Latents(self.model, self.compute, how, torch.stack(conditions), inverted, negative)
 
     def _unasked(self, conditions: Tensor) -> list[Tensor]:
-        """Conditions of common sources unlike every one asked for: masks that compete keep strangers out of a stem."""
-        common = torch.stack([self._text(source) for source in COMMON_SOURCES])
+        """Conditions of common sources unlike every one asked for: masks that compete keep strangers out of a stem.
+
+        With a piece of the drum kit its other pieces compete, not the kit, which it is a part of.
+        """
+        drums, *others = (self._text(source) for source in COMMON_SOURCES)
+        pieces = torch.stack([self._text(piece) for piece in KIT])
+        of_kit = (conditions @ pieces.T).amax(1)
+        is_piece = bool(((of_kit > ALIKE) & (of_kit > conditions @ drums)).any())
+        common = [*(pieces if is_piece else [drums]), *others]
         return [text for text in common if float((conditions @ text).max()) < ALIKE]
 
     def _separator(self, latents: Latents, listener: Listener, pitches: Sequence[float]) -> Masks | Decoded:

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from ..checkpoint import load_model, save_model, save_tensors
 from ..conditioning.embedded import EmbeddedConditioner, WordTable
 from ..config import EMBEDDED, ModelConfig, SpectralConfig
-from ..data.captions import CAPTIONS, VAGUE
+from ..data.captions import CAPTIONS, MORE_CAPTIONS, VAGUE, phrases
 from ..data.files import whole
 from ..data.latents import counts_of, read_shard, shards
 from ..errors import CheckpointError, InputError
@@ -81,7 +81,7 @@ def new_towers(run: Path, words: Path) -> EmbeddedConditioner:
 
 @torch.no_grad()
 def learn_sounds(conditioner: EmbeddedConditioner, pool: Path, most: int = 300) -> None:
-    """Tell a conditioner what the classes of `CAPTIONS` sound like: what a folder of shards holds of each on its own.
+    """Tell a conditioner what known labels sound like: what a folder of shards holds of each on its own.
 
     Args:
         conditioner: With trained towers.
@@ -95,7 +95,7 @@ def learn_sounds(conditioner: EmbeddedConditioner, pool: Path, most: int = 300) 
         for row in np.flatnonzero(labels == parts).tolist():
             rows[str(labels[row])].append((path, row))
     chosen: dict[Path, list[tuple[str, int]]] = defaultdict(list)
-    for label in sorted(CAPTIONS.keys() & rows.keys() - VAGUE):
+    for label in sorted((CAPTIONS | MORE_CAPTIONS).keys() & rows.keys() - VAGUE):
         for place in np.linspace(0, len(rows[label]) - 1, min(most, len(rows[label]))).astype(int):
             path, row = rows[label][place]
             chosen[path].append((label, row))
@@ -106,7 +106,7 @@ def learn_sounds(conditioner: EmbeddedConditioner, pool: Path, most: int = 300) 
         for (label, _), sound in zip(asked, conditioner.embed_audio(mels), strict=True):
             heard[label].append(sound)
     if known := sorted(heard):
-        names = [conditioner.embed_text(list(CAPTIONS[label])).mean(0) for label in known]
+        names = [conditioner.embed_text(phrases(label)).mean(0) for label in known]
         conditioner.know(torch.stack(names), torch.stack([torch.stack(heard[label]).mean(0) for label in known]))
 
 

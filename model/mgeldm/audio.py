@@ -479,7 +479,9 @@ def _open_source(path: Path) -> _Source:
             pass
     except OSError as error:
         raise AudioError(
-            "{file} cannot be opened ({why}); check the path and its rights.", file=path.name, why=error.strerror
+            "{file} cannot be opened ({why}); check the path and its rights.",
+            file=path.name or path.resolve(),
+            why=error.strerror,
         ) from error
     reason = ""
     try:

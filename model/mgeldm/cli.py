@@ -7,6 +7,7 @@ cannot be written, memory (one clear sentence each); 130 interrupted (no partial
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import signal
@@ -51,8 +52,8 @@ _interrupted = Event()
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    args = _parser().parse_args(arguments)
     try:
+        args = _parser().parse_args(arguments)
         result = args.run(args)
     except InputError as error:
         print(f"mgeldm: {error}", file=sys.stderr)
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (MgeldmError, MemoryError, OSError) as error:
         print(f"mgeldm: {error or type(error).__name__}", file=sys.stderr)
         return 1
-    return 0 if result is None else _print(json.dumps(result, ensure_ascii=False) if args.json else _told(result))
+    return 0 if result is None else _print(json.dumps(result) if args.json else _told(result))
 
 
 def _stopped(told: str) -> int:
@@ -253,9 +254,9 @@ def _like(region: Region) -> str:
 
 def _impute(args: argparse.Namespace) -> dict[str, Any]:
     request = Impute(tuple(args.prompt), Region(args.start, args.end), _sampling(args), args.like)
-    names = args.prompt or [_like(args.like)]
     with _opened(args, request) as (song, reporter, pipeline), aside(args.out) as folder:
         began_s = time.perf_counter()
+        names = args.prompt or [_like(args.like)]
         parts = pipeline.impute(song, request, reporter)
         played = [(name, part) for name, part in zip(names, parts, strict=True) if part.samples.any()]
         unplayed = [name for name, part in zip(names, parts, strict=True) if not part.samples.any()]
@@ -288,9 +289,9 @@ def _made(
 
 def _inpaint(args: argparse.Namespace) -> dict[str, Any]:
     request = Inpaint(args.prompt, Region(args.start, args.end), _sampling(args), args.like)
-    names = [args.prompt or _like(args.like), "rest", "inpainted"]
     with _opened(args, request) as (song, reporter, pipeline), aside(args.out) as folder:
         began_s = time.perf_counter()
+        names = [args.prompt or _like(args.like), "rest", "inpainted"]
         new, old = pipeline.inpaint(song, request, reporter)
         paths = _paths(args, folder, names)
         gain = _write_inpainted(song, paths, new, old, args)
@@ -520,6 +521,9 @@ def run() -> None:
         number = getattr(signal, name, None)
         if number and signal.getsignal(number) is not signal.SIG_IGN:  # as a shell has it for a job in the background
             signal.signal(number, _interrupt)
+    for stream in (sys.stdout, sys.stderr):  # on Windows a file or a pipe may take no name in other letters
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     status = main()
     if status == INTERRUPTED:  # Python would die of the signal itself if it fell into an import, handled or not
         sys.stdout.flush()

@@ -423,3 +423,40 @@ def test_an_interrupted_run_leaves_no_partial_file(number, tmp_path):
     assert told.endswith("mgeldm: interrupted; no partial file was left.\n")
     assert "Traceback" not in told
     assert not list(out.iterdir())
+
+
+@pytest.mark.parametrize("command", [("impute",), ("inpaint", "--start", "1", "--end", "2"), ("accompany",)])
+def test_a_new_part_without_a_prompt_is_refused(command, song_file, tmp_path, capsys):
+    assert run(*command, song_file, "--out", tmp_path / "out") == 2
+    told = capsys.readouterr().err
+    assert "prompt" in told and "say wh" in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_interrupt_while_options_are_read_is_one_line(monkeypatch, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_parser", interrupted)
+    assert cli.main(["models"]) == cli.INTERRUPTED
+    assert capsys.readouterr().err == "mgeldm: interrupted; no partial file was left.\n"
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_report_reaches_a_stream_without_its_letters(as_json, song_file, tmp_path):
+    """As a pipe on Windows has: what is done is told all the same."""
+    command = [sys.executable, "-m", "mgeldm.cli", "extract", song_file, "--prompt", "bass 鼓", "--quality", "draft"]
+    command += ["--end", "1", "--out", tmp_path / "out", *(["--json"] if as_json else [])]
+    environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run([*map(str, command)], capture_output=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    if as_json:
+        assert json.loads(done.stdout)["outputs"][0]["name"] == "bass 鼓"
+    else:
+        assert b"bass \\u9f13" in done.stdout
+
+
+def test_a_folder_is_no_song_and_has_a_name(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run("extract", ".", "--prompt", "bass", "--out", tmp_path / "out") == 2
+    assert str(tmp_path) in capsys.readouterr().err

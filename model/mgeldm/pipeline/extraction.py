@@ -25,7 +25,7 @@ from .listening import Listener
 from .windows import Joiner, plan
 
 _HEARD_WINDOWS = 1200  # an hour and a half; what was heard before is forgotten
-_KEPT_MASKS = 800  # some 50 MB: of four sources in 15 minutes
+_KEPT_MASKS = 800  # some 50 MB: of four sources in 15 minutes, of eight (the pieces of a kit) in half of that
 _MARGIN_FRAMES = 2  # latent frames of an estimate beyond what was asked for
 _ON_DISK_BYTES = 2**25  # of one channel: what is kept beyond this, 25 minutes of one stem, is in a temporary file
 

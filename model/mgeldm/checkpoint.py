@@ -67,13 +67,12 @@ class Model:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def load_model(path: str | Path, config: ModelConfig | None = None, device: str = "cpu") -> Model:
+def load_model(path: str | Path, config: ModelConfig | None = None) -> Model:
     """Read a model: our safetensors, or a torch file of the published form.
 
     Args:
         path: The file.
         config: Its sizes; None reads them from the file, or from its tensors' shapes.
-        device: Where the networks go.
 
     Raises:
         CheckpointError: The file is missing, truncated, foreign, malicious, or does not fit the configuration.
@@ -93,7 +92,7 @@ def load_model(path: str | Path, config: ModelConfig | None = None, device: str 
     except _FAULTS as error:
         raise _fault(path, error) from error
     for module in networks.values():
-        module.to(device).eval()
+        module.eval()
     conditioner = {name: value for name, value in tensors.items() if name.startswith("conditioner.")}
     state = {name.removeprefix("conditioner."): value for name, value in conditioner.items()}
     return Model(config, autoencoder, denoiser, state, path)

@@ -478,8 +478,9 @@ def _models(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _bench(args: argparse.Namespace) -> dict[str, Any]:
-    from .evaluation.bench import bench
+    from .evaluation.bench import bench, check_length
 
+    check_length(args.seconds)  # before the model is loaded
     return bench(_load(args), args.seconds)
 
 

@@ -11,11 +11,13 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mgeldm.checkpoint import load_model, save_model
-from mgeldm.config import TINY, DenoiserConfig, OobleckConfig, from_dict, to_dict
+from mgeldm.config import DenoiserConfig, OobleckConfig, from_dict, to_dict
 from mgeldm.errors import CheckpointError
 from mgeldm.nn.dit import Denoiser
 from mgeldm.nn.oobleck import OobleckAutoencoder
 from safetensors.torch import save_file
+
+from tests.fakes.models import TINY
 
 PUBLISHED = Path(__file__).parents[1] / "vectors" / "unwrapped_DiT.ckpt"
 MEASURE = runpy.run_path(str(Path(__file__).parents[2] / "packaging" / "measure_loading.py"))

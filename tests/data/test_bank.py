@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 import soundfile
-from mgeldm.data.bank import bank_licence, load_bank, main
+from mgeldm.data import bank as banks
+from mgeldm.data.bank import Font, bank_licence, load_bank, main
 from mgeldm.errors import InputError
 
 
@@ -30,3 +31,27 @@ def test_one_bank_can_be_built_alone(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["--only", "timgn", "--out", str(tmp_path / "out")])
     assert "fluidr3" in capsys.readouterr().err
+
+
+def test_a_bank_that_is_broken_off_is_made_again(tmp_path, monkeypatch):
+    """It lay there unpacked under its own name, and was taken for whole."""
+    (tmp_path / "sounds/sf2").mkdir(parents=True)
+    (tmp_path / "sounds/sf2/TimGM6mb.sf2").touch()
+    monkeypatch.setitem(banks.SOUNDFONTS, "timgm", Font("sf2/TimGM6mb.sf2", "GPL-2", (25,), ()))
+    hum = np.sin(np.arange(60 * banks.RATE_HZ) / 20, dtype=np.float32)
+    monkeypatch.setattr(banks, "render_midi", lambda soundfont, midi: np.stack([hum, hum]))
+    pack, path = banks._packed, tmp_path / "out/timgm.npz"
+    command = ["--only", "timgm", "--share", str(tmp_path), "--out", str(path.parent), "--packed"]
+
+    def killed(sounds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(banks, "_packed", killed)
+    with pytest.raises(KeyboardInterrupt):
+        main(command)
+    assert not path.exists()
+    monkeypatch.setattr(banks, "_packed", pack)
+    main(command)
+    with np.load(path) as stored:
+        assert stored["notes"].dtype == np.uint8  # Vorbis
+    assert set(load_bank(path).by_program) == {25}

@@ -1,7 +1,9 @@
 import errno
+import runpy
+import sys
 
 import pytest
-from mgeldm.data.files import whole
+from mgeldm.data.files import run, whole
 from mgeldm.errors import OutputError
 
 
@@ -34,3 +36,30 @@ def test_a_folder_that_is_none_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="not a folder"), whole(tmp_path / "file" / "a.bin"):
         pass
+
+
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
+@pytest.mark.parametrize(
+    ("module", "arguments", "said"),
+    [
+        ("data.bank", ("--only", "recorded", "--packages", "nowhere", "--out", "."), "kits.npz is missing, damaged"),
+        ("data.midi", ("nofile", "--out", "songs"), "nofile holds no MIDI song"),
+        ("data.mma", ("--out", "kits.npz"), "kits.npz cannot be made"),
+        ("training.encode", ("--out", "shards", "--bank", "nofile"), "There is no nofile"),
+        ("evaluation.open_unmix", ("--out", "a.pt", "--minutes", "0", "--bank", "kits.npz"), "kits.npz is missing"),
+    ],
+)
+def test_commands_end_with_what_their_error_says(tmp_path, monkeypatch, module, arguments, said):
+    (tmp_path / "kits.npz").write_bytes(b"junk")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [module, *arguments])
+    with pytest.raises(SystemExit, match=said):
+        runpy.run_module(f"mgeldm.{module}", run_name="__main__")
+
+
+def test_a_command_that_is_interrupted_says_how_to_go_on():
+    def stopped():
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit, match="the same command goes on from there"):
+        run(stopped)

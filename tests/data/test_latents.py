@@ -4,13 +4,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from mgeldm.config import TINY
 from mgeldm.data import corpus
 from mgeldm.data.captions import CAPTIONS
 from mgeldm.data.latents import Encoder, Triplets, WaveformEncoder, load, read_shard, save
 from mgeldm.data.triplets import Shares
 from mgeldm.errors import InputError
 from mgeldm.nn.oobleck import OobleckAutoencoder
+
+from tests.fakes.models import TINY
 
 
 @pytest.fixture(scope="module")

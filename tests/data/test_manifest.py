@@ -172,6 +172,28 @@ def test_embeddings_of_another_content_are_refused(tmp_path, triplets):
     assert len(read_embeddings(tmp_path, "ear")[0]) == len(read_shard(tmp_path / "a.npz"))
 
 
+def cut_off(content):
+    return content[:-50]
+
+
+def altered(content):
+    """As a bad disk leaves it: the names in it can still be read."""
+    return content[:150] + bytes(byte ^ 255 for byte in content[150:154]) + content[154:]
+
+
+@pytest.mark.parametrize("damage", [cut_off, altered])
+@pytest.mark.parametrize("name", ["a.npz", "texts.npz"])
+def test_embeddings_that_are_damaged_are_made_again(tmp_path, triplets, name, damage):
+    save(tmp_path / "a.npz", [triplets])
+    embed(tmp_path, Ear(), "ear")
+    path = tmp_path / "embeddings" / "ear" / name
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(InputError, match="have no embeddings ear; run the command that encoded them again"):
+        read_embeddings(tmp_path, "ear")
+    embed(tmp_path, Ear(), "ear")
+    assert len(read_embeddings(tmp_path, "ear")[0]) == len(triplets)
+
+
 def test_a_file_in_place_of_the_folder_of_embeddings_is_said(tmp_path, triplets):
     save(tmp_path / "a.npz", [triplets])
     (tmp_path / "embeddings").write_text("mine")

@@ -59,6 +59,15 @@ def test_an_excerpt_moves_all_but_the_drums(start_s, speed, semitones):
         ])
 
 
+def wad(lumps):
+    """A Doom WAD of (name, content)."""
+    body, entries = b"", b""
+    for name, lump in lumps:
+        entries += struct.pack("<ii8s", 12 + len(body), len(lump), name)
+        body += lump
+    return b"IWAD" + struct.pack("<ii", len(lumps), 12 + len(body)) + body + entries
+
+
 def test_songs_come_from_folders_and_wads_once_each(tmp_path):
     (tmp_path / "songs").mkdir()
     (tmp_path / "songs" / "a.mid").write_bytes(SONG)
@@ -66,12 +75,7 @@ def test_songs_come_from_folders_and_wads_once_each(tmp_path):
     (tmp_path / "songs" / "notes.txt").write_text("MThd")
     assert [score.name for score in read_scores(tmp_path / "songs")] == ["a"]
     lumps = [(b"E1M1", b"a map"), (b"D_E1M1", SONG), (b"D_E1M2", SONG)]
-    body, entries = b"", b""
-    for name, lump in lumps:
-        entries += struct.pack("<ii8s", 12 + len(body), len(lump), name)
-        body += lump
-    wad = b"IWAD" + struct.pack("<ii", len(lumps), 12 + len(body)) + body + entries
-    (tmp_path / "freedoom9.wad").write_bytes(wad)
+    (tmp_path / "freedoom9.wad").write_bytes(wad(lumps))
     assert [score.name for score in read_scores(tmp_path / "freedoom9.wad")] == ["freedoom9-D_E1M1"]
     assert score_licence(tmp_path / "freedoom9.wad") == "BSD-3-Clause"
     assert score_licence(tmp_path / "songs") == ""
@@ -87,6 +91,13 @@ def test_what_is_no_music_is_said(tmp_path):
     for path in (tmp_path / "a.mid", tmp_path / "nowhere"):
         with pytest.raises(InputError, match="holds no MIDI song"):
             read_scores(path)
+
+
+@pytest.mark.parametrize("length", [5, 100, -1])
+def test_a_wad_that_is_cut_off_is_said(tmp_path, length):
+    (tmp_path / "freedoom9.wad").write_bytes(wad([(b"D_E1M1", SONG)])[:length])
+    with pytest.raises(InputError, match=r"freedoom9\.wad is cut off; fetch it again"):
+        read_scores(tmp_path / "freedoom9.wad")
 
 
 @settings(max_examples=60)

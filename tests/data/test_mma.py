@@ -1,4 +1,5 @@
 import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -31,6 +32,16 @@ def test_grooves_are_those_that_carry_a_song(tmp_path):
 def test_without_the_program_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(InputError, match="apt install mma"):
+        mma.arrange(np.random.default_rng(0), ["Rock"], 8.0)
+
+
+def test_a_groove_that_takes_too_long_is_said(monkeypatch):
+    def forever(command, timeout, **how):
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    monkeypatch.setattr(subprocess, "run", forever)
+    with pytest.raises(InputError, match="more than 60 s for Rock; ask for fewer --seconds"):
         mma.arrange(np.random.default_rng(0), ["Rock"], 8.0)
 
 

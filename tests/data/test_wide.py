@@ -265,14 +265,14 @@ def test_a_bank_holds_what_is_named_of_a_soundfont(tmp_path, monkeypatch):
 
     monkeypatch.setattr(banks, "render_midi", played)
     font = Font("sf2/a.sf2", "MIT", programs=(25, 40), kits=(1, 2), variation=8)
-    made = build_bank("a.sf2", tmp_path / "a.npz", font, keys=(36, 38))
+    made = build_bank("a.sf2", "a", font, keys=(36, 38))
     assert sorted(heard) == [(1, True, False), (2, True, False), (25, False, True), (40, False, True)]
     assert made.notes.shape == (len(made.pitches), round(NOTE_S * RATE_HZ))
     assert set(made.by_program) == {25, 40}
     assert list(made.program(25)[0]) == list(range(40, 81, 6))
     assert list(zip(made.kits, made.keys, strict=True)) == [(1, 36)]  # what is silent is left out
     assert made.licence == "MIT"
-    assert build_bank("a.sf2", tmp_path / "b.npz", Font("sf2/a.sf2", "MIT", (25,), ())).hits.shape[0] == 0
+    assert build_bank("a.sf2", "b", Font("sf2/a.sf2", "MIT", (25,), ())).hits.shape[0] == 0
 
 
 def test_training_soundfonts_are_free_and_the_held_out_one_is_apart():

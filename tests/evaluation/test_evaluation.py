@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 from mgeldm.audio import AudioClip
+from mgeldm.errors import InputError
 from mgeldm.evaluation.baselines import BASELINES, ideal_mask, latent_limit, low_pass, percussive
-from mgeldm.evaluation.bench import bench
+from mgeldm.evaluation.bench import bench, check_length
 from mgeldm.evaluation.metrics import bootstrap, log_mel_l1, sdr_db, si_sdr_db
 from mgeldm.pipeline import Pipeline
 
@@ -99,3 +100,9 @@ def test_the_benchmark_prints_ratios(pipeline):
     rows = bench(pipeline, 8.0)["rows"]
     assert len(rows) == 8
     assert all(value > 0 for value in rows.values())
+
+
+@pytest.mark.parametrize("seconds", [0.0, -3.0, float("nan"), 1e9])
+def test_a_length_is_refused_without_a_model(seconds):
+    with pytest.raises(InputError, match="is no length to measure"):
+        check_length(seconds)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from mgeldm.config import TINY
 from mgeldm.data import corpus, manifest
 from mgeldm.data.bank import Bank, load_bank, midi_file, save_bank
 from mgeldm.data.captions import CAPTIONS
@@ -20,6 +19,8 @@ from mgeldm.data.triplets import Shares
 from mgeldm.errors import InputError, OutputError
 from mgeldm.nn.oobleck import OobleckAutoencoder
 from mgeldm.training import encode, sounds
+
+from tests.fakes.models import TINY
 
 RATE_HZ = 44100
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 from mgeldm.errors import InputError
-from mgeldm.training.parts import PART_BYTES, foundations, read_parts, receive, write_parts
+from mgeldm.training.parts import PART_BYTES, foundations, receive, write_parts
 from safetensors.torch import save_file
 
 
@@ -11,11 +11,16 @@ def weights():
     return {f"layer.{i}": torch.randn(100, 30) for i in range(7)} | {"count": torch.tensor([3])}
 
 
+def received(folder, name="denoiser"):
+    receive(folder, folder / "run", name)
+    return torch.load(folder / "run" / name / "ema.pt", weights_only=True)
+
+
 def test_parts_are_small_and_come_back_in_half_precision(tmp_path):
     paths = write_parts(weights(), tmp_path, "denoiser", part_bytes=20_000)
     assert len(paths) > 1
     assert all(path.stat().st_size < 22_000 for path in paths)
-    back = read_parts(tmp_path, "denoiser")
+    back = received(tmp_path)
     assert set(back) == set(weights())
     for name, value in weights().items():
         assert back[name].dtype == value.dtype
@@ -31,12 +36,12 @@ def test_a_missing_or_damaged_part_is_said(tmp_path):
     paths = write_parts(weights(), tmp_path, "denoiser", part_bytes=20_000)
     paths[0].write_bytes(paths[0].read_bytes()[:100])
     with pytest.raises(InputError, match="damaged"):
-        read_parts(tmp_path, "denoiser")
+        received(tmp_path)
     paths[0].unlink()
     with pytest.raises(InputError, match="not complete"):
-        read_parts(tmp_path, "denoiser")
+        received(tmp_path)
     with pytest.raises(InputError, match="not complete"):
-        read_parts(tmp_path, "autoencoder")
+        received(tmp_path, "autoencoder")
 
 
 def test_parts_of_two_saves_are_not_taken_for_one(tmp_path):
@@ -49,7 +54,7 @@ def test_parts_of_two_saves_are_not_taken_for_one(tmp_path):
         receive(tmp_path, tmp_path / "run", "denoiser")
     assert not (tmp_path / "run").exists()
     write_parts(weights(), tmp_path, "denoiser", part_bytes=20_000)
-    assert read_parts(tmp_path, "denoiser").keys() == weights().keys()
+    assert received(tmp_path).keys() == weights().keys()
 
 
 def test_what_is_received_is_where_a_run_starts(tmp_path):

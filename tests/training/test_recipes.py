@@ -10,7 +10,7 @@ import pytest
 import torch
 from mgeldm import cli
 from mgeldm.checkpoint import load_model, save_model
-from mgeldm.config import EMBEDDED, PUBLISHED, TINY, SpectralConfig
+from mgeldm.config import EMBEDDED, PUBLISHED, SpectralConfig
 from mgeldm.data import corpus, latents
 from mgeldm.data.captions import CAPTIONS
 from mgeldm.data.latents import Encoder, Triplets
@@ -24,6 +24,8 @@ from mgeldm.training.embedded import deepened, unpack
 from mgeldm.training.joint import Embedded, JointRecipe, draw_timesteps
 from mgeldm.training.machine import Machine
 from mgeldm.training.recipes import read_settings, train_from
+
+from tests.fakes.models import TINY
 
 WORDS = EMBEDDED_PATH.with_name("words.safetensors")
 SMALL = replace(

@@ -10,8 +10,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from .files import whole
+from .files import make_folder, run, whole
+from .manifest import FAULTS
 
 RATE_HZ = 44100
 NOTE_S = 2.2
@@ -100,6 +99,7 @@ RECORDED = {
 notes are CC-BY-3.0, of the project tonejs-instruments."""
 BANKS = (*SOUNDFONTS, *KITS_OF, "recorded")
 _NOTES_A_BLOCK = 16
+_GAIN = 0.4  # of fluidsynth
 _Job = tuple[int, int, list[int], float, int]
 """What fluidsynth plays at once: channel, program, keys, seconds of each, variation."""
 
@@ -148,18 +148,16 @@ _ARRAYS = ("notes", "programs", "pitches", "hits", "kits", "keys")
 
 
 def load_bank(path: str | Path) -> Bank:
-    """A bank that `build_bank` or `save_bank` stored at `path`.
+    """A bank that `save_bank` stored at `path`.
 
     Raises:
         InputError: The file is missing or damaged, or no note bank.
     """
     with _opened(path) as data:
-        arrays = {k: _unpacked(data[k]) if k in ("notes", "hits") else data[k] for k in _ARRAYS}
-        return _bank(path, arrays, str(data["licence"]) if "licence" in data else "")
-
-
-_FAULTS = (OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
-"""What numpy and libsndfile raise of files that are cut off or something else."""
+        arrays = (_unpacked(data[k]) if k in ("notes", "hits") else data[k] for k in _ARRAYS)
+        notes, programs, pitches, hits, kits, keys = arrays
+        licence = str(data["licence"]) if "licence" in data else ""
+        return Bank(Path(path).stem, notes, programs, pitches, hits, kits, keys, licence=licence)
 
 
 @contextmanager
@@ -170,15 +168,10 @@ def _opened(path: str | Path) -> Iterator[Mapping[str, np.ndarray]]:
             if "notes" not in data:
                 raise LookupError("notes")
             yield data
-    except _FAULTS as error:
+    except FAULTS as error:
         raise InputError(
             f"{path} is missing, damaged or no note bank; `python -m mgeldm.data.bank` makes note banks."
         ) from error
-
-
-def _bank(path: str | Path, arrays: dict[str, np.ndarray], licence: str) -> Bank:
-    notes, programs, pitches, hits, kits, keys = (arrays[key] for key in _ARRAYS)
-    return Bank(Path(path).stem, notes, programs, pitches, hits, kits, keys, licence=licence)
 
 
 def save_bank(bank: Bank, path: str | Path, packed: bool = False) -> None:
@@ -190,7 +183,7 @@ def save_bank(bank: Bank, path: str | Path, packed: bool = False) -> None:
     arrays = {key: getattr(bank, key) for key in _ARRAYS}
     if packed:
         arrays |= {key: _packed(arrays[key]) for key in ("notes", "hits")}
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    make_folder(Path(path).parent)
     with whole(Path(path)) as file:
         np.savez(file, **arrays, licence=np.array(bank.licence))  # type: ignore[arg-type]
 
@@ -229,8 +222,8 @@ def bank_licence(path: str | Path) -> str:
     return font.licence if font else ""
 
 
-def build_bank(soundfont: str | Path, path: str | Path, font: Font, keys: tuple[int, ...] = DRUM_KEYS) -> Bank:
-    """Render what `font` names of `soundfont` to a bank, store it at `path` (.npz) and return it."""
+def build_bank(soundfont: str | Path, name: str, font: Font, keys: tuple[int, ...] = DRUM_KEYS) -> Bank:
+    """A bank of what `font` names of `soundfont`, rendered."""
     ranges = {p: range(FAMILY_RANGES[p // 8][0], FAMILY_RANGES[p // 8][1] + 1, PITCH_STEP) for p in font.programs}
     note_jobs = [(0, p, list(pitches), NOTE_S, font.variation) for p, pitches in ranges.items()]
     hit_jobs = [(9, k, list(keys), HIT_S, 0) for k in font.kits]
@@ -239,10 +232,8 @@ def build_bank(soundfont: str | Path, path: str | Path, font: Font, keys: tuple[
     notes, programs, pitches = _joined(note_jobs, parts, NOTE_S)
     hits, kits, struck = _joined(hit_jobs, parts[len(note_jobs):], HIT_S)
     sounding = np.abs(hits).max(1) > 100
-    arrays = {"notes": notes, "programs": programs, "pitches": pitches}
-    arrays |= {"hits": hits[sounding], "kits": kits[sounding], "keys": struck[sounding]}
-    save_bank(_bank(path, arrays, font.licence), path)
-    return load_bank(path)
+    hits, kits, struck = hits[sounding], kits[sounding], struck[sounding]
+    return Bank(name, notes, programs, pitches, hits, kits, struck, licence=font.licence)
 
 
 def _joined(jobs: list[_Job], sounds: list[np.ndarray], slot_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -253,15 +244,14 @@ def _joined(jobs: list[_Job], sounds: list[np.ndarray], slot_s: float) -> tuple[
     return sound, np.repeat(np.array([job[1] for job in jobs], np.int16), counts), keys
 
 
-def render_midi(soundfont: Path, midi: bytes, gain: float = 0.4, effects: bool = False) -> np.ndarray:
-    """Audio float32 [2, samples] at 44.1 kHz of a MIDI file's bytes, by fluidsynth."""
+def render_midi(soundfont: Path, midi: bytes) -> np.ndarray:
+    """Audio float32 [2, samples] at 44.1 kHz of a MIDI file's bytes, by fluidsynth, without reverb and chorus."""
     import soundfile
 
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "in.mid"), Path(folder, "out.wav")
         source.write_bytes(midi)
-        on = "1" if effects else "0"
-        command = ["fluidsynth", "-ni", "-R", on, "-C", on, "-g", str(gain), "-r", str(RATE_HZ), "-O", "float",
+        command = ["fluidsynth", "-ni", "-R", "0", "-C", "0", "-g", str(_GAIN), "-r", str(RATE_HZ), "-O", "float",
                    "-T", "wav", "-F", str(target), str(soundfont), str(source)]
         subprocess.run(command, check=True, capture_output=True, timeout=300)
         audio, _ = soundfile.read(target, dtype="float32", always_2d=True)
@@ -327,7 +317,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _built(name: str, path: Path, share: Path, packages: Path) -> Bank | None:
-    """A bank that goes to `path`; None where what it is made of is not installed, or a soundfont's is there already."""
+    """A bank to be stored at `path`; None where what it is made of is not installed, or a soundfont's is there."""
     from .kits import build_kits
     from .notes import build_notes
 
@@ -336,7 +326,7 @@ def _built(name: str, path: Path, share: Path, packages: Path) -> Bank | None:
         if not (file := share / "sounds" / font.file).exists():
             print(f"{file} is not there; install its package to have the bank {name}.", file=sys.stderr)
             return None
-        return None if path.exists() else build_bank(file, path, font)
+        return None if path.exists() else build_bank(file, name, font)
     if name in KITS_OF:
         kits = {share / folder: licence for folder, licence in KITS_OF[name].items() if (share / folder).is_dir()}
         return build_kits(list(kits), name, licence="; ".join(dict.fromkeys(kits.values()))) if kits else None
@@ -346,4 +336,4 @@ def _built(name: str, path: Path, share: Path, packages: Path) -> Bank | None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -14,7 +14,6 @@ from .readers import Skip, files_of, tell
 from .songs import RATE_HZ, Song, Stem
 from .synth import Sampler, bank_sampler
 
-LABELS = tuple(CAPTIONS)
 HELD_OUT_SONG = "sodium"
 """The real song that no model is trained on."""
 TEST_SEED = 1_000_000_007

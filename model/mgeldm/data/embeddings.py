@@ -15,7 +15,7 @@ from ..conditioning import Conditioner
 from ..errors import InputError
 from .files import make_folder, whole
 from .latents import Triplets, read_shard, shards
-from .manifest import sha256, update
+from .manifest import FAULTS, sha256, update
 
 _BATCH = 32
 
@@ -54,7 +54,7 @@ def embed(folder: Path, conditioner: Conditioner, name: str) -> None:
 
 def has_audio(place: Path, shard: Path) -> bool:
     """Whether a folder of embeddings holds those of a shard as it is now."""
-    return _hash_of(place / shard.name) == sha256(shard)
+    return str(_arrays(place / shard.name).get("shard_sha256", "")) == sha256(shard)
 
 
 def write_audio(path: Path, audio: np.ndarray, shard_sha256: str) -> None:
@@ -62,23 +62,22 @@ def write_audio(path: Path, audio: np.ndarray, shard_sha256: str) -> None:
     _write(path, audio=audio.astype(np.float16), shard_sha256=np.array(shard_sha256))
 
 
-def read_embeddings(folder: Path, name: str, limit: int | None = None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def read_embeddings(folder: Path, name: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Audio embeddings [items, tracks, dimensions] in the order of `latents.load`, and phrase to vector.
 
     Raises:
-        InputError: A shard is not embedded, or changed since.
+        InputError: A shard is not embedded, or changed since, or its embeddings are damaged.
     """
-    place = folder / "embeddings" / name
-    paths = shards(folder)[:limit]
+    place, paths = folder / "embeddings" / name, shards(folder)
     stale = [path.name for path in paths if not has_audio(place, path)]
-    if stale or not (place / "texts.npz").exists():
+    texts = _arrays(place / "texts.npz")
+    if stale or not texts:
         which = ", ".join(stale[:3]) or "The texts"
         raise InputError(
             f"{which} of {folder} have no embeddings {name}; run the command that encoded them again, with --embed."
         )
-    with np.load(place / "texts.npz") as texts:
-        vectors = dict(zip(texts["phrases"].tolist(), texts["vectors"], strict=True))
-    return np.concatenate([np.load(place / path.name)["audio"] for path in paths]), vectors
+    vectors = dict(zip(texts["phrases"].tolist(), texts["vectors"], strict=True))
+    return np.concatenate([_arrays(place / path.name)["audio"] for path in paths]), vectors
 
 
 def _audio(triplets: Triplets, conditioner: Conditioner) -> np.ndarray:
@@ -90,11 +89,13 @@ def _audio(triplets: Triplets, conditioner: Conditioner) -> np.ndarray:
     return np.stack(found, 1)  # [items, tracks, dimensions]
 
 
-def _hash_of(path: Path) -> str:
-    if not path.exists():
-        return ""
-    with np.load(path) as content:
-        return str(content.get("shard_sha256", ""))
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a file, by name; none of one that is missing or damaged."""
+    try:
+        with np.load(path) as content:
+            return dict(content)
+    except FAULTS:
+        return {}
 
 
 def _write(path: Path, **arrays: np.ndarray) -> None:

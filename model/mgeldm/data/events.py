@@ -139,7 +139,7 @@ GROOVES = (
     Groove("latin", {K: "---x--x----x--x-", R: "x--x---x--x-x---", 56: EIGHTHS, 63: "----x-----xx----"}),
     Groove("shuffle", {K: "x-----o-x-------", S: BACK, D: EIGHTHS}, swing=0.6),
     Groove("jazz_ride", {D: "x---x--xx---x--x", P: BACK, K: ".---.---.---.---", S: "-------.------.-"}, swing=0.6),
-    Groove("punk", {K: "x-x---x-x-x---x-", S: "--x-x---x---x-x-"[::1], H: EIGHTHS}),
+    Groove("punk", {K: "x-x---x-x-x---x-", S: "--x-x---x---x-x-", H: EIGHTHS}),
     Groove("metal", {K: "xxxxxxxxxxxxxxxx", S: BACK, D: QUARTERS}),
     Groove("motown", {K: "x---o-o-x---o-o-", S: QUARTERS, 54: EIGHTHS}),
     Groove("sparse", {K: "x---------------", S: "------------x---", H: QUARTERS}),
@@ -259,7 +259,10 @@ def bass_part(plan: Plan, rng: np.random.Generator, style: str) -> np.ndarray:
 
 
 def chord_part(plan: Plan, rng: np.random.Generator, style: str) -> np.ndarray:
-    """Chords. Styles: held, stabs, strum, offbeat, eighths, broken, arpeggio, charleston, skank, rolling, power."""
+    """Chords.
+
+    Styles: held, halves, stabs, strum, offbeat, eighths, broken, arpeggio, charleston, skank, rolling, power.
+    """
     centre = 50 if style == "power" else rng.uniform(56, 66)
     rhythm = {
         "held": ([0], 15.8),

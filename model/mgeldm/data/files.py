@@ -1,15 +1,26 @@
-"""Files that are there whole or not at all, and the folders they go to."""
+"""Files that are there whole or not at all, the folders they go to, and how commands that write them end."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from ..audio import writing
-from ..errors import OutputError
+from ..errors import MgeldmError, OutputError
 from ..naming import give_name
+
+
+def run(main: Callable[[], None]) -> None:
+    """A module as a program: its `main`, whose errors and interruption end it with a sentence and status 1."""
+    try:
+        main()
+    except MgeldmError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("Interrupted; what is finished stays, and the same command goes on from there.")
 
 
 def make_folder(folder: Path) -> None:

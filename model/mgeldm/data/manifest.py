@@ -28,7 +28,7 @@ _ENTRY = {"source": str, "licence": str, "split": str, "sha256": str, "bytes": i
 """What every entry of a shard has. Facts that came later than it may be missing."""
 _COLUMNS = ("mixtures", "rests", "sources", "labels", "captions", "others")
 """What tells a shard from other files of arrays."""
-_FAULTS = (OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+FAULTS = (OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 """What reading a file that is broken off, or altered, can raise."""
 FREE_LICENCES = ("CC0", "public domain", "MIT", "BSD", "Apache", "CC-BY-1", "CC-BY-2", "CC-BY-3", "CC-BY-4", "ISC")
 """How licences begin under which material may go into weights that ship; several are joined by "; "."""
@@ -170,7 +170,7 @@ def _opened(shard: Path) -> Iterator[Mapping[str, Any]]:
                     f"{shard} is no shard of `python -m mgeldm.training.encode`; keep it in another folder."
                 )
             yield content
-    except _FAULTS as error:
+    except FAULTS as error:
         raise InputError(f"{shard} is missing or damaged; run the command that made it again.") from error
 
 
@@ -192,7 +192,7 @@ def _is_whole(shard: Path) -> bool:
     try:
         with zipfile.ZipFile(shard) as content:
             return content.testzip() is None
-    except _FAULTS:
+    except FAULTS:
         return False
 
 

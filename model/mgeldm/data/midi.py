@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from .files import make_folder, run
 
 DRUM_CHANNEL = 9
 LONGEST_S = 900.0
@@ -83,7 +84,7 @@ def read_scores(path: str | Path) -> list[Score]:
     Files that are no MIDI are left out.
 
     Raises:
-        InputError: The path holds no score at all.
+        InputError: The path holds no score at all, or is a WAD that is cut off.
     """
     path = Path(path)
     scores = []
@@ -116,21 +117,24 @@ def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
     elif path.is_file():
         content = path.read_bytes()
         if content[:4] in (b"IWAD", b"PWAD"):
-            yield from _lumps(path.stem, content)
+            yield from _lumps(path, content)
         else:
             yield path.stem, content
 
 
-def _lumps(wad: str, content: bytes) -> Iterator[tuple[str, bytes]]:
+def _lumps(wad: Path, content: bytes) -> Iterator[tuple[str, bytes]]:
     """The music of a WAD: lumps named D_..., each once."""
-    count, directory = struct.unpack_from("<ii", content, 4)
+    try:
+        count, directory = struct.unpack_from("<ii", content, 4)
+        entries = [struct.unpack_from("<ii8s", content, directory + 16 * i) for i in range(count)]
+    except struct.error as error:  # what tells where the lumps are is the end of the file
+        raise InputError(f"{wad} is cut off; fetch it again.") from error
     seen = set()
-    for i in range(count):
-        start, size, name = struct.unpack_from("<ii8s", content, directory + 16 * i)
+    for start, size, name in entries:
         lump = content[start : start + size]
         if name.startswith(b"D_") and lump not in seen:
             seen.add(lump)
-            yield f"{wad}-{name.rstrip(bytes(1)).decode('ascii', 'replace')}", lump
+            yield f"{wad.stem}-{name.rstrip(bytes(1)).decode('ascii', 'replace')}", lump
 
 
 def parse(name: str, content: bytes) -> Score:
@@ -237,7 +241,7 @@ def main(arguments: list[str] | None = None) -> None:
     licences = {score_licence(path) for path in args.paths}
     if len(licences) > 1:
         raise InputError("The scores are under several licences; write those of each into a folder of its own.")
-    args.out.mkdir(parents=True, exist_ok=True)
+    make_folder(args.out)
     (args.out / "LICENCE").write_text(licences.pop() + "\n", encoding="utf-8")
     for path in args.paths:
         known = {score.name for score in read_scores(path)}
@@ -248,4 +252,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

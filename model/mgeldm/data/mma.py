@@ -17,6 +17,7 @@ import numpy as np
 
 from ..errors import InputError
 from . import events
+from .files import make_folder, run
 
 LIBRARY = Path("/usr/share/mma/lib/stdlib")
 LICENCE = "GPL-2"
@@ -58,7 +59,7 @@ def arrange(rng: np.random.Generator, names: list[str], duration_s: float) -> tu
     """A random arrangement's groove and MIDI bytes.
 
     Raises:
-        InputError: MMA is not installed, or cannot play the groove.
+        InputError: MMA is not installed, cannot play the groove, or takes too long.
     """
     if shutil.which("mma") is None:
         raise InputError("The program mma is not installed; install MMA (Debian: apt install mma).")
@@ -68,7 +69,10 @@ def arrange(rng: np.random.Generator, names: list[str], duration_s: float) -> tu
         text = chord_sheet(events.random_plan(rng, duration_s), groove)
         sheet.write_text(f"RndSeed {rng.integers(2**31)}\n{text}", encoding="ascii")
         command = ["mma", "-f", str(song), str(sheet)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise InputError(f"MMA needs more than {_TIMEOUT_S} s for {groove}; ask for fewer --seconds.") from error
         if done.returncode or not song.exists():
             reason = (done.stdout + done.stderr).strip().splitlines()
             raise InputError(f"MMA cannot play {groove} ({reason[-1] if reason else 'no reason given'}).")
@@ -82,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--songs", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=60.0)
     args = parser.parse_args(arguments)
-    args.out.mkdir(parents=True, exist_ok=True)
+    make_folder(args.out)
     (args.out / "LICENCE").write_text(LICENCE + "\n", encoding="utf-8")
     names, made = grooves(), 0
     for seed in range(args.songs):
@@ -90,7 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
             continue
         try:
             groove, content = arrange(np.random.default_rng(seed), names, args.seconds)
-        except InputError as error:  # a few grooves want more than chords
+        except InputError as error:  # a few grooves want more than chords, or more time
             print(error)
             continue
         (args.out / f"{seed:05d}-{groove}.mid").write_bytes(content)
@@ -99,4 +103,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -45,7 +45,7 @@ def cut(path: Path, length_s: float) -> np.ndarray | None:
     return np.pad(mono, (0, samples - len(mono)))
 
 
-def build_notes(folders: Mapping[Path, int], name: str = "recorded", licence: str = "") -> Bank:
+def build_notes(folders: Mapping[Path, int], licence: str = "") -> Bank:
     """A bank without drums: General MIDI programs, each played by the notes of a folder.
 
     Raises:
@@ -63,9 +63,8 @@ def build_notes(folders: Mapping[Path, int], name: str = "recorded", licence: st
         programs += [program] * len(found)
         pitches += found
     hits, none = np.zeros((0, 1), np.int16), np.zeros(0, np.int16)
-    return Bank(
-        name, np.stack(notes), np.array(programs, "i2"), np.array(pitches, "i2"), hits, none, none, licence=licence
-    )
+    played = np.array(programs, "i2"), np.array(pitches, "i2")
+    return Bank("recorded", np.stack(notes), *played, hits, none, none, licence=licence)
 
 
 def _notes(folder: Path) -> dict[int, np.ndarray]:

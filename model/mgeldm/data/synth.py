@@ -6,6 +6,7 @@ import numpy as np
 
 RATE_HZ = 44100
 NOTE_S = 2.2
+_TABLE = 1024  # samples of a period
 
 
 @dataclass
@@ -54,12 +55,12 @@ def _envelope(time_s: np.ndarray, attack_s: float, decay_s: float, sustain: floa
     return (np.minimum(time_s / max(attack_s, 1e-3), 1) * tail).astype(np.float32)
 
 
-def _tables(hz: float, gains: np.ndarray, harmonics: np.ndarray, size: int = 1024) -> np.ndarray:
-    """Periodic tables float32 [k, size] of spectra `gains` [k, harmonics] at a fundamental of `hz`, band-limited."""
-    keep = min(len(harmonics), int(RATE_HZ / 2 / hz), size // 2 - 1)
-    spectra = np.zeros((len(gains), size // 2 + 1), complex)
+def _tables(hz: float, gains: np.ndarray, harmonics: np.ndarray) -> np.ndarray:
+    """Periodic tables float32 [k, _TABLE] of spectra `gains` [k, harmonics] at a fundamental of `hz`, band-limited."""
+    keep = min(len(harmonics), int(RATE_HZ / 2 / hz), _TABLE // 2 - 1)
+    spectra = np.zeros((len(gains), _TABLE // 2 + 1), complex)
     spectra[:, 1 : keep + 1] = gains[:, :keep] * harmonics[:keep]
-    return (np.fft.irfft(spectra, axis=1) * size / 2).astype(np.float32)
+    return (np.fft.irfft(spectra, axis=1) * _TABLE / 2).astype(np.float32)
 
 
 def _scan(tables: np.ndarray, phase: np.ndarray, place: np.ndarray) -> np.ndarray:

@@ -24,14 +24,23 @@ RATE_HZ = 44100
 LONGEST_S = 3600.0  # of a song that is rendered in memory
 
 
-def bench(pipeline: Pipeline, seconds: float) -> dict[str, Any]:
-    """Measure, on a rendered stereo song of `seconds`: see the rows of the table that comes back.
+def check_length(seconds: float) -> None:
+    """Refuse, before a model is loaded, what `bench` cannot measure.
 
     Raises:
         InputError: The length makes no sense.
     """
     if not 1 <= seconds <= LONGEST_S:
         raise InputError(f"{seconds:g} s is no length to measure; choose 1 to {LONGEST_S:g} s.")
+
+
+def bench(pipeline: Pipeline, seconds: float) -> dict[str, Any]:
+    """Measure, on a rendered stereo song of `seconds`: see the rows of the table that comes back.
+
+    Raises:
+        InputError: As `check_length`.
+    """
+    check_length(seconds)
     rows: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         song = Path(folder, "song.wav")

@@ -9,6 +9,7 @@ import scipy.signal
 
 LEAST_SONGS = 5
 """Of fewer songs `bootstrap` draws excerpts."""
+_ROUNDS = 1000  # draws of a bootstrap
 
 
 def sdr_db(source: np.ndarray, estimate: np.ndarray) -> float:
@@ -57,9 +58,7 @@ def _mel(hz: float) -> float:
     return 2595 * float(np.log10(1 + hz / 700))
 
 
-def bootstrap(
-    values: Sequence[float], rng: np.random.Generator, songs: Sequence[str] = (), rounds: int = 1000
-) -> tuple[float, float]:
+def bootstrap(values: Sequence[float], rng: np.random.Generator, songs: Sequence[str] = ()) -> tuple[float, float]:
     """95 % interval of the mean, values drawn anew with those of one song together.
 
     Excerpts of a song are alike, so they tell less than as many songs do. Of fewer than `LEAST_SONGS` songs, or without
@@ -69,18 +68,15 @@ def bootstrap(
         values: What the mean is of.
         rng: Source of draws.
         songs: Name of each value's song.
-        rounds: Draws.
     """
-    means = drawn_means(np.array([values]), rng, songs, rounds)[0]
+    means = drawn_means(np.array([values]), rng, songs)[0]
     return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
 
 
-def drawn_means(
-    rows: np.ndarray, rng: np.random.Generator, songs: Sequence[str] = (), rounds: int = 1000
-) -> np.ndarray:
-    """Means [measures, rounds] of several measures [measures, values], drawn anew together as `bootstrap` says."""
+def drawn_means(rows: np.ndarray, rng: np.random.Generator, songs: Sequence[str] = ()) -> np.ndarray:
+    """Means [measures, _ROUNDS] of several measures [measures, values], drawn anew together as `bootstrap` says."""
     numbers = {name: number for number, name in enumerate(dict.fromkeys(songs))}
     places = [numbers[name] for name in songs] if len(numbers) >= LEAST_SONGS else range(rows.shape[1])
     sums, counts = np.stack([np.bincount(places, row) for row in rows]), np.bincount(places)
-    drawn = rng.integers(0, len(counts), (rounds, len(counts)))
+    drawn = rng.integers(0, len(counts), (_ROUNDS, len(counts)))
     return sums[:, drawn].sum(2) / counts[drawn].sum(1)

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from ..audio import AudioClip, Samples, resample
 from ..data import corpus
 from ..data.bank import Bank, load_bank
-from ..data.files import whole
+from ..data.files import run, whole
 from ..data.songs import Song
 from ..errors import CheckpointError
 from ..refine import Estimate, refine
@@ -321,4 +321,4 @@ def _songs(stems: Path) -> Iterator[Song]:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

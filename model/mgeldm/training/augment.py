@@ -11,11 +11,12 @@ from .machine import there
 
 SEMITONES = np.linspace(-3, 3, 49)  # that mels are moved by; the middle is none
 _GAIN_DB = 3.0
+_CURVE_DB = 3.0
 
 
-def equaliser(count: int, bands: int, power: float, rng: np.random.Generator, deviation_db: float = 3.0) -> Tensor:
+def equaliser(count: int, bands: int, power: float, rng: np.random.Generator) -> Tensor:
     """Smooth random curves [count, bands, 1], factors of magnitudes compressed by `power`."""
-    knots = torch.from_numpy(rng.normal(0, deviation_db, (count, 1, 8)).astype(np.float32))
+    knots = torch.from_numpy(rng.normal(0, _CURVE_DB, (count, 1, 8)).astype(np.float32))
     curve_db = torch.nn.functional.interpolate(knots, bands, mode="linear", align_corners=True)[:, 0]
     return (10 ** (curve_db / 20 * power))[:, :, None]
 

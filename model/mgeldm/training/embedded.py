@@ -25,6 +25,7 @@ from ..nn.dit import Block, Denoiser
 from ..nn.spectral import SpectralAutoencoder
 
 _SOUNDS = "sounds.safetensors"
+_MOST_HEARD = 300  # sounds of a class, from all of a folder
 
 
 def projection(run: Path, pool: Path, config: ModelConfig = EMBEDDED) -> SpectralAutoencoder:
@@ -80,13 +81,12 @@ def new_towers(run: Path, words: Path) -> EmbeddedConditioner:
 
 
 @torch.no_grad()
-def learn_sounds(conditioner: EmbeddedConditioner, pool: Path, most: int = 300) -> None:
+def learn_sounds(conditioner: EmbeddedConditioner, pool: Path) -> None:
     """Tell a conditioner what known labels sound like: what a folder of shards holds of each on its own.
 
     Args:
         conditioner: With trained towers.
         pool: The folder.
-        most: Sounds of a class that are heard, from all of the folder.
     """
     rows: dict[str, list[tuple[Path, int]]] = defaultdict(list)
     for path in shards(pool):
@@ -96,7 +96,7 @@ def learn_sounds(conditioner: EmbeddedConditioner, pool: Path, most: int = 300) 
             rows[str(labels[row])].append((path, row))
     chosen: dict[Path, list[tuple[str, int]]] = defaultdict(list)
     for label in sorted((CAPTIONS | MORE_CAPTIONS).keys() & rows.keys() - VAGUE):
-        for place in np.linspace(0, len(rows[label]) - 1, min(most, len(rows[label]))).astype(int):
+        for place in np.linspace(0, len(rows[label]) - 1, min(_MOST_HEARD, len(rows[label]))).astype(int):
             path, row = rows[label][place]
             chosen[path].append((label, row))
     heard: dict[str, list[torch.Tensor]] = defaultdict(list)

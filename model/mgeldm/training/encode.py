@@ -25,7 +25,7 @@ from ..data import corpus, latents, manifest
 from ..data.bank import bank_licence
 from ..data.captions import CAPTIONS
 from ..data.embeddings import embed, has_audio, write_audio
-from ..data.files import make_folder
+from ..data.files import make_folder, run
 from ..data.latents import Encoder, Triplets, WaveformEncoder, identity
 from ..data.manifest import Facts
 from ..data.matching import matched
@@ -520,9 +520,4 @@ def _material(args: argparse.Namespace) -> Material:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except MgeldmError as error:
-        sys.exit(str(error))
-    except KeyboardInterrupt:
-        sys.exit("Interrupted; what is finished stays, and the same command goes on from there.")
+    run(main)

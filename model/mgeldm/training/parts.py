@@ -61,17 +61,8 @@ def write_parts(
     return paths
 
 
-def read_parts(folder: Path, name: str) -> dict[str, Tensor]:
-    """The weights that `write_parts` wrote, in single precision.
-
-    Raises:
-        InputError: A part is missing or damaged, or they are of different saves.
-    """
-    return _read(folder, name)[0]
-
-
 def _read(folder: Path, name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Weights, and with what they were trained."""
+    """The weights that `write_parts` wrote, in single precision, and with what they were trained."""
     paths = sorted(folder.glob(f"{name}-*-of-*.safetensors"))
     counts = {path.stem.rsplit("-of-", 1)[1] for path in paths}
     if len(counts) != 1 or len(paths) != int(counts.pop()):

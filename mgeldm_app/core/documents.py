@@ -128,26 +128,34 @@ class Documents:
             self._heard.cancelled = True
 
     def open_project(self, folder: Path) -> None:
-        """Open a project as it was left."""
-        here = self.session.folder
-        moved = here if here is not None and here.is_at(folder) else None
-        if moved is not None and moved.is_at(moved.folder):
+        """Open a project as it was left; the one that is open anew, if it was moved or could only be read."""
+        here = self.session.folder if self.session.folder and self.session.folder.is_at(folder) else None
+        if here is not None and not (here.moved or here.read_only):
             self.session.tell(say("{project} is open already.", project=folder.stem))
             return
+        goes_on = here is not None and not here.read_only
+        if here is not None:
+            here.follow(folder)  # where it was, what was done since it was moved could not be saved
 
         def read() -> ProjectFolder:
-            if moved is not None:
-                moved.close()  # at its old place nothing can be saved any more; its lock went along to the new one
+            if here is not None:
+                here.close()  # its lock went along with the folder
             opened = ProjectFolder.open(folder)
-            opened.tidy()
+            if not goes_on:
+                opened.tidy()
             return opened
 
         def show(opened: ProjectFolder) -> None:
-            self._begin(opened, opened.project)
-            self._saved = opened.project
+            if goes_on and not self.session.jobs:  # those begin anew, from what is kept of them
+                self._saved = None
+                self.session.move_to(opened)
+                self.opened(opened.folder)
+            else:
+                self._begin(opened, opened.project)
+                self._saved = opened.project
             if opened.notice:
                 self.session.tell(opened.notice)
-            if opened.project.tempo.source == "none":
+            if self.session.project.tempo.source == "none":
                 self.find_tempo()
 
         self._go_to(Opening(folder.stem), read, show, ProjectFolder.close)
@@ -328,6 +336,7 @@ class Documents:
         song, store = self.session.project.song, self.session.store
         if song is None or store is None:
             return
+        self._stop_listening()
         path = store.path(song.audio)
         heard = self._heard = Opening(song.name, is_song=True)
 

@@ -5,7 +5,7 @@ All places are samples of the song. Audio is named by its content and lies in a 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Literal
@@ -298,12 +298,37 @@ class Project:
         stems = {take.audio for lane in self.lanes for part in lane.parts for take in part.takes}
         return stems | ({self.song.audio} if self.song else set())
 
+    @property
+    def song_alone(self) -> bool:
+        """Whether the song is soloed: then it is heard, and nothing else is."""
+        return self.lane(SONG_ID).soloed
+
     def heard_lanes(self, without: str = "") -> tuple[Lane, ...]:
         """Lanes that sound when stems are played (not the song's): solo wins over mute.
 
         Args:
             without: A lane that is left out, with its solo: a part is made to the others, also while it plays alone.
         """
-        lanes = [lane for lane in self.lanes if lane.kind != "song" and lane.id != without]
-        soloed = [lane for lane in lanes if lane.soloed]
-        return tuple(soloed or [lane for lane in lanes if not lane.muted])
+        return _sounding([lane for lane in self.lanes if lane.kind != "song" and lane.id != without])
+
+    def heard_of(self, lanes: Sequence[Lane]) -> tuple[Lane, ...]:
+        """Those of some lanes that are heard together. The song is beside added lanes alone, or where it is soloed.
+
+        Where nothing but the song is asked for, it is what is wanted, muted or not.
+        """
+        if self.song_alone or all(lane.kind == "song" for lane in lanes):
+            return tuple(lane for lane in lanes if lane.kind == "song")
+        heard = {lane.id for lane in (self.heard_lanes() if doubled(lanes) else _sounding(self.lanes))}
+        return tuple(lane for lane in lanes if lane.id in heard)
+
+
+def doubled(lanes: Sequence[Lane]) -> bool:
+    """Whether the song would be heard twice: beside stems or the rest, which add up to it."""
+    kinds = {lane.kind for lane in lanes}
+    return "song" in kinds and not kinds.isdisjoint(("extracted", "rest"))
+
+
+def _sounding(lanes: Sequence[Lane]) -> tuple[Lane, ...]:
+    """Of lanes that are played together those that sound: solo wins over mute."""
+    soloed = [lane for lane in lanes if lane.soloed]
+    return tuple(soloed or [lane for lane in lanes if not lane.muted])

@@ -178,11 +178,13 @@ class Session:
         self.changed.emit("progress" if before is not None and before.state == view.state else "jobs")
 
     def drop_job(self, job_id: str) -> None:
-        """A job is over; what it was filling is no longer shown as growing."""
+        """A job is over; what it was filling is no longer shown as growing. Of one of another project nobody hears."""
+        is_here = job_id in self.jobs or job_id in self.growing
         self.jobs.pop(job_id, None)
         self.growing.pop(job_id, None)
-        self.changed.emit("growing")
-        self.changed.emit("jobs")
+        if is_here:
+            self.changed.emit("growing")
+            self.changed.emit("jobs")
 
     def show_engine(self, status: EngineStatus) -> None:
         """The engine's state changed."""

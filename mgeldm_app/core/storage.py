@@ -51,7 +51,10 @@ _CLIP = re.compile(rb"\b[0-9a-f]{64}\b")  # what a clip is called, see `ClipStor
 
 _OPEN_ELSEWHERE = later("{project} is open in another window; changes are not saved. Use Save as to go on with a copy.")
 _NOT_WRITABLE = later("{project} cannot be written to; changes are not saved. Use Save as to go on with a copy.")
-_OWNED = later("This project is open elsewhere and cannot be changed here; save it under a new name.")
+_OWNED = later(
+    "This project is open elsewhere and cannot be changed here; close it there and open it here again, or save it "
+    "under a new name."
+)
 _HELD = later("This project's folder cannot be written to, so it cannot be changed here; save it under a new name.")
 
 
@@ -99,9 +102,20 @@ class ProjectFolder:
     def is_at(self, folder: Path) -> bool:
         """Whether this is the project in that folder, moved there while it is open or not."""
         try:
-            return os.path.samestat(self._place, os.stat(folder.parent if folder.name == _STATE else folder))
+            return os.path.samestat(self._place, os.stat(_root(folder)))
         except OSError:
             return False
+
+    @property
+    def moved(self) -> bool:
+        """Whether it does not lie any more where it was opened, and its audio is looked for."""
+        return not self.is_at(self.store.folder.parent)
+
+    def follow(self, folder: Path) -> None:
+        """Save where the folder was moved to. Its audio is found there once it is opened there."""
+        with self._saving:
+            self.folder = _root(folder)
+            self.unfinished = _unfinished(self.folder)  # what was to be kept since then is nowhere
 
     @functools.cached_property
     def _is_elsewhere(self) -> bool:
@@ -155,7 +169,7 @@ class ProjectFolder:
         Raises:
             StorageError: There is none, it is damaged beyond use, or was saved by a newer version of the program.
         """
-        folder = folder.parent if folder.name == _STATE else folder
+        folder = _root(folder)
         if not folder.is_dir():
             raise StorageError(
                 "{folder} is not there any more; find where it was moved to and open it from there.", folder=folder
@@ -396,6 +410,11 @@ def _came_s(path: Path) -> float:
     """When a file came to this computer: programs that copy and synchronise keep the time at which it was changed."""
     stat = path.stat()
     return max(stat.st_mtime, stat.st_ctime)
+
+
+def _root(path: Path) -> Path:
+    """The folder of a project, which may be opened by its state."""
+    return path.parent if path.name == _STATE else path
 
 
 def _states(folder: Path) -> list[Path]:

@@ -226,7 +226,7 @@ def make_plan(
     heard = _heard(project, lanes)
     silence = (0.0, 0.0)
     song = sources.of_song()
-    if song is not None and project.lane(SONG_ID).soloed:
+    if song is not None and project.song_alone:
         listen = "song"
     rest = lane_gains(project.lane(REST_ID)) if song is not None and REST_ID in heard else silence
     voices = [] if song is None else [_song_voice(project, song, rest, listen)]

@@ -21,7 +21,7 @@ from ..core.drop import AUDIO_SUFFIXES
 from ..core.export import Colours, formats, names_of
 from ..core.files import whole_path
 from ..core.making import below_best
-from ..core.project import Project
+from ..core.project import Lane, Project
 from ..core.settings import Settings
 from ..core.storage import SUFFIX, projects_home
 from ..core.text import KEYS, duration_text
@@ -198,20 +198,13 @@ class Wishes(QObject):
         c, project = self.controller, self.controller.session.project
         theme = self.window.theme
         chosen = set(c.session.selected if len(c.session.selected) > 1 else ())  # one is only where somebody clicked
-        heard = {lane.id for lane in project.heard_lanes()}
         rows = [
-            LaneRow(
-                lane.id,
-                lane.name,
-                themes.colour_of(theme, lane).name(),
-                chosen=not chosen or lane.id in chosen,
-                heard=lane.id in heard,
-            )
+            LaneRow(lane.id, lane.name, themes.colour_of(theme, lane).name(), not chosen or lane.id in chosen)
             for lane in project.lanes
         ]
         region = span_text(project, project.region) if project.region else ""
-        names = partial(_names, project)
-        dialog = ExportDialog(rows, formats(), c.settings.export, names, region, self._best_note(project), self.window)
+        names, mixed, best = partial(_names, project), partial(_mixed, project), self._best_note(project)
+        dialog = ExportDialog(rows, formats(), c.settings.export, names, mixed, region, best, self.window)
         holds = self._open_still()
         if not (_accepted(dialog) and holds()):
             return
@@ -394,6 +387,14 @@ def _sounds(player: Player) -> bool:
 
 def _names(project: Project, choice: ExportChoice) -> list[str]:
     """Names of the files of a choice, for the dialog's example."""
-    lanes = [lane for lane in project.lanes if lane.id in choice.lanes]
     folder = whole_path(choice.options.folder) if choice.options.folder else None
-    return names_of(project, lanes, choice.options, folder)
+    return names_of(project, _lanes(project, choice), choice.options, folder)
+
+
+def _mixed(project: Project, choice: ExportChoice) -> list[str]:
+    """Names of the lanes in a mix of a choice."""
+    return [lane.name for lane in project.heard_of(_lanes(project, choice))]
+
+
+def _lanes(project: Project, choice: ExportChoice) -> list[Lane]:
+    return [lane for lane in project.lanes if lane.id in choice.lanes]

@@ -305,6 +305,17 @@ def test_what_was_typed_before_the_song_came_stays(world, tmp_path):
     assert world.project.prompt.text == "the bass"
 
 
+def test_where_the_tempo_is_sought_anew_what_was_sought_before_counts_no_more(opened):
+    opened.session.amend(lambda project: replace(project, tempo=Tempo()))
+    opened.workers.holding = True
+    opened.c.documents.find_tempo()
+    opened.c.documents.find_tempo()
+    opened.workers.step()
+    assert opened.project.tempo.source == "none"
+    opened.workers.release()
+    assert opened.project.tempo.source == "found"
+
+
 def test_a_tempo_that_cannot_be_found_is_one_sentence(world, tmp_path):
     def fail(path, reporter):
         raise RuntimeError("a long story")
@@ -401,16 +412,15 @@ def moved_away(world):
     return folder.rename(folder.with_name("moved.mgeldm"))
 
 
-@pytest.mark.parametrize("way", ["close", "song", "project"])
+@pytest.mark.parametrize("way", ["close", "song"])
 def test_changes_that_cannot_be_saved_are_not_lost_unasked(opened, tmp_path, way):
     other, answers, here = write_song(tmp_path / "other.wav"), [], opened.session.folder
     opened.c.documents.ask_to_lose = lambda: answers.pop()
-    moved = moved_away(opened)
+    moved_away(opened)
     opened.c.set_lane("rest", "name", "What is left")
-    places = {"song": other, "project": moved}
 
     def leave():
-        opened.open(places[way]) if way in places else opened.c.documents.close()
+        opened.open(other) if way == "song" else opened.c.documents.close()
 
     answers.append(False)
     leave()
@@ -418,7 +428,73 @@ def test_changes_that_cannot_be_saved_are_not_lost_unasked(opened, tmp_path, way
     answers.append(True)
     leave()
     assert not answers and opened.session.folder is not here
-    assert way != "project" or (opened.session.folder.folder == moved and not opened.session.folder.read_only)
+
+
+@pytest.mark.parametrize("by", ["", "project.json"])
+def test_a_project_that_was_moved_goes_on_where_it_is_opened_with_what_was_done_since(opened, by):
+    opened.c.documents.ask_to_lose = lambda: pytest.fail("nothing is lost")
+    opened.ask("bass")
+    opened.engine.finish_all()
+    moved = moved_away(opened)
+    opened.c.set_lane("rest", "name", "What is left")
+    opened.open(moved / by)
+    assert opened.session.folder.folder == moved and not opened.session.folder.read_only
+    assert ProjectFolder.open(moved).project == opened.project and opened.lane("What is left")
+    opened.session.undo()
+    assert opened.lane("Rest") and ProjectFolder.open(moved).project == opened.project
+    opened.ask("drums")
+    opened.engine.finish_all()
+    assert opened.session.store.path(opened.lane("drums").parts[0].take.audio).parent == moved / "audio"
+    opened.open(moved)
+    assert "is open already" in opened.told[-1][0]
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_what_is_being_made_for_a_project_that_was_moved_can_be_made_where_it_is_opened(opened, stays):
+    answers = [True] if not stays else [False, True]
+    opened.c.documents.ask_to_leave = lambda: answers.pop(0)
+    opened.c.documents.ask_to_lose = lambda: pytest.fail("nothing is lost")
+    opened.ask("bass")
+    moved, (lane_id,) = moved_away(opened), opened.session.coming
+    opened.c.set_lane(lane_id, "name", "Growl")
+    opened.c.set_lane("rest", "name", "What is left")
+    for _ in answers[:]:
+        opened.open(moved)
+    assert not answers and opened.session.folder.folder == opened.session.store.folder.parent == moved
+    (job,) = opened.session.jobs
+    opened.c.retry(job)
+    opened.engine.finish_all()
+    assert opened.lane("Growl").parts and opened.lane("What is left")
+    assert ProjectFolder.open(moved).project == opened.project
+
+
+def test_what_redo_may_bring_back_goes_along_where_a_project_was_moved(opened, aged):
+    for number in range(5):
+        opened.c.set_lane("rest", "gain_db", -1.0 - number)
+        opened.session.settle()
+    opened.ask("bass")
+    opened.engine.finish_all()
+    while opened.session.history.undo_title:  # until no state that is kept names the clip
+        opened.session.undo()
+    opened.open(moved_away(opened))
+    while opened.session.history.redo_title:
+        opened.session.redo()
+    assert clips(opened) == {audio.id for audio in opened.project.audios()} and len(clips(opened)) == 2
+
+
+def test_what_could_only_be_read_can_be_changed_when_it_is_opened_again_and_free(opened):
+    folder, second = opened.session.folder.folder, World()
+    second.open(folder)
+    opened.c.set_lane("rest", "name", "What is left")
+    second.open(folder)
+    assert second.session.folder.read_only and "is open in another window" in second.told[-1][0]
+    assert second.lane("What is left")
+    opened.c.close()
+    second.open(folder)
+    assert not second.session.folder.read_only
+    second.c.set_lane("rest", "name", "Changed")
+    assert ProjectFolder.open(folder).project == second.project and second.lane("Changed")
+    second.c.close()
 
 
 def test_what_cannot_be_saved_by_the_time_that_a_song_is_read_is_asked_for_then(opened, tmp_path):

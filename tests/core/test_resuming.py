@@ -176,6 +176,19 @@ def test_new_lanes_do_not_take_the_ids_of_those_to_come(opened):
     assert {lane.name for lane in opened.project.of_kind("extracted")} == {"bass", "drums"}
 
 
+def test_jobs_that_are_left_for_another_project_do_not_cost_it_its_own(opened, tmp_path):
+    first = opened.session.folder.folder
+    opened.ask("bass")
+    opened.c.documents.close()
+    opened.open(write_song(tmp_path / "other.wav"))
+    opened.ask("drums")
+    opened.open(first)
+    (job_id,) = opened.session.jobs
+    opened.c.retry(job_id)
+    opened.engine.finish_all()
+    assert opened.lane("bass").parts
+
+
 def test_a_second_window_leaves_the_jobs_of_the_first_alone(opened):
     opened.ask("bass")
     second = World()

@@ -476,9 +476,19 @@ def test_clips_of_a_song_with_a_long_title_have_paths_that_windows_takes(name):
     assert len(str(home / folder.name / "audio" / f"{'0' * 64}.wav")) < 260
 
 
+def test_a_folder_that_was_moved_is_saved_to_where_it_is(folder):
+    assert not folder.moved
+    moved = folder.folder.rename(folder.folder.with_name("Moved.mgeldm"))
+    assert folder.moved
+    folder.follow(moved / "project.json")
+    folder.save(named("after"))
+    assert folder.folder == moved and ProjectFolder.open(moved).project == named("after")
+    assert folder.moved  # its audio is still looked for where it was
+
+
 def test_what_is_only_read_says_why_it_cannot_be_changed(folder):
     second = ProjectFolder.open(folder.folder)
-    with pytest.raises(InputError, match="open elsewhere"):
+    with pytest.raises(InputError, match=r"open elsewhere .* open it here again"):
         second.check_writable()
     assert not list(folder.folder.glob(".*.part"))
     folder.check_writable()

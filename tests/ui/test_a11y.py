@@ -85,7 +85,8 @@ def settings():
 
 def export():
     lanes = [LaneRow("song", "Song", "#ffffff"), LaneRow("rest", "Rest", "#ffffff")]
-    return ExportDialog(lanes, formats(), ExportSettings(folder="/x"), lambda choice: choice.lanes, "8 bars", "3 stems")
+    options = ExportSettings(folder="/x")
+    return ExportDialog(lanes, formats(), options, lambda c: c.lanes, lambda c: c.lanes, "8 bars", "3 stems")
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def models():
 
 def export_dialog():
     rows = [LaneRow("", "", "#000000")]
-    return ExportDialog(rows, formats()[:1], ExportSettings("wav24"), lambda _: [], "", "")
+    return ExportDialog(rows, formats()[:1], ExportSettings("wav24"), lambda _: [], lambda _: [], "", "")
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,8 @@ def test_one_mix_of_all_is_what_is_heard(window, world, monkeypatch, tmp_path):
     np.testing.assert_allclose(read(file).samples.T, heard, atol=1e-6)
     world.c.set_lane("rest", "muted", True)
     assert wishes_dialog(window, monkeypatch).summary.text() == "1 file: bass, drums and bass"
+    world.c.set_lane("song", "soloed", True)
+    assert wishes_dialog(window, monkeypatch).summary.text() == "1 file: Song"
 
 
 def wishes_dialog(window, monkeypatch):

@@ -16,7 +16,7 @@ from mgeldm.outputs import hold
 from mgeldm.progress import Reporter
 
 from ..files import numbered
-from ..project import Lane, Project, Span
+from ..project import Lane, Project, Span, doubled
 from ..timeline import Grid
 from .render import Track, View, wanted_span, write_tracks
 
@@ -57,9 +57,9 @@ class Row:
     Attributes:
         lane: What it is.
         pieces: Its files.
-        muted: As it is heard in the window, where solo wins over mute; the song always is beside stems or the rest,
-            which add up to it.
-        soloed: As in the window, but a song that is muted never is.
+        muted: As it is heard in the window, where solo wins over mute. Of the song and what adds up to it one side is:
+            the song, or all else where it is soloed.
+        soloed: As in the window, but one that is muted never is.
     """
 
     lane: Lane
@@ -108,14 +108,21 @@ class HandOff:
         )
 
     def _row(self, lane: Lane, pieces: tuple[Piece, ...]) -> Row:
-        if lane.kind == "song" and self.doubled:
+        is_song = lane.kind == "song"
+        if self._song_alone:
+            return Row(lane, pieces, muted=not is_song, soloed=is_song)
+        if is_song and self.doubled:
             return Row(lane, pieces, muted=True, soloed=False)
         return Row(lane, pieces, lane.muted and not lane.soloed, lane.soloed)
 
     @property
+    def _song_alone(self) -> bool:
+        return self.project.song_alone and any(lane.kind == "song" for lane in self.lanes)
+
+    @property
     def doubled(self) -> bool:
-        """Whether the song would be heard twice beside what it is the sum of."""
-        return any(lane.kind in ("extracted", "rest") for lane in self.lanes)
+        """Whether the song would be heard twice, and is muted for that."""
+        return doubled(self.lanes) and not self._song_alone
 
     def write(self, rows: Sequence[Row], folder: Path, format: str) -> float:
         """Write the files of tracks, before their faders, to a folder; returns the gain that they share."""

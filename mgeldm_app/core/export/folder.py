@@ -74,7 +74,7 @@ def tempo_midi(project: Project) -> bytes:
 def _pickup(grid: Grid) -> tuple[int, float, tuple[int, int]]:
     """Ticks, quarter notes and time signature of the bar before the first downbeat; nothing where it is too short."""
     beats = grid.first_bar / grid.quarter_samples
-    for unit in (4, 16):
+    for unit in (4, 16, 32, 64):
         count = round(beats * unit / 4) if unit == 4 else max(1, round(beats * unit / 4))
         quarters = count * 4 / unit
         if count and quarters * 60 * grid.rate_hz <= _FASTEST_BPM * grid.first_bar:

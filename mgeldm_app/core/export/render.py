@@ -139,15 +139,12 @@ def export_lanes(
 
 
 def mixed(project: Project, lanes: Sequence[Lane]) -> Sequence[Lane]:
-    """What a mix of lanes is made of: those that are heard beside the original, or the song where it alone is chosen.
+    """What a mix of lanes is made of: those that are heard.
 
     Raises:
-        InputError: None of them is heard.
+        InputError: None of them is.
     """
-    if [lane.kind for lane in lanes] == ["song"]:
-        return lanes
-    heard = {lane.id for lane in project.heard_lanes()}
-    found = [lane for lane in lanes if lane.id in heard]
+    found = project.heard_of(lanes)
     if not found:
         raise InputError(
             "None of the chosen lanes is heard in the mix; unmute one, switch off the solo of others, or choose others."

@@ -23,7 +23,6 @@ from PySide6.QtWidgets import (
 )
 
 from ...core.export.formats import Format
-from ...core.project import SONG_ID
 from ...core.settings import ExportSettings
 from ...core.text import listed
 from ..parts import ElidedLabel, button, label
@@ -35,13 +34,12 @@ _ID = Qt.ItemDataRole.UserRole
 
 @dataclass(frozen=True)
 class LaneRow:
-    """A lane that can be exported; `chosen` at first, and `heard` in a mix."""
+    """A lane that can be exported; `chosen` at first."""
 
     id: str
     name: str
     colour: str
     chosen: bool = True
-    heard: bool = True
 
 
 @dataclass(frozen=True)
@@ -67,6 +65,7 @@ class ExportDialog(Sheet):
         formats: `core.export.formats()`.
         options: What was chosen the last time.
         names: Gives the names of the files of a choice, or raises `InputError` with a sentence about the pattern.
+        mixed: Gives the names of the lanes that a mix of a choice is made of.
         region: The region in words ("8 bars"); "" without one.
         best_note: What the best quality means here ("3 stems, about 4 min"); "" if there is nothing to compute.
         parent: The window.
@@ -78,14 +77,15 @@ class ExportDialog(Sheet):
         formats: Sequence[Format],
         options: ExportSettings,
         names: Callable[[ExportChoice], Sequence[str]],
+        mixed: Callable[[ExportChoice], Sequence[str]],
         region: str = "",
         best_note: str = "",
         parent: QWidget | None = None,
     ) -> None:
         translate = QCoreApplication.translate
         super().__init__(translate("ExportDialog", "Export"), translate("ExportDialog", "Export"), parent)
-        self._formats, self._options, self._names = {form.key: form for form in formats}, options, names
-        self._rows = lanes
+        self._formats, self._options = {form.key: form for form in formats}, options
+        self._names, self._mixed = names, mixed
         self._build_lanes(lanes)
         self._build_format(formats, options)
         self._build_scope(options, region)
@@ -248,11 +248,6 @@ class ExportDialog(Sheet):
 
     def _is_mix(self, choice: ExportChoice) -> bool:
         return choice.options.as_mix and self._formats[choice.options.format].kind == "audio"
-
-    def _mixed(self, choice: ExportChoice) -> list[str]:
-        """Names of the lanes that a mix is made of; see `core.export.render.mixed`."""
-        rows = [row for row in self._rows if row.id in choice.lanes]
-        return [row.name for row in rows if row.heard or choice.lanes == (SONG_ID,)]
 
 
 def _side_by_side(*widgets: QWidget) -> QWidget:

@@ -256,7 +256,8 @@ class Name(QLabel):
     def edit(self) -> None:
         """Begin to edit."""
         self.field.setGeometry(self.geometry().adjusted(-5, 0, 0, 0))
-        self.field.setMaxLength(max(_MOST_LETTERS, len(self._name)))  # one made of a long prompt is not cut
+        units = len(self._name.encode("utf-16-le", "surrogatepass")) // 2  # which Qt counts
+        self.field.setMaxLength(max(_MOST_LETTERS, units))  # one made of a long prompt is not cut
         self.field.setText(self._name)
         self.field.setAccessibleName(self.accessibleName())
         self.field.show()

@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QFont
 from PySide6.QtWidgets import QApplication
 
 from ...core.ports import Growing
-from ...core.project import SONG_ID, Lane, Part, Project, Span
+from ...core.project import Lane, Part, Project, Span
 from ...core.timeline import Grid, Unit, place_text
 from ...core.voices import Listen
 from ..theme import DARK, Theme, colour_of
@@ -77,7 +77,7 @@ class State:
     @property
     def song_alone(self) -> bool:
         """Whether the original is heard and nothing else."""
-        return self.listening == "song" or self.project.lane(SONG_ID).soloed
+        return self.listening == "song" or self.project.song_alone
 
     @property
     def bars_apart(self) -> int:

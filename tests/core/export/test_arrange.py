@@ -33,17 +33,32 @@ def test_stems_lie_whole_samples_behind_the_song_wherever_other_programs_round(r
     ("lanes", "states"),
     [
         (("song", "l1", "rest"), [(True, False), (False, True), (True, False)]),
-        (("song", "l3"), [(False, True), (False, True)]),
-        (("song",), [(False, True)]),
+        (("song", "l3"), [(True, False), (False, True)]),
+        (("song",), [(True, False)]),
     ],
 )
-def test_solo_wins_over_mute_and_the_song_beside_what_it_is_the_sum_of_is_neither_heard_nor_soloed(
-    kit, tmp_path, lanes, states
-):
-    changed = (replace(lane, muted=True, soloed=lane.id != "rest") for lane in kit.project.lanes)
+def test_solo_wins_over_mute_and_the_song_beside_what_it_is_the_sum_of_is_not_heard(kit, tmp_path, lanes, states):
+    assert flags(kit, tmp_path, lanes, soloed=("l1", "l2", "l3")) == states
+
+
+@pytest.mark.parametrize(
+    ("lanes", "states"),
+    [
+        (("song", "l1", "rest"), [(False, True), (True, False), (True, False)]),
+        (("song", "l3"), [(False, True), (True, False)]),
+        (("l1", "rest"), [(False, True), (True, False)]),
+    ],
+)
+def test_a_soloed_song_is_heard_alone_where_it_is_taken_along(kit, tmp_path, lanes, states):
+    assert flags(kit, tmp_path, lanes, soloed=("song", "l1", "l2", "l3")) == states
+
+
+def flags(kit, tmp_path, lanes, soloed):
+    """Who is muted and soloed of lanes all of which are muted in the window."""
+    changed = (replace(lane, muted=True, soloed=lane.id in soloed) for lane in kit.project.lanes)
     kit.project = replace(kit.project, lanes=tuple(changed))
     rows = replace(kit.hand_off(tmp_path / "out"), lanes=[kit.project.lane(each) for each in lanes]).rows()
-    assert [(row.muted, row.soloed) for row in rows] == states
+    return [(row.muted, row.soloed) for row in rows]
 
 
 def test_parts_that_touch_or_lie_in_one_another_are_one_stretch_inside_the_song():

@@ -183,10 +183,16 @@ def test_a_lane_without_sound_is_a_track_without_items(kit, path):
 
 
 def test_what_is_soloed_and_muted_is_heard_but_for_the_song_beside_its_stems(kit, path):
-    lanes = tuple(replace(lane, muted=True, soloed=True) for lane in kit.project.lanes)
+    lanes = tuple(replace(lane, muted=True, soloed=lane.id != "song") for lane in kit.project.lanes)
     kit.project = replace(kit.project, lanes=lanes)
     states = [track.numbers("MUTESOLO")[:2] for track in written(kit, path).all("TRACK")]
     assert states == [[1, 0]] + 4 * [[0, 1]]
+
+
+def test_a_soloed_song_is_heard_alone(kit, path):
+    kit.project = kit.project.with_lane(replace(kit.project.lane("song"), soloed=True))
+    states = [track.numbers("MUTESOLO")[:2] for track in written(kit, path).all("TRACK")]
+    assert states == [[0, 1]] + 4 * [[1, 0]]
 
 
 @pytest.mark.parametrize("letter", ["n", "é", "🎸"])

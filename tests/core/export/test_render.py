@@ -135,7 +135,7 @@ def heard(kit):
     return out
 
 
-@pytest.mark.parametrize("soloed", [("l3",), (), ("l1", "rest")])
+@pytest.mark.parametrize("soloed", [("l3",), (), ("l1", "rest"), ("song",), ("song", "l3")])
 @pytest.mark.parametrize("muted", [("l2",), (), ("l1", "song"), ("rest",)])
 def test_a_mix_of_all_lanes_is_what_is_heard(kit, out, muted, soloed):
     lanes = (replace(each, muted=each.id in muted, soloed=each.id in soloed) for each in kit.project.lanes)
@@ -154,6 +154,26 @@ def test_a_mix_has_of_the_chosen_lanes_those_that_are_heard(kit, out):
     np.testing.assert_array_equal(mix("song", "l2", "l3"), mix("l3"))  # which is soloed
     with pytest.raises(InputError, match="None of the chosen lanes is heard"):
         mix("song", "l1")
+
+
+def test_a_mix_of_the_song_and_what_was_added_has_both(kit, out):
+    def mix(*lane_ids):
+        (file,) = exported(kit, out, [kit.project.lane(each) for each in lane_ids], format="wav32", as_mix=True).files
+        return audio.read(file.path).samples.T
+
+    def change(lane_id, **states):
+        kit.project = kit.project.with_lane(replace(kit.project.lane(lane_id), **states))
+
+    song, keys = mix("song"), mix("l3")
+    np.testing.assert_array_equal(mix("song", "l3"), keys)  # which are soloed
+    change("l3", soloed=False)
+    np.testing.assert_allclose(mix("song", "l3"), song + keys, atol=1e-6)
+    change("song", muted=True)
+    np.testing.assert_array_equal(mix("song", "l3"), keys)
+    change("song", soloed=True)
+    np.testing.assert_array_equal(mix("song", "l3"), song)
+    with pytest.raises(InputError, match="None of the chosen lanes is heard"):
+        mix("l3")
 
 
 @pytest.mark.parametrize("pan", [0.0, 0.4])

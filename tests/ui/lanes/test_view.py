@@ -469,9 +469,10 @@ def test_renaming(make_view, project):
     assert len(heard.told) == 1 and not name.field.isVisible()
 
 
+@pytest.mark.parametrize("chords", ["chords", "🎹🎶🎹"])  # an emoji is two letters to Qt
 @pytest.mark.parametrize("key", [Qt.Key.Key_Escape, Qt.Key.Key_Return])
-def test_a_long_name_that_is_only_looked_at_stays_whole(make_view, project, studio, key):
-    name = "a very soft and warm electric piano, played in wide open chords " * 2 + " far  behind"
+def test_a_long_name_that_is_only_looked_at_stays_whole(make_view, project, studio, key, chords):
+    name = f"a very soft and warm electric piano, played in wide open {chords} " * 2 + " far  behind"
     view = make_view(studio.changed(project, "a", name=name))
     heard = Heard(view.lane_changed)
     QTest.keyClick(header(view, "a"), Qt.Key.Key_F2)

@@ -150,13 +150,17 @@ class Models:
     @property
     def clap(self) -> Path | None:
         """The folder of CLAP's weights; None until all of them are downloaded."""
-        folder = self.folder / "clap"
-        return folder if all((folder / remote.name).is_file() for remote in _known("clap").files) else None
+        clap = _known("clap")
+        return self.folder / clap.id if self._has(clap) else None
+
+    def _has(self, known: Known) -> bool:
+        """Whether all its files are downloaded."""
+        return all((self.folder / known.id / remote.name).is_file() for remote in known.files)
 
     def available(self) -> list[Known]:
         """Known ones that are not installed."""
-        names = {model.path.name.split(".")[0] for model in self.installed()}
-        return [known for known in KNOWN if known.id not in names]
+        names = {model.path.name.split(".")[0] for model in self.installed()}  # tell what came by hand
+        return [known for known in KNOWN if not (self._has(known) if known.files else known.id in names)]
 
     def take_in(self, source: Path, reporter: Reporter | None = None) -> Installed:
         """Copy a model file into the folder, under its own name or, where another has that, a numbered one.

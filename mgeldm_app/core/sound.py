@@ -46,16 +46,17 @@ class Clip:
         if last <= first:
             return
         heard = self.frames[first - self.start : last - self.start] * np.float32(gain)
-        self._fade(heard, self.fade_in, first - self.start)
-        self._fade(heard, self.fade_out, first - self.start - (len(self.frames) - len(self.fade_out)))
+        fade(heard.T, self.fade_in, first - self.start)
+        fade(heard.T, self.fade_out, first - self.start - (len(self.frames) - len(self.fade_out)))
         out[first - start : last - start] += heard
 
-    @staticmethod
-    def _fade(heard: Frames, gains: Frames, offset: int) -> None:
-        """Multiply `heard`, whose first sample is `offset` of the fade's, where both meet."""
-        first, last = max(offset, 0), min(offset + len(heard), len(gains))
-        if last > first:
-            heard[first - offset : last - offset] *= gains[first:last, None]
+
+def fade(piece: Frames, gains: Frames, offset: int) -> None:
+    """Multiply `piece` [channels, n], whose first sample is `offset` of the fade's, where both meet; in place."""
+    first, last = max(offset, 0), min(offset + piece.shape[1], len(gains))
+    if last > first:
+        part = piece[:, first - offset : last - offset]
+        np.multiply(part, gains[first:last], out=part)
 
 
 _NO_FADE = np.zeros(0, np.float32)

@@ -23,7 +23,7 @@ from mgeldm.language import say
 from .clips import Frames, whereabouts
 from .ports import Growing
 from .project import REST_ID, SONG_ID, Audio, Lane, Project, Span
-from .sound import Clip, being_made, lane_clips, part_lanes
+from .sound import Clip, being_made, fade, lane_clips, part_lanes
 from .timeline import Grid
 
 Block = npt.NDArray[np.float64]
@@ -111,14 +111,6 @@ class Clips:
             for channel, weight in weights:
                 np.multiply(frames[:, channel], weight, out=line)
                 np.add(piece[side], line, out=piece[side])
-
-
-def fade(piece: Frames, gains: Frames, offset: int) -> None:
-    """Multiply `piece` [2, n], whose first sample is `offset` of the fade's, where both meet."""
-    first, last = max(offset, 0), min(offset + piece.shape[1], len(gains))
-    if last > first:
-        part = piece[:, first - offset : last - offset]
-        np.multiply(part, gains[first:last], out=part)
 
 
 def fold_down(channels: int) -> tuple[tuple[tuple[int, np.float32], ...], ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from dataclasses import replace
 from functools import partial
@@ -380,7 +379,7 @@ class MainWindow(QMainWindow):
     def _restore(self) -> None:
         self.resize(QSize(1440, 900).boundedTo(self.screen().availableSize()))
         if self.controller.settings.geometry:
-            self.restoreGeometry(QByteArray(base64.b64decode(self.controller.settings.geometry)))
+            self.restoreGeometry(QByteArray.fromBase64(self.controller.settings.geometry.encode()))  # of any text
         self.lanes.set_snap(self.controller.snap)
         self.middle.currentWidget().setFocus(Qt.FocusReason.OtherFocusReason)
 

@@ -260,6 +260,9 @@ def test_a_known_model_is_downloaded_listed_and_removed(server, tmp_path, monkey
     assert [known.id for known in mine.available()] == ["clap"]
     mine.download("clap")
     assert mine.available() == []
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "clap.pt").touch()  # somebody's, of that name: what is known can still be had
+    assert Models(tmp_path / "elsewhere").available() == list(models.KNOWN)
     clap = mine.installed()[-1]
     assert (clap.can_use, clap.size_bytes) == (False, 2 * len(CONTENT))
     mine.download("clap")

@@ -344,6 +344,13 @@ def test_files_are_copied_and_dragged(opened, world, qtbot):
     assert urls[0].toLocalFile().endswith(".wav")
 
 
+def test_a_place_on_the_screen_that_is_no_place_opens_the_window_all_the_same(opened, world):
+    for geometry in ("abc", "ü", "AAAA", "AdnQywADAAA="):
+        world.c.settings = replace(world.c.settings, geometry=geometry)
+        opened._restore()
+        assert opened.isVisible() and opened.width() > 700
+
+
 def test_closing_saves_and_remembers_the_window(opened, world):
     opened.close()
     assert world.c.settings.geometry

@@ -95,15 +95,13 @@ class Rows(QScrollArea):
             sounds = (lane.soloed or not lane.muted) if lane.kind == "song" else stem_sounds
             silent = _why_silent(lane, state)
             growing = tuple(file for file in state.growing if file.lane_id == lane.id)
-            looks = (lane, sounds, silent, lane.id in self.selected, state.notes.get(lane.id, ""), growing,
-                     state.busy.get(lane.id), state.theme)
+            looks = (lane, sounds, silent, lane.id in self.selected, growing, state.busy.get(lane.id), state.theme)
             if looks != self._shown.get(lane.id):
                 self._shown[lane.id] = looks
                 header, body = self._rows[lane.id]
                 known = state.project.has_lane(lane.id)
-                note = state.notes.get(lane.id, "") if known else ""
-                if not lane.parts and (growing or lane.id in state.busy):
-                    note = self.tr("being made")
+                is_coming = not lane.parts and (growing or lane.id in state.busy)
+                note = self.tr("being made") if is_coming else ""
                 header.show_lane(lane, note, lane.id in self.selected, silent)
                 header.setEnabled(known)
                 body.show_lane(lane, sounds, lane.id in self.selected)

@@ -61,7 +61,6 @@ class State:
     lanes: tuple[Lane, ...] = ()
     growing: tuple[Growing, ...] = ()
     lengths: dict[str, int] = field(default_factory=dict)
-    notes: dict[str, str] = field(default_factory=dict)
     busy: dict[str, tuple[float, str]] = field(default_factory=dict)
     region: Span | None = None
     position: int = 0

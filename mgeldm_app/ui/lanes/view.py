@@ -30,13 +30,13 @@ translate = QCoreApplication.translate
 _WHEEL_PX = 60  # a notch of the wheel
 
 
-def with_growing(project: Project, growing: tuple[Growing, ...], notes: dict[str, str]) -> tuple[Lane, ...]:
+def with_growing(project: Project, growing: tuple[Growing, ...]) -> tuple[Lane, ...]:
     """The project's lanes, and above the rest those that so far only grow."""
     if project.song is None and not growing:
         return ()
     fresh = {file.lane_id: file.kind for file in growing if not project.has_lane(file.lane_id)}
     lanes = [
-        Lane(lane_id, kind, notes.get(lane_id) or translate("Lanes", "new part"), len(project.lanes) - 2 + number)
+        Lane(lane_id, kind, translate("Lanes", "new part"), len(project.lanes) - 2 + number)
         for number, (lane_id, kind) in enumerate(fresh.items())
     ]
     return (*project.lanes[:-1], *lanes, project.lanes[-1])
@@ -162,7 +162,6 @@ class LanesView(QWidget):
         self,
         project: Project,
         growing: tuple[Growing, ...] = (),
-        notes: dict[str, str] | None = None,
         busy: dict[str, tuple[float, str]] | None = None,
         listening: Listen = "stems",
     ) -> None:
@@ -171,7 +170,6 @@ class LanesView(QWidget):
         Args:
             project: What to show.
             growing: Parts being made; a lane that the project lacks is shown for them.
-            notes: Second lines of headers, by lane, in place of the usual ones; names of lanes that only grow.
             busy: Progress 0 to 1 and its text, by lane.
             listening: Whether the original is heard, or stems and rest.
         """
@@ -184,8 +182,8 @@ class LanesView(QWidget):
         state.project, state.growing, state.listening = project, growing, listening
         lengths, names = state.lengths, {str(file.path): file for file in growing}
         state.lengths = {name: lengths.get(name) or file_samples(file) for name, file in names.items()}
-        state.notes, state.busy = dict(notes or {}), dict(busy or {})
-        state.lanes = with_growing(project, growing, state.notes)
+        state.busy = dict(busy or {})
+        state.lanes = with_growing(project, growing)
         if before.song != project.song:
             self._axis.set_samples(0)
             self._minimap.outdate()

@@ -176,13 +176,13 @@ def test_themes_switch(make_view, project, studio, workers):
 
 def test_what_grows_gets_a_lane_with_its_progress(make_view, project, studio, workers):
     file = studio.growing("new", 4 * studio.bar, 4 * studio.bar, (Span(0, 2 * studio.bar),))
-    view = make_view(project, (file,), notes={"new": "strings"}, busy={"new": (0.62, "62 % · 3 s")})
+    view = make_view(project, (file,), busy={"new": (0.62, "62 % · 3 s")})
     assert [h.lane.id for h in sorted(view.findChildren(LaneHeader), key=lambda h: h.y())][-2:] == ["new", REST_ID]
-    assert header(view, "new").lane.name == "strings" and not header(view, "new").isEnabled()
+    assert header(view, "new").lane.name == "new part" and not header(view, "new").isEnabled()
     colour = colour_of(DARK, header(view, "new").lane).name()
     assert colour in colours(body(view, "new"), view.axis.x_of(5 * studio.bar))
     empty = body(view, "new").grab().toImage()
-    view.show_project(project, (file,), {"new": "strings"}, {"new": (0.9, "90 %")})
+    view.show_project(project, (file,), {"new": (0.9, "90 %")})
     assert body(view, "new").grab().toImage() != empty
     view.show_project(project)
     assert "new" not in [h.lane.id for h in view.findChildren(LaneHeader) if h.isVisible()]
@@ -672,12 +672,12 @@ def test_a_lane_that_was_asked_for_comes_into_sight(make_view, studio, workers, 
     assert bar.maximum() > 0 == bar.value()
     monkeypatch.setattr(QApplication, "mouseButtons", lambda: Qt.MouseButton.NoButton)
     file = studio.growing("new", 0, studio.bar)
-    view.show_project(project, (file,), notes={"new": "strings"})
+    view.show_project(project, (file,))
     assert in_sight(view, "new")
     bar.setValue(0)
     for _ in range(2):  # undo and redo
         view.show_project(project)
-        view.show_project(project, (file,), notes={"new": "strings"})
+        view.show_project(project, (file,))
     assert bar.value() == 0
     monkeypatch.setattr(QApplication, "mouseButtons", lambda: LEFT)
     project = project.with_lane(stems[9])

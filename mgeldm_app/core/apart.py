@@ -17,7 +17,7 @@ from mgeldm.errors import AudioError
 from . import commands
 from .asks import Ask, Target, name_of, stems_called
 from .clips import ClipStore, Frames
-from .project import Audio, Lane, Made, Part, Project, Span, Take
+from .project import Audio, Lane, Made, Part, Project, Span, Take, joined, without
 from .sound import Clip, faded, lane_clips, read_clips
 
 # With the embedded model one source in other words has 0.92 of its power and more in common, a kick drum 1.00 with the
@@ -148,7 +148,7 @@ class _New:
         The first only where its own lane has no sound yet: what was there has been taken out of the others.
         """
         clips, spans = self._clips(lane), self._meeting(lane)
-        unheard = self._more_than_fades(_minus(spans, self._own))
+        unheard = self._more_than_fades(without(spans, *self._own))
         own, old, shared = self._powers(clips, spans)
         has_old = _is_in(old, own, shared)
         if unheard != spans:
@@ -175,7 +175,7 @@ class _New:
         """Parts of a lane, in their order, without this sound."""
         clips = self._clips(lane)
         for part in lane.parts:
-            for span in self._more_than_fades(_minus(_common([part], self.span), self._own)):
+            for span in self._more_than_fades(without(_common([part], self.span), *self._own)):
                 made = part.take.made
                 if made.repeatable:
                     yield Part(span.start, (Take(self._rest_of(clips, span), made),))
@@ -222,7 +222,7 @@ class _New:
     def _meeting(self, lane: Lane) -> list[Span]:
         """Where both sound, in one piece where its parts follow one another."""
         parts = [part for part in lane.parts if part.take.made.repeatable]
-        return self._more_than_fades(_joined(_common(parts, self.span)))
+        return self._more_than_fades(joined(_common(parts, self.span)))
 
     def _more_than_fades(self, spans: Sequence[Span]) -> list[Span]:
         """Without those in which parts side by side only fade into each other."""
@@ -265,26 +265,4 @@ def _blocks(span: Span) -> Iterator[tuple[int, int]]:
 
 def _common(parts: Sequence[Part], span: Span) -> list[Span]:
     """Where parts meet a span."""
-    meeting = [part.span for part in parts if part.span.meets(span)]
-    return [Span(max(each.start, span.start), min(each.stop, span.stop)) for each in meeting]
-
-
-def _joined(spans: Sequence[Span]) -> list[Span]:
-    """Spans of which those that touch or overlap are one."""
-    found: list[Span] = []
-    for span in sorted(spans, key=lambda span: span.start):
-        if found and span.start <= found[-1].stop:
-            found[-1] = Span(found[-1].start, max(found[-1].stop, span.stop))
-        else:
-            found.append(span)
-    return found
-
-
-def _minus(spans: Sequence[Span], others: Sequence[Span]) -> list[Span]:
-    """What is left of spans outside others."""
-    left = list(spans)
-    for other in others:
-        ends = [(each, min(each.stop, other.start), max(each.start, other.stop)) for each in left]
-        pieces = [piece for each, stop, start in ends for piece in (Span(each.start, stop), Span(start, each.stop))]
-        left = [piece for piece in pieces if piece.samples > 0]
-    return left
+    return [part.span.within(span) for part in parts if part.span.meets(span)]

@@ -26,7 +26,7 @@ from .delivery import Delivery
 from .jobs import CancelledJob, EngineStatus, Failed, Filled, Finished, Job, JobEvent, Progressed, Started
 from .landing import Group, Landing, Work, quality_of, results, song_of
 from .ports import Engine, Growing
-from .project import MOST_TAKES, Audio, Lane, Project, Prompt, Span, Take, Task
+from .project import MOST_TAKES, Audio, Lane, Project, Prompt, Span, Take, Task, joined
 from .resuming import LOST_ITS_LANE, NOT_FINISHED, NOTHING_DONE, NOTHING_DONE_LOST, kept, moved, resumed
 from .session import JobView, Session
 from .storage import ProjectFolder
@@ -476,7 +476,7 @@ def _fill(session: Session, work: Work, span: Span) -> None:
     """More of what a job makes is final."""
     growing = session.growing.get(work.job.id)
     if growing is not None:
-        grown = tuple(replace(part, filled=_joined(part.filled, span)) for part in growing)
+        grown = tuple(replace(part, filled=tuple(joined((*part.filled, span)))) for part in growing)
         session.growing[work.job.id] = grown
         work.filled = max((each.stop for each in grown[0].filled if each.start == 0), default=0)
         session.changed.emit("growing")
@@ -617,12 +617,3 @@ def _by_lane(wanted: list[Ask]) -> list[list[Ask]]:
     return list(found.values())
 
 
-def _joined(spans: tuple[Span, ...], new: Span) -> tuple[Span, ...]:
-    """Spans with a new one, those that touch joined."""
-    merged: list[Span] = []
-    for span in sorted((*spans, new), key=lambda s: s.start):
-        if merged and span.start <= merged[-1].stop:
-            merged[-1] = Span(merged[-1].start, max(merged[-1].stop, span.stop))
-        else:
-            merged.append(span)
-    return tuple(merged)

@@ -6,14 +6,14 @@ Until then it shows a rough survey, so that ten minutes are on the screen at onc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from .clips import Frames
-from .project import Span
+from .project import Span, without
 
 Read = Callable[[int, int], Frames]
 """Samples [stop - start, channels] from start to stop."""
@@ -82,15 +82,6 @@ def survey(read: Read, samples: int) -> npt.NDArray[np.float16]:
     places = np.minimum(np.arange(SURVEY_COLUMNS) * samples // SURVEY_COLUMNS, samples - length)
     looks = np.concatenate([read(int(place), int(place) + length) for place in places])
     return _packed(blocks_of(looks, length))
-
-
-def without(spans: Iterable[Span], taken: Span) -> list[Span]:
-    """Spans with `taken` cut out of them."""
-    left = []
-    for span in spans:
-        pieces = (Span(span.start, min(span.stop, taken.start)), Span(max(span.start, taken.stop), span.stop))
-        left += [piece for piece in pieces if piece.samples > 0] if span.meets(taken) else [span]
-    return left
 
 
 class Peaks:

@@ -5,7 +5,7 @@ All places are samples of the song. Audio is named by its content and lies in a 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Literal
@@ -41,6 +41,31 @@ class Span:
     def covers(self, other: Span) -> bool:
         """Whether every sample of the other is in this one."""
         return self.start <= other.start and other.stop <= self.stop
+
+    def within(self, other: Span) -> Span:
+        """What of it lies in the other; without samples, or with fewer than none, where they do not meet."""
+        return Span(max(self.start, other.start), min(self.stop, other.stop))
+
+
+def joined(spans: Iterable[Span]) -> list[Span]:
+    """Spans in order, those that touch or overlap as one."""
+    found: list[Span] = []
+    for span in sorted(spans, key=lambda span: span.start):
+        if found and span.start <= found[-1].stop:
+            found[-1] = Span(found[-1].start, max(found[-1].stop, span.stop))
+        else:
+            found.append(span)
+    return found
+
+
+def without(spans: Iterable[Span], *others: Span) -> list[Span]:
+    """What is left of spans outside others."""
+    left = list(spans)
+    for other in others:
+        ends = [(each, min(each.stop, other.start), max(each.start, other.stop)) for each in left]
+        pieces = [piece for each, stop, start in ends for piece in (Span(each.start, stop), Span(start, each.stop))]
+        left = [piece for piece in pieces if piece.samples > 0]
+    return left
 
 
 @dataclass(frozen=True)
@@ -257,6 +282,12 @@ class Project:
     def samples(self) -> int:
         """The song's length."""
         return self.song.audio.samples if self.song else 0
+
+    @property
+    def region_in_song(self) -> Span | None:
+        """What of the region lies in the song, if there is any."""
+        song = Span(0, self.samples)
+        return self.region.within(song) if self.region is not None and self.region.meets(song) else None
 
     @property
     def title(self) -> str:

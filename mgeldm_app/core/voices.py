@@ -254,7 +254,7 @@ def _loop(project: Project, samples: int) -> Span | None:
     """The region if it is looped; one shorter than the two fades of its seam is not."""
     if not project.looping or project.region is None:
         return None
-    loop = Span(max(project.region.start, 0), min(project.region.stop, samples))
+    loop = project.region.within(Span(0, samples))
     return loop if loop.samples >= 2 * round(RAMP_S * project.rate_hz) else None
 
 

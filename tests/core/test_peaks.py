@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mgeldm_app.core import peaks
-from mgeldm_app.core.peaks import BLOCK_SAMPLES, Peaks, blocks_of, measure, survey, without
+from mgeldm_app.core.peaks import BLOCK_SAMPLES, Peaks, blocks_of, measure, survey
 from mgeldm_app.core.project import Span
 
 
@@ -179,11 +179,3 @@ def test_the_level_that_is_reached_for_a_moment_leaves_clicks_and_edges_out():
     pyramid.put(measure(reader(np.zeros_like(frames)), pyramid.take()))
     assert pyramid.reached(2 * BLOCK_SAMPLES, 300) == 0
     assert measured(frames[:100]).reached(1 << 20, 80) == 1  # shorter than what is left out
-
-
-@given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 20)), max_size=4), st.integers(0, 60), st.integers(1, 20))
-def test_without_cuts_exactly_that(spans, start, length):
-    taken = Span(start, start + length)
-    left = without([Span(a, a + n) for a, n in spans], taken)
-    inside = [x for a, n in spans for x in range(a, a + n) if not taken.start <= x < taken.stop]
-    assert sorted(x for span in left for x in range(span.start, span.stop)) == sorted(inside)

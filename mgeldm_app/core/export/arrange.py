@@ -16,7 +16,7 @@ from mgeldm.outputs import hold
 from mgeldm.progress import Reporter
 
 from ..files import numbered
-from ..project import Lane, Project, Span, doubled
+from ..project import Lane, Project, Span, doubled, joined
 from ..timeline import Grid
 from .render import Track, View, wanted_span, write_tracks
 
@@ -134,16 +134,7 @@ def stretches(lane: Lane, song: Span) -> list[Span]:
     """The parts of the song in which a lane sounds; parts that touch or overlap make one, with the fades between."""
     if lane.kind in ("song", "rest"):
         return [song]
-    merged: list[Span] = []
-    for span in sorted((part.span for part in lane.parts), key=lambda span: span.start):
-        inside = Span(max(span.start, song.start), min(span.stop, song.stop))
-        if inside.samples <= 0:
-            continue
-        if merged and inside.start <= merged[-1].stop:
-            merged[-1] = Span(merged[-1].start, max(merged[-1].stop, inside.stop))
-        else:
-            merged.append(inside)
-    return merged
+    return joined(part.span.within(song) for part in lane.parts if part.span.meets(song))
 
 
 def lead_quarters(project: Project) -> float:
@@ -154,13 +145,6 @@ def lead_quarters(project: Project) -> float:
     """
     grid = Grid.of(project)
     return 0.0 if grid.first_bar < 0.5 else round(grid.bar_samples - grid.first_bar) / grid.quarter_samples
-
-
-def region_of(project: Project) -> Span | None:
-    """The region inside the song, if there is one."""
-    if project.region is None or not project.region.meets(Span(0, project.samples)):
-        return None
-    return Span(max(project.region.start, 0), min(project.region.stop, project.samples))
 
 
 @contextlib.contextmanager

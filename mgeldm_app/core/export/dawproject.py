@@ -13,7 +13,7 @@ from mgeldm.progress import Reporter
 
 from ..project import Project, Span
 from ..timeline import Grid
-from .arrange import HandOff, Row, folder_aside, free_name, lead_quarters, region_of
+from .arrange import HandOff, Row, folder_aside, free_name, lead_quarters
 from .bwf import PROGRAM
 from .render import Exported, ExportReport, fader
 
@@ -115,7 +115,7 @@ class _Document:
             for piece in row.pieces:
                 self._clip(clips, row, piece.name, piece.span)
         places = [(0, "Song", self.colours.song)]
-        if region := region_of(self.project):
+        if region := self.project.region_in_song:
             colour = self.colours.rest
             places += [(region.start, "Region start", colour), (region.stop, "Region end", colour)]
         markers = self._add(arrangement, "Markers", timeUnit="beats")

@@ -11,7 +11,7 @@ from mgeldm.language import say
 
 from ..project import Project
 from ..timeline import Grid, time_text
-from .arrange import HandOff, Row, folder_aside, free_name, put_folder, region_of
+from .arrange import HandOff, Row, folder_aside, free_name, put_folder
 from .render import Exported, ExportReport
 
 TICKS = 960  # a quarter note
@@ -60,7 +60,7 @@ def tempo_midi(project: Project) -> bytes:
         first = grid.first_bar if pickup_ticks else 0
         return pickup_ticks + round((sample - first) / grid.quarter_samples * TICKS)
 
-    if region := region_of(project):
+    if region := project.region_in_song:
         events += [(ticks(region.start), 4, _meta(0x06, b"Region start"))]
         events += [(ticks(region.stop), 4, _meta(0x06, b"Region end"))]
     last = max(ticks(project.samples), max(event[0] for event in events))
@@ -140,7 +140,7 @@ def _read_me(hand_off: HandOff, rows: Sequence[Row], gain: float) -> str:
     ]
     if hand_off.doubled:
         lines[2] += " " + say("Together the extracted stems and the rest are the song, so keep the song itself muted.")
-    if region := region_of(project):
+    if region := project.region_in_song:
         start, stop = time_text(region.start, rate_hz), time_text(region.stop, rate_hz)
         lines.append(say("Region: {start} to {stop}", start=start, stop=stop))
     if gain < 1:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from mgeldm.audio import safe_name
 
 from ..project import Lane, Project
-from .arrange import Colours, HandOff, Piece, Row, folder_aside, free_name, lead_quarters, put_folder, region_of
+from .arrange import Colours, HandOff, Piece, Row, folder_aside, free_name, lead_quarters, put_folder
 from .render import Exported, ExportReport, fader
 
 _NATIVE = 0x1000000  # says that a colour is set
@@ -43,7 +43,7 @@ def _project(project: Project, rows: Sequence[Row], colours: Colours) -> Iterato
     yield f"  MASTER_NCH {_channels(project)} 2"
     yield "  PANLAW 1"
     yield f"  LOOP {int(project.looping)}"
-    if region := region_of(project):
+    if region := project.region_in_song:
         start_s, stop_s = lead_s + region.start / rate_hz, lead_s + region.stop / rate_hz
         yield f"  SELECTION {start_s!r} {stop_s!r}"
         yield f"  MARKER 1 {start_s!r} Region 1 0 1 R {_guid('region')} 0"

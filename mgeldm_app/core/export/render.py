@@ -162,9 +162,9 @@ def wanted_span(project: Project, region_only: bool) -> Span:
         raise InputError("There is nothing to take away yet; open a song first.")
     if not region_only:
         return Span(0, project.samples)
-    if project.region is None or not project.region.meets(Span(0, project.samples)):
+    if (region := project.region_in_song) is None:
         raise InputError("No region is selected; drag over the song to select one, or take the whole song.")
-    return Span(max(project.region.start, 0), min(project.region.stop, project.samples))
+    return region
 
 
 def file_names(

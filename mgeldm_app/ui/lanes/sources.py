@@ -15,7 +15,7 @@ from shiboken6 import isValid
 from ...core import peaks, spectrum
 from ...core.peaks import BLOCK_SAMPLES, Columns, Peaks, Read
 from ...core.ports import Growing, Workers
-from ...core.project import REST_ID, Audio, Lane, Project, SongFile, Span
+from ...core.project import REST_ID, Audio, Lane, Project, SongFile, Span, without
 from ...core.sound import heard_span
 from .pyramids import MOST_KEPT, Pyramids, Work
 from .raster import Bytes
@@ -126,7 +126,7 @@ class Sources(QObject):
         fresh = list(file.filled)
         for segment in old.segments if old else ():
             for span in (segment.shown or ()) if segment.name == name else ():
-                fresh = peaks.without(fresh, span)
+                fresh = without(fresh, span)
         for span in fresh:
             pyramid.want(span)
         heard = (heard_span(pyramid.samples, span, self._project.rate_hz) for span in file.filled)

@@ -82,7 +82,7 @@ def test_what_grows_is_drawn_as_it_is_heard(sources, studio, workers, kind):
         frames[done:stop] = studio.frames(stop - done)
         done = stop
         grown = replace(file, filled=(Span(0, stop),))
-        lanes = with_growing(project, (grown,), {})
+        lanes = with_growing(project, (grown,))
         plan = make_plan(project, studio.store.view, [(grown, frames)])
         shown(sources, studio, workers, project, (grown,), lanes)
         for lane in lanes:
@@ -105,10 +105,10 @@ def test_of_what_grew_only_the_end_is_measured_anew(sources, studio, workers):
     project = studio.song()
     file = studio.growing("g", 0, 12 * studio.bar, [Span(0, 12 * studio.bar)], kind="extracted")
     first = replace(file, filled=(Span(0, 10 * studio.bar),))
-    shown(sources, studio, workers, project, (first,), with_growing(project, (first,), {}))
+    shown(sources, studio, workers, project, (first,), with_growing(project, (first,)))
     told = []
     sources.changed.connect(lambda lane_id, span: told.append((lane_id, span)))
-    shown(sources, studio, workers, project, (file,), with_growing(project, (file,), {}))
+    shown(sources, studio, workers, project, (file,), with_growing(project, (file,)))
     starts = [span.start for lane_id, span in told if lane_id == REST_ID]
     assert starts and min(starts) >= 10 * studio.bar - 2 * 4096
 

@@ -78,7 +78,7 @@ SILENT = Reporter()
 # All but `draft` let these compete for the masks, unless a prompt means the same (cosine of their conditions): fewer
 # stems come out worse than silence (model/README). What they find is kept for the next prompt on the song.
 COMMON_SOURCES = ("drums", "bass", "vocals", "piano")
-ALIKE = 0.5
+ALIKE, SURELY = 0.5, 0.65
 
 
 def model_path(model: str | Path) -> Path:
@@ -232,7 +232,7 @@ class Pipeline:
         drums, *others = (self._text(source) for source in COMMON_SOURCES)
         pieces = torch.stack([self._text(piece) for piece in KIT])
         of_kit = (conditions @ pieces.T).amax(1)
-        is_piece = bool(((of_kit > ALIKE) & (of_kit > conditions @ drums)).any())
+        is_piece = bool(((of_kit > SURELY) & (of_kit > conditions @ drums)).any())
         common = [*(pieces if is_piece else [drums]), *others]
         return [text for text in common if float((conditions @ text).max()) < ALIKE]
 

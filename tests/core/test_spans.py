@@ -1,6 +1,7 @@
 """Spans of `core.project`, against sets of samples."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +26,7 @@ def test_without_cuts_exactly_that(spans, others):
 def test_joined_spans_are_in_order_and_do_not_touch(spans):
     found = joined(spans)
     assert samples(found) == sorted(set(samples(spans)))
-    assert all(span.stop < following.start for span, following in zip(found, found[1:], strict=False))
+    assert all(span.stop < following.start for span, following in pairwise(found))
 
 
 @given(SPAN, SPAN)

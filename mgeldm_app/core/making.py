@@ -615,5 +615,3 @@ def _by_lane(wanted: list[Ask]) -> list[list[Ask]]:
         key = next(target.lane.id for target in ask.targets if target)
         found.setdefault(key, []).append(ask)
     return list(found.values())
-
-

@@ -379,7 +379,8 @@ class MainWindow(QMainWindow):
     def _restore(self) -> None:
         self.resize(QSize(1440, 900).boundedTo(self.screen().availableSize()))
         if self.controller.settings.geometry:
-            self.restoreGeometry(QByteArray.fromBase64(self.controller.settings.geometry.encode()))  # of any text
+            place = self.controller.settings.geometry.encode("ascii", "ignore")  # whatever stands there
+            self.restoreGeometry(QByteArray.fromBase64(place))
         self.lanes.set_snap(self.controller.snap)
         self.middle.currentWidget().setFocus(Qt.FocusReason.OtherFocusReason)
 

@@ -24,6 +24,7 @@ from mgeldm.data.midi import Part, Score
 from mgeldm.data.synth import modal, wavetable
 from mgeldm.data.wide import render_wide_song
 from mgeldm.errors import InputError
+from mgeldm.words import KIT
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +131,7 @@ def test_a_kit_comes_piece_by_piece_at_about_natural_levels(monkeypatch):
         whole = render_wide_song(seed, [], 4.0, by_piece=0.0)
         assert not {stem.label for stem in whole.stems} & set(PIECES)
     assert np.mean(hats) == pytest.approx(-20, abs=3)
+    assert tuple(PIECES) == KIT
     assert {key for keys in PIECES.values() for key in keys} >= set(range(35, 54)) - {54}
 
 

@@ -345,7 +345,7 @@ def test_files_are_copied_and_dragged(opened, world, qtbot):
 
 
 def test_a_place_on_the_screen_that_is_no_place_opens_the_window_all_the_same(opened, world):
-    for geometry in ("abc", "ü", "AAAA", "AdnQywADAAA="):
+    for geometry in ("abc", "ü", "\ud800", "AAAA", "AdnQywADAAA="):
         world.c.settings = replace(world.c.settings, geometry=geometry)
         opened._restore()
         assert opened.isVisible() and opened.width() > 700

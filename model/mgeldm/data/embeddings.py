@@ -54,7 +54,7 @@ def embed(folder: Path, conditioner: Conditioner, name: str) -> None:
 
 def has_audio(place: Path, shard: Path) -> bool:
     """Whether a folder of embeddings holds those of a shard as it is now."""
-    return str(_arrays(place / shard.name).get("shard_sha256", "")) == sha256(shard)
+    return _are_of(_arrays(place / shard.name), shard)
 
 
 def write_audio(path: Path, audio: np.ndarray, shard_sha256: str) -> None:
@@ -69,7 +69,8 @@ def read_embeddings(folder: Path, name: str) -> tuple[np.ndarray, dict[str, np.n
         InputError: A shard is not embedded, or changed since, or its embeddings are damaged.
     """
     place, paths = folder / "embeddings" / name, shards(folder)
-    stale = [path.name for path in paths if not has_audio(place, path)]
+    found = [_arrays(place / path.name) for path in paths]
+    stale = [path.name for path, arrays in zip(paths, found, strict=True) if not _are_of(arrays, path)]
     texts = _arrays(place / "texts.npz")
     if stale or not texts:
         which = ", ".join(stale[:3]) or "The texts"
@@ -77,7 +78,7 @@ def read_embeddings(folder: Path, name: str) -> tuple[np.ndarray, dict[str, np.n
             f"{which} of {folder} have no embeddings {name}; run the command that encoded them again, with --embed."
         )
     vectors = dict(zip(texts["phrases"].tolist(), texts["vectors"], strict=True))
-    return np.concatenate([_arrays(place / path.name)["audio"] for path in paths]), vectors
+    return np.concatenate([arrays["audio"] for arrays in found]), vectors
 
 
 def _audio(triplets: Triplets, conditioner: Conditioner) -> np.ndarray:
@@ -87,6 +88,11 @@ def _audio(triplets: Triplets, conditioner: Conditioner) -> np.ndarray:
         parts = [torch.from_numpy(mels[i : i + _BATCH]).float() for i in range(0, len(mels), _BATCH)]
         found.append(np.concatenate([conditioner.embed_audio(part).cpu().numpy() for part in parts]))
     return np.stack(found, 1)  # [items, tracks, dimensions]
+
+
+def _are_of(arrays: dict[str, np.ndarray], shard: Path) -> bool:
+    """Whether what a file of embeddings holds is of a shard as it is now."""
+    return str(arrays.get("shard_sha256", "")) == sha256(shard)
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:

@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import AudioError, InputError
-from ..words import KIT
 from .bank import HIT_S, Bank
 from .notes import cut
 
-PIECES: dict[str, tuple[int, ...]] = dict(
-    zip(
-        KIT,
-        ((35, 36), (37, 38, 40), (42, 44, 46), (41, 43, 45, 47, 48, 50), (49, 51, 52, 53, 55, 57, 59), (39,)),
-        strict=True,
-    )
-)
-"""General MIDI drum keys of each piece of a kit; other keys are percussion."""
+PIECES: dict[str, tuple[int, ...]] = {
+    "kick drum": (35, 36),
+    "snare drum": (37, 38, 40),
+    "hi-hats": (42, 44, 46),
+    "toms": (41, 43, 45, 47, 48, 50),
+    "cymbals": (49, 51, 52, 53, 55, 57, 59),
+    "claps": (39,),
+}
+"""General MIDI drum keys of each piece of a kit (`words.KIT`, in its order); other keys are percussion."""
 
 _SUFFIXES = (".wav", ".flac", ".aiff", ".ogg")
 

@@ -78,7 +78,7 @@ SILENT = Reporter()
 # All but `draft` let these compete for the masks, unless a prompt means the same (cosine of their conditions): fewer
 # stems come out worse than silence (model/README). What they find is kept for the next prompt on the song.
 COMMON_SOURCES = ("drums", "bass", "vocals", "piano")
-ALIKE, SURELY = 0.5, 0.65
+ALIKE, SURELY = 0.5, 0.65  # the second where a prompt must mean the very piece of a kit: percussion is near to all
 
 
 def model_path(model: str | Path) -> Path:

@@ -60,6 +60,7 @@ _INSTRUMENTAL = re.compile(
 _AND_NO = re.compile(r",? (?:(?:and|or) (?:no|without)|nor?) ", re.IGNORECASE)
 _LESS_A_PART = re.compile(rf"(.+?)(?:,? {_WITHOUT}|(?:,| and| but| with) (?:not?|{_WITHOUT})) (.+)", re.IGNORECASE)
 _DOTLESS = str.maketrans("ı", "i")  # has a key of its own in Turkey
+_TOGETHER = re.compile(r",? (?:and|with|plus|und|et|y|e|&|\+) |, ", re.IGNORECASE)
 _AROUND = " \t\n\"'“”‘’«»„.!?…"
 
 # Studio words, and slips of the keys, that the embedded text tower takes for something else, in words that it knows
@@ -145,6 +146,15 @@ def wanted(prompt: str) -> tuple[str, str]:
         return "", words
     found = _LESS_A_PART.fullmatch(_typed(prompt))
     return words, _AND_NO.sub(" and ", found[2]).strip() if found and found[1].strip(" ,") == words else ""
+
+
+def together(prompt: str) -> list[str]:
+    """The sources that a prompt may name one by one ("the drums and the bass", "kick, snare & hats"), if several.
+
+    What is no name, as the first of "warm and mellow piano", only the towers can tell, but that a "lead" may be vocals.
+    """
+    names = _TOGETHER.split(_typed(prompt))
+    return [] if len(names) == 1 or names[0].lower() in ("lead", "the lead") else names
 
 
 def _typed(prompt: str) -> str:

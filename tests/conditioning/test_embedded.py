@@ -91,10 +91,17 @@ def test_a_prompt_is_half_its_words_and_half_what_they_sound_like(conditioner):
     assert torch.equal(asked[2], words[2])  # no class: the words alone
 
 
+def test_names_are_known_and_what_describes_is_not(conditioner):
+    named = ["drums", "the bass", "rhodes", "blues guitar", "horns"]
+    assert bool(conditioner.knows(named).all())
+    assert not bool(conditioner.knows(["warm", "verse", "acoustic", "rock", "call", "left", "theremin"]).any())
+
+
 def test_a_conditioner_that_knows_no_sounds_takes_words_alone(conditioner):
     state = conditioner.state()
     without = EmbeddedConditioner.from_state({name: state[name] for name in state if name not in ("names", "sounds")})
     assert torch.equal(without.embed_prompt(["bass"]), without.embed_text(["bass"]))
+    assert not bool(without.knows(["bass"]).any())
     assert not {"names", "sounds"} & without.state().keys()
     again = EmbeddedConditioner.from_state(state)
     assert torch.allclose(again.embed_prompt(["bass"]), conditioner.embed_prompt(["bass"]), atol=1e-6)

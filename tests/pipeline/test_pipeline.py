@@ -61,6 +61,23 @@ def test_everything_but_is_the_rest(pipeline, clip):
     assert np.allclose(drums_again, drums[0], atol=1e-4)
 
 
+def test_of_what_a_prompt_names_together_each_is_found(pipeline, mono, monkeypatch):
+    """The mask is the larger, of the whole or of all that it names; where the rest is wanted, of what is left out."""
+
+    def masks(*prompts):
+        request = Extract(prompts, Region(0.0, 4.0), Sampling("draft"))
+        return pipeline.extract(mono, request).estimates(1.0, 3.0).sources
+
+    together, without, once = masks("the drums and bass")[0], masks("all but the drums and bass")[0], masks("Drums")[0]
+    drums, bass = masks("the drums")[0], masks("bass")[0]
+    monkeypatch.setattr(type(pipeline.conditioner), "knows", lambda _, names: torch.zeros(len(names), dtype=torch.bool))
+    whole = masks("the drums and bass")[0]
+    assert np.allclose(together, np.maximum(whole, np.minimum(drums + bass, 1)), atol=3e-3)
+    assert np.allclose(without, 1 - together, atol=3e-3)
+    assert np.array_equal(once, masks("Drums")[0])
+    assert float((together - whole).max()) > 0.1
+
+
 @pytest.mark.parametrize("quality", ["standard", "best"])
 def test_other_sources_compete(pipeline, mono, quality, monkeypatch):
     """Sources nobody asked for take their share from a stem, and the sum is the song all the same."""
@@ -320,6 +337,22 @@ def test_raw_is_the_decoders_own_sound(pipeline, clip):
     source, rest = pipeline.extract_raw(clip, Extract(("bass",), Region(2.0, 6.0)))
     assert source.samples.shape == rest.samples.shape == (2, 4 * 44100)
     assert float(source.samples.std()) > 1e-4
+
+
+def test_raw_is_as_loud_where_two_windows_meet(pipeline):
+    """Their phases have nothing in common: a long cross-fade of what they have in common would be 3 dB softer."""
+    time_s = np.arange(16 * 44100) / 44100
+    chord = sum(np.sin(2 * np.pi * hz * time_s) for hz in (196.0, 246.9, 293.7, 392.0)) * 0.05
+    steady = AudioClip(chord[None].astype(np.float32), 44100)
+    sound = sum(part.samples[0] for part in pipeline.extract_raw(steady, Extract(("strings",), Region(1.0, 15.0))))
+    levels_db = 10 * np.log10(np.square(sound[: 14 * 44100].reshape(28, -1)).mean(1))
+    assert np.abs(levels_db - np.median(levels_db)).max() < 1.5
+
+
+def test_raw_is_made_at_once_and_so_not_of_hours(pipeline, clip):
+    with pytest.raises(InputError, match="at once"):
+        long = AudioClip(np.zeros((1, 8000 * 3700), np.float32), 8000)
+        pipeline.extract_raw(long, Extract(("bass",), raw=True))
 
 
 def test_parts_come_at_the_songs_rate_and_repeat_with_their_seed(pipeline, clip):

@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mgeldm.words import parse_prompt, plain, wanted
+from mgeldm.words import parse_prompt, plain, together, wanted
 
 
 @pytest.mark.parametrize(
@@ -196,6 +196,24 @@ def test_instruments_have_names_in_other_languages(prompts, meant):
 )
 def test_what_is_english_stays(prompt):
     assert plain(prompt) == prompt
+
+
+@pytest.mark.parametrize(
+    ("prompt", "names"),
+    [
+        ("the drums and the bass", ["the drums", "the bass"]),
+        ("kick, snare & hats", ["kick", "snare", "hats"]),
+        ("Guitar + vocals", ["Guitar", "vocals"]),
+        ("piano, and strings with a choir", ["piano", "strings", "a choir"]),
+        ("drums und bass", ["drums", "bass"]),
+        ("lead and backing vocals", []),
+        ("a band", []),
+        ("the hand drums", []),
+        ("", []),
+    ],
+)
+def test_sources_are_named_together(prompt, names):
+    assert together(prompt) == names
 
 
 def test_any_length_is_read_at_once():

@@ -25,6 +25,10 @@ class Conditioner(Protocol):
         """What the denoiser is asked with where these words are all that is known: unit vectors [batch, dimensions]."""
         ...
 
+    def knows(self, texts: list[str]) -> Tensor:
+        """Which texts surely name a class of sources that it was taught, bool [batch]."""
+        ...
+
     def embed_audio(self, audio: Tensor) -> Tensor:
         """Unit vectors of sounds: [batch, dimensions].
 

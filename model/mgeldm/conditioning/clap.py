@@ -113,6 +113,10 @@ class ClapConditioner:
         """The words' own vectors, as in the paper: [batch, 512]."""
         return self.embed_text(texts)
 
+    def knows(self, texts: list[str]) -> Tensor:
+        """None: it was taught captions, no classes."""
+        return torch.zeros(len(texts), dtype=torch.bool)
+
     def embed_text(self, texts: list[str]) -> Tensor:
         """Unit vectors of the texts [batch, 512], remembered."""
         new = [text for text in dict.fromkeys(texts) if text not in self._texts]

@@ -20,6 +20,7 @@ from torch.nn import functional
 from ..errors import CheckpointError
 
 _APART, _SURE = 0.6, 0.85  # cosines of words and names: no closer than unknown words come, as close as known ones are
+_NAMED = 0.75  # names from here on: "rhodes" and "blues guitar" are, "verse", "high" and "acoustic" are not
 _MAX_WORD = 100  # BERT reads a longer word as unknown
 _MAX_VOCABULARY_BYTES = 4 << 20
 _CJK = (
@@ -296,6 +297,12 @@ class EmbeddedConditioner(nn.Module):
         typical = functional.normalize(near @ self.sounds, dim=-1)
         half = (near.sum(1, keepdim=True) / (_SURE - _APART)).clamp(max=1) / 2
         return functional.normalize(torch.lerp(text, typical, half), dim=-1)
+
+    @torch.no_grad()
+    def knows(self, texts: list[str]) -> Tensor:
+        """Which texts surely name a class whose sound is known, bool [batch]: "the kick" does, "mellow" does not."""
+        near = self.embed_text(texts) @ self.names.T  # [batch, classes]
+        return (near > _NAMED).any(1)
 
     @torch.no_grad()
     def embed_audio(self, audio: Tensor) -> Tensor:

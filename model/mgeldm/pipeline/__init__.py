@@ -46,7 +46,7 @@ from ..requests import (
     Sampling,
 )
 from ..tracks import TASKS, Track
-from ..words import KIT, parse_prompt, plain, wanted
+from ..words import KIT, parse_prompt, plain, together, wanted
 from .compute import Compute, OnNotice, choose_device
 from .extraction import Decoded, EstimateStream, Heard, How, Latents, Masks
 from .generation import LatentsAt, Maker, Wish
@@ -198,22 +198,29 @@ class Pipeline:
         """The decoder's own sound, as in the paper: each prompt's source, then the rest, of the region alone.
 
         Raises:
-            InputError: The request does not fit the song.
+            InputError: The request does not fit the song, or the region is longer than what is made at once.
         """
         request.validate(song.info.duration_s)
-        start_s, end_s = _bounds(song, request.region)
-        window, hop = self.config.window_frames, HOPS[request.sampling.quality]
+        start_s, end_s = _bounds(song, request.region, LONGEST_GENERATED_S)
+        window = self.config.window_frames
+        # As in new parts, two windows whose phases have nothing in common sound together for a frame and no longer.
+        hop = window - 1 if self.config.is_embedded else round(window * HOPS[request.sampling.quality])
         listener = self._listener(song, lift=self._lift(song, start_s, end_s))
         decoded = Decoded(self._latents(song, request, masks=False))
-        stream = EstimateStream(listener, decoded, start_s, end_s, window, round(window * hop), reporter)
+        stream = EstimateStream(listener, decoded, start_s, end_s, window, hop, reporter)
         audio = stream.values(start_s, end_s)[:, 0] / listener.gain  # [k + 1, samples]
         return [self._at_song_rate(song, track[None], start_s, end_s) for track in audio]
 
     def _latents(self, example: Song, request: Extract, masks: bool) -> Latents:
-        """Of what was asked for; what is not meant guides the latents away, or competes for `masks`."""
+        """Of what was asked for; what is not meant guides the latents away, or competes for `masks`.
+
+        Masks of several sources that one prompt names are found of each as well (`Masks`).
+        """
         parsed = [parse_prompt(prompt) for prompt in request.prompts]
         conditions = [self._text(text) for text, _ in parsed] + [self._sound(example, e) for e in request.examples]
         inverted = torch.tensor([rest for _, rest in parsed] + [False] * len(request.examples))
+        named = [(i, name) for i, (text, _) in enumerate(parsed) for name in self._named(text)] if masks else []
+        conditions += [self._text(name) for _, name in named]
         sampling, negative = request.sampling, self._negative(request.sampling)
         if masks and negative is not None:
             if not inverted.any():  # it would keep from the rest what is to be kept out of it
@@ -222,17 +229,28 @@ class Pipeline:
         if masks and sampling.quality != "draft":
             conditions += self._unasked(torch.stack(conditions))
         how = self._how(sampling, extraction=True)
-        return Latents(self.model, self.compute, how, torch.stack(conditions), inverted, negative)
+        wholes = torch.tensor([prompt for prompt, _ in named], dtype=torch.long)
+        return Latents(self.model, self.compute, how, torch.stack(conditions), inverted, wholes, negative)
+
+    def _named(self, prompt: str) -> list[str]:
+        """The sources that a prompt names together, if it is known what each of them is."""
+        names = together(plain(prompt))
+        return names if names and self._known(names) else []
+
+    def _known(self, names: list[str]) -> bool:
+        return bool(self.conditioner.knows(names).all())
 
     def _unasked(self, conditions: Tensor) -> list[Tensor]:
         """Conditions of common sources unlike every one asked for: masks that compete keep strangers out of a stem.
 
-        With a piece of the drum kit its other pieces compete, not the kit, which it is a part of.
+        With a piece of the drum kit its other pieces compete, not the kit, which it is a part of. To towers that know
+        no pieces they are the kit.
         """
         drums, *others = (self._text(source) for source in COMMON_SOURCES)
-        pieces = torch.stack([self._text(piece) for piece in KIT])
-        of_kit = (conditions @ pieces.T).amax(1)
-        is_piece = bool(((of_kit > SURELY) & (of_kit > conditions @ drums)).any())
+        known = [self._text(name) for name in KIT if self._known([plain(name)])]
+        pieces = [piece for piece in known if float(piece @ drums) < SURELY]
+        of_kit = torch.stack([drums, *pieces]) @ conditions.T  # [1 + pieces, k]
+        is_piece = bool(((of_kit.argmax(0) > 0) & (of_kit.amax(0) > SURELY)).any())
         common = [*(pieces if is_piece else [drums]), *others]
         return [text for text in common if float((conditions @ text).max()) < ALIKE]
 
@@ -517,7 +535,7 @@ def _bounds(song: Song, region: Region, longest_s: float | None = None) -> tuple
     """
     end_s = song.info.duration_s if region.end_s is None else min(region.end_s, song.info.duration_s)
     if longest_s is not None and end_s - region.start_s > longest_s:
-        raise InputError("A new part can last {longest:g} s at most; choose a shorter region.", longest=longest_s)
+        raise InputError("At most {longest:g} s are made at once; choose a shorter region.", longest=longest_s)
     return region.start_s, end_s
 
 

@@ -47,16 +47,25 @@ class Latents:
         model: The model.
         compute: Where it runs.
         how: Steps, guidance, seed.
-        conditions: One a prompt [k, dim], then those of sources nobody asked for, which compete for the masks.
+        conditions: One a prompt [k, dim], then those of sources that prompts name together [p, dim], then those of
+            sources nobody asked for, which compete for the masks.
         inverted: Prompts whose rest is wanted ("everything but"), bool [k]; as many as there are prompts.
+        wholes: Number of the prompt that each of the [p] is named by.
         negative: What to move away from [dim], if anything.
     """
 
     def __init__(
-        self, model: Model, compute: Compute, how: How, conditions: Tensor, inverted: Tensor, negative: Tensor | None
+        self,
+        model: Model,
+        compute: Compute,
+        how: How,
+        conditions: Tensor,
+        inverted: Tensor,
+        wholes: Tensor,
+        negative: Tensor | None,
     ):
         self.model, self.compute, self.how = model, compute, how
-        self.conditions, self.inverted, self.negative = conditions, inverted, negative
+        self.conditions, self.inverted, self.wholes, self.negative = conditions, inverted, wholes, negative
 
     def find(
         self, conditions: Tensor, mixtures: Tensor, first_frames: list[int], done: Callable[..., Tensor], *more: Tensor
@@ -143,7 +152,8 @@ class Masks:
     """The embedded model's way: latents to magnitudes, and those to masks of the sources.
 
     What is asked for is heard at several pitches: the network errs differently at each, and the mean of its masks less.
-    What competes with it is heard once.
+    What competes with it is heard once. Of "the bass and the piano" the network finds less than of the bass and of the
+    piano, but also what it takes for neither: the mask is the larger, of the whole or of all that it names.
 
     Args:
         latents: Finds the latents of a window.
@@ -151,15 +161,17 @@ class Masks:
         pitches: In semitones.
     """
 
+    power = 1  # see `Joiner`
+
     def __init__(self, latents: Latents, heard: Heard, pitches: Sequence[float]):
         self.latents, self.heard = latents, heard
         self.spectral = latents.model.autoencoder
         self.steps_per_frame = self.spectral.config.mels_per_latent
         self.bands = self.spectral.config.mel_bands
         self.centres_hz = self.spectral.centres_hz.cpu().numpy()
-        k = len(latents.inverted)
-        self.pitches = [pitch for pitch in pitches for _ in range(k)]
-        self.asked, self.unasked = latents.conditions[:k].repeat(len(pitches), 1), latents.conditions[k:]
+        asked = len(latents.inverted) + len(latents.wholes)
+        self.pitches = [pitch for pitch in pitches for _ in range(asked)]
+        self.asked, self.unasked = latents.conditions[:asked].repeat(len(pitches), 1), latents.conditions[asked:]
         away = b"" if latents.negative is None else latents.negative.numpy().tobytes()
         how = replace(latents.how, seed=0) if latents.how.steps == 1 else latents.how  # one step takes no noise
         self._ways = [(how, away, source.numpy().tobytes()) for source in self.unasked]
@@ -169,14 +181,20 @@ class Masks:
         places = [(first, frames, listener.gain) for first in first_frames]
         mels = self._hear(listener, places)  # [windows, bands, steps]
         inverted = self.latents.inverted[:, None, None]
-        each = self._masks(self.asked, self.pitches, mels, first_frames)
-        asked = each.unflatten(1, (-1, len(inverted))).mean(1)  # [windows, k, bands, steps]
+        asked = self._asked(mels, first_frames)
         unasked = self._competing(mels, places)
         rivals = torch.where(inverted, asked, (asked * ~inverted).sum(1, keepdim=True))  # itself among them
         asked = asked / (rivals + unasked).clamp(min=1)
         asked = torch.where(inverted, 1 - asked, asked)
         asked = asked / asked.sum(1, keepdim=True).clamp(min=1)
         return torch.cat((asked, 1 - asked.sum(1, keepdim=True)), 1).numpy()
+
+    def _asked(self, mels: Tensor, first_frames: list[int]) -> Tensor:
+        """Masks [windows, k, bands, steps] of the prompts, each as if it were the only one."""
+        found = self._masks(self.asked, self.pitches, mels, first_frames)
+        k, wholes = len(self.latents.inverted), self.latents.wholes
+        whole, named = found.unflatten(1, (-1, k + len(wholes))).mean(1).split((k, len(wholes)), 1)
+        return torch.maximum(whole, torch.zeros_like(whole).index_add(1, wholes, named).clamp(max=1))
 
     def _masks(self, conditions: Tensor, pitches: Sequence[float], mels: Tensor, first_frames: list[int]) -> Tensor:
         """Masks [windows, k, bands, steps] of conditions [k, dim], each heard at its pitch in mels [windows, ...]."""
@@ -230,6 +248,7 @@ class Decoded:
         self.latents, self.autoencoder = latents, latents.model.autoencoder
         self.steps_per_frame = latents.model.config.samples_per_frame
         self.bands = 1
+        self.power = 2 if latents.model.config.is_embedded else 1  # see `Pipeline.extract_raw`
 
     def separate(self, listener: Listener, first_frames: list[int], frames: int) -> Samples:
         """Audio [windows, k + 1, 1, samples] of every source and the rest."""
@@ -283,7 +302,7 @@ class EstimateStream:
         self.starts = plan(start, stop, total, window, hop)
         self.end = self.starts[-1] + window  # latent frame where the last window ends
         steps = separator.steps_per_frame
-        self.joiner = Joiner(self.starts[0] * steps, self.end * steps, (window - hop) * steps)
+        self.joiner = Joiner(self.starts[0] * steps, self.end * steps, (window - hop) * steps, separator.power)
         self.done, self.ready = 0, self.starts[0] * steps  # windows computed, steps finished
         self._kept: np.ndarray | None = None
 

@@ -160,9 +160,12 @@ def _add_evaluate(commands: Any) -> None:
     evaluate.set_defaults(run=_evaluate)
     stems_help = "folder of the real songs that the model learned from, and the held-out one; for yours see --set"
     evaluate.add_argument("--stems", type=Path, metavar="DIR", help=stems_help)
-    evaluate.add_argument("--bank", type=Path, metavar="FILE", help="held-out note bank; without it, synthesised songs")
+    bank_help = "held-out note bank, without which songs are synthesised; may be given again, for drum kits alone"
+    evaluate.add_argument("--bank", type=Path, action="append", default=[], metavar="FILE", help=bank_help)
+    scores_help = "MIDI songs (.mid, a folder, a WAD) whose held-out eighth drum kits play too; may be given again"
+    evaluate.add_argument("--scores", type=Path, action="append", default=[], metavar="PATH", help=scores_help)
     sets_help = "musdb, slakh(-a, -b), moises, stems or stems-test, and its folder; may be given again; without "
-    sets_help += "--stems and --bank these alone are scored"
+    sets_help += "--stems, --bank and --scores these alone are scored"
     evaluate.add_argument("--set", type=_data_set, action="append", default=[], metavar="NAME:DIR", help=sets_help)
     songs_help = "rendered songs, or the most excerpts of real ones, in each set"
     evaluate.add_argument("--songs", type=int, default=24, metavar="N", help=songs_help)
@@ -488,7 +491,8 @@ def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
     from .evaluation.evaluate import Plan, evaluate
     from .evaluation.sets import Material
 
-    material = Material(args.stems, args.bank, args.songs, args.seen, tuple(args.seen_bank), tuple(args.set))
+    banks, seen_banks, data_sets = tuple(args.bank), tuple(args.seen_bank), tuple(args.set)
+    material = Material(args.stems, banks, args.songs, args.seen, seen_banks, data_sets, tuple(args.scores))
     parts, weights = tuple(args.only) or Plan.parts, (args.peer, args.clap, args.vggish)
     plan = Plan(material, parts, args.quality, args.steps, args.pieces, *weights, args.plots)
     with _reporting(args) as reporter:

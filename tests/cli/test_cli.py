@@ -305,6 +305,18 @@ def test_a_data_set_has_a_name_and_a_folder(text, capsys):
     assert f"{text!r} is no data set; give its name and its folder" in capsys.readouterr().err
 
 
+def test_banks_and_scores_to_measure_with_may_be_given_again(monkeypatch):
+    plans = []
+    monkeypatch.setattr(cli, "_load", lambda args: None)
+    monkeypatch.setattr("mgeldm.evaluation.evaluate.evaluate", lambda _, plan, reporter: plans.append(plan))
+    given = ("--bank", "a.npz", "--bank", "b.npz", "--scores", "c.wad", "--scores", "d")
+    assert run("evaluate", *given, "--songs", 2) == 0
+    assert run("evaluate") == 0
+    both, none = (plan.material for plan in plans)
+    assert (both.banks, both.scores) == ((Path("a.npz"), Path("b.npz")), (Path("c.wad"), Path("d")))
+    assert (both.songs, none.banks, none.scores) == (2, (), ())
+
+
 def bad_files(folder: Path) -> dict[str, Path]:
     tone = np.sin(np.arange(44100) / 20).astype(np.float32)[None]
     paths = {name: folder / f"{name}.wav" for name in ("empty", "text", "truncated", "nan", "one", "folder")}

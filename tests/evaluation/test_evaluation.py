@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
+import scipy.signal
 import torch
 from mgeldm.audio import AudioClip
 from mgeldm.errors import InputError
 from mgeldm.evaluation.baselines import BASELINES, ideal_mask, latent_limit, low_pass, percussive
 from mgeldm.evaluation.bench import bench, check_length
-from mgeldm.evaluation.metrics import bootstrap, log_mel_l1, sdr_db, si_sdr_db
+from mgeldm.evaluation.metrics import _WINDOW_SUM, bootstrap, log_mel_l1, log_mel_l1_unscaled, sdr_db, si_sdr_db
 from mgeldm.pipeline import Pipeline
 
 RNG = np.random.default_rng(0)
@@ -36,6 +37,18 @@ def test_exact_silence_has_no_si_sdr_and_faint_sound_has_its_own():
 def test_log_mel_l1_of_a_gain_is_its_logarithm():
     assert log_mel_l1(NOISE, NOISE * np.e, 44100) == pytest.approx(1.0, abs=0.01)
     assert log_mel_l1(NOISE, NOISE, 44100) == 0
+
+
+def test_unscaled_magnitudes_are_those_of_a_plain_transform():
+    """Of a sine they are half the window's sum; both scales part at the floor, which soft sounds lie under."""
+    assert log_mel_l1_unscaled(NOISE, NOISE * np.e, 44100) == pytest.approx(1.0, abs=0.01)
+    soft = NOISE * 1e-5
+    assert log_mel_l1(soft, soft * np.e, 44100) < 0.1 < 0.9 < log_mel_l1_unscaled(soft, soft * np.e, 44100)
+    window = scipy.signal.get_window("hann", 1024)
+    sine = np.sin(2 * np.pi * 1000 / 16000 * np.arange(16000))
+    plain = np.abs(np.fft.rfft(sine[4096 : 4096 + 1024] * window)).max()
+    _, _, scaled = scipy.signal.stft(sine, 16000, nperseg=1024, noverlap=1024 - 160, scaling="spectrum")
+    assert plain / np.abs(scaled[:, 40]).max() == pytest.approx(_WINDOW_SUM, rel=0.01)
 
 
 def test_baselines_do_what_they_say():

@@ -12,7 +12,7 @@ from mgeldm.data.songs import Song, Stem
 from mgeldm.errors import InputError
 from mgeldm.evaluation import extraction, sets
 from mgeldm.evaluation.evaluate import Plan, evaluate
-from mgeldm.evaluation.extraction import LIMIT, METRICS, OURS, PEER, Scores
+from mgeldm.evaluation.extraction import IDEAL, LIMIT, METRICS, OURS, PEER, Scores
 from mgeldm.evaluation.open_unmix import Training, train
 from mgeldm.evaluation.sets import Excerpt, ExcerptSet, Material
 
@@ -70,10 +70,21 @@ def test_the_table_has_a_line_for_every_class_and_a_hole_where_nothing_was_tried
     assert not row[[head.strip("| ") for head in heads].index(PEER)].strip()
 
 
+def test_the_object_has_every_metric_of_baselines_and_oracles(scored):
+    classes, _ = scored
+    for label, row in json.loads(json.dumps(extraction.plain(classes), allow_nan=False)).items():
+        assert set(METRICS) == {"sdr_db", "si_sdr_db", "log_mel_l1", "log_mel_l1_unscaled"}
+        for metric in METRICS:
+            assert {OURS, "decoder", "mixture", "percussive", "low-pass", LIMIT, IDEAL} <= set(row[metric])
+        shown = cells({label: classes[label]})[label]
+        scaled, unscaled = (row[metric] for metric in ("log_mel_l1", "log_mel_l1_unscaled"))
+        assert shown["log-mel L1 (decoder)"] == f"{scaled[OURS]:.2f} ({scaled['decoder']:.2f})"
+        assert shown["log-mel L1 unscaled (decoder)"] == f"{unscaled[OURS]:.2f} ({unscaled['decoder']:.2f})"
+
+
 def scores(**values) -> Scores:
     """One excerpt in which each method scored so in SDR and SI-SDR."""
-    metrics = ("sdr_db", "si_sdr_db", "log_mel_l1")
-    return Scores({metric: {method: [value] for method, value in values.items()} for metric in metrics}, ["a song"])
+    return Scores({metric: {method: [value] for method, value in values.items()} for metric in METRICS}, ["a song"])
 
 
 def cells(classes: dict[str, Scores]) -> dict[str, dict[str, str]]:
@@ -303,7 +314,7 @@ def test_a_stem_that_is_not_asked_for_is_still_heard():
 
 def test_what_is_no_bank_is_said_before_anything_is_scored(tmp_path):
     write(tmp_path / "some.wav", AudioClip(np.zeros((1, 800), np.float32), 8000))
-    for material in (Material(bank=tmp_path / "some.wav"), Material(seen_banks=(tmp_path / "some.wav",))):
+    for material in (Material(banks=(tmp_path / "some.wav",)), Material(seen_banks=(tmp_path / "some.wav",))):
         with pytest.raises(InputError, match="no note bank"):
             material.sets()
 
@@ -339,7 +350,7 @@ def test_sets_of_one_reader_have_names_of_their_own(tmp_path):
     [
         (Material(data_sets=(("spotify", Path("nowhere")),)), "no data set 'spotify'"),
         (Material(Path("nowhere")), "no song sodium .* --set stems:nowhere"),
-        (Material(bank=Path("nowhere.npz")), "no note bank"),
+        (Material(banks=(Path("nowhere.npz"),)), "no note bank"),
         (Material(songs=0), "nothing to score"),
     ],
 )

@@ -168,6 +168,7 @@ def test_halves_of_a_reference_share_no_song():
 def test_parts_and_pieces_of_the_shipped_model_are_measured(pipeline, monkeypatch):
     for module in (sets, generation):
         monkeypatch.setattr(module, "EXCERPT_S", 6.0)
+    monkeypatch.setattr("mgeldm.evaluation.evaluate.mma_songs", lambda _: None)
     result = evaluate(pipeline, Plan(Material(songs=2), ("generation", "imputation"), pieces=2, steps=3))
     fad = result["generation"]["synthetic"]["fad"]["our tower"]
     assert set(fad) == {"ours, prompted", "ours, unprompted"}  # the rendered songs are the reference itself
@@ -180,12 +181,13 @@ def test_each_kind_of_real_music_is_a_reference(songs, monkeypatch):
     """Data sets were passed over, and rendered songs compared with themselves."""
     asked, model = [], SimpleNamespace(config=SimpleNamespace(name=""), model=SimpleNamespace(sha256=""))
 
-    def total_generation(pipeline, references, yardstick, *more):
-        asked.append(([part.name for part in references], yardstick and yardstick.name))
+    def total_generation(pipeline, references, yardsticks, *more):
+        asked.append(([part.name for part in references], [part.name for part in yardsticks]))
         return {"reference_excerpts": 0}
 
     monkeypatch.setattr(generation, "total_generation", total_generation)
     monkeypatch.setattr("mgeldm.evaluation.evaluate._embeddings", lambda *_: [])
+    monkeypatch.setattr("mgeldm.evaluation.evaluate.mma_songs", lambda count: replace(songs, name=f"{count} by MMA"))
     parts = {name: replace(songs, name=name, kind=name) for name in ("synthetic", "real", "musdb")}
     seen = replace(songs, name="real, seen", kind="real", seen=True)
     for names, others in ((("synthetic", "real", "musdb"), seen), (("musdb",), None), (("synthetic",), None)):
@@ -193,13 +195,30 @@ def test_each_kind_of_real_music_is_a_reference(songs, monkeypatch):
         monkeypatch.setattr(Material, "others", others)
         found = evaluate(model, Plan(parts=("generation",)))
         assert set(found["generation"]) == {*names} - ({"synthetic"} if len(names) > 1 else set())
-    with_rendered = [(["real", "real, seen"], "synthetic"), (["musdb"], "synthetic")]
-    assert asked == [*with_rendered, (["musdb"], None), (["synthetic"], None)]
+    both, alone = ["synthetic", "24 by MMA"], ["24 by MMA"]
+    with_rendered = [(["real", "real, seen"], both), (["musdb"], both)]
+    assert asked == [*with_rendered, (["musdb"], alone), (["synthetic"], alone)]
+
+
+def test_each_yardstick_that_can_be_heard_has_a_column(songs, monkeypatch):
+    class Levels:
+        name = "levels"
+
+        def __call__(self, clip):
+            return np.abs(clip.samples[:, :160000]).reshape(8, -1).mean(1, keepdims=True)
+
+    made = [excerpt.mixture for excerpt in songs.excerpts()]
+    monkeypatch.setattr(generation, "_make", lambda *_: made)
+    yardsticks = [songs, replace(songs, name="MMA"), replace(songs, name="nothing", excerpts=partial(iter, ()))]
+    found = generation.total_generation(None, [songs], yardsticks, [Levels()], 3, Sampling(), Reporter())
+    names = ["ours, prompted", "ours, unprompted", "rendered (synthetic)", "rendered (MMA)"]
+    assert found["fad"]["levels"] == dict.fromkeys(names, pytest.approx(0, abs=1e-3))
+    assert " | ".join(names) in generation.generation_text("real", found)
 
 
 def test_a_reference_of_which_nothing_can_be_read_is_said(songs):
     empty = replace(songs, excerpts=partial(iter, ()))
-    found = generation.total_generation(None, [empty], None, [], 2, Sampling(), Reporter())
+    found = generation.total_generation(None, [empty], [], [], 2, Sampling(), Reporter())
     assert "nothing of musdb can be heard" in generation.generation_text("musdb", found)
 
 

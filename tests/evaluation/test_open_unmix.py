@@ -105,22 +105,35 @@ def test_stems_have_the_clips_shape(trained, channels, rate_hz):
     assert np.abs(sum(stems.values())).max() < 3 * np.abs(clip.samples).max()
 
 
+class Between(torch.nn.Module):
+    """A network that knows the answer: these bins, on these sides."""
+
+    def __init__(self, low: int, high: int, sides: tuple[float, float] = (1, 1)):
+        super().__init__()
+        self.low, self.high, self.sides = low, high, torch.tensor(sides)
+
+    def forward(self, mixture):
+        mask = torch.zeros(mixture.shape[2])
+        mask[self.low : self.high] = 1
+        return mixture * mask[:, None] * self.sides[:, None, None]
+
+
+def test_each_side_is_told_apart():
+    """The same tone, a voice on the left and a bass on the right."""
+    networks = build(16)
+    networks["vocals"], networks["bass"] = Between(0, 94, (1, 0)), Between(0, 94, (0, 1))
+    networks["drums"] = Between(0, 0)
+    tone = 0.1 * np.sin(2 * np.pi * 100 * np.arange(44100) / 44100).astype(np.float32)
+    stems = Separator(networks, {})(AudioClip(np.stack((tone, tone)), 44100))
+    assert sdr_db(np.stack((tone, 0 * tone)), stems["vocals"]) > 20
+    assert sdr_db(np.stack((0 * tone, tone)), stems["bass"]) > 20
+
+
 def test_estimates_become_stems():
-    """Networks that know the answer: below 1 kHz is bass, above are drums."""
-
-    class Above(torch.nn.Module):
-        def __init__(self, low: int, high: int):
-            super().__init__()
-            self.low, self.high = low, high
-
-        def forward(self, mixture):
-            mask = torch.zeros(mixture.shape[2])
-            mask[self.low : self.high] = 1
-            return mixture * mask[:, None]
-
+    """Below 1 kHz is bass, above are drums."""
     networks = build(16)
     for target, (low, high) in {"vocals": (0, 0), "drums": (94, 2049), "bass": (0, 94)}.items():
-        networks[target] = Above(low, high)
+        networks[target] = Between(low, high)
     time = np.arange(44100) / 44100
     bass, drums = (np.repeat(np.sin(2 * np.pi * hz * time)[None], 2, 0).astype(np.float32) for hz in (100, 5000))
     stems = Separator(networks, {})(AudioClip(bass + drums, 44100))

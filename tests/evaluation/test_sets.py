@@ -1,13 +1,18 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from mgeldm.data.bank import Bank, save_bank
+from mgeldm.data import corpus, mma
+from mgeldm.data.bank import Bank, midi_file, save_bank
 from mgeldm.data.kits import PIECES
 from mgeldm.data.latents import Triplets, save
 from mgeldm.data.manifest import Facts
+from mgeldm.data.midi import Score
+from mgeldm.data.songs import Song, Stem
 from mgeldm.errors import InputError
-from mgeldm.evaluation.sets import AUDIBLE, Material, level
+from mgeldm.evaluation import sets
+from mgeldm.evaluation.sets import AUDIBLE, Material, level, mma_songs
 from mgeldm.training import encode
 
 
@@ -78,3 +83,78 @@ def test_of_drum_kits_the_pieces_are_asked_for_and_all_else_plays_along():
         assert level(excerpt.mixture.samples - drums) > AUDIBLE
     assert {"kick drum", "snare drum", "hi-hats"} <= asked <= set(PIECES)
     assert Material(data_sets=(("stems", Path()),)).kits is None  # who gives nothing but data sets wants these
+
+
+@pytest.fixture
+def scores(tmp_path) -> Path:
+    """A folder of two MIDI songs, one of them held out."""
+    names = {Score(f"song {i}", ()).held_out: f"song {i}" for i in range(40)}
+    (tmp_path / "scores").mkdir()
+    for held_out, name in names.items():
+        kick = [(float(at), bytes([0x99, 36, 90 + held_out])) for at in range(13)]
+        (tmp_path / "scores" / f"{name}.mid").write_bytes(midi_file([*kick, (13.0, bytes([0x89, 36, 0]))]))
+    return tmp_path / "scores"
+
+
+def test_of_several_banks_plain_songs_play_the_first_and_drum_kits_all_and_scores(banks, scores, monkeypatch):
+    played = []
+
+    def render(seed, banks, duration_s, split, scores=(), by_piece=0.0):
+        played.append(([bank.name for bank in banks], split, [score.held_out for score in scores]))
+        return Song([Stem("bass", ["bass"], np.ones((2, 9), np.float32))])
+
+    monkeypatch.setattr(corpus, "render_song", render)
+    monkeypatch.setattr(sets, "render_wide_song", render)
+    material = Material(banks=tuple(banks), songs=1, scores=(scores,))
+    (plain,) = material.sets()
+    for part in (plain, material.kits):
+        list(part.excerpts())
+    assert played == [(["one"], "test", []), (["one", "two"], "test", [True])]
+
+
+def test_scores_that_training_may_have_heard_are_said_before_anything_is_scored(scores, tmp_path):
+    (held_out,) = Material(scores=(scores,)).held_out_scores
+    (scores / f"{held_out.name}.mid").unlink()
+    with pytest.raises(InputError, match=r"No song of .*scores is held out .* give more songs with --scores"):
+        Material(scores=(scores,)).sets()
+    with pytest.raises(InputError, match="holds no MIDI song"):
+        Material(scores=(tmp_path / "nowhere",)).sets()
+
+
+def test_a_groove_that_mma_cannot_play_costs_no_arrangement(monkeypatch, capsys):
+    def arrange(rng, names, duration_s):
+        if plays.pop(0):
+            return names[0], b""
+        raise InputError("MMA cannot play it.")
+
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    monkeypatch.setattr(Path, "exists", lambda path: True)
+    monkeypatch.setattr(mma, "grooves", lambda: ["Rock"])
+    monkeypatch.setattr(mma, "arrange", arrange)
+    monkeypatch.setattr(sets, "render_midi", lambda font, midi: np.ones((2, 13 * corpus.RATE_HZ), np.float32))
+    songs, plays = mma_songs(2), [True, False, True]
+    assert [(song.name, song.mixture.duration_s) for song in songs.excerpts()] == [
+        ("Rock 500000", 12.0),
+        ("Rock 500002", 12.0),
+    ]
+    assert not capsys.readouterr().err
+    plays += [False] * 8
+    assert not list(songs.excerpts())
+    assert "0 arrangements by MMA where 2 were asked for: MMA cannot play it." in capsys.readouterr().err
+
+
+def test_without_mma_its_arrangements_are_left_out_and_it_is_told(monkeypatch, capsys):
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == "mma" else name)
+    assert mma_songs(2) is None
+    assert "left out of FAD, for mma" in (told := capsys.readouterr().err)
+    assert "apt install mma fluidsynth timgm6mb-soundfont" in told
+
+
+def test_arrangements_are_heard_and_the_same_each_time(monkeypatch):
+    monkeypatch.setattr(sets, "EXCERPT_S", 4.0)
+    if (songs := mma_songs(1)) is None:
+        pytest.skip("MMA, fluidsynth or the held-out soundfont is not installed")
+    (one,), (again,) = songs.excerpts(), songs.excerpts()
+    assert one.mixture.samples.shape == (2, 4 * corpus.RATE_HZ)
+    assert level(one.mixture.samples) > AUDIBLE
+    assert np.array_equal(one.mixture.samples, again.mixture.samples)

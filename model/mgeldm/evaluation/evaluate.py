@@ -13,7 +13,7 @@ from ..progress import Reporter
 from ..requests import Quality, Sampling
 from . import extraction, generation, text
 from .embeddings import Clap, Embedding, Tower, Vggish
-from .sets import ExcerptSet, Material
+from .sets import ExcerptSet, Material, mma_songs
 
 PARTS = ("extraction", "text", "imputation", "generation")
 
@@ -133,18 +133,23 @@ def _imputation(pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], repo
 
 
 def _generation(pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], reporter: Reporter) -> tuple[dict, list]:
-    """Each kind of real music is a reference; where there is none, the rendered songs are."""
+    """Each kind of real music is a reference; where there is none, the rendered songs are.
+
+    What ours has to come nearer than are the rendered songs, if they are no reference, and MMA's arrangements.
+    """
     rendered = next((part for part in _unseen(sets) if part.kind == "synthetic"), None)
     references = {part.kind: [part] for part in _unseen(sets) if part is not rendered}
     if (others := plan.material.others) is not None:
         references["real"].append(others)  # for the held-out song alone is no distribution
-    yardstick = rendered
+    yardsticks = [rendered] if rendered is not None else []
     if rendered is not None and not references:
-        references, yardstick = {rendered.kind: [rendered]}, None
+        references, yardsticks = {rendered.kind: [rendered]}, []
+    if (arranged := mma_songs(plan.pieces)) is not None:
+        yardsticks.append(arranged)
     spaces = _embeddings(pipeline, plan)
     asked = (plan.pieces, plan.sampling, reporter)
     found = {
-        name: generation.total_generation(pipeline, parts, yardstick, spaces, *asked)
+        name: generation.total_generation(pipeline, parts, yardsticks, spaces, *asked)
         for name, parts in references.items()
     }
     return {"generation": found}, [generation.generation_text(name, row) for name, row in found.items()]

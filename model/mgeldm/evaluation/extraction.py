@@ -18,7 +18,7 @@ from ..refine import refine
 from ..requests import Extract, Quality, Sampling
 from . import plots
 from .baselines import BASELINES, ideal_mask, latent_limit
-from .metrics import bootstrap, log_mel_l1, sdr_db, si_sdr_db
+from .metrics import bootstrap, log_mel_l1, log_mel_l1_unscaled, sdr_db, si_sdr_db
 from .sets import ExcerptSet
 
 OURS, DECODER, PEER, LIMIT, IDEAL = "ours", "decoder", "peer", "latent limit", "ideal mask"
@@ -26,6 +26,7 @@ METRICS: dict[str, Callable[[np.ndarray, np.ndarray, int], float]] = {
     "sdr_db": lambda source, estimate, _: sdr_db(source, estimate),
     "si_sdr_db": lambda source, estimate, _: si_sdr_db(source, estimate),
     "log_mel_l1": log_mel_l1,
+    "log_mel_l1_unscaled": log_mel_l1_unscaled,
 }
 Peer = Callable[[AudioClip], dict[str, Samples]]
 """A separator of fixed classes: stems [channels, samples] of a mixture by label."""
@@ -152,23 +153,26 @@ def _means(scores: Scores, metric: str) -> dict[str, float]:
 
 
 def table(name: str, classes: Classes) -> str:
-    """SDR of all methods by class, with the 95 % interval, SI-SDR, share under 0 dB and log-mel L1 of ours.
+    """SDR of all methods by class, with the 95 % interval, SI-SDR, share under 0 dB and both log-mel L1 of ours.
 
     The log-mel L1 of the decoder's own sound, which the paper states, is in brackets, and so are excerpts answered with
-    exact silence, which are in no mean of SI-SDR. The last line holds means of the classes, none where a method lacks a
-    class, as means of different classes compare nothing; and the share of all excerpts.
+    exact silence, which are in no mean of SI-SDR. The unscaled one is of magnitudes as librosa scales them. The last
+    line holds means of the classes, none where a method lacks a class, as means of different classes compare nothing;
+    and the share of all excerpts.
     """
     if not classes:
         return f"{name}: nothing to separate, as no stem is heard beside others"
     known = {method for scores in classes.values() for method in scores.values["sdr_db"]}
     methods = [method for method in (DECODER, PEER, *BASELINES, LIMIT, IDEAL) if method in known]
-    heads = ["class", "excerpts", "ours (95 %)", "SI-SDR", "< 0 dB", "log-mel L1 (decoder)", *methods]
+    heads = ["class", "excerpts", "ours (95 %)", "SI-SDR", "< 0 dB"]
+    heads += ["log-mel L1 (decoder)", "log-mel L1 unscaled (decoder)", *methods]
     lines = [f"{name}: mean SDR in dB", "| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     rows = []
     for label, scores in classes.items():
         low, high = _interval(scores)
         ours = [scores.mean(metric, OURS) for metric in ("sdr_db", "si_sdr_db")]
-        numbers = [*ours, scores.below_silence, *(scores.mean("log_mel_l1", method) for method in (OURS, DECODER))]
+        l1 = [scores.mean(f"log_mel_l1{scale}", method) for scale in ("", "_unscaled") for method in (OURS, DECODER)]
+        numbers = [*ours, scores.below_silence, *l1]
         numbers += [scores.mean("sdr_db", method) for method in methods]
         rows.append(numbers)
         excerpts, interval = len(scores.values["sdr_db"][OURS]), f" ({low:.1f} to {high:.1f})"
@@ -181,9 +185,10 @@ def table(name: str, classes: Classes) -> str:
 
 
 def _row(label: str, excerpts: int, numbers: list[float], interval: str, silent: int) -> str:
-    sdr, si_sdr, below, l1, decoder, *others = numbers
+    sdr, si_sdr, below, l1, decoder, unscaled, decoder_unscaled, *others = numbers
     shape = _number(si_sdr) + (f" ({silent} silent)" if silent else "")
-    cells = [label, str(excerpts), f"**{sdr:.1f}**{interval}", shape, f"{below:.0%}", f"{l1:.2f} ({decoder:.2f})"]
+    cells = [label, str(excerpts), f"**{sdr:.1f}**{interval}", shape, f"{below:.0%}"]
+    cells += [f"{l1:.2f} ({decoder:.2f})", f"{unscaled:.2f} ({decoder_unscaled:.2f})"]
     return "| " + " | ".join([*cells, *map(_number, others)]) + " |"
 
 

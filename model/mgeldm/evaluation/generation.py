@@ -32,7 +32,7 @@ _HALVED_SONGS = 4  # songs that a reference has at least for its halves to be co
 def total_generation(
     pipeline: Pipeline,
     references: Sequence[ExcerptSet],
-    yardstick: ExcerptSet | None,
+    yardsticks: Sequence[ExcerptSet],
     embeddings: Sequence[Embedding],
     count: int,
     sampling: Sampling,
@@ -40,13 +40,13 @@ def total_generation(
 ) -> dict[str, Any]:
     """FAD of music made from nothing, with a prompt and without one, against mixtures of real or rendered songs.
 
-    The yardstick is FAD of arrangements rendered through the held-out bank; the floor is that of half the songs of the
+    The yardsticks are FAD of arrangements rendered through held-out sounds; the floor is that of half the songs of the
     reference against the others, as excerpts of one song are nearer to each other than other music could come.
 
     Args:
         pipeline: The model.
         references: Their excerpts together are the reference.
-        yardstick: Rendered songs, if there are any and they are not the reference.
+        yardsticks: Rendered songs of each kind that is not the reference.
         embeddings: Spaces to measure in.
         count: Pieces of `EXCERPT_S` to make with and without prompts, and to render.
         sampling: How; seeds count up from its own.
@@ -68,8 +68,9 @@ def total_generation(
         "ours, prompted": _make(pipeline, prompts, sampling, reporter),
         "ours, unprompted": _make(pipeline, [""] * count, sampling, reporter),
     }
-    if yardstick is not None:
-        systems[f"rendered ({yardstick.name})"] = [each.mixture for each in islice(yardstick.excerpts(), count)]
+    for part in yardsticks:
+        if clips := [excerpt.mixture for excerpt in islice(part.excerpts(), count)]:
+            systems[f"rendered ({part.name})"] = clips
     fad: dict[str, dict[str, float]] = {}
     for found, embedding in zip(each, embeddings, strict=True):
         whole = np.concatenate(found)

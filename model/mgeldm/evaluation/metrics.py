@@ -10,6 +10,7 @@ import scipy.signal
 LEAST_SONGS = 5
 """Of fewer songs `bootstrap` draws excerpts."""
 _ROUNDS = 1000  # draws of a bootstrap
+_WINDOW_SUM = 512.0  # of the Hann window of 1024 that log mels are seen through
 
 
 def sdr_db(source: np.ndarray, estimate: np.ndarray) -> float:
@@ -36,10 +37,18 @@ def log_mel_l1(source: np.ndarray, estimate: np.ndarray, rate_hz: int) -> float:
     """Mean absolute difference of log-mel spectrograms of the mono sums (PAPER: evaluation).
 
     The paper does not state its settings; these are 16 kHz, FFT 1024, hop 160, 64 mel bands, natural logarithm of
-    magnitudes, floor 1e-5.
+    magnitudes over the sum of the window, floor 1e-5.
     """
     made, wanted = (_log_mel(x.mean(0), rate_hz) for x in (estimate, source))
     return float(np.abs(made - wanted).mean())
+
+
+def log_mel_l1_unscaled(source: np.ndarray, estimate: np.ndarray, rate_hz: int) -> float:
+    """`log_mel_l1` of magnitudes as librosa and torchaudio scale them, that is, not over the sum of the window.
+
+    Their floor lies that much lower, so that soft sounds count too.
+    """
+    return log_mel_l1(_WINDOW_SUM * source, _WINDOW_SUM * estimate, rate_hz)
 
 
 def _log_mel(mono: np.ndarray, rate_hz: int) -> np.ndarray:

@@ -117,13 +117,19 @@ class Separator:
 
     @torch.inference_mode()
     def __call__(self, clip: AudioClip) -> dict[str, Samples]:
-        """Stems [channels, samples] of a clip by target, refined as ours are: shared masks, one Wiener iteration."""
+        """Stems [channels, samples] of a clip by target, refined as ours are: masks of each side, one Wiener step."""
         sides = clip.samples[[0, -1]]  # a mono clip sounds on both sides
         mixture = magnitudes(torch.from_numpy(resample(sides, clip.rate_hz, RATE_HZ))[None])
-        found = torch.cat([self.networks[target](mixture) for target in TARGETS]).mean(1)  # [targets, bins, frames]
-        rest = (mixture[0].mean(0) - found.sum(0)).clamp(min=0)
+        found = torch.cat([self.networks[target](mixture) for target in TARGETS], 0).transpose(0, 1)
+        each = [(mixture[0, side], found[side]) for side in range(CHANNELS)]  # [bins, frames], [targets, bins, frames]
+        if clip.info.channels != CHANNELS:
+            each = [(mixture[0].mean(0), found.mean(0))]
         centres_hz = np.linspace(0, RATE_HZ / 2, _BINS, dtype=np.float32)
-        stems, _ = refine(clip, Estimate(found.numpy(), rest.numpy(), centres_hz, HOP / RATE_HZ, 0.0))
+        estimates = [
+            Estimate(stems.numpy(), (whole - stems.sum(0)).clamp(min=0).numpy(), centres_hz, HOP / RATE_HZ, 0.0)
+            for whole, stems in each
+        ]
+        stems, _ = refine(clip, estimates if len(estimates) > 1 else estimates[0])
         return dict(zip(TARGETS, stems, strict=True))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -11,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from ..audio import AudioClip
-from ..data import corpus, latents, manifest
-from ..data.bank import bank_licence, load_bank
+from ..data import corpus, latents, manifest, mma
+from ..data.bank import SOUNDFONTS, bank_licence, load_bank, render_midi
 from ..data.kits import PIECES
+from ..data.midi import Score, read_scores
 from ..data.readers import open_set, stem_folders, tell
 from ..data.songs import Song, Stem, captions_of
 from ..data.wide import render_wide_song
@@ -23,6 +25,8 @@ from ..requests import check_prompt
 EXCERPT_S = 12.0
 AUDIBLE = 2e-3  # level under which a stem counts as silent in an excerpt
 _UNSEEN_SEED = 500_000
+HELD_OUT_FONT = Path("/usr/share/sounds", SOUNDFONTS["timgm"].file)
+_TRIES = 4  # grooves to try for each that is wanted, as MMA cannot play every one
 DATA_SETS: dict[str, tuple[str, dict[str, str]]] = {
     "musdb": ("musdb", {}),
     "slakh": ("slakh", {}),
@@ -96,39 +100,42 @@ class Material:
 
     Attributes:
         stems: Folder of real songs, `<song>/<label>.opus` (or flac, wav); its song `corpus.HELD_OUT_SONG` is unseen.
-        bank: A note bank that training never saw; None renders with the synthesisers alone.
+        banks: Note banks that training never saw; none renders with the synthesisers alone. Plain rendered songs play
+            the first alone, so that they stay comparable; the set of drum kits plays all.
         songs: Rendered songs, or the most excerpts of real ones, in each set.
         seen: Folder of shards that the model was trained on: score rendered songs of it, the other songs of `stems` and
             training songs of the data sets too.
         seen_banks: Banks that training rendered with.
-        data_sets: Names of `DATA_SETS` with their folders. Without `stems` and `bank` they alone are scored.
+        data_sets: Names of `DATA_SETS` with their folders. Without `stems`, `banks` and `scores` they alone are scored.
+        scores: MIDI songs, as `midi.read_scores` takes them; the set of drum kits plays those that are held out.
     """
 
     stems: Path | None = None
-    bank: Path | None = None
+    banks: tuple[Path, ...] = ()
     songs: int = 24
     seen: Path | None = None
     seen_banks: tuple[Path, ...] = ()
     data_sets: tuple[tuple[str, Path], ...] = ()
+    scores: tuple[Path, ...] = ()
 
     def sets(self) -> list[ExcerptSet]:
         """The sets to score.
 
         Raises:
-            InputError: A folder or bank is missing, a file is no bank, shards were rendered with other banks, or there
-                is nothing to score.
+            InputError: A folder or bank is missing, a file is no bank, shards were rendered with other banks, no score
+                is held out, or there is nothing to score.
         """
         if self.songs < 1:
             raise InputError("There is nothing to score; ask for at least one song with --songs.")
         if self.seen is not None and not self.seen.is_dir():
             raise InputError(f"There is no folder {self.seen}; give the one of the shards that training read.")
-        for path in (self.bank, *self.seen_banks):
-            if path is not None and not path.is_file():
+        for path in (*self.banks, *self.seen_banks):
+            if not path.is_file():
                 raise InputError(f"There is no note bank {path}; make it with `python -m mgeldm.data.bank`.")
-            if path is not None:
-                bank_licence(path)  # says now, and not after an hour, what is no bank
+            bank_licence(path)  # says now, and not after an hour, what is no bank
+        _ = self.held_out_scores  # and what is no score
         seeds = [_UNSEEN_SEED + number for number in range(self.songs)]
-        found = [_rendered_set((self.bank,) if self.bank else (), seeds, seen=False)] if self._is_rendered else []
+        found = [_rendered_set(self.banks[:1], seeds, seen=False)] if self._is_rendered else []
         if self.stems is not None:
             found.append(self._real_set("real", False, [_held_out(self.stems)]))
         for name, (kind, folder) in _named(self.data_sets).items():
@@ -143,15 +150,27 @@ class Material:
     @property
     def _is_rendered(self) -> bool:
         """Whether rendered songs are scored; who gives nothing but data sets wants these."""
-        return not self.data_sets or self.stems is not None or self.bank is not None
+        return not self.data_sets or self.stems is not None or bool(self.banks or self.scores)
+
+    @cached_property
+    def held_out_scores(self) -> tuple[Score, ...]:
+        """The MIDI songs that training leaves out."""
+        found = tuple(score for path in self.scores for score in read_scores(path) if score.held_out)
+        if self.scores and not found:
+            given = ", ".join(map(str, self.scores))
+            raise InputError(
+                f"No song of {given} is held out (one in eight is, by its name), so training may have heard them all; "
+                "give more songs with --scores."
+            )
+        return found
 
     @property
     def kits(self) -> ExcerptSet | None:
         """Songs as training renders them whose drums are known piece by piece; nothing else in them is asked for."""
         if not self._is_rendered:
             return None
-        banks = (self.bank,) if self.bank else ()
-        return ExcerptSet("drum kits", "drum kits", False, self.songs, partial(_kits, banks, self.songs))
+        excerpts = partial(_kits, self.banks, self.held_out_scores, self.songs)
+        return ExcerptSet("drum kits", "drum kits", False, self.songs, excerpts)
 
     @cached_property
     def others(self) -> ExcerptSet | None:
@@ -185,6 +204,40 @@ class Material:
 def _rendered_set(banks: tuple[Path, ...], seeds: Sequence[int], seen: bool) -> ExcerptSet:
     excerpts = partial(_rendered, banks, seeds, "train" if seen else "test")
     return ExcerptSet(_title("synthetic", seen), "synthetic", seen, len(seeds), excerpts)
+
+
+def mma_songs(count: int) -> ExcerptSet | None:
+    """So many arrangements by MMA, played by the held-out soundfont.
+
+    Their level is what the soundfont makes it, as all embeddings bring it to their own.
+
+    Returns:
+        None where what it takes is not installed, which is told.
+    """
+    missing = [name for name in ("mma", "fluidsynth") if shutil.which(name) is None]
+    missing += [str(path) for path in (mma.LIBRARY, HELD_OUT_FONT) if not path.exists()]
+    if missing:
+        advice = "install them (Debian: apt install mma fluidsynth timgm6mb-soundfont)"
+        tell(f"MMA's arrangements are left out of FAD, for {', '.join(missing)} cannot be found; {advice}.")
+        return None
+    return ExcerptSet("MMA", "MMA", False, count, partial(_arranged, count))
+
+
+def _arranged(count: int) -> Iterator[Excerpt]:
+    names, samples, made, reason = mma.grooves(), round(EXCERPT_S * corpus.RATE_HZ), 0, ""
+    for seed in range(_UNSEEN_SEED, _UNSEEN_SEED + _TRIES * count):
+        if made == count:
+            return
+        try:  # twice the length, for a bar may have two beats
+            groove, content = mma.arrange(np.random.default_rng(seed), names, 2 * EXCERPT_S)
+            audio = render_midi(HELD_OUT_FONT, content)[:, :samples]
+        except InputError as error:
+            reason = str(error)
+            continue
+        made += 1
+        yield Excerpt(f"{groove} {seed}", [], AudioClip(audio, corpus.RATE_HZ))
+    if made < count:
+        tell(f"There are {made} arrangements by MMA where {count} were asked for: {reason}")
 
 
 def _title(kind: str, seen: bool) -> str:
@@ -261,10 +314,10 @@ def _rendered(banks: tuple[Path, ...], seeds: Sequence[int], split: str) -> Iter
         yield Excerpt.of(f"{split} {number}", song)
 
 
-def _kits(banks: tuple[Path, ...], songs: int) -> Iterator[Excerpt]:
+def _kits(banks: tuple[Path, ...], scores: Sequence[Score], songs: int) -> Iterator[Excerpt]:
     loaded = [load_bank(bank) for bank in banks]
     for number in range(songs):
-        song = render_wide_song(_UNSEEN_SEED + number, loaded, EXCERPT_S, "test", by_piece=1.0)
+        song = render_wide_song(_UNSEEN_SEED + number, loaded, EXCERPT_S, "test", scores, by_piece=1.0)
         stems = [stem if stem.label in PIECES else replace(stem, label="") for stem in song.stems]
         yield Excerpt.of(f"kit {number}", Song(stems, song.rate_hz))
 

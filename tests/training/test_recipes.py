@@ -22,6 +22,7 @@ from mgeldm.pipeline import EMBEDDED_PATH, Pipeline
 from mgeldm.training import embedded, recipes
 from mgeldm.training.embedded import deepened, unpack
 from mgeldm.training.joint import Embedded, JointRecipe, draw_timesteps
+from mgeldm.training.loop import Run
 from mgeldm.training.machine import Machine
 from mgeldm.training.recipes import read_settings, train_from
 
@@ -33,6 +34,12 @@ SMALL = replace(
     autoencoder=SpectralConfig(decoder_width=16, decoder_depth=1),
     denoiser=replace(EMBEDDED.denoiser, width=96, depth=1, heads=3),
 )
+CONFIGURATIONS = [
+    ("embedded", EMBEDDED),
+    ("decoder", replace(EMBEDDED, autoencoder=SpectralConfig(decoder_depth=6))),
+    ("gpu", EMBEDDED),
+    ("published", PUBLISHED),
+]
 COMMON = "minutes = 1000\nwarmup_steps = 1\nlog_every_steps = 1\nsave_every_s = 0.0\nscore_every_s = 1e9\n"
 
 
@@ -140,6 +147,59 @@ def test_every_recipe_runs_and_their_weights_become_one_file(config, tmp_path, c
     assert cli.main(["train", "receive", "--config", str(tmp_path / "second.toml"), *parts]) == 0
 
 
+class Killed(BaseException):
+    """Ends a run as a kill does: nothing is saved after it."""
+
+
+def goes_on_exactly(recipe, config, folder, monkeypatch):
+    """A run of three steps is repeated bit by bit by one that is killed as it is to save its first step, and again as
+    it is to save its third: it begins anew, then goes on from the second."""
+    train_from(recipe, config)
+    whole = state_of(folder)
+    shutil.rmtree(folder)
+    save = Run.save
+    for last in (1, 3):
+
+        def killed(run, last=last):
+            if run.step == last:
+                raise Killed
+            save(run)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Run, "save", killed)
+            with pytest.raises(Killed):
+                train_from(recipe, config)
+        assert (folder / "state.pt").exists() == (last == 3)
+    train_from(recipe, config)
+    assert_same(state_of(folder), whole)
+
+
+def state_of(folder):
+    """Weights, optimisers, averaged weights and the step of a run, but for the time that it took."""
+    state = torch.load(folder / "state.pt", weights_only=True)
+    assert state["step"] == 3
+    del state["spent_s"]
+    assert_same(torch.load(folder / "ema.pt", weights_only=True), state["ema"])
+    return state
+
+
+def assert_same(one, other):
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        one, other = list(one.values()), list(other.values())
+    if isinstance(one, list | tuple):
+        for mine, theirs in zip(one, other, strict=True):
+            assert_same(mine, theirs)
+    else:
+        assert torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
+
+
+def test_a_killed_run_of_every_recipe_goes_on_exactly(config, tmp_path, monkeypatch):
+    config.write_text(config.read_text().replace("extraction = 0.75", 'extraction = 0.75\nprecision = "bf16"'))
+    for recipe in ("text-audio", "autoencoder", "denoiser"):
+        goes_on_exactly(recipe, config, tmp_path / "run" / recipe, monkeypatch)
+
+
 @pytest.mark.parametrize("folder", [".", "nowhere"])
 def test_a_folder_without_weights_to_receive_is_said(config, tmp_path, capsys, folder):
     arguments = ["train", "receive", "--config", str(config), "--parts", str(tmp_path / folder)]
@@ -208,6 +268,7 @@ def test_towers_keep_the_sounds_they_came_with_until_they_are_trained_anew(tmp_p
     (tmp_path / "pool" / "a-0.npz").unlink()
     assert len(embedded.towers(tmp_path, tmp_path / "pool").sounds) == 1  # kept with the run
 
+
 def test_minutes_end_a_call_and_the_next_one_goes_on(config, tmp_path):
     config.write_text(config.read_text().replace("steps = 3\nbatch = 6", "steps = 1000000\nbatch = 6"))
     train_from("text-audio", config, minutes=1.0, began_s=time.monotonic() - 56)
@@ -235,7 +296,7 @@ def test_a_configuration_in_other_letters_is_said(tmp_path):
         train_from("denoiser", tmp_path / "c.toml")
 
 
-@pytest.mark.parametrize(("name", "model"), [("embedded", EMBEDDED), ("gpu", EMBEDDED), ("published", PUBLISHED)])
+@pytest.mark.parametrize(("name", "model"), CONFIGURATIONS)
 def test_the_configurations_that_come_along_are_understood(name, model):
     settings = read_settings(Path(recipes.__file__).with_name(f"{name}.toml"))
     assert settings.model == model
@@ -243,6 +304,8 @@ def test_the_configurations_that_come_along_are_understood(name, model):
         assert options["minutes"] > 0
         assert options["batch"] > 0
         assert recipe in recipes.RECIPES
+    assert settings.out.parts[0] == "cache"  # never what ships
+    assert settings.start == (None if name == "published" else Path("resources/embedded/model.safetensors"))
 
 
 def test_the_configuration_at_full_size_saves_its_20_gb_every_half_hour():
@@ -283,7 +346,7 @@ def test_an_unknown_option_and_a_missing_table_are_said(config):
     config.write_text('run = "a"\nout = "b"\n')
     with pytest.raises(InputError, match=r"no table \[denoiser\].*embedded\.toml"):
         train_from("denoiser", config)
-    with pytest.raises(InputError, match=r"no table \[autoencoder\].*published\.toml"):
+    with pytest.raises(InputError, match=r"no table \[autoencoder\].*decoder\.toml or published\.toml"):
         train_from("autoencoder", config)
 
 
@@ -474,7 +537,9 @@ def test_a_pool_for_other_sizes_is_refused():
         JointRecipe(Denoiser(TINY.denoiser), pool, embedded)
 
 
-def test_the_published_form_is_trained_to_a_checkpoint_that_loads(tmp_path):
+@pytest.fixture
+def published_config(tmp_path):
+    """A whole small model of the published form, three steps a recipe, and a pool of latents with embeddings."""
     from mgeldm.data.embeddings import write_audio
     from mgeldm.data.manifest import sha256
 
@@ -492,7 +557,7 @@ pool = "{tmp_path}/pool"
 out = "{tmp_path}/model.safetensors"
 
 [autoencoder]
-steps = 2
+steps = 3
 batch = 2
 samples = 4096
 songs = 1
@@ -500,12 +565,22 @@ betas = [0.8, 0.99]
 critic = {{sizes = [256], width = 4}}
 {COMMON}
 [denoiser]
-steps = 2
+steps = 3
 batch = 4
 accumulate = 2
 {COMMON}
 {model_table(TINY)}
 """)
+    return config
+
+
+def test_a_killed_run_of_the_published_form_goes_on_exactly(published_config, tmp_path, monkeypatch):
+    for recipe in ("autoencoder", "denoiser"):
+        goes_on_exactly(recipe, published_config, tmp_path / "run" / recipe, monkeypatch)
+
+
+def test_the_published_form_is_trained_to_a_checkpoint_that_loads(published_config, tmp_path):
+    config = published_config
     assert read_settings(config).model == TINY
     train_from("autoencoder", config)
     train_from("assemble", config)  # with a denoiser that is not trained, to encode with
@@ -524,6 +599,7 @@ accumulate = 2
     trained = load_model(tmp_path / "model.safetensors").denoiser
     assert not torch.equal(fresh.leave.weight, trained.leave.weight)
 
+    pool, _ = published_pool()
     # A pool of the autoencoder's latents, as the assembled file gives them, is taken; one of another's is not.
     own = latents.identity(load_model(tmp_path / "model.safetensors").autoencoder.state_dict())
     latents.save(tmp_path / "pool" / "a.npz", [pool], Facts(options="1 windows", autoencoder=own))

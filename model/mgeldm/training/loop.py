@@ -28,7 +28,7 @@ from ..data.files import whole
 from ..errors import InputError, MgeldmError, OutputError
 from .board import Board
 from .machine import Machine
-from .parts import foundations, write_parts
+from .parts import send
 
 Scalars = dict[str, float | Tensor]
 """Figures by name; those that still lie on a device are read where they are logged, since reading waits for it."""
@@ -236,8 +236,7 @@ class Run:
             with whole(self.folder / name) as file:
                 torch.save(content, file)
         if self.parts is not None:
-            name = self.folder.name
-            write_parts(self.ema, self.parts, name, foundations(self.folder.parent, name))
+            send(self.ema, self.parts, self.folder.parent, self.folder.name)
 
     def _rate(self) -> float:
         """Share of the learning rate at this step."""

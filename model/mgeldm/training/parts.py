@@ -1,14 +1,15 @@
 """Weights that travel: averaged weights as a few small half-precision files, and back.
 
 From a GPU machine without network only small files may come back; the optimiser's state stays behind, and the next run
-starts from the averaged weights. The files say with which projection and towers these were trained, without which they
-are worth nothing, and which others they belong to: a kill may leave parts of two saves.
+starts from the averaged weights. A denoiser takes its towers along, and the typical sounds that these know. All files
+say what theirs were trained with, without which they are worth nothing, and which others they belong to: a kill may
+leave parts of two saves.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -17,15 +18,36 @@ from safetensors.torch import load_file
 from safetensors.torch import save as packed
 from torch import Tensor
 
+from ..checkpoint import save_tensors
 from ..data.files import whole
 from ..errors import InputError
 
 PART_BYTES = 15 * 2**20
+SENT = ("autoencoder", "text-audio", "sounds", "denoiser")
+"""What there may be parts of: recipes, and the typical sounds that towers know."""
+_RESTS_ON = {
+    "autoencoder": ("projection",),
+    "sounds": ("text-audio",),
+    "denoiser": ("projection", "text-audio", "sounds"),
+}
+_SAID = {"text-audio": "towers", "sounds": "typical sounds"}
 _SAVE = "save"  # in each part: which save it is of, as the hash of all parts' tensors
 
 
+def send(weights: dict[str, Tensor], folder: Path, run: Path, name: str) -> None:
+    """Write the averaged weights of a recipe in a folder of runs as parts; with a denoiser's, its towers and sounds.
+
+    Raises:
+        OutputError: The disk is full, or the folder cannot be written to.
+    """
+    write_parts(weights, folder, name, foundations(run, name))
+    for other in ("text-audio", "sounds") if name == "denoiser" else ():
+        if (held := _held(run, other)) is not None:
+            write_parts(held, folder, other, foundations(run, other))
+
+
 def write_parts(
-    weights: dict[str, Tensor],
+    weights: Mapping[str, Tensor],
     folder: Path,
     name: str,
     trained_with: dict[str, str] | None = None,
@@ -89,12 +111,17 @@ def _read(folder: Path, name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
 def foundations(run: Path, name: str) -> dict[str, str]:
     """Hashes, by name, of what the weights of a recipe in a folder of runs rest on; of half-precision numbers, as parts
     hold them."""
-    found: dict[str, Mapping[str, Tensor]] = {}
-    if name != "text-audio" and (path := run / "projection.safetensors").exists():
-        found["projection"] = load_file(path)
-    if name == "denoiser" and (path := run / "text-audio" / "ema.pt").exists():
-        found["towers"] = torch.load(path, weights_only=True, map_location="cpu")
-    return {key: _hash(tensors) for key, tensors in found.items()}
+    held = {key: _held(run, key) for key in _RESTS_ON.get(name, ())}
+    return {key: _hash(tensors) for key, tensors in held.items() if tensors is not None}
+
+
+def _held(run: Path, name: str) -> Mapping[str, Tensor] | None:
+    """What a folder of runs holds under that name, if anything."""
+    if name in ("projection", "sounds"):
+        path = run / f"{name}.safetensors"
+        return load_file(path) if path.exists() else None
+    path = run / name / "ema.pt"
+    return torch.load(path, weights_only=True, map_location="cpu") if path.exists() else None
 
 
 def _hash(tensors: Mapping[str, Tensor]) -> str:
@@ -106,21 +133,39 @@ def _hash(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()[:16]
 
 
-def receive(folder: Path, run: Path, name: str) -> None:
-    """Put the parts of `name` into a run's folder as averaged weights; an older state and log are moved aside.
+def receive(folder: Path, run: Path, names: Sequence[str]) -> None:
+    """Put parts into a folder of runs as averaged weights: all that are named, or none where one would be of no use.
+
+    What is there already stays; of what is not, an older state and log are moved aside. Sounds that towers before knew
+    are forgotten with them.
 
     Raises:
-        InputError: A part is missing or damaged, they are of different saves, or they were trained with another
-            projection or other towers.
+        InputError: A part is missing or damaged, they are of different saves, or they were trained with what is neither
+            among them nor there: another projection, say.
     """
-    weights, trained_with = _read(folder, name)
-    here = foundations(run, name)
-    if others := sorted(key for key, value in trained_with.items() if here.get(key) != value):
-        raise InputError(
-            f"The {name} in {folder} was trained with another {' and other '.join(others)} than {run} holds, and would "
-            "be worth nothing with it; name an empty folder as `run` and, as `start`, the checkpoint that training "
-            "there began with (or bring projection.safetensors and text-audio/ema.pt of its folder of runs along)."
-        )
+    found = {name: _read(folder, name) for name in names}
+    hashes = {name: _hash(weights) for name, (weights, _) in found.items()}
+    for name, (_, trained_with) in found.items():
+        here = foundations(run, name) | hashes
+        if others := sorted(_SAID.get(key, key) for key, value in trained_with.items() if here.get(key) != value):
+            raise InputError(
+                f"The {name} in {folder} would be worth nothing without the {' and '.join(others)} that it was trained "
+                f"with, which neither lie there nor in {run}; fetch all files that were written with it, or name an "
+                "empty folder as `run` and, as `start`, the checkpoint that training there began with (or bring "
+                "projection.safetensors of its folder of runs along)."
+            )
+    for name, (weights, _) in found.items():
+        held = _held(run, name)
+        if held is None or _hash(held) != hashes[name]:
+            _put(weights, run, name)
+
+
+def _put(weights: dict[str, Tensor], run: Path, name: str) -> None:
+    if name == "sounds":
+        save_tensors(run / "sounds.safetensors", weights)
+        return
+    if name == "text-audio":
+        (run / "sounds.safetensors").unlink(missing_ok=True)
     target = run / name
     target.mkdir(parents=True, exist_ok=True)
     for old in (target / "state.pt", target / "log.jsonl"):

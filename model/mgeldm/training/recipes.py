@@ -31,7 +31,7 @@ from .discriminators import Discriminators
 from .joint import Embedded, JointRecipe
 from .loop import LoopConfig, Recipe, Run
 from .machine import Machine, machine
-from .parts import receive
+from .parts import SENT, receive
 from .sounds import Recorded, Rendered, Sounds
 from .text_audio import TextAudioRecipe
 
@@ -78,7 +78,7 @@ class Settings:
         """
         found = dict(self.recipes).get(recipe)
         if found is None:
-            file = "published.toml" if recipe == "autoencoder" else "embedded.toml"
+            file = "decoder.toml or published.toml" if recipe == "autoencoder" else "embedded.toml"
             raise InputError(f"The configuration has no table [{recipe}]; add one, see {file}.")
         return dict(found)
 
@@ -137,12 +137,11 @@ def train_from(
     """
     stop_s = float("inf") if minutes is None else (began_s or time.monotonic()) + 60 * minutes
     settings = read_settings(config)
-    found = _received(parts) if recipe == "receive" else ()
+    found = _received(parts) if recipe == "receive" else []
     if settings.start is not None:
         embedded.unpack(settings.start, settings.run, settings.model.denoiser.depth)
     if recipe == "receive" and parts is not None:
-        for name in found:
-            receive(parts, settings.run, name)
+        receive(parts, settings.run, found)
         return
     if recipe == "assemble":
         _check_pool(settings)
@@ -161,14 +160,14 @@ def train_from(
 
 
 def _received(parts: Path | None) -> list[str]:
-    """Recipes whose weights lie in a folder, each after those that it rests on.
+    """What of `SENT` lies in a folder.
 
     Raises:
         InputError: There are none.
     """
     if parts is None:
         raise InputError("Say with --parts where the weights lie that are to be received.")
-    found = [name for name in RECIPES if list(parts.glob(f"{name}-*-of-*.safetensors"))]
+    found = [name for name in SENT if list(parts.glob(f"{name}-*-of-*.safetensors"))]
     if not found:
         raise InputError(
             "There are no weights of {recipes} in {folder}; give the folder that --parts named in training.",

@@ -148,7 +148,7 @@ def wanted(prompt: str) -> tuple[str, str]:
     return words, _AND_NO.sub(" and ", found[2]).strip() if found and found[1].strip(" ,") == words else ""
 
 
-def together(prompt: str) -> list[str]:
+def named_together(prompt: str) -> list[str]:
     """The sources that a prompt may name one by one ("the drums and the bass", "kick, snare & hats"), if several.
 
     What is no name, as the first of "warm and mellow piano", only the towers can tell, but that a "lead" may be vocals.

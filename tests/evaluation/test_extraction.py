@@ -132,6 +132,7 @@ def test_a_set_in_which_nothing_plays_beside_others_costs_the_others_nothing(pip
     parts = [ExcerptSet(name, name, False, 1, partial(iter, ())) for name in found]
     monkeypatch.setattr(Material, "sets", lambda _: parts)
     monkeypatch.setattr(Material, "kits", None)
+    monkeypatch.setattr(Material, "pairs", None)
     result = evaluate(pipeline, Plan(parts=("extraction",), plots=tmp_path))
     assert set(result["below_silence"]) == {"synthetic"}
     assert set(result["sets"]["synthetic"]) == set(classes) and result["sets"]["lonely"] == {}
@@ -377,7 +378,7 @@ def test_the_command_prints_tables_and_an_object(folder, tmp_path, capsys, monke
     more = ["--plots", str(tmp_path / "plots"), "--peer", str(tmp_path / "peer"), "--json"]
     assert cli.main([*arguments, *more]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert set(result["sets"]) == {"synthetic", "real", "drum kits"}
+    assert set(result["sets"]) == {"synthetic", "real", "drum kits", "pairs"}
     assert result["gaps"] == {}
     assert set(result["below_silence"]) == set(result["sets"])
     assert result["peer"]["steps"] == "1.0"

@@ -85,6 +85,19 @@ def test_of_drum_kits_the_pieces_are_asked_for_and_all_else_plays_along():
     assert Material(data_sets=(("stems", Path()),)).kits is None  # who gives nothing but data sets wants these
 
 
+def test_the_two_loudest_are_asked_for_by_one_prompt():
+    plain, pairs = Material(songs=3).sets()[0], Material(songs=3).pairs
+    for song, pair in zip(plain.excerpts(), pairs.excerpts(), strict=True):
+        assert np.array_equal(song.mixture.samples, pair.mixture.samples)
+        (both,) = pair.stems
+        named = [stem for stem in song.stems if stem.label in both.label.split(" and ")]
+        assert len(named) == 2
+        np.testing.assert_allclose(sum(stem.audio for stem in named), both.audio, atol=1e-6)
+        others = [level(stem.audio) for stem in song.accompanied if stem not in named]
+        assert min(level(stem.audio) for stem in named) >= max(others)
+    assert Material(data_sets=(("stems", Path()),)).pairs is None
+
+
 @pytest.fixture
 def scores(tmp_path) -> Path:
     """A folder of two MIDI songs, one of them held out."""

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import time
 from dataclasses import asdict, replace
@@ -386,6 +387,25 @@ def test_without_a_compiler_it_is_said_what_to_do(config, monkeypatch):
 def test_adversarial_weights_without_a_critic_are_said(config):
     config.write_text(config.read_text().replace("critic = {sizes = [256], width = 4}", ""))
     with pytest.raises(InputError, match="need a critic"):
+        train_from("autoencoder", config)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("weights = {stft = 1.0, mell = 1.0}", "table weights.*mell"),
+        ('weights = {stft = "much"}', "table weights is not understood"),
+        ("weights = {stft = -1.0}", "table weights has -1"),
+        ("critic = {sizes = [256.5], width = 4}", "table critic is not understood"),
+        ("critic = {sizes = 256, width = 4}", "table critic is not understood"),
+        ("critic = {width = -4}", "table critic"),
+        ("critic = {depth = 4}", "table critic.*depth"),
+    ],
+)
+def test_a_table_of_the_autoencoder_that_is_not_understood_is_said(config, given, told):
+    name = given.split(" =")[0]
+    config.write_text(re.sub(rf"^{name} = .*$", given, config.read_text(), count=1, flags=re.MULTILINE))
+    with pytest.raises(InputError, match=told):
         train_from("autoencoder", config)
 
 

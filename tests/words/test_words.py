@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mgeldm.words import parse_prompt, plain, together, wanted
+from mgeldm.words import named_together, parse_prompt, plain, wanted
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_what_is_english_stays(prompt):
     ],
 )
 def test_sources_are_named_together(prompt, names):
-    assert together(prompt) == names
+    assert named_together(prompt) == names
 
 
 def test_any_length_is_read_at_once():

@@ -98,8 +98,7 @@ def _extraction(pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], repo
         from .open_unmix import Separator
 
         peer = Separator.load(plan.peer)
-    kits = plan.material.kits
-    every = [*sets, kits] if kits is not None else sets
+    every = [*sets, *(part for part in (plan.material.kits, plan.material.pairs) if part is not None)]
     found = {part.name: extraction.score(pipeline, part, plan.quality, peer, plan.plots, reporter) for part in every}
     filled = {name: classes for name, classes in found.items() if classes}
     if plan.plots is not None:

@@ -134,8 +134,7 @@ class Material:
                 raise InputError(f"There is no note bank {path}; make it with `python -m mgeldm.data.bank`.")
             bank_licence(path)  # says now, and not after an hour, what is no bank
         _ = self.held_out_scores  # and what is no score
-        seeds = [_UNSEEN_SEED + number for number in range(self.songs)]
-        found = [_rendered_set(self.banks[:1], seeds, seen=False)] if self._is_rendered else []
+        found = [_rendered_set(self.banks[:1], self._seeds, seen=False)] if self._is_rendered else []
         if self.stems is not None:
             found.append(self._real_set("real", False, [_held_out(self.stems)]))
         for name, (kind, folder) in _named(self.data_sets).items():
@@ -171,6 +170,19 @@ class Material:
             return None
         excerpts = partial(_kits, self.banks, self.held_out_scores, self.songs)
         return ExcerptSet("drum kits", "drum kits", False, self.songs, excerpts)
+
+    @property
+    def pairs(self) -> ExcerptSet | None:
+        """The rendered songs whose two loudest instruments are asked for by one prompt."""
+        if not self._is_rendered:
+            return None
+        songs = _rendered_set(self.banks[:1], self._seeds, seen=False)
+        return replace(songs, name="pairs", kind="pairs", excerpts=partial(_paired, songs))
+
+    @property
+    def _seeds(self) -> list[int]:
+        """Of the rendered songs."""
+        return [_UNSEEN_SEED + number for number in range(self.songs)]
 
     @cached_property
     def others(self) -> ExcerptSet | None:
@@ -320,6 +332,14 @@ def _kits(banks: tuple[Path, ...], scores: Sequence[Score], songs: int) -> Itera
         song = render_wide_song(_UNSEEN_SEED + number, loaded, EXCERPT_S, "test", scores, by_piece=1.0)
         stems = [stem if stem.label in PIECES else replace(stem, label="") for stem in song.stems]
         yield Excerpt.of(f"kit {number}", Song(stems, song.rate_hz))
+
+
+def _paired(songs: ExcerptSet) -> Iterator[Excerpt]:
+    for excerpt in songs.excerpts():
+        loudest = sorted(excerpt.accompanied, key=lambda stem: -level(stem.audio))[:2]
+        names = " and ".join(stem.label for stem in loudest)
+        both = [Stem(names, [names], loudest[0].audio + loudest[1].audio)] if len(loudest) == 2 else []
+        yield Excerpt(excerpt.name, both, excerpt.mixture)
 
 
 def _first_part(song: Song) -> Song:

@@ -46,7 +46,7 @@ from ..requests import (
     Sampling,
 )
 from ..tracks import TASKS, Track
-from ..words import KIT, parse_prompt, plain, together, wanted
+from ..words import KIT, named_together, parse_prompt, plain, wanted
 from .compute import Compute, OnNotice, choose_device
 from .extraction import Decoded, EstimateStream, Heard, How, Latents, Masks
 from .generation import LatentsAt, Maker, Wish
@@ -219,7 +219,8 @@ class Pipeline:
         parsed = [parse_prompt(prompt) for prompt in request.prompts]
         conditions = [self._text(text) for text, _ in parsed] + [self._sound(example, e) for e in request.examples]
         inverted = torch.tensor([rest for _, rest in parsed] + [False] * len(request.examples))
-        named = [(i, name) for i, (text, _) in enumerate(parsed) for name in self._named(text)] if masks else []
+        together = enumerate(_named(self.conditioner, text) for text, _ in parsed if masks)
+        named = [(i, name) for i, names in together for name in names]
         conditions += [self._text(name) for _, name in named]
         sampling, negative = request.sampling, self._negative(request.sampling)
         if masks and negative is not None:
@@ -232,14 +233,6 @@ class Pipeline:
         wholes = torch.tensor([prompt for prompt, _ in named], dtype=torch.long)
         return Latents(self.model, self.compute, how, torch.stack(conditions), inverted, wholes, negative)
 
-    def _named(self, prompt: str) -> list[str]:
-        """The sources that a prompt names together, if it is known what each of them is."""
-        names = together(plain(prompt))
-        return names if names and self._known(names) else []
-
-    def _known(self, names: list[str]) -> bool:
-        return bool(self.conditioner.knows(names).all())
-
     def _unasked(self, conditions: Tensor) -> list[Tensor]:
         """Conditions of common sources unlike every one asked for: masks that compete keep strangers out of a stem.
 
@@ -247,8 +240,9 @@ class Pipeline:
         no pieces they are the kit.
         """
         drums, *others = (self._text(source) for source in COMMON_SOURCES)
-        known = [self._text(name) for name in KIT if self._known([plain(name)])]
-        pieces = [piece for piece in known if float(piece @ drums) < SURELY]
+        known = self.conditioner.knows(list(map(plain, KIT))).tolist()
+        pieces = [self._text(name) for name, is_known in zip(KIT, known, strict=True) if is_known]
+        pieces = [piece for piece in pieces if float(piece @ drums) < SURELY]
         of_kit = torch.stack([drums, *pieces]) @ conditions.T  # [1 + pieces, k]
         is_piece = bool(((of_kit.argmax(0) > 0) & (of_kit.amax(0) > SURELY)).any())
         common = [*(pieces if is_piece else [drums]), *others]
@@ -537,6 +531,12 @@ def _bounds(song: Song, region: Region, longest_s: float | None = None) -> tuple
     if longest_s is not None and end_s - region.start_s > longest_s:
         raise InputError("At most {longest:g} s are made at once; choose a shorter region.", longest=longest_s)
     return region.start_s, end_s
+
+
+def _named(conditioner: Conditioner, prompt: str) -> list[str]:
+    """The sources that a prompt names together, if it is known what each of them is."""
+    names = named_together(plain(prompt))
+    return names if names and bool(conditioner.knows(names).all()) else []
 
 
 def _samples(song: Song, start_s: float, end_s: float) -> tuple[int, int]:

@@ -9,9 +9,11 @@ import time
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
 
 from ..checkpoint import save_model
@@ -36,6 +38,7 @@ from .sounds import Recorded, Rendered, Sounds
 from .text_audio import TextAudioRecipe
 
 Options = dict[str, Any]
+Made = TypeVar("Made")
 _COUNTS = ("batch", "crop_frames", "samples", "songs", "workers")  # options that are whole numbers from 1
 _SHARES = ("extraction", "dropout")  # and numbers from 0 to 1
 
@@ -228,18 +231,34 @@ def _split(options: Options) -> tuple[Options, LoopConfig]:
 def _autoencoder(settings: Settings, options: Options, place: Machine) -> Recipe:
     sounds = _sounds(settings, options)
     if "weights" in options:
-        options["weights"] = Weights(**options["weights"])
+        options["weights"] = _numbers("weights", Weights, options["weights"])
         if "critic" not in options and (options["weights"].adversarial or options["weights"].features):
             raise InputError("The weights adversarial and features need a critic; add one, as in published.toml.")
     config = settings.model.autoencoder
     channels = config.audio_channels if isinstance(config, OobleckConfig) else 1
     if "critic" in options:
-        sizes = {"sizes": tuple(options["critic"]["sizes"])} if "sizes" in options["critic"] else {}
-        options["critic"] = Discriminators(**options["critic"] | sizes, channels=channels).to(place.device)
+        judge = partial(Discriminators, channels=channels)
+        options["critic"] = _numbers("critic", judge, options["critic"]).to(place.device)
     if isinstance(config, OobleckConfig):
         return OobleckRecipe(weight_normed(OobleckAutoencoder(config)).to(place.device), sounds, **options)
     spectral = embedded.projection(settings.run, settings.path("pool"), settings.model).to(place.device)
     return DecoderRecipe(spectral, sounds, **options)
+
+
+def _numbers(table: str, kind: Callable[..., Made], given: Options) -> Made:
+    """What a table of numbers says.
+
+    Raises:
+        InputError: A name or a number is none that it can have.
+    """
+    try:
+        least = min(np.min(value) for value in given.values())
+        made = kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+    except (TypeError, ValueError, AttributeError, RuntimeError, ZeroDivisionError) as error:
+        raise InputError(f"The table {table} is not understood ({error}); compare it with published.toml.") from error
+    if not least >= 0:
+        raise InputError(f"The table {table} has {least}; give numbers of zero or more.")
+    return made
 
 
 def _sounds(settings: Settings, options: Options) -> Sounds:

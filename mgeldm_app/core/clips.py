@@ -142,7 +142,7 @@ class ClipStore:
             Cancelled: The reporter said so.
         """
         reporter = reporter or Reporter()
-        with open_audio(source) as song:
+        with open_audio(source, reporter.check) as song:
             return self.write(song.info.rate_hz, song.info.channels, _decoded(song, reporter), reporter)
 
     def cut(self, source: Path, samples: int) -> Audio:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
@@ -59,7 +58,7 @@ class Documents:
         self._heard: Opening | None = None  # the song whose tempo is being found
         self._saved: Project | None = None
         self._coming: dict[str, Lane] = {}  # lanes still being made, as they were last
-        self._saving = self._waiting = self.failing = False
+        self._saving = self._waiting = self.failing = self._closing = False
         self.later: Callable[[Callable[[], None]], None] = lambda function: function()
         self.unfinished: Callable[[], tuple[Unfinished, ...]] = tuple
         self.ask_to_leave: Callable[[], bool] = lambda: True
@@ -87,8 +86,7 @@ class Documents:
             try:
                 return folder, SongFile(folder.store.take_in(path, opening.reporter()), name, str(path))
             except BaseException:
-                folder.close()
-                shutil.rmtree(folder.folder, ignore_errors=True)
+                folder.remove()
                 raise
 
         def show(result: tuple[ProjectFolder, SongFile]) -> None:
@@ -102,8 +100,7 @@ class Documents:
             self.session.changed.emit("folder")
 
         def drop(result: tuple[ProjectFolder, SongFile]) -> None:
-            result[0].close()
-            shutil.rmtree(result[0].folder, ignore_errors=True)
+            result[0].remove()
 
         # the other worker looks into the file meanwhile; why it fails, `read` says
         if self._go_to(opening, read, show, drop):
@@ -117,9 +114,12 @@ class Documents:
     def stop(self) -> None:
         """End what is slow and of no use any more, and drop what came of it: the window closes.
 
-        What workers were still at then is dropped by calling it again when they are at rest.
+        What workers were still at then is dropped by calling it again when they are at rest. A copy is waited for, and
+        stays where it was asked for.
         """
-        self.cancel_opening()
+        self._closing = True
+        if self.opening is not None and not self.opening.is_copy:
+            self.cancel_opening()
         self._stop_listening()
         self._reading.deliver()
 
@@ -181,7 +181,7 @@ class Documents:
 
         def show(copied: ProjectFolder) -> None:
             copied_name = copied.folder.name
-            if self.session.folder is not here:
+            if self._closing or self.session.folder is not here:
                 copied.close()
                 return
             if self.session.busy:  # asked for while it was copied
@@ -204,8 +204,8 @@ class Documents:
             told = say("Saved as {project}; the project goes on there.", project=copied_name)
             self.session.tell(f"{told} {copied.notice}".strip())
 
-        project = self.session.project
-        self._open(Opening(folder.stem, is_copy=True), lambda: here.copy_to(folder, project), show, ProjectFolder.close)
+        project, opening = self.session.project, Opening(folder.stem, is_copy=True)
+        self._open(opening, lambda: here.copy_to(folder, project, opening.reporter()), show, ProjectFolder.remove)
 
     def may_leave(self, agreed: Set[object] = frozenset()) -> bool:
         """Whether nothing is being made for the project, or the user would leave it all the same.
@@ -226,6 +226,8 @@ class Documents:
 
     def close(self) -> None:
         """Close the project, if it may be left; the window becomes empty."""
+        if self.session.busy and self._is_opening():  # `_may_go` would let the window stand still until that is there
+            return
         if self._may_go():
             self._stop_listening()
             self._coming.clear()
@@ -290,7 +292,10 @@ class Documents:
     def _is_opening(self) -> bool:
         """Whether something is being opened already, which is told."""
         if self.opening is not None:
-            self.session.tell(say("{name} is still being opened; wait a moment.", name=self.opening.name))
+            name = self.opening.name
+            opened = say("{name} is still being opened; wait a moment.", name=name)
+            copied = say("{name} is still being saved; wait a moment.", name=name)
+            self.session.tell(copied if self.opening.is_copy else opened)
         return self.opening is not None
 
     def _open(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,23 +40,23 @@ def plan(paths: Sequence[Path]) -> Plan:
     Of several files the first that is called like audio is the song: an album comes with pictures and lists.
     """
     paths = [whole_path(path) for path in paths]
-    first = next((path for path in paths if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()), None)
+    first = next((path for path in paths if path.suffix.lower() in AUDIO_SUFFIXES and os.path.isfile(path)), None)
     project: Path | None = None
     song: Path | None = None
     refused: list[tuple[str, str]] = []
     for path in paths:
         folder = path.parent if path.name == "project.json" else path
-        if path.suffix == SUFFIX and path.is_file():
+        if path.suffix == SUFFIX and os.path.isfile(path):
             refused.append((path.name, say("it is a file, and projects are folders; unpack it and drop the folder")))
-        elif folder.suffix == SUFFIX or (folder.is_dir() and (folder / "project.json").is_file()):
+        elif folder.suffix == SUFFIX or (os.path.isdir(folder) and os.path.isfile(folder / "project.json")):
             if project is None:
                 project = folder
             else:
                 refused.append((folder.name, say("one project at a time can be open")))
-        elif path.is_dir():
+        elif os.path.isdir(path):
             refused.append((path.name, say("it is a folder; drop a song or a project")))
-        elif not path.exists():
-            refused.append((path.name, say("it is no longer there")))
+        elif why := _unseen(path):
+            refused.append((path.name, why))
         elif song is None and project is None and first in (path, None):
             song = path
         elif path.suffix.lower() not in AUDIO_SUFFIXES:
@@ -65,6 +67,18 @@ def plan(paths: Sequence[Path]) -> Plan:
         refused.append((song.name, say("a project was opened instead")))
         song = None
     return Plan(project, song, tuple(refused))
+
+
+def _unseen(path: Path) -> str:
+    """Why nothing can be seen at a path, which `os.path` does not tell; "" where something can."""
+    try:
+        os.stat(path)
+    except (OSError, ValueError) as error:  # the latter of a name that no system takes
+        if isinstance(error, OSError) and error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+            why = error.strerror
+            return say("it cannot be looked at ({why}); check its rights, and that its disk is connected", why=why)
+        return say("it is no longer there")
+    return ""
 
 
 def refusals(plan: Plan) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from mgeldm.audio import AudioInfo, open_audio
+from mgeldm.audio import AudioInfo, enters_anywhere, open_audio
 
 from .underway import Underway
 
@@ -50,9 +50,9 @@ def look_into(path: Path) -> Overview | None:
     Raises:
         AudioError: The file cannot be read.
     """
+    if not enters_anywhere(path):  # asked first: to open what cannot be is to decode it all
+        return None
     with open_audio(path) as song:
-        if not song.enters_anywhere:
-            return None
         starts = np.linspace(0, max(0, song.info.samples - _LOOK_SAMPLES), _LOOKS).astype(int)
         peaks = [float(np.abs(song.read(int(start), int(start) + _LOOK_SAMPLES)).max(initial=0)) for start in starts]
         return Overview(song.info, np.array(peaks, np.float32))

@@ -28,6 +28,7 @@ from mgeldm.errors import AudioError, InputError, OutputError
 from mgeldm.language import Sentence, later, say
 from mgeldm.naming import aside_of, give_name
 from mgeldm.outputs import discard, sweep_old_parts
+from mgeldm.progress import Reporter
 
 from .asks import Unfinished
 from .clips import ClipStore
@@ -51,11 +52,17 @@ _CLIP = re.compile(rb"\b[0-9a-f]{64}\b")  # what a clip is called, see `ClipStor
 
 _OPEN_ELSEWHERE = later("{project} is open in another window; changes are not saved. Use Save as to go on with a copy.")
 _NOT_WRITABLE = later("{project} cannot be written to; changes are not saved. Use Save as to go on with a copy.")
+_NOT_TO_LOCK = later(
+    "{project} cannot be kept from other programs ({why}); changes are not saved. Use Save as to go on with a copy."
+)
 _OWNED = later(
     "This project is open elsewhere and cannot be changed here; close it there and open it here again, or save it "
     "under a new name."
 )
 _HELD = later("This project's folder cannot be written to, so it cannot be changed here; save it under a new name.")
+_SHARED = later(
+    "This project cannot be kept from other programs ({why}), so it cannot be changed here; save it under a new name."
+)
 
 
 class ProjectFolder:
@@ -67,21 +74,23 @@ class ProjectFolder:
         folder: Where it lies.
         store: Its audio.
         project: The state as it was loaded; `save` does not change it.
-        read_only: Another instance has it open, or the folder cannot be written to: `save` does nothing.
+        read_only: Another instance has it open, or the folder cannot be written to or locked: `save` does nothing.
         notice: What the user should know about how it was opened, or "".
         unfinished: Jobs that were under way, as they were found when it was opened or last kept.
     """
 
-    def __init__(self, folder: Path, project: Project, lock: filelock.BaseFileLock | None, notice: str = "") -> None:
+    def __init__(
+        self, folder: Path, project: Project, lock: filelock.BaseFileLock | None, denied: Exception | None = None
+    ) -> None:
         try:
             self.store = ClipStore(folder / "audio")
         except OSError as error:
             raise StorageError(
                 "{folder} has no folder for audio ({why}); check its rights.", folder=folder, why=error.strerror
             ) from error
-        self.folder, self.project, self.notice = folder, project, notice
+        self.folder, self.project, self.notice = folder, project, ""
         self._place = os.stat(folder)
-        self._lock, self._saving = lock, threading.Lock()
+        self._lock, self._denied, self._saving = lock, denied, threading.Lock()
         self._saved = b""
         self.unfinished: tuple[Unfinished, ...] = ()
 
@@ -97,7 +106,7 @@ class ProjectFolder:
             InputError: It cannot, and why.
         """
         if self.read_only:
-            raise InputError(_OWNED if self._is_elsewhere else _HELD)
+            raise InputError(self._why_read_only[1], why=_reason(self._denied))
 
     def is_at(self, folder: Path) -> bool:
         """Whether this is the project in that folder, moved there while it is open or not."""
@@ -118,10 +127,11 @@ class ProjectFolder:
             self.unfinished = _unfinished(self.folder)  # what was to be kept since then is nowhere
 
     @functools.cached_property
-    def _is_elsewhere(self) -> bool:
-        """Whether another window has what is read-only here; else the disk does not let it be written. Looked at once:
-        menus ask often."""
-        return can_write(self.folder)
+    def _why_read_only(self) -> tuple[str, str]:
+        """What to say where it is opened, and where it is to be changed. Looked at once: menus ask often."""
+        if isinstance(self._denied, filelock.Timeout):
+            return _OPEN_ELSEWHERE, _OWNED
+        return (_NOT_TO_LOCK, _SHARED) if can_write(self.folder) else (_NOT_WRITABLE, _HELD)
 
     @property
     def exports(self) -> Path:
@@ -138,7 +148,7 @@ class ProjectFolder:
         Raises:
             StorageError: There is something already, or the folder cannot be made.
         """
-        if folder.exists():
+        if os.path.exists(folder):  # which forgives a disk that cannot be looked at; it is said below
             raise StorageError("There already is something at {folder}; choose another name.", folder=folder)
         try:
             folder.mkdir(parents=True)
@@ -146,19 +156,19 @@ class ProjectFolder:
             raise StorageError(
                 "{folder} cannot be made ({why}); choose another place.", folder=folder, why=error.strerror
             ) from error
-        lock = _locked(folder)
-        if lock is None:  # nobody else can have it yet: a disk that knows no locks, or too many open files
+        try:
+            lock = _locked(folder)
+        except (OSError, RuntimeError) as error:  # a disk that knows no locks, or too many open files
             shutil.rmtree(folder, ignore_errors=True)
             raise StorageError(
                 "{folder} cannot be kept from other programs while it is open; choose a local disk.", folder=folder
-            )
+            ) from error
         made = ProjectFolder(folder, Project(), lock)
         made._saved = _encode(made.project)
         try:
             write_whole(folder / _STATE, made._saved)
         except OutputError as error:
-            made.close()
-            shutil.rmtree(folder, ignore_errors=True)
+            made.remove()
             raise StorageError("No project could be begun, so nothing was opened. {why}", why=error) from error
         return made
 
@@ -170,22 +180,37 @@ class ProjectFolder:
             StorageError: There is none, it is damaged beyond use, or was saved by a newer version of the program.
         """
         folder = _root(folder)
-        if not folder.is_dir():
+        try:
+            is_folder, is_project = folder.is_dir(), any(path.is_file() for path in _states(folder))
+        except OSError as error:
+            raise StorageError(
+                "{folder} cannot be looked at ({why}); check its rights, and that its disk is connected.",
+                folder=folder,
+                why=error.strerror,
+            ) from error
+        if not is_folder:
             raise StorageError(
                 "{folder} is not there any more; find where it was moved to and open it from there.", folder=folder
             )
-        if not any(path.is_file() for path in _states(folder)):
+        if not is_project:
             raise StorageError(
                 "{project} is not a project of {program}; choose a folder that ends in {suffix}.",
                 project=folder.name,
                 program=PROGRAM,
                 suffix=SUFFIX,
             )
-        lock = _locked(folder)
+        lock: filelock.BaseFileLock | None = None
+        denied: Exception | None = None
+        try:
+            lock = _locked(folder)
+        except (OSError, RuntimeError) as error:
+            denied = error
         try:
             project, damage = _load(folder)
-            opened = ProjectFolder(folder, project, lock)
+            opened = ProjectFolder(folder, project, lock, denied)
             opened.unfinished = _unfinished(folder)
+            if not damage:  # then what is opened lies there: to save it again would push out an earlier state
+                opened._saved = _encode(project)
             opened._set_in_order(damage)
         except BaseException:
             if lock:
@@ -197,8 +222,7 @@ class ProjectFolder:
         """Clear away after a run that was ended, put a damaged state aside, and say what the user should know."""
         notices: list[str] = []
         if self.read_only:
-            why = _OPEN_ELSEWHERE if self._is_elsewhere else _NOT_WRITABLE
-            notices.append(say(why, project=self.folder.name))
+            notices.append(say(self._why_read_only[0], project=self.folder.name, why=_reason(self._denied)))
         else:
             self.store.sweep({name for job in self.unfinished for name in job.files})
             for folder in (self.folder, self.folder / "exports"):
@@ -261,7 +285,7 @@ class ProjectFolder:
     def _taken_in_again(self, audio: Audio, source: str) -> bool:
         """Whether the song could be read again from the file it once came from."""
         try:
-            return bool(source) and Path(source).is_file() and self.store.take_in(Path(source)) == audio
+            return os.path.isfile(source) and self.store.take_in(Path(source)) == audio
         except (AudioError, OutputError):
             return False
 
@@ -317,15 +341,17 @@ class ProjectFolder:
         finally:
             aside.unlink(missing_ok=True)
 
-    def copy_to(self, new_folder: Path, project: Project) -> ProjectFolder:
+    def copy_to(self, new_folder: Path, project: Project, reporter: Reporter | None = None) -> ProjectFolder:
         """Open a copy with all audio (but not the files handed to a DAW) that holds `project`; this one stays open.
 
         Nothing that is saved is needed: this folder may have been moved or removed.
 
         Raises:
             StorageError: There is something already, or no room.
+            Cancelled: The reporter said so between two clips.
         """
-        if new_folder.exists():
+        reporter = reporter or Reporter()
+        if os.path.exists(new_folder):
             raise StorageError("There already is something at {folder}; choose another name.", folder=new_folder)
         sweep_old_parts(new_folder.parent)
         aside, state = aside_of(new_folder), _encode(project)
@@ -333,12 +359,15 @@ class ProjectFolder:
             (aside / "audio").mkdir(parents=True)
             (aside / _STATE).write_bytes(state)
             for path in self.store.folder.glob("*.wav"):
+                reporter.check()
                 if not self.store.unfinished(path):
                     link_or_copy(path, aside / "audio" / path.name)
             self.store.hand_on(project.audios(), aside / "audio")
             give_name(aside, new_folder)
-        except (OSError, OutputError) as error:
+        except BaseException as error:
             shutil.rmtree(aside, ignore_errors=True)
+            if not isinstance(error, OSError | OutputError):
+                raise
             raise StorageError(
                 "The project could not be copied to {folder} ({why}); choose another place.",
                 folder=new_folder,
@@ -372,6 +401,11 @@ class ProjectFolder:
                 self._lock.release()
                 self._lock = None
 
+    def remove(self) -> None:
+        """Close it, and remove it with all that lies in it: nobody wanted it in the end."""
+        self.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
 
 def projects_home() -> Path:
     """The folder for projects where the user names none: in their documents, if there is such a folder."""
@@ -393,17 +427,24 @@ def free_name(folder: Path, song_name: str) -> Path:
 
 
 def _free(folder: Path, name: str, suffix: str) -> Path:
-    return next(path for path in numbered(folder / safe_name(name, suffix), suffix) if not path.exists())
+    return next(path for path in numbered(folder / safe_name(name, suffix), suffix) if not os.path.exists(path))
 
 
-def _locked(folder: Path) -> filelock.BaseFileLock | None:
-    """A lock that the operating system lets go of when the process ends, however it ends; None where another has it."""
+def _locked(folder: Path) -> filelock.BaseFileLock:
+    """A lock that the operating system lets go of when the process ends, however it ends.
+
+    Raises:
+        filelock.Timeout: Another has it.
+        OSError, RuntimeError: Nobody can be told to have it: its file is another account's, or the disk knows no locks.
+    """
     lock = filelock.FileLock(folder / _LOCK, timeout=0, thread_local=False)
-    try:
-        lock.acquire()
-    except (filelock.Timeout, OSError, RuntimeError):  # the last, of a kind below it: a disk that knows no locks
-        return None
+    lock.acquire()
     return lock
+
+
+def _reason(error: Exception | None) -> object:
+    """Why something failed, in the system's words where it has some."""
+    return (isinstance(error, OSError) and error.strerror) or error
 
 
 def _came_s(path: Path) -> float:

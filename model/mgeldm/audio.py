@@ -328,10 +328,10 @@ class _DecodedSource:
     a plain file of floats can, and does.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, check: Callable[[], None] | None = None) -> None:
         self._file: IO[bytes] = tempfile.TemporaryFile(prefix="mgeldm-")  # noqa: SIM115 - lives as long as the reader
         try:
-            self.info = _decode(path, self._file)
+            self.info = _decode(path, self._file, check)
         except BaseException:
             self._file.close()
             raise
@@ -343,8 +343,11 @@ class _DecodedSource:
         self._file.close()
 
 
-def _decode(path: Path, out: IO[bytes]) -> AudioInfo:
-    """Write the first sound stream of a file to `out` as interleaved float32, without encoder delay or padding."""
+def _decode(path: Path, out: IO[bytes], check: Callable[[], None] | None) -> AudioInfo:
+    """Write the first sound stream of a file to `out` as interleaved float32, without encoder delay or padding.
+
+    `check` is called before each packet, and raises to end it.
+    """
     import av
     from av.audio.resampler import AudioResampler
 
@@ -360,6 +363,8 @@ def _decode(path: Path, out: IO[bytes]) -> AudioInfo:
         resampler = AudioResampler(format="flt", layout=stream.codec_context.layout, rate=rate_hz)
         samples, end, broken = 0, None, None
         for packet in container.demux(stream):
+            if check is not None:
+                check()
             try:
                 frames = packet.decode()
             except av.error.InvalidDataError as error:
@@ -396,25 +401,24 @@ class AudioReader:
         info: Rate, channels, samples and format.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, check: Callable[[], None] | None = None) -> None:
         """Open `path`.
+
+        Args:
+            path: A file, which need not be called what it is.
+            check: Raises to end the opening where all is decoded first, which takes minutes for hours of music.
 
         Raises:
             AudioError: If it is missing, empty, damaged, not audio, too short, or has too many channels.
         """
         self.path = Path(path)
-        self._source = _open_source(self.path)
+        self._source = _open_source(self.path, check)
         self.info = self._source.info
         try:
             _check(self.path, self.info)
         except AudioError:
             self.close()
             raise
-
-    @property
-    def enters_anywhere(self) -> bool:
-        """Whether a few samples in the middle can be read without decoding what lies before them."""
-        return isinstance(self._source, _SoundFileSource) and self._source.run_up == 0
 
     def read(self, start: int = 0, stop: int | None = None) -> Samples:
         """Samples [channels, stop - start]; what lies outside the file is silence.
@@ -465,7 +469,28 @@ class AudioReader:
         self.close()
 
 
-def _open_source(path: Path) -> _Source:
+def _open_source(path: Path, check: Callable[[], None] | None) -> _Source:
+    source = _sound_file(path)
+    if source is not None:
+        return _InOrderSource(path, source) if source.is_in_order else source
+    import av  # only now: what libsndfile reads is read where there is no PyAV too
+
+    try:
+        return _DecodedSource(path, check)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise _no_room(path) from error
+        raise AudioError("{file} is not audio, or is damaged; convert it to wav or flac.", file=path.name) from error
+    except (av.error.FFmpegError, ValueError) as error:
+        raise AudioError("{file} is not audio, or is damaged; convert it to wav or flac.", file=path.name) from error
+
+
+def _sound_file(path: Path) -> _SoundFileSource | None:
+    """A file by libsndfile; None where that cannot read it, or not all of it.
+
+    Raises:
+        AudioError: Nothing else can read it either.
+    """
     import soundfile
 
     try:
@@ -487,22 +512,13 @@ def _open_source(path: Path) -> _Source:
     try:
         source = _SoundFileSource(path)
         if source.knows_its_length:
-            return _InOrderSource(path, source) if source.is_in_order else source
+            return source
         source.close()
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a suffix of .raw
         reason = str(error)
     if "channel" in reason.lower():
         raise AudioError("{file} states an impossible number of channels; export it again.", file=path.name)
-    import av  # only now: what libsndfile reads is read where there is no PyAV too
-
-    try:
-        return _DecodedSource(path)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise _no_room(path) from error
-        raise AudioError("{file} is not audio, or is damaged; convert it to wav or flac.", file=path.name) from error
-    except (av.error.FFmpegError, ValueError) as error:
-        raise AudioError("{file} is not audio, or is damaged; convert it to wav or flac.", file=path.name) from error
+    return None
 
 
 def _check(path: Path, info: AudioInfo) -> None:
@@ -532,7 +548,7 @@ def _check(path: Path, info: AudioInfo) -> None:
         )
 
 
-def open_audio(path: str | Path) -> AudioReader:
+def open_audio(path: str | Path, check: Callable[[], None] | None = None) -> AudioReader:
     """Open an audio file, or the sound of a video, for reading in blocks; see `AudioReader`.
 
     Raises:
@@ -541,7 +557,20 @@ def open_audio(path: str | Path) -> AudioReader:
     shown = os.fspath(path).encode(errors="replace").decode()
     if shown != os.fspath(path):
         raise AudioError("The name {file} or its folder's has letters of another system; rename it.", file=shown)
-    return AudioReader(path)
+    return AudioReader(path, check)
+
+
+def enters_anywhere(path: Path) -> bool:
+    """Whether a few samples in the middle of a file can be read without decoding others; known without decoding any.
+
+    Raises:
+        AudioError: It is missing, empty, or damaged so that nothing can read it.
+    """
+    source = _sound_file(path)
+    if source is None:
+        return False
+    source.close()
+    return source.run_up == 0 and not source.is_in_order
 
 
 def probe(path: str | Path) -> AudioInfo:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 from mgeldm import audio
+from mgeldm.errors import Cancelled
 
 RATE_HZ, SAMPLES, PLACE = 48_000, 48_000 * 2 + 137, 30_011
 
@@ -89,6 +90,29 @@ def test_any_part_equals_the_same_part_of_the_whole(tmp_path, suffix):
         assert whole.shape == (2, reader.info.samples)
         for start in np.random.default_rng(2).integers(0, 4 * RATE_HZ, 8).tolist():
             np.testing.assert_allclose(reader.read(start, start + 3000), whole[:, start : start + 3000], atol=1e-6)
+
+
+ENTERED = {".wav", ".aiff", ".flac", ".w64", ".caf"}
+
+
+@pytest.mark.parametrize("suffix", [*SOUNDFILE, *PYAV])
+def test_where_a_song_can_be_entered_is_known_before_it_is_decoded(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr(audio, "_decode", lambda *_: pytest.fail("it is decoded"))
+    assert audio.enters_anywhere(make(tmp_path, suffix, impulse())) == (suffix in ENTERED)
+
+
+@pytest.mark.parametrize("suffix", [".m4a", ".mkv"])
+def test_a_song_that_is_decoded_as_it_is_opened_can_be_called_off(tmp_path, suffix):
+    asked = []
+
+    def check():
+        asked.append(1)
+        if len(asked) > 2:
+            raise Cancelled("Stopped.")
+
+    with pytest.raises(Cancelled):
+        audio.open_audio(make(tmp_path, suffix, impulse()), check)
+    assert len(asked) == 3
 
 
 JUMPY = {  # name -> what libsndfile or soundfile does not seek exactly, or not at all; channels and seconds

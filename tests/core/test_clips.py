@@ -4,6 +4,7 @@ import errno
 import os
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -81,6 +82,18 @@ def test_a_song_that_is_decoded_can_still_be_called_off(store, tmp_path):
     with pytest.raises(Cancelled):
         store.take_in(tmp_path / "a.wav", Reporter(seen.append, lambda: bool(seen)))
     assert seen[-1].done == 4000
+    assert list(store.folder.iterdir()) == []
+
+
+def test_a_song_that_is_decoded_as_it_is_opened_is_called_off_at_once(store, tmp_path, monkeypatch):
+    with av.open(str(tmp_path / "a.m4a"), "w", format="ipod") as out:
+        stream = out.add_stream("aac", rate=48_000, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(noise(samples=48_000).T), "fltp", "stereo")
+        frame.sample_rate, asked = 48_000, []
+        out.mux([*stream.encode(frame), *stream.encode(None)])
+    monkeypatch.setattr(clips, "_decoded", lambda *_: pytest.fail("all of it was decoded first"))
+    with pytest.raises(Cancelled):
+        store.take_in(tmp_path / "a.m4a", Reporter(cancelled=lambda: asked.append(1) or len(asked) > 2))
     assert list(store.folder.iterdir()) == []
 
 

@@ -7,10 +7,11 @@ from mgeldm.audio import AudioClip, write
 
 from mgeldm_app.core import commands, drop
 from mgeldm_app.core.export import Colours
+from mgeldm_app.core.opening import look_into
 from mgeldm_app.core.project import Span, Tempo
 from mgeldm_app.core.settings import ExportSettings
 from mgeldm_app.core.storage import ProjectFolder
-from tests.fakes.world import RATE_HZ, World, write_song
+from tests.fakes.world import RATE_HZ, FakeWorkers, World, write_song
 
 
 def test_a_song_opens_in_a_project_of_its_own(world, tmp_path, home):
@@ -57,6 +58,21 @@ def test_while_one_save_runs_the_newest_waits(opened):
         opened.c.set_region(Span(start, 9000))
     opened.saver.release()
     assert ProjectFolder.open(opened.session.folder.folder).project == opened.project
+
+
+def test_to_open_a_project_writes_nothing(opened):
+    opened.c.set_tempo(Tempo(77.0))
+    folder = opened.session.folder.folder
+    opened.c.documents.close()
+
+    def states():
+        return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.glob("*.json")}
+
+    before = states()
+    for _ in range(2):
+        opened.open(folder)
+        opened.c.documents.close()
+    assert states() == before and len(before) > 1
 
 
 def bpm_in(folder):
@@ -240,6 +256,36 @@ def test_save_as_keeps_the_history_and_what_was_done_meanwhile(opened, tmp_path)
     assert not opened.project.of_kind("extracted")
     opened.session.redo()
     opened.session.store.view(opened.lane("bass").parts[0].take.audio)
+
+
+def test_a_copy_that_is_called_off_when_it_was_just_made_leaves_nothing(opened, tmp_path):
+    here = opened.session.folder
+    opened.workers.holding = True
+    opened.c.documents.save_as(tmp_path / "copy.mgeldm")
+    opened.workers.wait()
+    opened.c.documents.cancel_opening()
+    opened.workers.release()
+    assert opened.session.folder is here and not opened.told and opened.c.documents.opening is None
+    assert not (tmp_path / "copy.mgeldm").exists()
+
+
+def test_a_copy_that_is_called_off_in_time_is_not_made(opened, tmp_path):
+    opened.workers.holding = True
+    opened.c.documents.save_as(tmp_path / "copy.mgeldm")
+    opened.c.documents.cancel_opening()
+    opened.workers.step()
+    assert not (tmp_path / "copy.mgeldm").exists() and not list(tmp_path.glob(".*.part"))
+    opened.workers.release()
+
+
+def test_a_copy_that_was_asked_for_is_there_though_the_window_closed(opened, tmp_path):
+    opened.workers.holding = True
+    opened.c.documents.save_as(tmp_path / "copy.mgeldm")
+    opened.workers.close = lambda: FakeWorkers.wait(opened.workers)  # it is being made, and so is waited for
+    opened.c.close()
+    copy = ProjectFolder.open(tmp_path / "copy.mgeldm")
+    assert copy.project == opened.project and not copy.read_only and copy.notice == ""
+    copy.close()
 
 
 def test_save_as_does_not_leave_jobs_behind(opened, tmp_path):
@@ -638,6 +684,37 @@ def test_a_project_is_left_without_waiting_for_exports(opened, tmp_path, way):
     assert [path.name for path in out.iterdir()] == ["A song - Song.wav"]
     opened.open(folder)
     assert opened.lane("bass").parts and not opened.session.jobs
+
+
+@pytest.mark.parametrize("what", ["song", "copy"])
+def test_to_close_a_project_does_not_wait_for_what_is_read_or_copied(opened, tmp_path, monkeypatch, what):
+    """The window would stand still until then."""
+    here = opened.session.folder
+    opened.workers.holding = True
+    if what == "song":
+        opened.open(write_song(tmp_path / "other.wav"))
+        opened.c.making.submit(replace(opened.project.prompt, text="bass"))
+    else:
+        opened.c.documents.save_as(tmp_path / "copy.mgeldm")
+        opened.ask("bass")
+    with monkeypatch.context() as patch:
+        patch.setattr(opened.workers, "wait", lambda: pytest.fail("it stands still"))
+        opened.c.documents.close()
+    said = "other.wav is still being opened" if what == "song" else "copy is still being saved"
+    assert said in opened.told[-1][0] and opened.session.folder is here
+    opened.c.making.cancel_all()
+    opened.c.documents.close()
+    assert opened.session.folder is None
+    opened.workers.release()
+
+
+def test_a_look_into_what_cannot_be_entered_decodes_nothing(tmp_path, monkeypatch):
+    """All of it is being decoded beside that."""
+    monkeypatch.setattr("mgeldm.audio._DecodedSource", lambda *_: pytest.fail("it is decoded twice"))
+    song = tmp_path / "song.m4a"
+    song.write_bytes(b"not what libsndfile reads")
+    assert look_into(song) is None
+    assert look_into(write_song(tmp_path / "song.flac")).peaks.max() > 0.1
 
 
 def test_a_job_that_was_cancelled_just_now_is_no_reason_to_stay(opened):

@@ -1,6 +1,7 @@
 """What is dropped, or named on the command line, is found out of anything that comes along with it."""
 
 from mgeldm_app.core import drop
+from tests.fakes.away import take_away
 from tests.fakes.world import write_song
 
 
@@ -45,3 +46,17 @@ def test_what_was_left_out_is_told_with_its_own_reason_and_counted(tmp_path):
     assert drop.refusals(drop.plan(paths[:3])) == "notes.txt was not opened: it is no song. Nor was 1 other."
     assert drop.refusals(drop.plan(paths)).endswith("Nor were 2 others.")
     assert dict(drop.plan(paths).refused)["other.wav"] == "one song at a time can be open"
+
+
+def test_what_lies_on_a_disk_that_does_not_answer_is_not_said_to_be_gone(tmp_path, monkeypatch):
+    away, here = take_away(monkeypatch, tmp_path / "share"), write_song(tmp_path / "song.wav", seconds=1)
+    plan = drop.plan([away / "song.wav"])
+    assert plan.song is None
+    assert "song.wav was not opened: it cannot be looked at (Host is down);" in drop.refusals(plan)
+    assert drop.plan([away / "Song.mgeldm"]).project == away / "Song.mgeldm"  # which says it itself
+    assert drop.plan([away / "song.wav", here]).song == here
+
+
+def test_a_name_that_no_disk_takes_is_of_nothing(tmp_path):
+    refused = drop.plan([tmp_path / f"{'a' * 300}.wav", tmp_path / "nul\0.wav"]).refused
+    assert [why for _, why in refused] == ["it is no longer there"] * 2

@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 import soundfile
 from mgeldm.audio import map_wav
-from mgeldm.errors import InputError, OutputError
+from mgeldm.errors import Cancelled, InputError, OutputError
+from mgeldm.progress import Reporter
 
 from mgeldm_app.core import clips, storage
 from mgeldm_app.core.asks import Target, Unfinished
 from mgeldm_app.core.errors import StorageError
 from mgeldm_app.core.project import Lane, Made, Part, Project, Prompt, SongFile, Span, Take, Tempo
 from mgeldm_app.core.storage import KEPT, SPARED_S, ProjectFolder, free_name
+from tests.fakes.away import take_away
 
 
 def clip(folder, seed, samples=3000):
@@ -94,6 +96,17 @@ def test_create_and_open_say_what_is_wrong(tmp_path, folder):
     assert list((tmp_path / "photos").iterdir()) == []  # not even a lock
 
 
+def test_a_disk_that_does_not_answer_and_a_name_that_none_takes_are_said(tmp_path, folder, monkeypatch):
+    with pytest.raises(StorageError, match=r"cannot be made \(File name too long\); choose another place"):
+        ProjectFolder.create(tmp_path / f"{'a' * 300}.mgeldm")
+    with pytest.raises(StorageError, match=r"could not be copied .*File name too long.*; choose another place"):
+        folder.copy_to(tmp_path / f"{'a' * 300}.mgeldm", Project())
+    away = take_away(monkeypatch, tmp_path / "share")
+    with pytest.raises(StorageError, match=r"cannot be looked at \(Host is down\); check its rights"):
+        ProjectFolder.open(away / "Song.mgeldm")
+    assert free_name(away, "Song") == away / "Song.mgeldm"
+
+
 def test_the_state_file_itself_opens_its_project(folder):
     folder.close()
     again = ProjectFolder.open(folder.folder / "project.json")
@@ -107,6 +120,22 @@ def test_states_before_the_last_are_kept_and_saving_the_same_twice_costs_none(fo
         folder.save(named(f"state {number}"))
     texts = [json.loads(path.read_text())["project"]["prompt"]["text"] for path in storage._states(folder.folder)]
     assert texts == ["state 5", "state 4", "state 3", "state 2"] and len(texts) == KEPT + 1
+
+
+def test_to_open_a_project_pushes_no_earlier_state_out(folder):
+    for number in range(KEPT + 1):
+        folder.save(named(f"state {number}"))
+    folder.close()
+    before = [path.read_bytes() for path in storage._states(folder.folder)]
+    for _ in range(2):
+        again = ProjectFolder.open(folder.folder)
+        again.save(again.project)
+        again.close()
+    assert [path.read_bytes() for path in storage._states(folder.folder)] == before
+    again = ProjectFolder.open(folder.folder)
+    again.save(named("another"))
+    assert [path.read_bytes() for path in storage._states(folder.folder)][1:] == before[:-1]
+    again.close()
 
 
 @pytest.mark.parametrize(
@@ -265,6 +294,26 @@ def test_a_folder_that_cannot_be_written_to_opens_for_reading(folder, monkeypatc
         again.check_writable()
 
 
+@pytest.mark.parametrize(
+    "error, why",
+    [(PermissionError(13, "Permission denied"), "Permission denied"), (RuntimeError("no flock"), "no flock")],
+)
+def test_a_lock_that_cannot_be_had_is_not_said_to_be_another_windows(folder, monkeypatch, error, why):
+    """Another account made its file, or the disk knows none; the folder can be written to."""
+    folder.close()
+
+    def refused(*_, **__):
+        raise error
+
+    monkeypatch.setattr(storage.filelock.BaseFileLock, "acquire", refused)
+    again = ProjectFolder.open(folder.folder)
+    assert again.read_only
+    said = f"Song.mgeldm cannot be kept from other programs ({why}); changes are not saved. Use Save as"
+    assert again.notice.startswith(said)
+    with pytest.raises(InputError, match=rf"kept from other programs \({why}\).*save it under a new name"):
+        again.check_writable()
+
+
 # --------------------------------------------------------------------------------------------------------------- audio
 
 
@@ -336,6 +385,19 @@ def test_a_lost_song_is_read_again_from_where_it_came_from(folder, tmp_path):
     third = ProjectFolder.open(folder.folder)
     assert "the song Song" in third.notice and not third.store.view(audio).any()
     third.close()
+
+
+def test_a_lost_song_that_came_from_a_disk_that_does_not_answer_does_not_keep_its_project_shut(
+    folder, tmp_path, monkeypatch
+):
+    away = take_away(monkeypatch, tmp_path / "share")
+    audio = clip(folder, 0)
+    folder.save(Project(SongFile(audio, "Song", str(away / "song.wav"))))
+    folder.close()
+    folder.store.path(audio).unlink()
+    again = ProjectFolder.open(folder.folder)
+    assert "the song Song" in again.notice and not again.store.view(audio).any()
+    again.close()
 
 
 def keys(audio):
@@ -435,6 +497,14 @@ def test_what_a_copy_that_was_killed_left_goes_with_the_next(folder, tmp_path):
     os.utime(left, (0, 0))
     folder.copy_to(tmp_path / "Copy.mgeldm", full_project(folder)).close()
     assert fresh.is_dir() and not left.exists()
+
+
+def test_a_copy_that_is_called_off_leaves_nothing(folder, tmp_path):
+    project, asked = full_project(folder), []
+    reporter = Reporter(cancelled=lambda: asked.append(1) or len(asked) > 1)  # after the first clip
+    with pytest.raises(Cancelled):
+        folder.copy_to(tmp_path / "Copy.mgeldm", project, reporter)
+    assert [path.name for path in tmp_path.iterdir()] == ["Song.mgeldm"]
 
 
 def test_a_copy_where_the_file_system_links_nothing_and_one_that_fails(folder, tmp_path, monkeypatch):

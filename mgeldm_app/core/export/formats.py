@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,8 @@ def names_of(project: Project, lanes: Sequence[Lane], options: ExportSettings, f
     if options.format not in _PROJECTS:
         return file_names(project, lanes, options, names_in(folder) if folder else ())
     first, suffix = _project_path(project, options, folder or Path()), _suffix(options)
-    return [next(path.name for path in numbered(first, suffix) if folder is None or not path.exists())]
+    paths = numbered(first, suffix)  # a pathlib.Path would not forgive a folder that cannot be looked at
+    return [next(path.name for path in paths if folder is None or not os.path.exists(path))]
 
 
 def export(

@@ -19,6 +19,7 @@ from mgeldm_app.core.export.dawproject import write_dawproject
 from mgeldm_app.core.project import Lane, Project, SongFile, Tempo
 from mgeldm_app.core.settings import ExportSettings
 from mgeldm_app.core.sound import read_lane
+from tests.fakes.away import take_away
 
 COLOURS = Colours(("#ff0000", "#00FF80", "#0000ff"), "#A9B4C2", "#6F7A88")
 
@@ -294,6 +295,16 @@ def test_export_by_key_takes_a_free_name(kit, tmp_path, key, suffix):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*names, "project"])
     with pytest.raises(InputError, match="choose at least one"):
         export(kit.project, kit.view, [], tmp_path, ExportSettings(format=key), COLOURS)
+
+
+@pytest.mark.parametrize("key", ["dawproject", "reaper", "folder", "wav24"])
+def test_names_are_shown_where_the_folder_cannot_be_looked_at(kit, tmp_path, monkeypatch, key):
+    """The dialog asks for them at every keystroke; what is wrong with the folder, the export says."""
+    options = ExportSettings(format=key)
+    wanted = names_of(kit.project, kit.project.lanes, options, tmp_path)
+    take_away(monkeypatch, tmp_path)
+    assert names_of(kit.project, kit.project.lanes, options, tmp_path) == wanted
+    assert names_of(kit.project, kit.project.lanes, options, tmp_path / ("a" * 300)) == wanted
 
 
 def test_an_unknown_format_says_which_there_are(kit, tmp_path):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from mgeldm.audio import FADE_S
@@ -17,6 +17,7 @@ from mgeldm.errors import AudioError
 from . import commands
 from .asks import Ask, Target, name_of, stems_called
 from .clips import ClipStore, Frames
+from .losses import Heard, Losses, blocks, heard, placed
 from .project import Audio, Lane, Made, Part, Project, Span, Take, joined, without
 from .sound import Clip, faded, lane_clips, read_clips
 
@@ -25,6 +26,9 @@ from .sound import Clip, faded, lane_clips, read_clips
 SHARED = 0.85
 FAINT = 1e-3  # of the other's power: what hardly sounds is like anything
 _BLOCK_SAMPLES, _MOST_BLOCKS = 1 << 15, 2000
+
+Silent = Sequence[tuple[Lane, Span]]
+"""Where stems fall silent since a source is regenerated there, or was before."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,13 @@ class Results:
         less: What older stems lose.
         without: Numbers of outputs that come without an older stem, and that stem.
         is_undone: Whether a stem that was undone shares a sound with an output.
+        project: What it was made for.
+        losses: What stems lost to an output before follows that.
     """
 
     audios: list[Audio | None]
+    project: Project
+    losses: Losses
     less: list[Less] = field(default_factory=list)
     without: list[tuple[int, Lane]] = field(default_factory=list)
     is_undone: bool = False
@@ -62,27 +70,37 @@ class Results:
         """Names of the stems that an output comes without, each once."""
         return tuple(dict.fromkeys(lane.name for output, lane in self.without if output == number))
 
+    def lost_to(self, number: int) -> tuple[str, ...]:
+        """Ids of those stems."""
+        return tuple(dict.fromkeys(lane.id for output, lane in self.without if output == number))
+
 
 def taken_apart(
-    project: Project, ask: Ask, store: ClipStore, audios: Sequence[Audio | None], undone: Sequence[Lane] = ()
+    project: Project,
+    ask: Ask,
+    store: ClipStore,
+    audios: Sequence[Audio | None],
+    silent: Silent = (),
+    undone: Sequence[Lane] = (),
 ) -> Results:
     """Outputs and older stems with no sound in two of them. Slow, so it is run on a worker.
 
-    What is in an older stem is taken out of that. What has an older stem in it, or is that in other words, comes
-    without. Where a source is regenerated, older stems that are in it fall silent, and those that lay there since it
-    was regenerated before keep theirs.
+    What is in an older stem is taken out of that, and that follows it from then on. What has an older stem in it, or is
+    that in other words, comes without. Where a source is regenerated, older stems that are in it fall silent, and those
+    that lay there since it was regenerated before keep theirs.
 
     Args:
         project: Where it lands.
         ask: What the outputs were asked for by.
         store: Holds all clips.
         audios: By output.
+        silent: Where stems fall silent as it lands.
         undone: Stems that redoing would bring back.
 
     Raises:
         OutputError: The store cannot be written.
     """
-    results, now = Results(list(audios)), project
+    results, now = Results(list(audios), project, Losses(store)), project
 
     def lose(output: int, lane: Lane, parts: Iterable[Part]) -> None:
         """What the next output finds there."""
@@ -107,9 +125,12 @@ def taken_apart(
                     results.without.append((number, lane))
                 elif is_in_old:
                     around.append(lane)
+        results.audios[number] = written = new.written()
+        holes = [silence(store, audio, span, target.made) for lane, span in silent if lane.id == target.lane.id]
+        landed = _landed(now, target, [Part(ask.span.start, (Take(written, target.made),)), *holes])
+        now = results.losses.follow(now, landed, target.lane.id)
         for lane in around:
-            lose(number, lane, new.remains(lane))
-        results.audios[number] = new.written()
+            lose(number, lane, new.remains(now.lane(lane.id)))
     return results
 
 
@@ -121,6 +142,14 @@ def _others(project: Project, ask: Ask, target: Target) -> list[Lane]:
     if target.muted and not target.made.prompt:
         known.add(target.made.like_lane)
     return [lane for lane in stems if lane.id not in known]
+
+
+def _landed(project: Project, target: Target, parts: Sequence[Part]) -> Project:
+    """A project with an output on its lane, and with silence over that."""
+    if target.again:
+        part = parts[0]
+        return commands.new_take("", target.lane.id, part.start, part.take, instead=True).apply(project)
+    return commands.together("", [commands.add_part(target.lane, part, "") for part in parts]).apply(project)
 
 
 class _New:
@@ -136,7 +165,7 @@ class _New:
 
     def __init__(self, project: Project, store: ClipStore, target: Target, start: int, audio: Audio) -> None:
         self.project, self.store, self.audio, self.target = project, store, audio, target
-        self.span, self.held = Span(start, start + audio.samples), list[Sequence[Clip]]()
+        self.span, self.held = Span(start, start + audio.samples), list[Heard]()
         own = project.lane(target.lane.id).parts if project.has_lane(target.lane.id) else ()
         self._fade = round(FADE_S * project.rate_hz)
         self._own = [self._unfaded(part.span) for part in own if part.take.made.repeatable]
@@ -145,7 +174,8 @@ class _New:
     def compare(self, lane: Lane) -> tuple[bool, bool]:
         """Whether it is in what a lane plays, and whether that is in it.
 
-        The first only where its own lane has no sound yet: what was there has been taken out of the others.
+        The first only where its own lane has no sound yet: what was there has been taken out of the others. Nor is
+        what lost to that lane looked at, since it follows.
         """
         clips, spans = self._clips(lane), self._meeting(lane)
         unheard = self._more_than_fades(without(spans, *self._own))
@@ -164,7 +194,7 @@ class _New:
 
     def leave_out(self, lane: Lane) -> None:
         """Come without what a lane plays."""
-        self.held.append(self._clips(lane))
+        self.held.append(heard(self.project, self.store.view, placed(self.project, lane.id, self.span)))
 
     def silences(self, lane: Lane) -> Iterator[Part]:
         """A lane's silence where it sounds."""
@@ -172,13 +202,16 @@ class _New:
             yield silence(self.store, self.audio, span, self.target.made)
 
     def remains(self, lane: Lane) -> Iterator[Part]:
-        """Parts of a lane, in their order, without this sound."""
-        clips = self._clips(lane)
+        """Parts of a lane, in their order, without this sound; those that follow it have nothing of it."""
+        clips, own = self._clips(lane), self.target.lane
         for part in lane.parts:
-            for span in self._more_than_fades(without(_common([part], self.span), *self._own)):
-                made = part.take.made
+            made = part.take.made
+            spans = [] if own.id in made.lost_to else without(_common([part], self.span), *self._own)
+            for span in self._more_than_fades(spans):
                 if made.repeatable:
-                    yield Part(span.start, (Take(self._rest_of(clips, span), made),))
+                    names = tuple(dict.fromkeys((*made.without, own.name)))
+                    less = replace(made, without=names, lost_to=(*made.lost_to, own.id))
+                    yield Part(span.start, (Take(self._rest_of(clips, span), less),))
                 else:
                     yield silence(self.store, self.audio, span, made)
 
@@ -186,24 +219,24 @@ class _New:
         """Its audio, without the older stems in it."""
         if not self.held:
             return self.audio
-        return self._write(self._read(first, last) for first, last in _blocks(self.span))
+        return self._write(self._read(first, last) for first, last in blocks(self.span))
 
     def _rest_of(self, clips: Sequence[Clip], span: Span) -> Audio:
         edges = self._faded(span)
 
-        def blocks() -> Iterator[Frames]:
-            for first, last in _blocks(span):
-                own, gains = (read_clips([each], first, last, 1) for each in (self._edges, edges))
+        def less() -> Iterator[Frames]:
+            for first, last in blocks(span):
+                own, gains = (read_clips(each, first, last, 1) for each in (self._edges, edges))
                 old, new = read_clips(clips, first, last, self.audio.channels), self._read(first, last)
                 yield gains * old - gains / own * new  # at its own edges it is faded already
 
-        return self._write(blocks())
+        return self._write(less())
 
     def _read(self, first: int, last: int) -> Frames:
         """Samples [last - first, channels] of it without the older stems in it."""
         sound = np.array(self.store.view(self.audio)[first - self.span.start : last - self.span.start])
-        for clips in self.held:
-            sound -= read_clips([self._edges], first, last, 1) * read_clips(clips, first, last, self.audio.channels)
+        for each in self.held:
+            sound -= each.inside(self._edges, first, last, self.audio.channels)
         return sound
 
     def _powers(self, clips: Sequence[Clip], spans: Sequence[Span]) -> tuple[float, float, float]:
@@ -221,7 +254,8 @@ class _New:
 
     def _meeting(self, lane: Lane) -> list[Span]:
         """Where both sound, in one piece where its parts follow one another."""
-        parts = [part for part in lane.parts if part.take.made.repeatable]
+        own, made = self.target.lane.id, [(part, part.take.made) for part in lane.parts]
+        parts = [part for part, each in made if each.repeatable and own not in each.lost_to]
         return self._more_than_fades(joined(_common(parts, self.span)))
 
     def _more_than_fades(self, spans: Sequence[Span]) -> list[Span]:
@@ -236,8 +270,8 @@ class _New:
     def _clips(self, lane: Lane) -> tuple[Clip, ...]:
         return lane_clips(lane, self.store.view, self.project.rate_hz, self.project.samples)
 
-    def _faded(self, span: Span) -> Clip:
-        return faded(span, self.project.rate_hz, self.project.samples)
+    def _faded(self, span: Span) -> tuple[Clip, ...]:
+        return faded([span], self.project.rate_hz, self.project.samples)
 
     def _write(self, blocks: Iterator[Frames]) -> Audio:
         return self.store.write(self.audio.rate_hz, self.audio.channels, blocks)
@@ -256,11 +290,6 @@ def silence(store: ClipStore, audio: Audio, span: Span, made: Made) -> Part:
 def _is_in(one: float, other: float, shared: float) -> bool:
     """Whether one sound is in another, by the powers of both and what they share."""
     return one > FAINT * other and shared > SHARED * one > 0
-
-
-def _blocks(span: Span) -> Iterator[tuple[int, int]]:
-    for first in range(span.start, span.stop, _BLOCK_SAMPLES):
-        yield first, min(first + _BLOCK_SAMPLES, span.stop)
 
 
 def _common(parts: Sequence[Part], span: Span) -> list[Span]:

@@ -248,7 +248,10 @@ class NewId:
 
     def pass_over(self, project: Project) -> None:
         """Leave out the ids of more lanes; what was given stays given, as the past of the history has lanes too."""
-        taken = [int(lane.id[1:]) for lane in project.lanes if lane.id[0] == "L" and lane.id[1:].isdigit()]
+        made = [take.made for lane in project.lanes for part in lane.parts for take in part.takes]
+        told_of = {lane_id for each in made for lane_id in (each.beside, each.like_lane, *each.lost_to)}  # may be gone
+        ids = {*(lane.id for lane in project.lanes), *told_of}
+        taken = [int(lane_id[1:]) for lane_id in ids if lane_id[:1] == "L" and lane_id[1:].isdigit()]
         self._last = max([self._last, *taken])
 
 

@@ -62,6 +62,11 @@ class History:
         before, after = self._project, command.apply(self._project)
         if after == before:
             return False
+        if command.beside:  # before all else: where it fails there, nothing has been done
+            self._change(self._undone, command.apply)
+            self._undone = [step for step in self._undone if step.before != step.after]
+        else:
+            self._undone.clear()
         last = self._done[-1] if self._done else None
         if last is not None and command.merge and last.merge == command.merge:
             last.after = after
@@ -69,11 +74,6 @@ class History:
                 self._done.pop()
         else:
             self._done = [*self._done[-MOST_STEPS + 1 :], _Step(command.title, before, after, command.merge)]
-        if command.beside:
-            self._change(self._undone, command.apply)
-            self._undone = [step for step in self._undone if step.before != step.after]
-        else:
-            self._undone.clear()
         self._project = after
         return True
 
@@ -102,6 +102,13 @@ class History:
     def ahead(self) -> list[Project]:
         """What redoing would lead to, the nearest first."""
         return [step.after for step in reversed(self._undone)]
+
+    @property
+    def projects(self) -> list[Project]:
+        """The project as it is, and all that undoing and redoing would lead to, each once."""
+        steps = [*self._done, *self._undone]
+        found = [self._project, *(project for step in steps for project in (step.before, step.after))]
+        return list({id(project): project for project in found}.values())
 
     @property
     def merging(self) -> bool:
@@ -135,5 +142,6 @@ class History:
             return known[id(project)]
 
         kept = [(step.before, step.after) for step in steps]  # keeps their ids in use
-        for step, (before, after) in zip(steps, kept, strict=True):
-            step.before, step.after = changed(before), changed(after)
+        new = [(changed(before), changed(after)) for before, after in kept]  # all of them, or none where one fails
+        for step, (before, after) in zip(steps, new, strict=True):
+            step.before, step.after = before, after

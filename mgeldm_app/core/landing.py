@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from mgeldm.audio import map_wav
@@ -12,7 +13,7 @@ from mgeldm.language import later, say
 from mgeldm.requests import Quality
 
 from . import commands
-from .apart import Less, Results, silence, taken_apart
+from .apart import Less, Results, Silent, silence, taken_apart
 from .asks import Ask, Target, is_replaced, name_of, stem_called, stems_called
 from .clips import ClipStore
 from .jobs import Job
@@ -25,6 +26,8 @@ _SILENT = later("{old} is part of what was regenerated, and silent there.")
 _REGENERATED = later("{source} was regenerated here; its original is in {lane}.")
 _REGENERATED_MUTED = later("{source} was regenerated here; its original is in {lane}, which is muted.")
 _WITHOUT = later("{new} comes without {old}, which is a stem of its own.")
+
+Change = Callable[[Project], Project]
 
 
 @dataclass
@@ -97,7 +100,7 @@ class Group:
 
 
 def results(
-    work: Work, project: Project, silences: Set[int], undone: Sequence[Lane], samples: int | None = None
+    work: Work, project: Project, silent: Silent, undone: Sequence[Lane], samples: int | None = None
 ) -> Results:
     """What a job has made, as clips; of one that is not finished, its first samples.
 
@@ -106,7 +109,7 @@ def results(
     Args:
         work: The job.
         project: Where they land.
-        silences: Lengths of silence that will be needed where it lands.
+        silent: Where stems fall silent as it lands.
         undone: Stems that redoing would bring back.
         samples: How many; None for all.
 
@@ -119,15 +122,15 @@ def results(
     frames, rate_hz = map_wav(paths[0])
     channels = frames.shape[1]
     del frames  # a mapped file cannot be renamed on Windows
-    for each in silences:
-        store.silence(rate_hz, channels, each)
+    for _, span in silent:
+        store.silence(rate_hz, channels, span.samples)
 
     def clip(path: Path) -> Audio:
         return store.adopt(path) if samples is None else store.cut(path, samples)
 
     pairs = zip(work.ask.targets, paths, strict=True)
     audios = [clip(path) if target and target.lane.id not in served else None for target, path in pairs]
-    return taken_apart(project, work.ask, store, audios, undone)
+    return taken_apart(project, work.ask, store, audios, silent, undone)
 
 
 class Landing:
@@ -157,17 +160,39 @@ class Landing:
                 self.session.coming.pop(target.lane.id, None)
 
     def replace(self, work: Work, found: Results) -> list[tuple[set[Audio], Audio]]:
-        """Let finished audio take the place of what it is better than, in the past too; returns (old, new) of each."""
+        """Let finished audio take the place of what it is better than, in the past too.
+
+        Returns (old, new) of that, and of what follows it.
+        """
         self.settle(work)
         replaced = []
+        for old, audio, change in self._replacing(work, found):
+            self.session.amend(change)
+            replaced.append((old, audio))
+        return [*replaced, *found.losses.followed]
+
+    def rehearse(self, work: Work, found: Results, projects: Iterable[Project]) -> None:
+        """Write what `replace` will need in those projects, so that it takes no time. Slow, so it is run on a worker.
+
+        Raises:
+            OutputError: The store cannot be written.
+        """
+        changes = [change for _, _, change in self._replacing(work, found)]
+        for project in projects:
+            for change in changes:
+                project = change(project)
+
+    def _replacing(self, work: Work, found: Results) -> list[tuple[set[Audio], Audio, Change]]:
+        """Of each output that takes the place of others: those, its audio, and what that makes of a project."""
+        changes = []
         for number, (target, audio) in enumerate(zip(work.ask.targets, found.audios, strict=True)):
             old = set(work.replaces.get(number, ()))
             if target and audio and old:
                 only = target.made.sensitivity if work.refines else None
-                take = self._take(target, audio, found.left_out(number))
-                self.session.amend(commands.replace_take(target.lane.id, old, take, only))
-                replaced.append((old, audio))
-        return replaced
+                take = self._take(target, audio, found, number)
+                put = partial(commands.replace_take, target.lane.id, old, sensitivity=only)
+                changes.append((old, audio, _followed(found, target, work.ask.span.start, take, put)))
+        return changes
 
     def add(self, work: Work, found: Results, title: str) -> list[tuple[set[Audio], Audio]]:
         """Put finished audio on its lanes: what is new as one step, further takes of one wish without one.
@@ -181,37 +206,36 @@ class Landing:
         if project.song is None or not work.is_of(project):
             return []
         self.settle(work)
-        steps: dict[int, commands.Command] = {}
+        steps, holes = dict[int, commands.Command](), self._holes(work, found.audios)
         for number, (target, audio) in enumerate(zip(work.ask.targets, found.audios, strict=True)):
             if target is None or audio is None or _gone_already(project, target, span.start, audio):
                 continue
-            take, is_stem = self._take(target, audio, found.left_out(number)), target.lane.kind == "extracted"
+            take, is_stem = self._take(target, audio, found, number), target.lane.kind == "extracted"
             has_part = any(part.span == _span(span.start, audio) for part in _parts(project, target.lane.id))
             if work.gives_way is not None:
                 work.gives_way[number] = {audio}
             if has_part and group.landed and not is_stem:
                 self.session.amend(commands.add_take(target.lane.id, span.start, take))
             elif has_part and (target.again or not is_stem):
-                steps[number] = commands.new_take(title, target.lane.id, span.start, take, instead=is_stem)
+                put = partial(_put_again, target.lane.id, span.start, is_stem)
+                steps[number] = commands.Command(title, _followed(found, target, span.start, take, put))
             elif not target.again:
                 lane = self.session.coming.pop(target.lane.id, target.lane)
                 lane = dataclasses.replace(lane, parts=(), muted=lane.muted or target.muted)
-                steps[number] = _put(project, lane, Part(span.start, (take,)))
+                own = [hole for lane_id, hole in holes if lane_id == lane.id]  # nobody follows what is silent
+                put = partial(_put_new, project, lane, span.start, own)
+                steps[number] = commands.Command(title, _followed(found, target, span.start, take, put))
         group.landed = True  # its other takes end with what is put there now
         if not steps:
             return []
         less = [each for each in found.less if each.output in steps and _as_it_was(project, each.lane)]
         others = [_put(project, each.lane, each.part) for each in less]
-        step = commands.together(title, [*steps.values(), *others, *self._holes(work, found.audios)])
+        step = commands.together(title, [*steps.values(), *others, *(hole for _, hole in holes)])
         self.session.do(dataclasses.replace(step, beside=not (found.is_undone or self._is_undone(work, steps))))
         self._tell(work, less, [each for each in found.without if each[0] in steps])
         self._tell_regenerated(project, [work.ask.targets[number] for number in steps])
-        return [
-            ({part.take.audio}, each.part.take.audio)
-            for each in less
-            for part in each.lane.parts
-            if part.span == each.part.span
-        ]
+        lost = [(part, each.part) for each in less for part in each.lane.parts if part.span == each.part.span]
+        return [*found.losses.followed, *(({old.take.audio}, new.take.audio) for old, new in lost)]
 
     def _is_undone(self, work: Work, outputs: Iterable[int]) -> bool:
         """Whether redoing would bring a source once more that comes now: it would be taken from the rest twice."""
@@ -249,15 +273,11 @@ class Landing:
         self.settle(work)
         return _served(work, self.session.project, samples) == work.lanes
 
-    def silences(self, work: Work, samples: int) -> set[int]:
-        """How long the silences are that will be needed where the first `samples` of a job land, as things are now."""
-        return {span.samples for _, span in self._silent(work, samples)}
-
-    def _silent(self, work: Work, samples: int) -> list[tuple[Lane, Span]]:
+    def silent(self, work: Work, samples: int) -> list[tuple[Lane, Span]]:
         """Where stems fall silent so that no source is taken away twice, by its stem and by what it was replaced with.
 
-        Where a source is regenerated those are the stems that hold it already; where it is extracted those that it
-        goes to, since it was regenerated before.
+        That is where the first `samples` of a job land, as things are now. Where a source is regenerated those are the
+        stems that hold it already; where it is extracted those that it goes to, since it was regenerated before.
         """
         made, targets = Span(work.ask.span.start, work.ask.span.start + samples), [t for t in work.ask.targets if t]
         stems, new = self.session.project.of_kind("extracted"), targets[0]
@@ -274,12 +294,15 @@ class Landing:
             found += [(target.lane, span) for span in spans if span.meets(made)]
         return found
 
-    def _holes(self, work: Work, audios: list[Audio | None]) -> list[commands.Command]:
-        audio = next(audio for audio in audios if audio)
+    def _holes(self, work: Work, audios: list[Audio | None]) -> list[tuple[str, commands.Command]]:
+        """Where stems fall silent, by the ids of their lanes."""
+        audio = next((audio for audio in audios if audio), None)
+        if audio is None:
+            return []
         made = next(target.made for target in work.ask.targets if target)
         return [
-            _put(self.session.project, lane, silence(work.store, audio, span, made))
-            for lane, span in self._silent(work, audio.samples)
+            (lane.id, _put(self.session.project, lane, silence(work.store, audio, span, made)))
+            for lane, span in self.silent(work, audio.samples)
         ]
 
     def _open(self, work: Work, audios: list[Audio | None]) -> None:
@@ -290,9 +313,10 @@ class Landing:
         if audios[0] is not None:
             self.session.do(commands.open_song(SongFile(audios[0], made.prompt or "Generated music")))
 
-    def _take(self, target: Target, audio: Audio, without: tuple[str, ...]) -> Take:
+    def _take(self, target: Target, audio: Audio, found: Results, number: int) -> Take:
+        made = dataclasses.replace(target.made, without=found.left_out(number), lost_to=found.lost_to(number))
         model, sha256 = self.session.engine.model, self.session.engine.model_sha256
-        return Take(audio, dataclasses.replace(target.made, model=model, model_sha256=sha256, without=without))
+        return Take(audio, dataclasses.replace(made, model=model, model_sha256=sha256))
 
 
 def song_of(project: Project) -> Audio | None:
@@ -325,6 +349,29 @@ def _put(project: Project, lane: Lane, part: Part) -> commands.Command:
     """Put a part on a lane. One that there is now is not made anew where redoing would have removed it."""
     put, is_there = commands.add_part(lane, part, ""), project.has_lane(lane.id)
     return dataclasses.replace(put, apply=lambda p: put.apply(p) if p.has_lane(lane.id) or not is_there else p)
+
+
+def _put_new(project: Project, lane: Lane, start: int, holes: list[commands.Command], take: Take) -> Change:
+    return commands.together("", [_put(project, lane, Part(start, (take,))), *holes]).apply
+
+
+def _put_again(lane_id: str, start: int, instead: bool, take: Take) -> Change:
+    return commands.new_take("", lane_id, start, take, instead).apply
+
+
+def _followed(found: Results, target: Target, start: int, take: Take, put: Callable[[Take], Change]) -> Change:
+    """A change that puts a take on its lane, and lets the stems follow that lost sound to the lane.
+
+    In the past, and while it was made, those may be otherwise that the take itself lost sound to.
+    """
+
+    def apply(project: Project) -> Project:
+        if put(take)(project) is project:  # there is no place for it: nothing need be written
+            return project
+        fitting = found.losses.fitted(start, take, found.project, project)
+        return found.losses.follow(project, put(fitting)(project), target.lane.id)
+
+    return apply
 
 
 def _span(start: int, audio: Audio) -> Span:

@@ -282,12 +282,15 @@ class Making:
         if made is not None and event.seconds > 0 and event.is_new:
             self.learned(made.task, quality_of(work), event.audio_s / event.seconds)
 
-        silences = set() if work.replaces else self._landing.silences(work, work.ask.span.samples)
+        if work.store is self.session.store:
+            self._landing.settle(work)
+        silent = [] if work.replaces else self._landing.silent(work, work.ask.span.samples)
         undone = [] if work.replaces else self._landing.undone(work)
-        project = self.session.project
+        project, projects = self.session.project, self.session.history.projects
 
         def adopt() -> Results:
-            found = results(work, project, silences, undone)
+            found = results(work, project, silent, undone)
+            self._landing.rehearse(work, found, projects)
             discard(*work.job.outputs)  # those that nobody needs
             return found
 
@@ -346,7 +349,7 @@ class Making:
         Until that has come about, it counts as filled: if the project is left, it is done when it is opened again.
         """
         samples, work.keeping, project = work.filled, True, self.session.project
-        silences, undone = self._landing.silences(work, samples), self._landing.undone(work)
+        silent, undone = self._landing.silent(work, samples), self._landing.undone(work)
 
         def land(found: Results) -> None:
             ended()
@@ -369,7 +372,7 @@ class Making:
             if work.cancelled:  # tried again or put away meanwhile
                 discard(*work.job.outputs)
 
-        self.workers.run(lambda: results(work, project, silences, undone, samples), land, failed)
+        self.workers.run(lambda: results(work, project, silent, undone, samples), land, failed)
 
     # ----------------------------------------------------------------------------------------------------- landing
 

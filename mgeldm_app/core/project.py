@@ -97,6 +97,7 @@ class Made:
         like_lane: Id of the lane that `like` is a stretch of; "" is the song.
         replaced: It is what was taken away where something was made in its place.
         without: Names of the stems whose sound was left out of it, since they have it.
+        lost_to: Ids of their lanes: where those change, so does it, see `losses`.
     """
 
     task: Task
@@ -113,6 +114,7 @@ class Made:
     like_lane: str = ""
     replaced: bool = False
     without: tuple[str, ...] = ()
+    lost_to: tuple[str, ...] = ()
 
     @property
     def repeatable(self) -> bool:

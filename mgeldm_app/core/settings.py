@@ -170,15 +170,20 @@ def latest(settings: Settings) -> Settings:
     return replace(settings, recent=kept.recent, prompts=kept.prompts, speeds=kept.speeds)
 
 
+def with_changes(settings: Settings, changed: Settings, before: Settings) -> Settings:
+    """Settings with what differs from `before` in `changed`; what else has become of them meanwhile stays."""
+    names = (each.name for each in fields(Settings))
+    differing = {name: new for name in names if (new := getattr(changed, name)) != getattr(before, name)}
+    return replace(settings, **differing)
+
+
 def save_changes(settings: Settings, before: Settings) -> None:
     """Write what differs from `before` into the user's settings; what else another window has set there stays.
 
     Raises:
         OutputError: The file cannot be written.
     """
-    names = (each.name for each in fields(Settings))
-    changed = {name: new for name in names if (new := getattr(settings, name)) != getattr(before, name)}
-    save_settings(replace(load_settings(otherwise=before), **changed))
+    save_settings(with_changes(load_settings(otherwise=before), settings, before))
 
 
 def save_settings(settings: Settings, path: Path | None = None) -> None:

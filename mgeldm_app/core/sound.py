@@ -8,7 +8,7 @@ given. The inner edges of parts still growing are faded here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -85,10 +85,10 @@ def flatten(parts: Sequence[tuple[int, Frames]], rate_hz: int, song_samples: int
     return _laid([_sheet(start, frames, rate_hz, song_samples) for start, frames in parts])
 
 
-def faded(span: Span, rate_hz: int, song_samples: int) -> Clip:
-    """Ones [samples, 1] with the fades that a part has there."""
-    ones = np.broadcast_to(np.float32(1), (span.samples, 1))
-    return _sheet(span.start, ones, rate_hz, song_samples, faded_in=False, faded_out=False).clip
+def faded(spans: Iterable[Span], rate_hz: int, song_samples: int) -> tuple[Clip, ...]:
+    """Ones [samples, 1] with the fades that parts have there, of which later ones hide earlier ones."""
+    ones = [(span.start, np.broadcast_to(np.float32(1), (span.samples, 1))) for span in spans]
+    return _laid([_sheet(start, each, rate_hz, song_samples, faded_in=False, faded_out=False) for start, each in ones])
 
 
 def _sheet(

@@ -111,12 +111,17 @@ class Taking:
         self._run(Errand(title), write, ready)
 
     def _better_soon(self, lane_ids: Sequence[str]) -> str:
-        """That what is taken now will not stay as it is, if so: who has it elsewhere does not see that it changed."""
+        """That what is taken now will not stay as it is, if so: who has it elsewhere does not see that it changed.
+
+        What lost sound to a stem changes with it.
+        """
         old = {audio for job in self.unfinished() for audios in job.replaces for audio in audios}
         project = self.session.project
         ids = {*lane_ids, *(lane.id for lane in project.stems_behind(lane_ids))}
         lanes = [lane for lane in project.lanes if lane.id in ids]
-        names = [lane.name for lane in lanes if any(part.take.audio in old for part in lane.parts)]
+        change = {lane.id for lane in project.lanes if any(part.take.audio in old for part in lane.parts)}
+        lost_to = {lane.id: {each for part in lane.parts for each in part.take.made.lost_to} for lane in lanes}
+        names = [lane.name for lane in lanes if lane.id in change or lost_to[lane.id] & change]
         if not names:
             return ""
         return say("{lanes}: a better version is still to come; take it again when it is there.", lanes=listed(names))

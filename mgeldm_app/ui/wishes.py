@@ -22,7 +22,7 @@ from ..core.export import Colours, formats, names_of
 from ..core.files import whole_path
 from ..core.making import below_best
 from ..core.project import Lane, Project
-from ..core.settings import Settings
+from ..core.settings import Settings, latest, with_changes
 from ..core.storage import SUFFIX, projects_home
 from ..core.text import KEYS, duration_text
 from ..core.timeline import span_text
@@ -247,17 +247,23 @@ class Wishes(QObject):
         """Edit the settings."""
         c, player = self.controller, self.controller.player
         computes = [Choice(key, text) for key, text in self._computes()]
-        installed = [Choice(m.id, m.name) for m in c.models.installed() if m.can_use]
         latency_s = player.status.latency_s
         note = self.tr("{0:.0f} ms now").format(latency_s * 1000) if latency_s else ""
         home, outputs = str(projects_home()), player.devices()
-        dialog = SettingsDialog(c.settings, outputs, computes, installed, home, note, self.window, _sounds(player))
-        dialog.models_clicked.connect(self.models)
+        models, parent = _usable_models(c), self.window
+        dialog = SettingsDialog(c.settings, outputs, computes, models, home, note, parent, _sounds(player))
+
+        def manage_models() -> None:
+            self.models()
+            dialog.set_models(_usable_models(c), c.settings.model)  # one is used, or removed, at once
+
+        dialog.models_clicked.connect(manage_models)
         forget = player.changed.connect(lambda: dialog.set_outputs(player.devices(), _sounds(player)))
         accepted = _accepted(dialog)
         forget()
         if accepted:
-            self.use(dialog.settings())
+            # meanwhile a project was opened perhaps, or a speed measured
+            self.use(with_changes(latest(c.settings), dialog.settings(), dialog.before))
 
     def use(self, settings: Settings) -> None:
         """Take settings over, here and in sound and engine."""
@@ -332,6 +338,10 @@ class Wishes(QObject):
             place, says = QUrl.fromLocalFile(str(others)).toString(), self.tr("Licences of what it is made with")
             text = f'{escape(text)}\n\n<a href="{escape(place)}">{escape(says)}</a>'.replace("\n", "<br>")
         QMessageBox.about(self.window, self.tr("About"), text)
+
+
+def _usable_models(controller: Controller) -> list[Choice]:
+    return [Choice(model.id, model.name) for model in controller.models.installed() if model.can_use]
 
 
 def _being_made(session: Session) -> str:

@@ -44,6 +44,26 @@ def test_undo_goes_all_the_way_back_and_redo_all_the_way_forward(edits):
     assert history.project == last
 
 
+def test_what_fails_in_one_state_changes_none():
+    def fail(project):
+        if not project.has_lane("L1"):
+            raise ValueError
+        return replace(project, region=Span(0, 1))
+
+    history = History(BASE)
+    history.do(commands.add_part(LANE, Part(0, (TAKE,)), "extract bass"))
+    states = history.projects
+    assert [project.has_lane("L1") for project in states] == [True, False]
+    with pytest.raises(ValueError):
+        history.amend(fail)
+    assert history.projects == states
+    history.undo()
+    loop = Command("loop", lambda p: fail(BASE) if p.has_lane("L1") else replace(p, looping=True), beside=True)
+    with pytest.raises(ValueError):
+        history.do(loop)
+    assert history.project == BASE and history.undo_title == "" and history.redo_title == "extract bass"
+
+
 @given(st.lists(EDITS, max_size=30))
 def test_every_state_is_one_that_can_be_kept(edits):
     project = BASE

@@ -68,6 +68,17 @@ def test_whoever_takes_a_draft_away_hears_that_a_better_version_is_to_come(opene
     assert len(files) == 2
 
 
+def test_whoever_takes_a_stem_away_that_follows_a_draft_hears_of_it_too(opened, out):
+    opened.ask("drums")
+    opened.engine.finish_all()
+    opened.c.set_region(Span(8000, 16_000))
+    opened.c.set_looping(True)
+    opened.ask("kick drum")
+    opened.engine.finish()
+    opened.c.taking.export([opened.lane("drums").id], ExportSettings("wav24", folder=str(out)), COLOURS)
+    assert "drums: a better version is still to come; take it again when it is there." in opened.told[-1][0]
+
+
 def test_an_export_is_there_while_it_lasts_and_tells_how_far_it_is(opened, out, monkeypatch):
     seen, taking = [], opened.c.taking
     during(opened, monkeypatch, lambda: seen.extend((each.title, each.progress) for each in taking.errands.values()))

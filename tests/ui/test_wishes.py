@@ -212,7 +212,7 @@ def test_the_held_key_is_on_the_sheet(window, monkeypatch):
 
 def test_settings_reach_sound_engine_and_prompt(window, world, monkeypatch):
     def settings(self):
-        return replace(self._settings, device="other", latency="low", quality="best", compute="cpu", theme="light")
+        return replace(self.before, device="other", latency="low", quality="best", compute="cpu", theme="light")
 
     accept(monkeypatch, "settings", settings, wishes.SettingsDialog)
     window.menus.run("settings")
@@ -220,6 +220,51 @@ def test_settings_reach_sound_engine_and_prompt(window, world, monkeypatch):
     assert world.engine.config.device == "cpu"
     assert world.project.prompt.quality == "best"
     assert window.theme.name == "light"
+
+
+def test_a_model_used_or_removed_from_within_the_settings_stays_so(window, world, monkeypatch):
+    taken = world.c.models.take_in(models.EMBEDDED_PATH)
+
+    def use(desk, dialog):
+        desk.use(next(model.id for model in world.c.models.installed() if model.id != EMBEDDED))
+
+    def remove(desk, dialog):
+        desk.remove(world.c.settings.model)
+
+    def within(what, chosen=None):
+        def manage(dialog):
+            what(ModelDesk(world.c, dialog), dialog)
+            return QDialog.DialogCode.Accepted
+
+        def settings(dialog):
+            dialog.models_clicked.emit()
+            seen.append((dialog.model.currentData(), dialog.model.count()))
+            dialog.model.setCurrentIndex(dialog.model.findData(chosen or dialog.model.currentData()))
+            return QDialog.DialogCode.Accepted
+
+        monkeypatch.setattr(ModelsDialog, "exec", manage)
+        monkeypatch.setattr(wishes.SettingsDialog, "exec", settings)
+        window.menus.run("settings")
+        return world.c.settings.model, world.engine.config.model
+
+    seen = []
+    used = next(model.id for model in world.c.models.installed() if model.id != EMBEDDED)
+    assert taken and within(use) == (used, used) and seen.pop() == (used, 2)
+    assert within(remove) == (EMBEDDED, EMBEDDED) and seen.pop() == (EMBEDDED, 1)
+    world.c.models.take_in(models.EMBEDDED_PATH)
+    assert within(use, EMBEDDED) == (EMBEDDED, EMBEDDED)
+
+
+def test_what_was_remembered_while_the_settings_were_open_stays(window, world, monkeypatch, tmp_path):
+    def change(dialog):
+        world.open(write_song(tmp_path / "other.wav"))
+        dialog.theme.setCurrentIndex(dialog.theme.findData("light"))
+        return QDialog.DialogCode.Accepted
+
+    monkeypatch.setattr(wishes.SettingsDialog, "exec", change)
+    window.menus.run("settings")
+    assert world.c.settings.theme == "light"
+    assert world.c.settings.recent[0] == str(world.session.folder.folder)
 
 
 def test_an_interface_that_is_plugged_in_is_in_the_open_settings(window, world, monkeypatch):

@@ -48,6 +48,9 @@ class SettingsDialog(Sheet):
         parent: The window.
         sounds: Whether a sound card plays, so that new ones are not looked for.
 
+    Attributes:
+        before: What its changes are changes of: the settings as they were, with the model in use by now.
+
     Signals:
         models_clicked: Manage models.
     """
@@ -66,7 +69,7 @@ class SettingsDialog(Sheet):
         sounds: bool = False,
     ) -> None:
         super().__init__(translate("SettingsDialog", "Settings"), translate("SettingsDialog", "Save"), parent)
-        self._settings = settings
+        self.before = settings
         self._outputs: list[str] | None = None
         self.device = _combo([], settings.device)
         self.latency = _combo(
@@ -74,8 +77,8 @@ class SettingsDialog(Sheet):
             settings.latency,
         )
         self.quality = _combo([Choice(q, say(QUALITY_NAMES[q])) for q in QUALITIES], settings.quality)
-        self.compute = _combo(computes, settings.compute, self.tr("{0} (not found)"))
-        self.model = _combo(models, settings.model, self.tr("{0} (not found)"))
+        self.compute = _combo(computes, settings.compute, self._missing())
+        self.model = _combo(models, settings.model, self._missing())
         self.theme = _combo(
             [
                 Choice("system", self.tr("As the system")),
@@ -94,7 +97,7 @@ class SettingsDialog(Sheet):
     def settings(self) -> Settings:
         """As the user left them."""
         return replace(
-            self._settings,
+            self.before,
             device=self.device.currentData(),
             latency=self.latency.currentData(),
             quality=self.quality.currentData(),
@@ -113,6 +116,17 @@ class SettingsDialog(Sheet):
             _fill(self.device, choices, self.device.currentData(), self.tr("{0} (not connected)"))
         self._outputs_hint.setText(self.tr("New devices are looked for once playing is paused."))
         self._outputs_hint.setVisible(sounds)
+
+    def set_models(self, models: Sequence[Choice], used: str) -> None:
+        """Models came or went, or another is in use: that is chosen then. Else what the user chose stays, if it can."""
+        chosen = self.model.currentData()
+        if used != self.before.model or chosen not in [choice.value for choice in models]:
+            chosen = used
+        self.before = replace(self.before, model=used)
+        _fill(self.model, models, chosen, self._missing())
+
+    def _missing(self) -> str:
+        return self.tr("{0} (not found)")
 
     def _lay_out(self, latency_note: str) -> None:
         sound = self._section(self.tr("Sound"))

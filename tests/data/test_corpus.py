@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
-from mgeldm.data import corpus, events
-from mgeldm.data.bank import Bank, load_bank, midi_file
+from mgeldm.data import corpus, events, synth
+from mgeldm.data.bank import MIXED, Bank, load_bank, midi_file
 from mgeldm.data.captions import CAPTIONS, HELD_OUT_CAPTIONS
 
 
@@ -46,6 +48,35 @@ def test_splits_share_no_groove_no_style_and_no_phrase():
         assert not drawn["train"] & drawn["test"]
     for label, phrases in CAPTIONS.items():
         assert not set(phrases) & set(HELD_OUT_CAPTIONS[label])
+
+
+@pytest.mark.parametrize(("number", "never"), [(0, {"machine", "electronic"}), (25, {"acoustic"})])
+def test_kits_are_called_what_they_are(number, never, bank, monkeypatch):
+    kit = replace(bank, kits=np.full(4, number, np.int16))
+    monkeypatch.setattr(corpus, "choose_labels", lambda rng: ["drums"])
+    monkeypatch.setattr(synth, "drum_kit", lambda rng: kit.kit(number))
+    monkeypatch.setattr(synth, "KIT_TAGS", kit.kit_tags(number))
+    for seed in range(4):
+        (stem,) = corpus.render_song(seed, [kit], 1.0).stems
+        assert stem.captions[0] == "drums"
+        assert not {word for phrase in stem.captions for word in phrase.split()} & never
+
+
+def test_a_synthesised_kit_is_electronic_and_one_shots_say_nothing(bank, monkeypatch):
+    monkeypatch.setattr(corpus, "choose_labels", lambda rng: ["drums"])
+    (stem,) = corpus.render_song(0, [], 1.0).stems
+    assert {"drum machine", "electronic drums"} <= set(stem.captions)
+    assert "acoustic drums" not in stem.captions
+    assert replace(bank, notes=np.zeros((0, 1), np.int16)).kit_tags(25) == MIXED
+
+
+def test_a_plain_song_names_the_program_and_never_contradicts_it(bank, monkeypatch):
+    monkeypatch.setattr(corpus, "choose_labels", lambda rng: ["bass"])
+    for seed in range(8):
+        (stem,) = corpus.render_song(seed, [bank], 1.0).stems
+        words = {word for phrase in stem.captions for word in phrase.split()}
+        assert ("fingered" in words) != bool(words & {"electronic", "plucked"})
+        assert not ("electronic" in words and "electric" in words)
 
 
 def test_an_unknown_split_is_refused():

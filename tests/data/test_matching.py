@@ -8,6 +8,7 @@ from mgeldm.data import matching
 from mgeldm.data.matching import SPEEDS, listen, matched, speed_to, stretch
 from mgeldm.data.songs import Song, Stem
 from mgeldm.errors import InputError
+from mgeldm.words import KIT
 
 RATE_HZ = 44100
 SCALE = (0, 2, 4, 5, 7, 9, 11)
@@ -84,6 +85,42 @@ def test_songs_come_to_one_tempo_and_scale_with_their_beats_together():
             period_s = 60 / song.tempo_bpm
             assert min(pulse.beat_s % period_s, period_s - pulse.beat_s % period_s) < 0.04
     assert scales[0] == scales[1]
+
+
+def test_no_stem_joins_another_song_that_may_contain_it(monkeypatch):
+    """Else "drums" would be taught to leave out the other song's kick."""
+    monkeypatch.setattr(matching, "listen", lambda piece: matching.Pulse(120.0, 0.0, 0))
+    monkeypatch.setattr(matching, "stretch", lambda audio, speed, semitones: audio)
+
+    def song(*labels):
+        return Song([Stem(label, [label], np.ones((2, RATE_HZ * 4), np.float32)) for label in labels])
+
+    songs = [song("drums", "percussion", "bass"), song("kick drum", "snare drum", "bass", "piano", "gitarre")]
+    found = [{s.label for s in matched(songs, 1.0, np.random.default_rng(seed)).stems} for seed in range(12)]
+    drums, pieces = {"drums", "percussion"}, {"kick drum", "snare drum", "percussion"}  # its own song's is welcome
+    assert {frozenset(labels) for labels in found} == {frozenset(kit | {"bass", "piano"}) for kit in (drums, pieces)}
+
+
+def test_pieces_of_a_kit_stay_as_high_as_they_are(monkeypatch):
+    moved = {}
+    pulses = iter([matching.Pulse(120.0, 0.0, 0), matching.Pulse(120.0, 0.0, 4)])
+    monkeypatch.setattr(matching, "listen", lambda piece: next(pulses))
+    monkeypatch.setattr(
+        matching, "stretch", lambda audio, speed, semitones: moved.update({audio[0, 0]: semitones}) or audio
+    )
+    sounds = {label: np.full((2, RATE_HZ * 4), i, np.float32) for i, label in enumerate((*KIT, "bass"), 1)}
+    others = Song([Stem("vocals", ["vocals"], np.full((2, RATE_HZ * 4), 9, np.float32))])
+    matched([Song([Stem(x, [x], audio) for x, audio in sounds.items()]), others], 1.0, np.random.default_rng(3))
+    assert all(moved[i] == 0 for i in range(1, 7))
+    assert moved[7] != moved[9]
+
+
+def test_a_kit_piece_by_piece_has_no_say_in_the_scale(monkeypatch):
+    heard = []
+    monkeypatch.setattr(matching, "_scale", lambda mono: heard.append(mono[0]) or 0)
+    stems = [Stem(x, [x], np.full((2, RATE_HZ * 4), level, np.float32)) for x, level in (("kick drum", 1), ("bass", 2))]
+    listen(Song(stems))
+    assert heard == [2]
 
 
 def test_without_the_library_it_is_said_what_to_install(monkeypatch):

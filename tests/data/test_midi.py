@@ -34,13 +34,52 @@ def test_notes_are_read_with_their_times_and_programs():
     assert score.duration_s == pytest.approx(2.0, abs=1e-3)
 
 
+def one_track(track):
+    """A MIDI file of a track's bytes; 96 ticks are half a second."""
+    return b"MThd" + struct.pack(">IHHH", 6, 1, 1, 96) + b"MTrk" + struct.pack(">I", len(track)) + track
+
+
+@pytest.mark.parametrize("between", [b"\xff\x01\x02hi", b"\xf0\x03abc"])
+def test_running_status_goes_on_after_meta_and_exclusive_events(between):
+    """The note's end was lost, which made it as short as notes can be."""
+    track = b"\x00\x90\x3c\x40" + b"\x30" + between + b"\x30\x3c\x00" + b"\x60\x90\x40\x40\x60\x40\x00"
+    (part,) = parse("song", one_track(track)).parts
+    assert np.allclose(part.notes[:, :3], [[0, 0.5, 60], [1.0, 0.5, 64]])
+
+
+def test_the_pedal_holds_notes_until_it_is_lifted():
+    track = b"\x00\xb0\x40\x7f" + b"\x00\x91\x30\x40"  # down on the first channel alone
+    track += b"\x00\x90\x3c\x40" + b"\x60\x80\x3c\x00"  # released at 0.5 s, and held
+    track += b"\x00\x81\x30\x00"
+    track += b"\x60\x90\x40\x40" + b"\x60\x90\x3c\x40"  # at 1.5 s the held key is struck again
+    track += b"\x60\xb0\x40\x3f"  # at 2 s the pedal is up; the keys are still down
+    track += b"\x60\x80\x40\x00" + b"\x00\x80\x3c\x00"
+    (part,) = parse("song", one_track(track)).parts
+    assert np.allclose(part.notes[:, :3], [[0, 0.5, 48], [0, 1.5, 60], [1.0, 1.5, 64], [1.5, 1.0, 60]])
+
+
+def test_the_pedal_ends_what_it_alone_holds_and_the_song_ends_the_rest():
+    track = b"\x00\xb0\x40\x7f" + b"\x00\x90\x3c\x40" + b"\x30\x80\x3c\x00" + b"\x30\xb0\x40\x00"
+    track += b"\x00\x90\x3e\x40" + b"\x00\xb0\x40\x40" + b"\x30\x80\x3e\x00" + b"\x30\x90\x63\x00"
+    (part,) = parse("song", one_track(track)).parts
+    assert np.allclose(part.notes[:, :3], [[0, 0.5, 60], [0.5, 0.5, 62]])
+
+
+def test_controllers_that_reset_a_channel_lift_its_pedal():
+    for number, lasts_s in ((120, 0.5), (121, 1.0), (123, 0.5)):  # 121 leaves the keys as they are
+        track = b"\x00\xb0\x40\x7f" + b"\x00\x90\x3c\x40" + b"\x00\x90\x3e\x40" + b"\x30\x80\x3c\x00"
+        track += b"\x30\xb0" + bytes([number, 0]) + b"\x60\x80\x3e\x00"
+        track += b"\x00\x90\x40\x40" + b"\x30\x80\x40\x00" + b"\x60\x90\x63\x00"
+        (part,) = parse("song", one_track(track)).parts
+        assert np.allclose(part.notes[:, :3], [[0, 0.5, 60], [0, lasts_s, 62], [1.0, 0.25, 64]])
+
+
 def test_tempo_changes_and_running_status():
     track = b"\x00\xff\x51\x03" + (500_000).to_bytes(3, "big")  # 120 BPM
     track += b"\x00\x90\x3c\x40\x60\x3c\x00"  # a beat of 96 ticks, in running status
     track += b"\x00\xff\x51\x03" + (1_000_000).to_bytes(3, "big")  # 60 BPM
     track += b"\x00\xf0\x03abc" + b"\x00\x90\x3e\x40\x60\x3e\x00\x00\xff\x2f\x00"
-    content = b"MThd" + struct.pack(">IHHH", 6, 1, 1, 96) + b"MTrk" + struct.pack(">I", len(track)) + track
-    (part,) = parse("song", content).parts
+    (part,) = parse("song", one_track(track)).parts
     assert np.allclose(part.notes[:, :3], [[0, 0.5, 60], [0.5, 1.0, 62]])
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from mgeldm.data import production
-from mgeldm.data.captions import ADJECTIVES
+from mgeldm.data.captions import ADJECTIVES, phrases
 from mgeldm.data.production import (
     Space,
     compress,
@@ -82,6 +82,31 @@ def test_wear_keeps_the_sum():
     whole = production._worn({"sum": stems["a"] + stems["b"]}, np.random.default_rng(0))["sum"]
     assert np.allclose(worn["a"] + worn["b"], whole, atol=1e-5)
     assert not np.allclose(worn["a"], stems["a"], atol=1e-3)
+
+
+def test_the_noise_of_a_worn_medium_is_a_soft_stem_of_its_own():
+    stems = {"a": noise(1, 1.0, 2), "silent": np.zeros((2, RATE_HZ), np.float32)}
+    found = set()
+    for seed in range(60):
+        mastered = master(stems, np.random.default_rng(seed))
+        assert not mastered["silent"].any()
+        for label in mastered.keys() - stems.keys():
+            found.add(label)
+            assert phrases(label)[0] == label
+            below_db = level_db(mastered[label]) - level_db(np.sum(list(mastered.values()), axis=0))
+            assert -65 < below_db < -30
+    assert found == {"vinyl noise", "tape noise"}
+    nothing = {"silent": stems["silent"]}
+    assert not any(audio.any() for seed in range(20) for audio in master(nothing, np.random.default_rng(seed)).values())
+
+
+def test_vinyl_crackles_and_tape_does_not():
+    peaks: dict[str, list[float]] = {"vinyl noise": [], "tape noise": []}
+    for seed in range(20):
+        label, sound = production._noise(noise(1, 2.0, 2), np.random.default_rng(seed))
+        peaks[label].append(float(np.abs(sound).max() / np.sqrt(np.mean(sound**2))))
+    assert max(peaks["tape noise"]) < 7
+    assert np.median(peaks["vinyl noise"]) > 10
 
 
 def test_stems_duck_under_the_kick_but_vocals_do_not():

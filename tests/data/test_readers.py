@@ -251,7 +251,9 @@ def test_any_folder_of_stems(tmp_path):
     said, on_skip = skipped()
     (song,) = open_set("stems", tmp_path, on_skip=on_skip)
     assert song.name == "my song"
-    assert [(stem.label, stem.captions) for stem in song.stems] == [("slap bass", ["slap bass", "the slap bass"])]
+    (stem,) = song.stems
+    assert (stem.label, stem.captions) == ("slap bass", captions.phrases("slap bass"))
+    assert stem.captions[:3] == ["slap bass", "the slap bass", "bass"]
     assert said == ["empty is skipped: none of its stems is wanted or there."]
     with pytest.raises(InputError, match="no folder"):
         next(stem_folders(tmp_path / "nowhere"))

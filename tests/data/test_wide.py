@@ -1,11 +1,15 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
 from mgeldm.data import bank as banks
-from mgeldm.data import captions, events, wide
+from mgeldm.data import captions, events, synth, wide
 from mgeldm.data.bank import (
     KITS_OF,
+    MIXED,
     NOTE_S,
+    ORCHESTRA,
     PROGRAMS,
     RATE_HZ,
     SOUNDFONTS,
@@ -18,10 +22,10 @@ from mgeldm.data.bank import (
     save_bank,
 )
 from mgeldm.data.captions import describe
-from mgeldm.data.kits import PIECES, build_kits, key_of
+from mgeldm.data.kits import PIECES, build_kits, key_of, piece_of
 from mgeldm.data.manifest import FREE_LICENCES
 from mgeldm.data.midi import Part, Score
-from mgeldm.data.synth import modal, wavetable
+from mgeldm.data.synth import bank_sampler, modal, wavetable
 from mgeldm.data.wide import render_wide_song
 from mgeldm.errors import InputError
 from mgeldm.words import KIT
@@ -91,6 +95,16 @@ def test_scores_are_played_in_their_own_split(bank):
         assert np.array_equal(alone.mixture, beside.mixture)
 
 
+def test_timpani_of_a_score_are_no_drums(monkeypatch):
+    """Their pitches were struck as keys of a kit."""
+    plain = score()
+    timpani = [Part(program, plain.parts[1].notes) for program in (47, 112, 116, 119)]
+    both = replace(plain, parts=(*plain.parts, *timpani))
+    for seed in range(8):
+        parts = wide._score_parts([both], 8.0, np.random.default_rng(seed))
+        assert {part.label for part in parts} <= {"drums", "bass", "piano", "mallets"}
+
+
 def test_parts_come_and_go_and_no_section_is_empty():
     parts = [wide._Part(label, score().parts[0].notes) for label in ("drums", "bass", "piano", "flute")]
     rests = []
@@ -113,14 +127,15 @@ def test_a_kit_comes_piece_by_piece_at_about_natural_levels(monkeypatch):
     hz = {36: 100.0, 38: 400.0, 42: 3200.0, 49: 6400.0, 56: 1600.0}
     kit = {key: (0.5 * np.sin(2 * np.pi * f * time_s)).astype(np.float32) for key, f in hz.items()}
     kit[42] *= 0.1
-    monkeypatch.setattr(wide, "_kit", lambda banks, rng: (kit, "acoustic"))
+    takes = {key: [sound] for key, sound in kit.items()}
+    monkeypatch.setattr(wide, "_kit", lambda banks, rng: (takes, ("acoustic",)))
     notes = np.array([[t, 0.1, key, 1.0] for t in np.arange(0, 4, 0.5) for key in hz])
     parts = [wide._Part("drums", notes, "rock"), wide._Part("bass", notes - [0, 0, 0, 0.5])]
     monkeypatch.setattr(wide, "_planned_parts", lambda plan, rng, split: parts)
     hats = []
     for seed in range(12):
         song = render_wide_song(seed, [], 4.0, by_piece=1.0)
-        assert "drums" not in {stem.label for stem in song.stems}
+        assert {stem.label for stem in song.stems} <= {*PIECES, "percussion", "bass", "vinyl noise", "tape noise"}
         sounds = list(wide._pieces(parts[0], [], 4 * 44100, np.random.default_rng(seed)))
         assert [sound.label for sound in sounds] == ["kick drum", "snare drum", "hi-hats", "cymbals", "percussion"]
         for sound, key in zip(sounds, (36, 38, 42, 49, 56), strict=True):
@@ -133,6 +148,87 @@ def test_a_kit_comes_piece_by_piece_at_about_natural_levels(monkeypatch):
     assert np.mean(hats) == pytest.approx(-20, abs=3)
     assert tuple(PIECES) == KIT
     assert {key for keys in PIECES.values() for key in keys} >= set(range(35, 54)) - {54}
+
+
+def test_every_hit_is_one_of_the_recordings_of_its_drum():
+    takes = [np.full(10, level, np.float32) for level in (0.1, 0.2, 0.3)]
+    notes = np.array([[t, 0.1, 38.0, 1.0] for t in np.arange(0, 30, 1.0)])
+    struck = wide._strike(notes, {38: takes}, 30 * 44100, np.random.default_rng(0))
+    levels = struck.reshape(30, -1).max(1)
+    assert min(np.sum(np.abs(levels - 0.1 * i) < 0.03) for i in (1, 2, 3)) > 3
+
+
+def test_recordings_of_one_drum_are_told_from_other_drums():
+    time_s, rng = np.arange(44100) / 44100, np.random.default_rng(0)
+
+    def hit(hz, length_s):
+        tap = rng.normal(0, 0.02, len(time_s)) * np.exp(-time_s / 0.01)
+        return (0.8 * np.sin(2 * np.pi * hz * time_s) * np.exp(-time_s / length_s) + tap).astype(np.float32)
+
+    low, high = [hit(55 + i, 0.2) for i in range(3)], [hit(220, 0.05)]
+    found = {len(wide._takes(low + high, np.random.default_rng(seed))) for seed in range(20)}
+    assert found == {1, 3}
+
+
+def test_a_kit_of_several_kinds_is_called_neither(monkeypatch):
+    monkeypatch.setattr(wide, "_one_kit", lambda sets, rng: next(kits))
+    bank = Bank("kits", *(np.zeros(s, np.int16) for s in ((0, 9), 0, 0, (1, 9), 1, 1)))
+    mixed = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        kits = iter([({36: [np.ones(4, np.float32)]}, ("acoustic",))] + [({}, ("electronic",))] * 20)
+        mixed.append(wide._kit([bank], rng)[1])
+    assert set(mixed) <= {("acoustic",), MIXED} and MIXED in mixed
+
+
+def test_a_kit_of_timpani_is_drawn_from_no_soundfont_but_one_shots_are_just_numbered(bank):
+    """The orchestra kit has them where others have hi-hats and cymbals; a 49th folder of one-shots is a kit."""
+    both = replace(bank, kits=np.array([0, 0, ORCHESTRA, ORCHESTRA, ORCHESTRA], np.int16))
+    kits = [wide._kit([both], np.random.default_rng(seed))[0] for seed in range(20)]
+    drawn = [kit for kit in kits if set(kit) <= set(both.keys.tolist())]
+    assert drawn and all(set(kit) == {36, 38} for kit in drawn)
+    shots = replace(bank, notes=np.zeros((0, 1), np.int16), kits=np.full(5, ORCHESTRA, np.int16))
+    assert any(len(wide._kit([shots], np.random.default_rng(seed))[0][38]) == 2 for seed in range(10))
+
+
+def test_a_drum_that_a_kit_lacks_is_struck_as_another_of_its_piece():
+    """Ride bells and splashes of synthesised kits were tambourines."""
+    kit = synth.drum_kit(np.random.default_rng(0))
+    for wanted in range(35, 83):
+        assert piece_of(wide._nearest({key: [] for key in kit}, wanted)) == piece_of(wanted)
+    assert wide._nearest({40: [], 38: [], 36: []}, 46) == 40  # a kit without hi-hats
+    loud = {key: [np.full(10, float(key == 51), np.float32)] for key in (51, 54)}
+    assert wide._strike(np.array([[0.0, 0.1, 53.0, 1.0]]), loud, 100, np.random.default_rng(0)).any()
+
+
+def test_a_lead_is_called_a_saw_exactly_when_its_wave_is_one(monkeypatch):
+    waves, tables = [], synth._tables
+    monkeypatch.setattr(synth, "_tables", lambda hz, gains, wave: waves.append(wave) or tables(hz, gains, wave))
+    monkeypatch.setattr(synth, "NOTE_S", 0.2)
+    part = wide._Part("lead synth", np.array([[0.0, 0.2, 72.0, 0.8]]), "riff")
+    monkeypatch.setattr(wide, "_planned_parts", lambda plan, rng, split: [part])
+    told = []
+    for seed in range(40):
+        waves.clear()
+        lead = next(stem for stem in render_wide_song(seed, [], 0.5).stems if stem.label == "lead synth")
+        overtones = np.abs(waves[0]) * np.arange(1, len(waves[0]) + 1) if waves else np.array([0.0, 1.0])
+        told.append(bool(np.ptp(overtones) < 1e-9))  # of a saw the n-th is an n-th as loud as the first
+        assert any("saw" in phrase.split() for phrase in lead.captions) == told[-1]
+        words = {word for phrase in lead.captions for word in phrase.split()}
+        assert len(words & {"saw", "fm", "wavetable", "struck"}) <= 1
+    assert 3 < sum(told) < 37
+
+
+def test_soft_notes_are_those_that_were_played_softly(bank):
+    soft = replace(bank, soft=(bank.notes // 2).astype(np.int16))
+    notes = np.array([[0.0, 0.2, 54.0, 0.5], [0.5, 0.2, 54.0, 1.0]])
+    first, second = (
+        wide._perform(notes, bank_sampler(one, 0), 44100, np.random.default_rng(0)) for one in (soft, bank)
+    )
+    assert np.array_equal(first[22050:], second[22050:])
+    loud = np.abs(first[22050:]).max()
+    assert np.abs(first[:22050]).max() == pytest.approx(0.5**1.5 * 0.5 * loud, rel=0.02)
+    assert not np.array_equal(first[:22050], second[:22050])
 
 
 def test_levels_and_filters_wander_without_clicks():
@@ -206,6 +302,9 @@ def test_names_say_what_is_struck():
     assert {name: (key_of(name) or (None,))[0] for name in wanted} == wanted
     assert key_of("ambi_drone") is None
     assert key_of("loop_amen") is None
+    assert key_of("bass_woodsy_c") is None and key_of("loop_tabla") is None
+    assert {key_of(name)[0] for name in ("elec_wood", "Wood Block", "woodblock hi")} == {75}
+    assert key_of("BassDrum")[0] == 36
 
 
 def one_shot(path, hz, rate_hz=44100, lead_s=0.2):
@@ -275,6 +374,40 @@ def test_a_bank_holds_what_is_named_of_a_soundfont(tmp_path, monkeypatch):
     assert list(zip(made.kits, made.keys, strict=True)) == [(1, 36)]  # what is silent is left out
     assert made.licence == "MIT"
     assert build_bank("a.sf2", "b", Font("sf2/a.sf2", "MIT", (25,), ())).hits.shape[0] == 0
+
+
+def test_a_bank_may_hold_its_notes_played_softly(tmp_path, monkeypatch):
+    """The player hums as loudly as it is told to; a layer is as loud as the other all the same."""
+
+    def played(soundfont, midi):
+        velocity = midi[midi.index(b"\x90") + 2]
+        hum = np.zeros((2, 60 * RATE_HZ), np.float32)
+        hum[:, RATE_HZ // 10 :] = velocity / 200
+        hum[:, RATE_HZ // 2 :] = 0.1
+        return hum
+
+    monkeypatch.setattr(banks, "render_midi", played)
+    font = Font("sf2/a.sf2", "MIT", (25, 40), ())
+    assert build_bank("a.sf2", "a", font).soft is None
+    made = build_bank("a.sf2", "a", font, soft=True)
+    assert made.soft is not None and made.soft.shape == made.notes.shape
+    for program in (25, 40):
+        softly, (pitches, loud) = made.program_soft(program), made.program(program)
+        assert softly.shape == loud.shape == (len(pitches), round(NOTE_S * RATE_HZ))
+        assert softly.max() == pytest.approx(loud.max())
+        assert softly[0, -1] == pytest.approx(2 * loud[0, -1], rel=1e-3)
+    for packed in (False, True):
+        save_bank(made, tmp_path / "a.npz", packed)
+        assert load_bank(tmp_path / "a.npz").soft.shape == made.soft.shape
+
+
+def test_instruments_of_the_world_are_played_under_the_label_that_scores_give_them():
+    for program in range(104, 112):
+        label = Part(program, np.zeros((0, 4))).label
+        assert program in wide.PROGRAMS[label]
+        assert describe(label, None, [], program)[0] == label
+        assert captions.program_captions(program)
+    assert max(PROGRAMS) // 8 < len(banks.FAMILY_RANGES)
 
 
 def test_training_soundfonts_are_free_and_the_held_out_one_is_apart():

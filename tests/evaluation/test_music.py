@@ -1,6 +1,15 @@
 import numpy as np
 import pytest
-from mgeldm.evaluation.music import RATE_HZ, chroma, key_agreement, key_strengths, onset_agreement, onset_strength
+from mgeldm.evaluation.music import (
+    RATE_HZ,
+    UNPITCHED,
+    chroma,
+    key_agreement,
+    key_strengths,
+    onset_agreement,
+    onset_strength,
+)
+from mgeldm.words import KIT
 
 NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
@@ -43,6 +52,10 @@ def test_a_cadence_tells_its_key(tonic):
 
 def test_chroma_holds_the_notes_of_a_chord():
     assert set(np.argsort(chroma(chord(60, 64, 67)))[-3:]) == {0, 4, 7}
+
+
+def test_pieces_of_a_kit_are_in_no_key():
+    assert {"drums", *KIT} <= UNPITCHED
 
 
 def test_near_keys_agree_more_than_far_ones():

@@ -11,10 +11,11 @@ import soundfile
 import torch
 from mgeldm.data import corpus, manifest
 from mgeldm.data.bank import Bank, load_bank, midi_file, save_bank
-from mgeldm.data.captions import CAPTIONS
+from mgeldm.data.captions import CAPTIONS, alike
 from mgeldm.data.embeddings import embed, read_embeddings
 from mgeldm.data.latents import Encoder, Triplets, WaveformEncoder, load, read_shard
 from mgeldm.data.manifest import Facts
+from mgeldm.data.songs import Stem
 from mgeldm.data.triplets import Shares
 from mgeldm.errors import InputError, OutputError
 from mgeldm.nn.oobleck import OobleckAutoencoder
@@ -128,6 +129,18 @@ def test_remixed_songs_state_every_licence(tmp_path, stems, monkeypatch):
     assert facts.licence == "CC0-1.0; MIT"
     assert facts.songs == ("one", "two")
     assert len(read_shard(tmp_path / "remixed-0000.npz")) >= 8
+
+
+def test_what_is_mixed_across_songs_contains_nothing_of_each_other():
+    """Else "drums" would be taught to leave out another song's kick."""
+    labels = ["drums", "drums", "kick drum", "snare drum", "percussion", "bass", "vocals", "other", "piano", "gitarre"]
+    stems, mixed = [Stem(label, [label], np.zeros((2, 1), np.float32)) for label in labels], []
+    for seed in range(30):
+        chosen = [stem.label for stem in encode._unlike(stems, 3, np.random.default_rng(seed))]
+        assert len(chosen) == 3 and "gitarre" not in chosen  # which may be anything
+        assert not any(alike(a, b) for i, a in enumerate(chosen) for b in chosen[i + 1 :])
+        mixed += chosen
+    assert set(mixed) == {*labels} - {"gitarre"}
 
 
 def test_matched_songs_are_one_song_of_several(tmp_path, stems, monkeypatch):

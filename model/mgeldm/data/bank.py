@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ import numpy as np
 from ..errors import InputError
 from .files import make_folder, run, whole
 from .manifest import FAULTS
+from .midi import midi_track
 
 RATE_HZ = 44100
 NOTE_S = 2.2
@@ -28,14 +30,19 @@ NOTE_S = 2.2
 HIT_S = 1.2
 """Length of a stored drum hit, in seconds."""
 PITCH_STEP = 6
-PROGRAMS = tuple(range(104))
+PROGRAMS = tuple(range(112))  # percussive sounds and effects are no programs that a label has
 KITS = (0, 8, 16, 24, 25, 32, 40, 48)
+_MACHINES = (24, 25)  # of the kits
+ORCHESTRA = 48
+"""Of a soundfont's kits the one that is no drum kit: its hi-hats and cymbals are timpani."""
+MIXED: tuple[str, ...] = ("mixed",)
+"""Tags of a kit that is neither acoustic nor electronic as a whole, or of which nobody said: it is called neither."""
 DRUM_KEYS = tuple(range(35, 83))
 
 # Sensible pitch range (MIDI numbers) of each General MIDI family of eight programs.
 FAMILY_RANGES = (
     (30, 90), (48, 90), (36, 84), (40, 80), (26, 56), (36, 88), (40, 82), (42, 80),
-    (44, 84), (58, 92), (40, 88), (38, 82), (40, 84),
+    (44, 84), (58, 92), (40, 88), (38, 82), (40, 84), (46, 82),
 )
 
 
@@ -100,13 +107,17 @@ notes are CC-BY-3.0, of the project tonejs-instruments."""
 BANKS = (*SOUNDFONTS, *KITS_OF, "recorded")
 _NOTES_A_BLOCK = 16
 _GAIN = 0.4  # of fluidsynth
-_Job = tuple[int, int, list[int], float, int]
-"""What fluidsynth plays at once: channel, program, keys, seconds of each, variation."""
+_LOUD, _SOFTLY = 100, 50  # velocities of the two layers
+_Job = tuple[int, int, list[int], float, int, int]
+"""What fluidsynth plays at once: channel, program, keys, seconds of each, variation, velocity."""
 
 
 @dataclass
 class Bank:
-    """Notes of a soundfont: `notes` int16 [n, samples] at `rate_hz`, `hits` int16 [m, samples], full scale 32768."""
+    """Notes of a soundfont: `notes` int16 [n, samples] at `rate_hz`, `hits` int16 [m, samples], full scale 32768.
+
+    `soft` are the same notes played softly, as loud as the others, int16 [n, samples]; None where there are none.
+    """
 
     name: str
     notes: np.ndarray
@@ -121,6 +132,7 @@ class Bank:
     """GM drum key of each hit, [m]."""
     rate_hz: int = RATE_HZ
     licence: str = ""
+    soft: np.ndarray | None = None
     by_program: dict[int, np.ndarray] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -130,6 +142,16 @@ class Bank:
         """Pitches [p] and audio float32 [p, samples] of one program."""
         rows = self.by_program[program]
         return self.pitches[rows].astype(np.float64), self.notes[rows].astype(np.float32) / 32768
+
+    def program_soft(self, program: int) -> np.ndarray | None:
+        """Audio float32 [p, samples] of one program played softly, if the bank has it."""
+        return None if self.soft is None else self.soft[self.by_program[program]].astype(np.float32) / 32768
+
+    def kit_tags(self, kit: int) -> tuple[str, ...]:
+        """What a kit is, by `captions.ADJECTIVES`; one-shots (a bank without notes) have numbers that say nothing."""
+        if not len(self.notes):
+            return MIXED
+        return ("electronic",) if kit in _MACHINES else ("acoustic",)
 
     def kit(self, kit: int) -> dict[int, np.ndarray]:
         """Drum key -> audio float32 [samples] of one kit."""
@@ -157,7 +179,8 @@ def load_bank(path: str | Path) -> Bank:
         arrays = (_unpacked(data[k]) if k in ("notes", "hits") else data[k] for k in _ARRAYS)
         notes, programs, pitches, hits, kits, keys = arrays
         licence = str(data["licence"]) if "licence" in data else ""
-        return Bank(Path(path).stem, notes, programs, pitches, hits, kits, keys, licence=licence)
+        soft = _unpacked(data["soft"]) if "soft" in data else None
+        return Bank(Path(path).stem, notes, programs, pitches, hits, kits, keys, licence=licence, soft=soft)
 
 
 @contextmanager
@@ -180,9 +203,9 @@ def save_bank(bank: Bank, path: str | Path, packed: bool = False) -> None:
     Raises:
         OutputError: The disk is full, or the folder cannot be written to.
     """
-    arrays = {key: getattr(bank, key) for key in _ARRAYS}
+    arrays = {key: getattr(bank, key) for key in _ARRAYS} | ({} if bank.soft is None else {"soft": bank.soft})
     if packed:
-        arrays |= {key: _packed(arrays[key]) for key in ("notes", "hits")}
+        arrays |= {key: _packed(arrays[key]) for key in ("notes", "hits", "soft") if key in arrays}
     make_folder(Path(path).parent)
     with whole(Path(path)) as file:
         np.savez(file, **arrays, licence=np.array(bank.licence))  # type: ignore[arg-type]
@@ -222,30 +245,41 @@ def bank_licence(path: str | Path) -> str:
     return font.licence if font else ""
 
 
-def build_bank(soundfont: str | Path, name: str, font: Font, keys: tuple[int, ...] = DRUM_KEYS) -> Bank:
-    """A bank of what `font` names of `soundfont`, rendered."""
+def build_bank(
+    soundfont: str | Path, name: str, font: Font, keys: tuple[int, ...] = DRUM_KEYS, soft: bool = False
+) -> Bank:
+    """A bank of what `font` names of `soundfont`, rendered; with `soft` every note is there played softly too."""
     ranges = {p: range(FAMILY_RANGES[p // 8][0], FAMILY_RANGES[p // 8][1] + 1, PITCH_STEP) for p in font.programs}
-    note_jobs = [(0, p, list(pitches), NOTE_S, font.variation) for p, pitches in ranges.items()]
-    hit_jobs = [(9, k, list(keys), HIT_S, 0) for k in font.kits]
+    note_jobs = [(0, p, list(pitches), NOTE_S, font.variation, _LOUD) for p, pitches in ranges.items()]
+    soft_jobs = [(*job[:5], _SOFTLY) for job in note_jobs if soft]
+    hit_jobs = [(9, k, list(keys), HIT_S, 0, _LOUD) for k in font.kits]
     with ThreadPoolExecutor(2) as pool:
-        parts = list(pool.map(lambda job: _render_job(Path(soundfont), job), note_jobs + hit_jobs))
+        parts = iter(list(pool.map(lambda job: _render_job(Path(soundfont), job), note_jobs + soft_jobs + hit_jobs)))
     notes, programs, pitches = _joined(note_jobs, parts, NOTE_S)
-    hits, kits, struck = _joined(hit_jobs, parts[len(note_jobs):], HIT_S)
+    softly, _, _ = _joined(soft_jobs, parts, NOTE_S)
+    hits, kits, struck = _joined(hit_jobs, parts, HIT_S)
     sounding = np.abs(hits).max(1) > 100
     hits, kits, struck = hits[sounding], kits[sounding], struck[sounding]
-    return Bank(name, notes, programs, pitches, hits, kits, struck, licence=font.licence)
+    layer = softly if soft else None
+    return Bank(name, notes, programs, pitches, hits, kits, struck, licence=font.licence, soft=layer)
 
 
-def _joined(jobs: list[_Job], sounds: list[np.ndarray], slot_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sounds int16 [n, samples] of jobs, the program and the key of each [n]."""
-    counts = [len(keys) for _, _, keys, _, _ in jobs]
-    sound = np.concatenate([np.empty((0, round(slot_s * RATE_HZ)), np.int16), *sounds[: len(jobs)]])
-    keys = np.array([key for _, _, keys, _, _ in jobs for key in keys], np.int16)
+def _joined(
+    jobs: list[_Job], sounds: Iterator[np.ndarray], slot_s: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The next sounds, which are those of jobs, int16 [n, samples]; the program and the key of each [n]."""
+    counts = [len(job[2]) for job in jobs]
+    sound = np.concatenate([np.empty((0, round(slot_s * RATE_HZ)), np.int16), *islice(sounds, len(jobs))])
+    keys = np.array([key for job in jobs for key in job[2]], np.int16)
     return sound, np.repeat(np.array([job[1] for job in jobs], np.int16), counts), keys
 
 
 def render_midi(soundfont: Path, midi: bytes) -> np.ndarray:
-    """Audio float32 [2, samples] at 44.1 kHz of a MIDI file's bytes, by fluidsynth, without reverb and chorus."""
+    """Audio float32 [2, samples] at 44.1 kHz of a MIDI file's bytes, by fluidsynth, without reverb and chorus.
+
+    Raises:
+        InputError: fluidsynth is not installed, or cannot play it.
+    """
     import soundfile
 
     with tempfile.TemporaryDirectory() as folder:
@@ -253,39 +287,33 @@ def render_midi(soundfont: Path, midi: bytes) -> np.ndarray:
         source.write_bytes(midi)
         command = ["fluidsynth", "-ni", "-R", "0", "-C", "0", "-g", str(_GAIN), "-r", str(RATE_HZ), "-O", "float",
                    "-T", "wav", "-F", str(target), str(soundfont), str(source)]
-        subprocess.run(command, check=True, capture_output=True, timeout=300)
-        audio, _ = soundfile.read(target, dtype="float32", always_2d=True)
+        try:
+            subprocess.run(command, check=True, capture_output=True, timeout=300)
+            audio, _ = soundfile.read(target, dtype="float32", always_2d=True)
+        except FileNotFoundError as error:
+            told = "The program fluidsynth is not installed; install it (Debian: apt install fluidsynth)."
+            raise InputError(told) from error
+        except (subprocess.SubprocessError, soundfile.SoundFileError) as error:
+            raise InputError(f"fluidsynth cannot play a song with {soundfont}; install that soundfont anew.") from error
     return audio.T
 
 
 def midi_file(events: list[tuple[float, bytes]]) -> bytes:
     """A one-track MIDI file of (time in seconds, message) events; one tick is a millisecond."""
-    track = bytearray(b"\x00\xff\x51\x03" + (1_000_000).to_bytes(3, "big"))
-    last = 0
-    for time_s, message in sorted(events, key=lambda e: e[0]):
-        tick = round(time_s * 1000)
-        track += _varlen(tick - last) + message
-        last = tick
-    track += b"\x00\xff\x2f\x00"
-    return b"MThd" + struct.pack(">IHHH", 6, 0, 1, 1000) + b"MTrk" + struct.pack(">I", len(track)) + bytes(track)
-
-
-def _varlen(value: int) -> bytes:
-    parts = [value & 0x7F]
-    while value := value >> 7:
-        parts.append((value & 0x7F) | 0x80)
-    return bytes(reversed(parts))
+    tempo = (0, b"\xff\x51\x03" + (1_000_000).to_bytes(3, "big"))
+    messages = [(round(time_s * 1000), message) for time_s, message in sorted(events, key=lambda e: e[0])]
+    return b"MThd" + struct.pack(">IHHH", 6, 0, 1, 1000) + midi_track([tempo, *messages])
 
 
 def _render_job(soundfont: Path, job: _Job) -> np.ndarray:
     """int16 [keys, slot samples]: every key of a program, peak of the whole program at 0.9."""
-    channel, program, pitches, slot_s, variation = job
+    channel, program, pitches, slot_s, variation, velocity = job
     period_s = slot_s + 0.8
     chosen = [bytes([0xB0 | channel, 0, variation])] * (variation > 0) + [bytes([0xC0 | channel, program])]
     events: list[tuple[float, bytes]] = [(0.0, message) for message in chosen]
     for i, pitch in enumerate(pitches):
         start_s = 0.1 + i * period_s
-        events.append((start_s, bytes([0x90 | channel, pitch, 100])))
+        events.append((start_s, bytes([0x90 | channel, pitch, velocity])))
         events.append((start_s + slot_s, bytes([0x80 | channel, pitch, 0])))
         events.append((start_s + slot_s + 0.5, bytes([0xB0 | channel, 120, 0])))
     mono = render_midi(soundfont, midi_file(events)).mean(0)
@@ -302,13 +330,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, default=Path("cache/bank"))
     parser.add_argument("--packed", action="store_true", help="keep the sounds as Vorbis, to travel")
+    parser.add_argument("--soft", action="store_true", help="soundfonts' notes played softly too, in twice the room")
     parser.add_argument("--only", action="append", choices=BANKS, help="build this bank alone; may be repeated")
     parser.add_argument("--share", type=Path, default=Path("/usr/share"), help="where packages put their sounds")
     parser.add_argument("--packages", type=Path, default=Path("node_modules"), help="where npm put its packages")
     args = parser.parse_args(arguments)
     for name in args.only or BANKS:
         path = args.out / f"{name}.npz"
-        if (bank := _built(name, path, args.share, args.packages)) is not None:
+        if (bank := _built(name, path, args.share, args.packages, args.soft)) is not None:
             save_bank(bank, path, args.packed)
     for path in sorted(args.out.glob("*.npz")):
         bank = load_bank(path)
@@ -316,7 +345,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(path, size, bank.notes.shape, bank.hits.shape, bank.licence, flush=True)
 
 
-def _built(name: str, path: Path, share: Path, packages: Path) -> Bank | None:
+def _built(name: str, path: Path, share: Path, packages: Path, soft: bool) -> Bank | None:
     """A bank to be stored at `path`; None where what it is made of is not installed, or a soundfont's is there."""
     from .kits import build_kits
     from .notes import build_notes
@@ -326,7 +355,7 @@ def _built(name: str, path: Path, share: Path, packages: Path) -> Bank | None:
         if not (file := share / "sounds" / font.file).exists():
             print(f"{file} is not there; install its package to have the bank {name}.", file=sys.stderr)
             return None
-        return None if path.exists() else build_bank(file, name, font)
+        return None if path.exists() else build_bank(file, name, font, soft=soft)
     if name in KITS_OF:
         kits = {share / folder: licence for folder, licence in KITS_OF[name].items() if (share / folder).is_dir()}
         return build_kits(list(kits), name, licence="; ".join(dict.fromkeys(kits.values()))) if kits else None

@@ -154,6 +154,14 @@ PROGRAM_CAPTIONS: tuple[tuple[int, int, tuple[str, ...]], ...] = (
     (4, 5, ("electric piano", "rhodes")),
     (6, 6, ("harpsichord",)),
     (7, 7, ("clavinet", "clav")),
+    (8, 8, ("celesta",)),
+    (9, 9, ("glockenspiel",)),
+    (10, 10, ("music box",)),
+    (11, 11, ("vibraphone",)),
+    (12, 12, ("marimba",)),
+    (13, 13, ("xylophone",)),
+    (14, 14, ("tubular bells", "church bells")),
+    (15, 15, ("dulcimer",)),
     (16, 18, ("hammond organ", "drawbar organ")),
     (19, 20, ("church organ", "pipe organ")),
     (21, 23, ("accordion", "reed organ")),
@@ -171,6 +179,7 @@ PROGRAM_CAPTIONS: tuple[tuple[int, int, tuple[str, ...]], ...] = (
     (42, 42, ("cello",)),
     (44, 44, ("tremolo strings",)),
     (45, 45, ("pizzicato strings", "plucked strings")),
+    (46, 46, ("harp", "orchestral harp")),
     (48, 49, ("string ensemble", "string section")),
     (50, 51, ("synth strings",)),
     (52, 54, ("choir", "vocal choir", "choir voices")),
@@ -189,6 +198,14 @@ PROGRAM_CAPTIONS: tuple[tuple[int, int, tuple[str, ...]], ...] = (
     (74, 74, ("recorder",)),
     (75, 75, ("pan flute",)),
     (78, 78, ("whistle",)),
+    (104, 104, ("sitar",)),
+    (105, 105, ("banjo",)),
+    (106, 106, ("shamisen",)),
+    (107, 107, ("koto",)),
+    (108, 108, ("kalimba", "thumb piano")),
+    (109, 109, ("bagpipes",)),
+    (110, 110, ("fiddle",)),
+    (111, 111, ("shanai",)),
 )
 
 MORE_CAPTIONS: dict[str, tuple[str, ...]] = {
@@ -201,6 +218,8 @@ MORE_CAPTIONS: dict[str, tuple[str, ...]] = {
     "accordion": ("accordion", "the accordion", "squeezebox"),
     "harmonica": ("harmonica", "blues harp", "mouth organ"),
     "turntables": ("turntables", "scratching", "dj scratches"),
+    "vinyl noise": ("vinyl noise", "vinyl crackle", "record crackle", "surface noise"),
+    "tape noise": ("tape noise", "tape hiss", "the hiss"),
     "kick drum": ("kick drum", "kick", "the kick", "bass drum", "the kick drum", "kicks", "kick track"),
     "snare drum": ("snare drum", "snare", "the snare", "snares", "the snare drum", "snare hits", "rimshots"),
     "hi-hats": ("hi-hats", "hi-hat", "the hi-hats", "hats", "hihat", "closed hi-hat", "open hi-hat"),
@@ -223,7 +242,7 @@ COVERS: dict[str, tuple[str, ...]] = {
     "organ": ("accordion",),
     "reed": ("harmonica", "accordion"),
     "plucked strings": ("acoustic guitar", "electric guitar"),
-    "effects": ("turntables", "pad synth"),
+    "effects": ("turntables", "pad synth", "vinyl noise", "tape noise"),
 }
 # Words that tell what a free label may name, wherever they stand in it; a label without any may name anything.
 _TELLING: dict[str, str] = {
@@ -256,10 +275,13 @@ _TELLING: dict[str, str] = {
     "turntables": "turntable turntables scratch scratches scratching",
     "effects": "effect effects fx sfx riser risers sweep sweeps noise",
 }
+_BASS_DRUM = re.compile(r"(?<![a-z])bass[ _-]?drum(?![a-z])")  # one drum, neither a bass nor a kit
 _ANYTHING = frozenset(
     ("all", "everything", "rest", "other", "others", "band", "instruments", "instrumental", "music", "samples")
 )
 VAGUE = frozenset(("other", "effects"))  # whether these are absent no one can say
+UNPITCHED = frozenset(("drums", "percussion", "effects", "turntables", "vinyl noise", "tape noise", *KIT))
+"""Labels of stems that are in no key."""
 _NEVER_OTHER = ("vocals", "drums", "bass", *KIT)  # what "other" lacks in every data set
 
 
@@ -274,11 +296,22 @@ def kinds(label: str) -> frozenset[str]:
     """Labels of the tables that a label may name: itself, or those that words of it tell; none may be any."""
     if label in CAPTIONS or label in MORE_CAPTIONS:
         return frozenset((label,))
-    words = set(re.findall(r"808|[^\W\d_]+", label.lower()))
+    words = _split(_BASS_DRUM.sub("kick", label.lower()))
     if words & _ANYTHING:
         return frozenset()
     told = frozenset(kind for kind, telling in _TELLING.items() if words & {*telling.split()})
     return told - {"drums"} if told & {*KIT} else told  # "kick drum 2" is that piece alone
+
+
+def is_pitched(label: str) -> bool:
+    """Whether a stem of that label may be in a key; free text that names drums alone, as "kick in", is in none."""
+    return not kinds(label) or not kinds(label) <= UNPITCHED
+
+
+@cache
+def _split(text: str) -> frozenset[str]:
+    """Its words, and the number that is one."""
+    return frozenset(re.findall(r"808|[^\W\d_]+", text.lower()))
 
 
 def _overlap(first: str, second: str) -> bool:
@@ -294,11 +327,48 @@ def absent(labels: Iterable[str], vocabulary: Iterable[str]) -> list[str]:
     return [v for v in vocabulary if v != "other" and not any(alike(v, label) for label in labels)]
 
 
-def phrases(label: str, program: int | None = None) -> list[str]:
-    """Phrases for a label, the plainest first, with those of its General MIDI program; free text stands for itself."""
-    known = CAPTIONS.get(label) or MORE_CAPTIONS.get(label) or (label, f"the {label}")
-    more = program_captions(program) if program is not None else ()
-    return list(dict.fromkeys((*known, *more)))
+def phrases(label: str, program: int | None = None, tags: Sequence[str] = ()) -> list[str]:
+    """Phrases for a label, the plainest first, then those of the sound itself (`own_phrases`).
+
+    Free text stands for itself; where it tells one class alone, as "kick in" does, that class's phrases are said too.
+    Nothing is said that contradicts the label, the tags or the program (`_EITHER`).
+    """
+    known = CAPTIONS.get(label) or MORE_CAPTIONS.get(label)
+    if known is None:
+        told = [*kinds(label)]
+        known = (label, f"the {label}", *(phrases(told[0]) if len(told) == 1 else ()))
+    tagged = " ".join(tags)
+    own = _fitting(own_phrases(label, program, tags), label, tagged)
+    return list(dict.fromkeys([*_fitting(known, label, tagged, " ".join(own)), *own]))
+
+
+def own_phrases(label: str, program: int | None, tags: Iterable[str]) -> list[str]:
+    """Phrases that name one very sound: what its tags are called under that label, and its General MIDI program."""
+    named = [phrase for tag in tags for phrase in _NAMED.get((tag, label), ())]
+    return [*named, *(program_captions(program) if program is not None else ())]
+
+
+def _fitting(said: Iterable[str], label: str, *told: str) -> list[str]:
+    """Those phrases that name no alternative of `_EITHER` where the label, or a text about the sound, names another.
+
+    Each counts for itself, and texts without the label's words: a lead synth that plays chords is a lead all the same.
+    """
+    usual = _split(label)
+    known = [_alternatives(words) for words in (usual, *(_split(text) - usual for text in told))]
+    return [p for p in said if not any(_contradict(_alternatives(_split(p) - usual), facts) for facts in known)]
+
+
+def _alternatives(words: Iterable[str]) -> dict[int, set[int]]:
+    """Rows of `_EITHER` that words belong to, and which of a row's alternatives they are."""
+    found: dict[int, set[int]] = {}
+    for word in words:
+        for row, place in _places(word):
+            found.setdefault(row, set()).add(place)
+    return found
+
+
+def _contradict(first: Mapping[int, set[int]], second: Mapping[int, set[int]]) -> bool:
+    return any(not first[row] & second[row] for row in first.keys() & second.keys())
 
 
 def kin(first: str, second: str) -> bool:
@@ -378,7 +448,7 @@ PLAYED: dict[str, tuple[str, ...]] = {
     "train": ("train beat", "country drums with brushes"),
 }
 
-# What was done to a sound, or what made it: tag to adjectives.
+# What was done to a sound (`production`), or what made it (`Sampler.tags`, `Bank.kit_tags`): tag to adjectives.
 ADJECTIVES: dict[str, tuple[str, ...]] = {
     "distorted": ("distorted", "overdriven", "dirty", "gritty"),
     "bright": ("bright", "crisp", "brilliant"),
@@ -401,19 +471,84 @@ ADJECTIVES: dict[str, tuple[str, ...]] = {
     "male": ("male", "a man's"),
     "choral": ("choral", "harmonised", "layered"),
 }
-_CONTRARY = {"electronic": ("acoustic",), "acoustic": ("electronic", "machine"), "distorted": ("clean",)}
+_MADE = ("saw", "fm", "wavetable", "struck", "808", "plucked", "female", "male", "choral")
+"""Tags of what made a sound; the others tell how it is, and come before in a phrase: "bright saw"."""
+_LEADS = {"lead synth": "lead", "pad synth": "pad"}  # what these are called for short, and can be counted
+
+# What a tag is called in a stem of that label, beside its adjectives.
+_NAMED: dict[tuple[str, str], tuple[str, ...]] = {
+    ("808", "bass"): ("808 bass", "sub bass", "synth bass"),
+    ("plucked", "bass"): ("plucked bass",),
+    ("electronic", "bass"): ("synth bass", "bass synthesizer"),
+    ("plucked", "acoustic guitar"): ("plucked strings guitar",),
+    ("female", "vocals"): ("female vocals", "female singer", "woman singing"),
+    ("male", "vocals"): ("male vocals", "male singer", "man singing"),
+}
+
+# Alternatives that exclude each other, each as its words. What is one of them is never called by another of its row.
+_EITHER: tuple[tuple[str, ...], ...] = (
+    (
+        "acoustic upright double unplugged",
+        "electric guitar slap fretless",
+        "electronic synth synthesizer machine sub 808",
+        "mixed",  # `bank.MIXED`, which no phrase says
+    ),
+    ("clean", "distorted overdriven distortion"),
+    ("grand acoustic", "electric electronic rhodes wurlitzer", "harpsichord", "clavinet clav"),
+    ("hammond drawbar rock", "church pipe", "accordion reed"),
+    ("nylon classical", "steel folk"),
+    ("strummed strumming", "fingerpicked picked arpeggiated arpeggio"),
+    ("melody melodic riff hook soloing lead", "chords rhythm strummed strumming"),
+    ("violin fiddle viola cello", "section ensemble arrangement orchestral violins"),
+    ("bowed", "pizzicato plucked"),
+    ("synth", "bowed orchestral violins horn horns trumpets"),
+    ("trumpet trombone tuba french", "section horns trumpets"),
+    ("saxophone sax", "oboe", "bassoon", "clarinet", "bagpipes", "shanai"),
+    ("flutist piccolo", "recorder", "whistle", "pan"),
+    ("glockenspiel", "vibraphone", "xylophone", "marimba", "bell bells", "box", "celesta", "dulcimer", "kalimba"),
+    ("banjo", "mandolin", "harp", "ukulele", "sitar", "koto", "shamisen", "pizzicato"),
+    ("shaker shakers", "tambourine", "conga congas", "bongo bongos", "cowbell", "timpani"),
+    ("choir choral", "singer person lead"),
+    ("backing", "lead"),
+    ("bright", "dark warm muffled"),
+    ("thin", "warm"),
+    ("saw fm wavetable struck", "noise risers"),
+    ("ride", "crash"),
+    ("open", "closed"),
+    ("overhead overheads", "kick machine electronic"),
+)
+
+
+@cache
+def _places(word: str) -> tuple[tuple[int, int], ...]:
+    """Where a word stands in `_EITHER`: row and alternative."""
+    return tuple((i, j) for i, row in enumerate(_EITHER) for j, words in enumerate(row) if word in words.split())
 
 
 def describe(label: str, style: str | None, tags: Iterable[str], program: int | None = None) -> list[str]:
     """Phrases for one very sound: those of its label, of how it is played, of what was done to it, both together."""
     tags = list(dict.fromkeys(tags))
-    against = [word for tag in tags for word in _CONTRARY.get(tag, ())]
-    plain = [p for p in phrases(label, program) if not any(word in p.split() for word in against)]
-    played = [form.format(label) for form in PLAYED.get(style or "", ())]
+    forms = PLAYED.get(style or "", ())
+    played = [form.format(label) for form in forms]
+    plain = _fitting(phrases(label, program, tags), label, " ".join(forms))
     adjectives = [word for tag in tags for word in ADJECTIVES.get(tag, ())]
-    described = [f"{word} {label}" for word in adjectives if not label.startswith(word)]
-    both = [f"{words[0]} {played[0]}" for tag in tags[:2] if played and (words := ADJECTIVES.get(tag))]
-    return list(dict.fromkeys([*plain, *played, *described, *both]))
+    described = _fitting((f"{w} {label}" for w in adjectives if not label.startswith(w)), label, " ".join(tags))
+    both = [f"{ADJECTIVES[tag][0]} {played[0]}" for tag in tags if played and tag in ADJECTIVES]
+    return list(dict.fromkeys([*plain, *played, *described, *both, *_twice(label, tags)]))
+
+
+def _twice(label: str, tags: Sequence[str]) -> list[str]:
+    """Phrases of how a sound is and what made it: "a bright saw lead", "distorted 808 bass"."""
+    told = [tag for tag in tags if tag in ADJECTIVES]
+    pairs = [
+        f"{ADJECTIVES[how][0]} {ADJECTIVES[made][0]} {_LEADS.get(label, label)}"
+        for made in told
+        for how in told
+        if made in _MADE and how not in _MADE
+    ]
+    if label in _LEADS:
+        return [f"{'an' if pair[0] in 'aeio' else 'a'} {pair}" for pair in pairs]
+    return pairs
 
 
 @dataclass(frozen=True)
@@ -440,7 +575,7 @@ GROUPS = (
         ("strings", "brass", "reed", "flute", "choir"),
         ("orchestra", "the orchestra", "orchestral instruments", "symphonic parts"),
     ),
-    Union("drums", KIT, CAPTIONS["drums"]),
+    Union("drums", KIT, tuple(_fitting(CAPTIONS["drums"], "drums", "mixed"))),  # of what pieces is not known
     Union(
         "all percussion",
         ("drums", "percussion", *KIT),

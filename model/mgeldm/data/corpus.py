@@ -8,7 +8,7 @@ import scipy.fft
 
 from . import events, synth
 from .bank import Bank
-from .captions import CAPTIONS, HELD_OUT_CAPTIONS, program_captions
+from .captions import HELD_OUT_CAPTIONS, describe, own_phrases
 from .events import Plan
 from .readers import Skip, files_of, tell
 from .songs import RATE_HZ, Song, Stem
@@ -72,41 +72,46 @@ def choose_labels(rng: np.random.Generator) -> list[str]:
 
 def _render_part(label: str, plan: Plan, rng, banks: list[Bank], samples: int, split: str):
     """Dry audio float32 [samples] and captions of one part."""
-    table = CAPTIONS if split == "train" else HELD_OUT_CAPTIONS
-    captions = list(table[label])
     bank = banks[rng.integers(len(banks))] if banks else None
+    style, program = None, None
     if label in ("drums", "percussion"):
         if label == "drums":
-            notes = events.drum_part(plan, rng, events.choose(rng, events.GROOVES, split))
+            groove = events.choose(rng, events.GROOVES, split)
+            notes, style = events.drum_part(plan, rng, groove), groove.name
         else:
             notes = events.percussion_part(plan, rng)
         if bank is None or not len(bank.kits) or rng.uniform() < 0.35:
-            kit = synth.drum_kit(rng)  # electronic
+            kit, tags = synth.drum_kit(rng), synth.KIT_TAGS
         else:
-            kit = bank.kit(int(rng.choice(np.unique(bank.kits))))
-        return _hits(notes, kit, samples), captions
-    sampler, notes, more = _instrument(label, plan, rng, bank, split)
-    return _play(notes, sampler, samples), captions + more
-
-
-def _instrument(label: str, plan: Plan, rng, bank: Bank | None, split: str) -> tuple[Sampler, np.ndarray, list[str]]:
-    """A sampler, its notes and phrases that fit this very sound."""
-    if label == "bass":
-        notes = events.bass_part(plan, rng, events.choose(rng, events.BASS_STYLES, split).name)
-        programs, share = tuple(range(32, 40)), 0.45
+            number = int(rng.choice(np.unique(bank.kits)))
+            kit, tags = bank.kit(number), bank.kit_tags(number)
+        dry = _hits(notes, kit, samples)
     else:
-        _, programs, role, share, centre = PITCHED[label]
-        notes, _ = role_notes(role, plan, rng, centre, split)
+        notes, style = _pitched_notes(label, plan, rng, split)
+        sampler, program = _instrument(label, notes, rng, bank)
+        dry, tags = _play(notes, sampler, samples), sampler.tags
+    if split == "train":
+        return dry, describe(label, style, tags, program)
+    return dry, [*HELD_OUT_CAPTIONS[label], *own_phrases(label, program, tags)]
+
+
+def _pitched_notes(label: str, plan: Plan, rng, split: str) -> tuple[np.ndarray, str]:
+    """Notes [n, 4] of a pitched part, and the style they are in."""
+    if label == "bass":
+        style = events.choose(rng, events.BASS_STYLES, split).name
+        return events.bass_part(plan, rng, style), style
+    _, _, role, _, centre = PITCHED[label]
+    return role_notes(role, plan, rng, centre, split)
+
+
+def _instrument(label: str, notes: np.ndarray, rng, bank: Bank | None) -> tuple[Sampler, int | None]:
+    """What plays a pitched part, and its General MIDI program, if it has one."""
+    programs, share = (tuple(range(32, 40)), 0.45) if label == "bass" else (PITCHED[label][1], PITCHED[label][3])
     available = [p for p in programs if bank is not None and p in bank.by_program]
-    if not available or rng.uniform() < share:
-        sampler, more = synth_sampler(label, notes, rng)
-        return sampler, notes, more
+    if bank is None or not available or rng.uniform() < share:
+        return synth_sampler(label, notes, rng), None
     program = int(rng.choice(available))
-    return (
-        bank_sampler(bank, program, 0.15 if label in ("strings", "pad synth") else 0.06),
-        notes,
-        list(program_captions(program)),
-    )
+    return bank_sampler(bank, program, 0.15 if label in ("strings", "pad synth") else 0.06), program
 
 
 def role_notes(role: str, plan: Plan, rng, centre: float, split: str) -> tuple[np.ndarray, str]:
@@ -140,7 +145,7 @@ def role_notes(role: str, plan: Plan, rng, centre: float, split: str) -> tuple[n
     return lead()
 
 
-def synth_sampler(label: str, notes: np.ndarray, rng) -> tuple[Sampler, list[str]]:
+def synth_sampler(label: str, notes: np.ndarray, rng) -> Sampler:
     """A random synthesised sound for `label`, rendered at the pitches that `notes` need."""
     if len(notes):
         low, high = float(notes[:, 2].min()), float(notes[:, 2].max())
@@ -150,25 +155,20 @@ def synth_sampler(label: str, notes: np.ndarray, rng) -> tuple[Sampler, list[str
     if label == "bass":
         pick = rng.uniform()
         if pick < 0.3:
-            return synth.sub_bass(rng, pitches), ["808 bass", "sub bass", "synth bass"]
+            return synth.sub_bass(rng, pitches)
         if pick < 0.5:
-            return synth.plucked(rng, pitches), ["plucked bass"]
+            return synth.plucked(rng, pitches)
         make = synth.fm if pick < 0.7 else synth.subtractive
-        return make(rng, pitches, "bass"), ["synth bass", "bass synthesizer"]
+        return make(rng, pitches, "bass")
     if label == "vocals":
-        female = bool(rng.uniform() < 0.5)
-        return synth.voice(rng, pitches, female), (
-            ["female vocals", "female singer", "woman singing"]
-            if female
-            else ["male vocals", "male singer", "man singing"]
-        )
+        return synth.voice(rng, pitches, bool(rng.uniform() < 0.5))
     if label == "acoustic guitar":
-        return synth.plucked(rng, pitches), ["plucked strings guitar"]
+        return synth.plucked(rng, pitches)
     if label == "effects" and rng.uniform() < 0.6:
-        return synth.noise_effect(rng), []
+        return synth.noise_effect(rng)
     kind = "pad" if label in ("pad synth", "strings", "organ", "effects") else "lead"
     make = synth.fm if rng.uniform() < 0.3 else synth.subtractive
-    return make(rng, pitches, kind), []
+    return make(rng, pitches, kind)
 
 
 def _play(notes: np.ndarray, sampler: Sampler, samples: int) -> np.ndarray:

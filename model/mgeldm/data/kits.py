@@ -30,15 +30,21 @@ _NAMES = tuple(
     (re.compile(pattern), key, peak)
     for pattern, key, peak in (
         (r"cowbell", 56, 0.5), (r"tambourine", 54, 0.4), (r"triangle|chime", 81, 0.3), (r"shak|maraca|cabasa", 70, 0.3),
-        (r"conga|bongo|tabla.*(te|ke|re)", 62, 0.6), (r"tabla|djembe|ghe", 64, 0.6), (r"clave|wood|block", 75, 0.4),
-        (r"stick|rim", 37, 0.6), (r"clap|snap", 39, 0.7), (r"snare|\bsn[_\d]|^sn_|\bsd\b", 38, 0.8),
-        (r"splash", 55, 0.5), (r"china", 52, 0.55), (r"crash|cymbal.*(hard|soft)|cymbal \d|elec_cymbal", 49, 0.55),
+        (r"conga|bongo|tabla.*(te|ke|re)", 62, 0.6), (r"\btabla|djembe|ghe", 64, 0.6),
+        (r"clave|(?<![a-z])wood(?![a-z])|block", 75, 0.4), (r"stick|rim", 37, 0.6), (r"clap|snap", 39, 0.7),
+        (r"snare|\bsn[_\d]|^sn_|\bsd\b", 38, 0.8), (r"splash", 55, 0.5), (r"china", 52, 0.55),
+        (r"crash|cymbal.*(hard|soft)|cymbal \d|elec_cymbal", 49, 0.55),
         (r"ride.*bell", 53, 0.4), (r"ride", 51, 0.4), (r"(hat|hh|cymbal).*open|open.*(hat|hh)", 46, 0.4),
         (r"(hat|hh|cymbal).*pedal|pedal.*(hat|hh)", 44, 0.3), (r"hat|\bhh|cymbal.*closed|closed.*hh", 42, 0.35),
         (r"tom.*(hi|3)|(hi|high).*tom", 48, 0.7), (r"tom.*mid|mid.*tom|fuzz_tom", 47, 0.7), (r"tom|floor", 43, 0.7),
-        (r"kick|bass drum|^bd[_\d]|drum_bass|\bbd\b", 36, 0.95),
+        (r"kick|bass ?drum|^bd[_\d]|drum_bass|\bbd\b", 36, 0.95),
     )
 )  # fmt: skip
+
+
+def piece_of(key: int) -> str:
+    """The piece of a kit that a drum key belongs to, or "percussion"."""
+    return next((piece for piece, keys in PIECES.items() if key in keys), "percussion")
 
 
 def key_of(name: str) -> tuple[int, float] | None:

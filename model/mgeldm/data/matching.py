@@ -14,13 +14,13 @@ import scipy.signal
 
 from ..audio import Samples
 from ..errors import InputError
+from .captions import alike, is_pitched, kinds
 from .songs import RATE_HZ, Song, Stem
 
 _HOP = 441  # samples between onset strengths
 _TEMPI_BPM = (60.0, 180.0)
 _PADDED = 2**19  # onset strengths, for a spectrum fine enough to tell tempi apart by 0.01 BPM
 _MULTIPLES = ((1, 1.0), (2, 0.7), (4, 0.4))  # of the beat's frequency, at which onsets come too, and their weight
-_UNPITCHED = ("drums", "percussion", "effects", "noise")
 MOST_SEMITONES = 5
 SPEEDS = (0.72, 1.4)
 
@@ -46,7 +46,7 @@ def listen(song: Song) -> Pulse:
     """Tempo, beat and scale of a song in memory; a piece of twenty seconds or more is enough."""
     onsets = _onsets(song.mixture.mean(0))
     tempo_bpm, beat_s = _beat(onsets)
-    pitched = [stem.audio.mean(0) for stem in song.stems if stem.label not in _UNPITCHED]
+    pitched = [stem.audio.mean(0) for stem in song.stems if is_pitched(stem.label)]
     return Pulse(tempo_bpm, beat_s, _scale(np.sum(pitched, axis=0)) if pitched else 0)
 
 
@@ -107,7 +107,7 @@ def matched(songs: Sequence[Song], duration_s: float, rng: np.random.Generator) 
 
     Args:
         songs: Songs to mix; a piece is taken from each. One whose scale is too far away to be moved there keeps only
-            its unpitched stems.
+            its unpitched stems, and none keeps a stem that another song's may contain, or that may contain it.
         duration_s: Length in seconds.
         rng: Source of choices.
 
@@ -122,8 +122,12 @@ def matched(songs: Sequence[Song], duration_s: float, rng: np.random.Generator) 
     for number in rng.permutation(len(pieces)):
         pulse, piece = pulses[number], pieces[number]
         speed, semitones = speed_to(pulse.tempo_bpm, tempo_bpm), (scale - pulse.scale + 6) % 12 - 6
+        strangers = [*stems]
         for stem in piece.stems:
-            pitched = stem.label not in _UNPITCHED
+            pitched = is_pitched(stem.label)
+            # "drums" would be taught to leave out another song's kick
+            if not kinds(stem.label) or any(alike(stem.label, s) for s in strangers if s != stem.label):
+                continue
             if (stem.label in stems and rng.random() < 0.5) or (pitched and abs(semitones) > MOST_SEMITONES):
                 continue
             if not stem.audio.any():

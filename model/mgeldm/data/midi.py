@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,13 +21,16 @@ from .files import make_folder, run
 DRUM_CHANNEL = 9
 LONGEST_S = 900.0
 _SHORTEST_NOTE_S = 0.02
+_SUSTAIN = 64  # the controller of the pedal, which is down from 64 on
+_RESET, _ALL_OFF = 121, (120, 123)  # controllers that lift the pedal as well; the latter two end what sounds
 
 # General MIDI programs up to and including the first number: the label of their part.
 _PROGRAM_LABELS = (
     (7, "piano"), (15, "mallets"), (23, "organ"), (25, "acoustic guitar"), (31, "electric guitar"), (39, "bass"),
     (45, "strings"), (46, "plucked strings"), (47, "percussion"), (51, "strings"), (54, "vocals"), (55, "effects"),
     (63, "brass"), (71, "reed"), (79, "flute"), (87, "lead synth"), (95, "pad synth"), (103, "effects"),
-    (107, "plucked strings"), (111, "reed"), (119, "percussion"), (127, "effects"),
+    (107, "plucked strings"), (108, "mallets"), (109, "reed"), (110, "strings"), (111, "reed"), (119, "percussion"),
+    (127, "effects"),
 )  # fmt: skip
 
 
@@ -163,11 +166,15 @@ def parse(name: str, content: bytes) -> Score:
 
 
 def _track(data: bytes) -> list[tuple[int, bytes]]:
-    """Events (tick, message) of a track; of meta events only the tempo, as b"\\xff" and three bytes."""
-    events, at, tick, status = [], 0, 0, 0
+    """Events (tick, message) of a track; of meta events only the tempo, as b"\\xff" and three bytes.
+
+    Running status goes on after meta and exclusive events. The standard forbids that, but files have it.
+    """
+    events, at, tick, running = [], 0, 0, 0
     while at < len(data):
         delta, at = _number(data, at)
         tick += delta
+        status = running
         if data[at] & 0x80:
             status = data[at]
             at += 1
@@ -181,6 +188,7 @@ def _track(data: bytes) -> list[tuple[int, bytes]]:
             size, at = _number(data, at)
             at += size
         else:
+            running = status if status < 0xF0 else running
             size = 1 if status & 0xF0 in (0xC0, 0xD0) else 2
             if at + size > len(data):
                 raise IndexError("a message is cut off")
@@ -200,35 +208,83 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
             return value, at
 
 
-def _parts(events: list[tuple[int, bytes]], division: int) -> tuple[Part, ...]:
-    programs = [0] * 16
-    sounding: dict[tuple[int, int], tuple[float, float, int]] = {}  # channel, pitch: start, velocity, program
-    notes: dict[int | None, list[tuple[float, float, float, float]]] = {}
-    time_s, tick, tick_s = 0.0, 0, 0.5 / division
+def midi_track(messages: Iterable[tuple[int, bytes]]) -> bytes:
+    """A track of a MIDI file: messages at ticks, in their order."""
+    data, last = b"", 0
+    for tick, message in messages:
+        data += _number_bytes(tick - last) + message
+        last = tick
+    data += b"\x00\xff\x2f\x00"
+    return b"MTrk" + struct.pack(">I", len(data)) + data
 
-    def release(channel: int, pitch: int) -> None:
-        if (held := sounding.pop((channel, pitch), None)) is not None:
-            start_s, velocity, program = held
+
+def _number_bytes(value: int) -> bytes:
+    """A number as `_number` reads it."""
+    digits = [value & 0x7F]
+    while value := value >> 7:
+        digits.insert(0, value & 0x7F | 0x80)
+    return bytes(digits)
+
+
+class _Player:
+    """Collects notes from messages, with the pedal: a note lasts until its key and its channel's pedal are up."""
+
+    def __init__(self) -> None:
+        self.programs = [0] * 16
+        self.sounding: dict[tuple[int, int], tuple[float, float, int]] = {}  # channel, pitch: start, velocity, program
+        self.held: set[tuple[int, int]] = set()  # of these the pedal alone is down
+        self.pedals: set[int] = set()  # channels whose pedal is down
+        self.notes: dict[int | None, list[tuple[float, float, float, float]]] = {}
+
+    def play(self, message: bytes, time_s: float) -> None:
+        """A message of a channel, at its time."""
+        kind, channel = message[0] & 0xF0, message[0] & 0x0F
+        if kind == 0xC0:
+            self.programs[channel] = message[1] & 0x7F
+        elif kind == 0x90 and message[2]:
+            self.end(channel, message[1], time_s)
+            self.sounding[channel, message[1]] = (time_s, message[2] / 127, self.programs[channel])
+        elif kind in (0x80, 0x90):
+            if channel in self.pedals:
+                self.held.add((channel, message[1]))
+            else:
+                self.end(channel, message[1], time_s)
+        elif kind == 0xB0 and message[1] in (_SUSTAIN, _RESET, *_ALL_OFF):
+            if message[1] in _ALL_OFF:
+                self.held |= {note for note in self.sounding if note[0] == channel}
+            self._pedal(channel, message[1] == _SUSTAIN and message[2] >= 64, time_s)
+
+    def _pedal(self, channel: int, is_down: bool, time_s: float) -> None:
+        if is_down:
+            self.pedals.add(channel)
+            return
+        self.pedals.discard(channel)
+        for held in [held for held in self.held if held[0] == channel]:
+            self.end(*held, time_s)
+
+    def end(self, channel: int, pitch: int, time_s: float) -> None:
+        """A note ends, if it sounds."""
+        self.held.discard((channel, pitch))
+        if (begun := self.sounding.pop((channel, pitch), None)) is not None:
+            start_s, velocity, program = begun
             key = None if channel == DRUM_CHANNEL else program
             length_s = max(time_s - start_s, _SHORTEST_NOTE_S)
-            notes.setdefault(key, []).append((start_s, length_s, float(pitch), velocity))
+            self.notes.setdefault(key, []).append((start_s, length_s, float(pitch), velocity))
 
+
+def _parts(events: list[tuple[int, bytes]], division: int) -> tuple[Part, ...]:
+    player = _Player()
+    time_s, tick, tick_s = 0.0, 0, 0.5 / division
     for at, message in events:
         time_s += (at - tick) * tick_s
         tick = at
-        kind, channel = message[0] & 0xF0, message[0] & 0x0F
         if message[0] == 0xFF:
             tick_s = int.from_bytes(message[1:4], "big") / 1e6 / division
-        elif kind == 0xC0:
-            programs[channel] = message[1] & 0x7F
-        elif kind == 0x90 and message[2]:
-            release(channel, message[1])
-            sounding[channel, message[1]] = (time_s, message[2] / 127, programs[channel])
-        elif kind in (0x80, 0x90):
-            release(channel, message[1])
-    for channel, pitch in list(sounding):
-        release(channel, pitch)
-    found = sorted(notes.items(), key=lambda item: -1 if item[0] is None else item[0])
+        else:
+            player.play(message, time_s)
+    for channel, pitch in list(player.sounding):
+        player.end(channel, pitch, time_s)
+    found = sorted(player.notes.items(), key=lambda item: -1 if item[0] is None else item[0])
     return tuple(Part(program, np.array(sorted(rows))) for program, rows in found)
 
 

@@ -113,20 +113,7 @@ def _with_melody(content: bytes, plan: events.Plan, beats: float, rng: np.random
     for start, end, pitch, velocity in zip(starts, ends, notes[kept, 2], notes[kept, 3], strict=True):
         messages.append((int(start), bytes([0x90 | _MELODY_CHANNEL, int(pitch), max(1, round(100 * velocity))])))
         messages.append((int(end), bytes([0x80 | _MELODY_CHANNEL, int(pitch), 0])))
-    return content[:10] + struct.pack(">H", tracks + 1) + content[12:] + _track(messages)
-
-
-def _track(messages: list[tuple[int, bytes]]) -> bytes:
-    """A MIDI track of messages at ticks, in their order."""
-    data, last = b"", 0
-    for tick, message in messages:
-        wait, last = tick - last, tick
-        digits = [wait & 0x7F]
-        while wait := wait >> 7:
-            digits.insert(0, wait & 0x7F | 0x80)
-        data += bytes(digits) + message
-    data += b"\x00\xff\x2f\x00"
-    return b"MTrk" + struct.pack(">I", len(data)) + data
+    return content[:10] + struct.pack(">H", tracks + 1) + content[12:] + midi.midi_track(messages)
 
 
 def main(arguments: list[str] | None = None) -> None:

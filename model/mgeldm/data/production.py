@@ -1,7 +1,8 @@
 """What a producer does to the parts of a song: equaliser, compression, saturation, echo, reverb, and the bus.
 
 Everything that works on the whole mixture is one gain, one filter or one warp of time that all stems share, so they
-still sum to the mixture. Effects return tags, which captions are made of ("distorted", "echoing").
+still sum to the mixture; what noise a worn medium adds is a stem of its own. Effects return tags, which captions are
+made of ("distorted", "echoing").
 """
 
 from __future__ import annotations
@@ -280,9 +281,15 @@ def sidechain(stems: dict[str, Samples], rng: np.random.Generator) -> dict[str, 
 
 
 def master(stems: dict[str, Samples], rng: np.random.Generator) -> dict[str, Samples]:
-    """The bus: glue compression, a limiter, sometimes a worn medium; one for all stems, so that they still sum."""
+    """The bus: glue compression, a limiter, sometimes a worn medium; one for all stems, so that they still sum.
+
+    A worn medium's noise may come as one stem more ("vinyl noise", "tape noise"): what was silent stays so.
+    """
     if rng.random() < 0.25:
         stems = _worn(stems, rng)
+        if rng.random() < 0.4:
+            label, noise = _noise(np.sum(list(stems.values()), axis=0), rng)
+            stems = stems | {label: noise}
     mixture = np.sum(list(stems.values()), axis=0)
     peak = max(float(np.abs(mixture).max()), 1e-6)
     loudness = rng.uniform(0, 10) if rng.random() < 0.45 else 0.0  # how far the limiter is driven, in dB
@@ -315,3 +322,18 @@ def _worn(stems: dict[str, Samples], rng: np.random.Generator) -> dict[str, Samp
         warped = np.stack([_warp(side, read_s) for side in audio])
         worn[label] = scipy.signal.sosfilt(band, warped, axis=1).astype(np.float32)
     return worn
+
+
+def _noise(mixture: Samples, rng: np.random.Generator) -> tuple[str, Samples]:
+    """The label and sound [2, samples] of a soft hiss, of vinyl with sparse crackle, at a level below the mixture's."""
+    is_vinyl, (sides, samples) = bool(rng.random() < 0.5), mixture.shape
+    noise = scipy.signal.sosfilt(_pass(rng.uniform(300, 3000), "high"), rng.standard_normal((sides, samples)))
+    if is_vinyl:
+        count = int(rng.poisson(rng.uniform(1, 15) * samples / RATE_HZ))
+        clicks = np.zeros((sides, samples))
+        loud = rng.uniform(10, 100) * rng.exponential(1, count) * rng.choice([-1, 1], count)
+        clicks[rng.integers(sides, size=count), rng.integers(samples, size=count)] = loud
+        noise += scipy.signal.sosfilt(_pass(rng.uniform(2000, 9000), "low"), clicks)
+    level = float(np.sqrt(np.mean(mixture**2)))
+    gain = 10 ** (rng.uniform(-60, -35) / 20) * level / np.sqrt(np.mean(noise**2))
+    return "vinyl noise" if is_vinyl else "tape noise", (noise * gain).astype(np.float32)

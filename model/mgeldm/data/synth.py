@@ -11,16 +11,25 @@ _TABLE = 1024  # samples of a period
 
 @dataclass
 class Sampler:
-    """An instrument: `audio` float32 [p, samples] holds a long note at each of `pitches` [p] (MIDI, ascending)."""
+    """An instrument: `audio` float32 [p, samples] holds a long note at each of `pitches` [p] (MIDI, ascending).
+
+    `tags` say what it is, by `captions.ADJECTIVES`; `soft`, where it is known, holds the same notes played softly.
+    """
 
     pitches: np.ndarray
     audio: np.ndarray
     release_s: float = 0.06
+    tags: tuple[str, ...] = ()
+    soft: np.ndarray | None = None
 
-    def note(self, pitch: float, duration_s: float) -> np.ndarray:
-        """A note, float32 [samples]: the nearest stored pitch resampled linearly, faded out after `duration_s`."""
+    def note(self, pitch: float, duration_s: float, soft: bool = False) -> np.ndarray:
+        """A note, float32 [samples]: the nearest stored pitch resampled linearly, faded out after `duration_s`.
+
+        With `soft` it is one that was played softly, where there is one.
+        """
         row = int(np.abs(self.pitches - pitch).argmin())
-        source, ratio = self.audio[row], 2.0 ** ((pitch - self.pitches[row]) / 12)
+        layer = self.soft if soft and self.soft is not None else self.audio
+        source, ratio = layer[row], 2.0 ** ((pitch - self.pitches[row]) / 12)
         count = int(min((duration_s + self.release_s) * RATE_HZ, (len(source) - 2) / ratio))
         if abs(ratio - 1) < 1e-4:
             audio = source[:count].copy()
@@ -37,7 +46,7 @@ class Sampler:
 def bank_sampler(bank, program: int, release_s: float = 0.06) -> Sampler:
     """One program of a bank as a sampler."""
     pitches, audio = bank.program(program)
-    return Sampler(pitches, audio, release_s)
+    return Sampler(pitches, audio, release_s, soft=bank.program_soft(program))
 
 
 def frequency_hz(pitch: float) -> float:
@@ -80,7 +89,8 @@ def subtractive(rng: np.random.Generator, pitches, kind: str) -> Sampler:
     n = np.arange(1, 400)
     duty = rng.uniform(0.1, 0.5)
     shapes = [1 / n, np.where(n % 2 == 1, 1 / n, 0), np.sin(np.pi * n * duty) / n, np.where(n % 2 == 1, 1 / n**2, 0)]
-    harmonics = shapes[rng.choice(4, p=[0.45, 0.2, 0.25, 0.1])] * 1j
+    wave = int(rng.choice(4, p=[0.45, 0.2, 0.25, 0.1]))
+    harmonics = shapes[wave] * 1j
     order, resonance = rng.integers(1, 3) * 2, rng.uniform(0, 4)
     base, top = rng.uniform(1.2, 6), rng.uniform(6, 60)
     attack, decay = {"bass": (0.005, 0.35), "lead": (0.015, 0.7), "pad": (0.4, 3.0)}[kind]
@@ -107,7 +117,8 @@ def subtractive(rng: np.random.Generator, pitches, kind: str) -> Sampler:
                 phase = phase + np.cumsum(wobble) * step
             out += _scan(tables, phase, filter_env * 5)
         audio.append(out * envelope)
-    return _sampler(pitches, audio, {"bass": 0.04, "lead": 0.08, "pad": 0.5}[kind])
+    tags = ("saw", "electronic") if wave == 0 else ("electronic",)
+    return _sampler(pitches, audio, {"bass": 0.04, "lead": 0.08, "pad": 0.5}[kind], tags)
 
 
 def fm(rng: np.random.Generator, pitches, kind: str) -> Sampler:
@@ -128,7 +139,7 @@ def fm(rng: np.random.Generator, pitches, kind: str) -> Sampler:
             (2 * np.pi * (ratio * frequency_hz(pitch) / RATE_HZ * np.arange(len(time)) % 1)).astype("f4")
         )
         audio.append(np.sin(phase + scaled * modulator) * envelope)
-    return _sampler(pitches, audio, 0.4 if kind == "pad" else 0.08)
+    return _sampler(pitches, audio, 0.4 if kind == "pad" else 0.08, ("fm", "electronic"))
 
 
 def plucked(rng: np.random.Generator, pitches) -> Sampler:
@@ -147,7 +158,7 @@ def plucked(rng: np.random.Generator, pitches) -> Sampler:
         out = np.fft.irfft(spectra, n=size, axis=1).ravel().astype(np.float32)
         audio.append(np.pad(out, (0, len(_time()) - len(out))))
         exact.append(69 + 12 * np.log2(RATE_HZ / size / 440))
-    return _sampler(exact, audio, 0.08)
+    return _sampler(exact, audio, 0.08, ("plucked",))
 
 
 def sub_bass(rng: np.random.Generator, pitches, drops=(0.0, 2.5), falls_s=(0.01, 0.05)) -> Sampler:
@@ -163,7 +174,7 @@ def sub_bass(rng: np.random.Generator, pitches, drops=(0.0, 2.5), falls_s=(0.01,
         hz = frequency_hz(pitch) * (1 + drop * np.exp(-time / fall_s))
         phase = np.cumsum(hz.astype(np.float64)) / RATE_HZ
         audio.append(np.tanh(drive * np.sin((2 * np.pi * (phase % 1)).astype(np.float32)) * envelope))
-    return _sampler(pitches, audio, 0.05)
+    return _sampler(pitches, audio, 0.05, ("808", "electronic"))
 
 
 # Formant centres of sung vowels, in Hz (after Peterson and Barney, rounded), for a low and a high voice.
@@ -207,7 +218,7 @@ def voice(rng: np.random.Generator, pitches, female: bool) -> Sampler:
             out += _scan(tables, np.cumsum(frequency_hz(pitch + v) / RATE_HZ * (1 + bend), dtype=np.float64), glide)
         out /= max(float(np.abs(out).max()), 1e-6)
         audio.append((out + breath.astype(np.float32)) * envelope)
-    return _sampler(pitches, audio, 0.12)
+    return _sampler(pitches, audio, 0.12, ("female" if female else "male",))
 
 
 def noise_effect(rng: np.random.Generator) -> Sampler:
@@ -221,7 +232,11 @@ def noise_effect(rng: np.random.Generator) -> Sampler:
     bright = np.append(0, np.diff(noise)).astype(np.float32)
     mixed = rng.uniform(0, 1) * tone + rng.uniform(0.1, 0.5) * ((1 - x) * noise + x * bright)
     gate = 1.0 if rng.uniform() < 0.6 else 0.5 + 0.5 * np.sign(np.sin(2 * np.pi * rng.integers(4, 12) * time))
-    return _sampler([60.0], [mixed * (0.1 + x) * gate], 0.2)
+    return _sampler([60.0], [mixed * (0.1 + x) * gate], 0.2, ("electronic",))
+
+
+KIT_TAGS: tuple[str, ...] = ("electronic",)
+"""What every `drum_kit` is, by `captions.ADJECTIVES`."""
 
 
 def drum_kit(rng: np.random.Generator) -> dict[int, np.ndarray]:
@@ -275,10 +290,10 @@ def drum_kit(rng: np.random.Generator) -> dict[int, np.ndarray]:
     return {k: (v / max(float(np.abs(v).max()), 1e-6)).astype(np.float32) for k, v in kit.items()}
 
 
-def _sampler(pitches, audio: list[np.ndarray], release_s: float) -> Sampler:
+def _sampler(pitches, audio: list[np.ndarray], release_s: float, tags: tuple[str, ...]) -> Sampler:
     stacked = np.stack(audio).astype(np.float32)
     stacked *= 0.9 / max(float(np.abs(stacked).max()), 1e-6)
-    return Sampler(np.asarray(pitches, np.float64), stacked, release_s)
+    return Sampler(np.asarray(pitches, np.float64), stacked, release_s, tags)
 
 
 def wavetable(rng: np.random.Generator, pitches, kind: str) -> Sampler:
@@ -304,7 +319,7 @@ def wavetable(rng: np.random.Generator, pitches, kind: str) -> Sampler:
         for detune in detunes:
             out += _scan(tables, np.arange(len(time)) * frequency_hz(pitch + detune) / RATE_HZ + rng.uniform(), place)
         audio.append(out * envelope)
-    return _sampler(pitches, audio, {"bass": 0.04, "lead": 0.08, "pad": 0.5}[kind])
+    return _sampler(pitches, audio, {"bass": 0.04, "lead": 0.08, "pad": 0.5}[kind], ("wavetable", "electronic"))
 
 
 MODES_OF = {
@@ -336,4 +351,4 @@ def modal(rng: np.random.Generator, pitches) -> Sampler:
                 length_s = ring_s * (220 / frequency_hz(pitch)) ** 0.3 / ratio**damping
                 out += np.float32(strength) * np.sin(phase) * np.exp(-time / np.float32(length_s))
         audio.append(out)
-    return _sampler(pitches, audio, 0.3)
+    return _sampler(pitches, audio, 0.3, ("struck",))

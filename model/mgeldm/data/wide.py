@@ -14,9 +14,9 @@ import scipy.signal
 
 from ..audio import Samples
 from . import corpus, events, synth
-from .bank import Bank
-from .captions import HELD_OUT_CAPTIONS, describe
-from .kits import PIECES
+from .bank import MIXED, ORCHESTRA, Bank
+from .captions import HELD_OUT_CAPTIONS, describe, phrases
+from .kits import PIECES, piece_of
 from .midi import Score
 from .production import Space, amplify, draw_level_db, master, produce, sidechain
 from .singer import sing
@@ -25,16 +25,21 @@ from .synth import Sampler, bank_sampler
 
 PROGRAMS: dict[str, tuple[int, ...]] = {label: entry[1] for label, entry in corpus.PITCHED.items()} | {
     "bass": tuple(range(32, 40)),
-    "mallets": tuple(range(8, 16)),
-    "plucked strings": (45, 46),
+    "mallets": (*range(8, 16), 108),
+    "plucked strings": (45, 46, *range(104, 108)),
+    "strings": (*corpus.PITCHED["strings"][1], 110),
+    "reed": (*corpus.PITCHED["reed"][1], 109, 111),
 }
 """General MIDI programs of each label; one is drawn at random, whatever a score asks for, half of the time."""
 _SYNTH_SHARES = {label: entry[3] for label, entry in corpus.PITCHED.items()} | {"bass": 0.45, "mallets": 0.5}
 _EXTRA = {"mallets": "chords", "plucked strings": "strum"}  # labels beyond the corpus's own, and their role
-_KITS_ELECTRONIC = (24, 25)  # General MIDI kits of machines
-_SOFT = 0.62  # velocity under which a sound is also duller
+_SOFT = 0.62  # velocity under which a sound is one that was played softly, or duller
+_ALIKE = 0.6  # recordings of one drum differ by less in the logarithm of their power, on average over bands
+_SPAN = 16384  # samples of a hit that tell so
 _FEWEST, _MOST = 2, 7
 BY_PIECE = 0.4
+_Kit = dict[int, list[Samples]]
+"""Drum key to the recordings of that drum, of which each hit is one."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,8 @@ def render_wide_song(
     if rng.random() < 0.25:
         stems = sidechain(stems, rng)
     stems = master(stems, rng)
-    named = [Stem(label, shared(captions[label]) or [label], audio) for label, audio in stems.items()]
+    said_of = {label: shared(captions[label]) if label in captions else phrases(label) for label in stems}
+    named = [Stem(label, said_of[label] or [label], audio) for label, audio in stems.items()]
     return Song(named, tempo_bpm=plan.tempo_bpm)
 
 
@@ -133,6 +139,7 @@ def _score_parts(scores: Sequence[Score], duration_s: float, rng: np.random.Gene
     start_s = rng.uniform(0, max(score.duration_s - duration_s, 0))
     played = score.excerpt(start_s, duration_s, float(rng.uniform(0.85, 1.2)), int(rng.integers(-5, 7)))
     found = [part for part in played.parts if len(part.notes) >= 4 and rng.random() > 0.12]
+    found = [part for part in found if part.label != "percussion"]  # timpani and the like have pitches, no drum keys
     labels = list(dict.fromkeys(part.label for part in found))
     kept = {labels[i] for i in rng.permutation(len(labels))[:_MOST]}
     return [_Part(part.label, part.notes, None, part.program) for part in found if part.label in kept]
@@ -200,27 +207,25 @@ def _sounds(
 def _render(part: _Part, banks: Sequence[Bank], samples: int, rng: np.random.Generator) -> _Sound:
     label = part.label
     if label in ("drums", "percussion"):
-        kit, tag = _kit(banks, rng)
-        return _Sound(label, _strike(part.notes, kit, samples, rng), [tag] if label == "drums" else [])
+        kit, tags = _kit(banks, rng)
+        return _Sound(label, _strike(part.notes, kit, samples, rng), tags)
     if label == "vocals" and rng.random() < 0.7:
         return _Sound(label, *_sung(part.notes, samples, rng))
     if label == "electric guitar" and rng.random() < 0.45:
         return _Sound(label, *_amplified(part, banks, samples, rng))
-    sampler, tags, program = _instrument(part, banks, rng)
-    return _Sound(label, _perform(part.notes, sampler, samples, rng), tags, program)
+    sampler, program = _instrument(part, banks, rng)
+    return _Sound(label, _perform(part.notes, sampler, samples, rng), sampler.tags, program)
 
 
 def _pieces(part: _Part, banks: Sequence[Bank], samples: int, rng: np.random.Generator) -> Iterator[_Sound]:
     """A part's kit piece by piece, at about natural levels; what is no piece of a kit is percussion."""
-    kit, tag = _kit(banks, rng)
+    kit, tags = _kit(banks, rng)
     level_db = draw_level_db("drums", rng) - _rms_db(_strike(part.notes, kit, samples, rng))
-    labels = np.full(len(part.notes), "percussion", object)
-    for label, keys in PIECES.items():
-        labels[np.isin(part.notes[:, 2], keys)] = label
+    labels = np.array([piece_of(int(key)) for key in part.notes[:, 2]], object)
     for label in (*PIECES, "percussion"):
         dry = _strike(part.notes[labels == label], kit, samples, rng)
         if dry.any():
-            yield _Sound(label, dry, [tag], None, level_db + _rms_db(dry) + rng.normal(0, 3))
+            yield _Sound(label, dry, tags, None, level_db + _rms_db(dry) + rng.normal(0, 3))
 
 
 def _rms_db(audio: Samples) -> float:
@@ -254,7 +259,8 @@ def _amplified(
     return amplify(_perform(part.notes, sampler, samples, rng), rng), ["distorted"]
 
 
-def _instrument(part: _Part, banks: Sequence[Bank], rng: np.random.Generator) -> tuple[Sampler, list[str], int | None]:
+def _instrument(part: _Part, banks: Sequence[Bank], rng: np.random.Generator) -> tuple[Sampler, int | None]:
+    """What plays a pitched part, and its General MIDI program, if it has one."""
     family = PROGRAMS.get(part.label, ())
     wanted = (part.program,) if part.program is not None and rng.random() < 0.5 else family
     choices = [(bank, p) for bank in banks for p in wanted if p in bank.by_program]
@@ -262,27 +268,29 @@ def _instrument(part: _Part, banks: Sequence[Bank], rng: np.random.Generator) ->
     if choices and rng.random() >= _SYNTH_SHARES.get(part.label, 0.0):
         bank, program = choices[int(rng.integers(len(choices)))]
         rings = part.label in ("strings", "pad synth", "mallets")
-        return bank_sampler(bank, program, rng.uniform(0.1, 0.4) if rings else rng.uniform(0.03, 0.12)), [], program
+        return bank_sampler(bank, program, rng.uniform(0.1, 0.4) if rings else rng.uniform(0.03, 0.12)), program
     low, high = (float(part.notes[:, 2].min()), float(part.notes[:, 2].max())) if len(part.notes) else (48.0, 60.0)
     pitches = np.linspace(low, high, max(1, min(4, int((high - low) // 5) + 1)))
     pick = rng.random()
     if part.label == "mallets":
-        return synth.modal(rng, pitches), ["struck"], None
+        return synth.modal(rng, pitches), None
     if part.label in ("plucked strings", "acoustic guitar"):
-        return synth.plucked(rng, pitches), ["plucked"], None
+        return synth.plucked(rng, pitches), None
     if part.label == "bass" and pick < 0.4:  # begins like a kick drum, and is none
-        return synth.sub_bass(rng, pitches, drops=(2.0, 25.0), falls_s=(0.02, 0.12)), ["808"], None
+        return synth.sub_bass(rng, pitches, drops=(2.0, 25.0), falls_s=(0.02, 0.12)), None
     kind = {"bass": "bass", "lead synth": "lead", "pad synth": "pad", "effects": "pad"}.get(part.label)
     if kind is not None and pick < (0.6 if kind == "bass" else 0.35):
-        return synth.wavetable(rng, pitches, kind), ["wavetable"], None
+        return synth.wavetable(rng, pitches, kind), None
     if kind is not None and pick < 0.45 and kind != "bass":
-        return synth.modal(rng, pitches), ["struck"], None
-    sampler, _ = corpus.synth_sampler(part.label, part.notes, rng)
-    return sampler, [], None
+        return synth.modal(rng, pitches), None
+    return corpus.synth_sampler(part.label, part.notes, rng), None
 
 
 def _perform(notes: np.ndarray, sampler: Sampler, samples: int, rng: np.random.Generator) -> Samples:
-    """Mix notes [n, 4]: float32 [samples]. Each is one of three takes a few cents apart; soft ones are duller."""
+    """Mix notes [n, 4]: float32 [samples]. Each is one of three takes a few cents apart.
+
+    Soft ones are such as were played softly, where the sampler has them, and duller else.
+    """
     out = np.zeros(samples, np.float32)
     takes: dict[tuple[float, int, int, bool], Samples] = {}
     cents = rng.normal(0, 4, 3)
@@ -292,26 +300,34 @@ def _perform(notes: np.ndarray, sampler: Sampler, samples: int, rng: np.random.G
             continue
         key = (float(pitch), round(duration_s * 50), take, soft)
         if key not in takes:
-            sound = sampler.note(pitch + cents[take] / 100, duration_s)
-            takes[key] = _duller(sound) if soft else sound
+            sound = sampler.note(pitch + cents[take] / 100, duration_s, soft)
+            takes[key] = _duller(sound) if soft and sampler.soft is None else sound
         _add(out, takes[key], start, velocity)
     return out
 
 
-def _strike(notes: np.ndarray, kit: dict[int, Samples], samples: int, rng: np.random.Generator) -> Samples:
+def _strike(notes: np.ndarray, kit: _Kit, samples: int, rng: np.random.Generator) -> Samples:
     """Mix drum hits: float32 [samples]; no two of a key are as loud or as bright."""
     out = np.zeros(samples, np.float32)
-    keys = np.array(sorted(kit))
-    soft: dict[int, Samples] = {}
+    keys = {wanted: _nearest(kit, int(wanted)) for wanted in np.unique(notes[:, 2])}
+    soft: dict[tuple[int, int], Samples] = {}
     for start_s, _, wanted, velocity in notes:
-        start, key = int(start_s * RATE_HZ), int(keys[np.abs(keys - wanted).argmin()])
+        start, key = int(start_s * RATE_HZ), keys[wanted]
         if start >= samples:
             continue
-        if key not in soft:
-            soft[key] = _duller(kit[key])
+        take = int(rng.integers(len(kit[key])))
+        hit = kit[key][take]
+        if (key, take) not in soft:
+            soft[key, take] = _duller(hit)
         share = np.float32(np.clip(1.6 - 1.6 * velocity + rng.normal(0, 0.1), 0, 1))
-        _add(out, kit[key] * (1 - share) + soft[key] * share, start, velocity * rng.uniform(0.9, 1.05))
+        _add(out, hit * (1 - share) + soft[key, take] * share, start, velocity * rng.uniform(0.9, 1.05))
     return out
+
+
+def _nearest(kit: _Kit, wanted: int) -> int:
+    """The key of a kit that stands for another: the nearest one of the same piece, if the kit has it."""
+    same = [key for key in kit if piece_of(key) == piece_of(wanted)]
+    return min(sorted(same or kit), key=lambda key: abs(key - wanted))
 
 
 def _add(out: Samples, sound: Samples, start: int, velocity: float) -> None:
@@ -324,27 +340,51 @@ def _duller(sound: Samples) -> Samples:
     return scipy.signal.lfilter([0.45], [1, -0.55], sound).astype(np.float32)
 
 
-def _kit(banks: Sequence[Bank], rng: np.random.Generator) -> tuple[dict[int, Samples], str]:
-    """A kit, at times with drums of others: key to hit; and whether it is "electronic" or "acoustic"."""
+def _kit(banks: Sequence[Bank], rng: np.random.Generator) -> tuple[_Kit, tuple[str, ...]]:
+    """A kit, at times with drums of others, and tags of what all of it is."""
     sets = [(bank, int(kit)) for bank in banks for kit in np.unique(bank.kits)]
-    kit, tag = _one_kit(sets, rng)
+    sets = [(bank, kit) for bank, kit in sets if kit != ORCHESTRA or not len(bank.notes)]  # one-shots are just numbered
+    kit, tags = _one_kit(sets, rng)
     if sets and rng.random() < 0.6:
         for voice in PIECES.values():
             if rng.random() < 0.35:
-                other, _ = _one_kit(sets, rng)
+                other, said = _one_kit(sets, rng)
                 kit |= {key: other[key] for key in voice if key in other}
+                tags = tags if said == tags else MIXED
     speed = float(2 ** (rng.normal(0, 1.2) / 12))
-    return {key: _at_speed(sound, speed * float(2 ** (rng.normal(0, 0.5) / 12))) for key, sound in kit.items()}, tag
+    speeds = {key: speed * float(2 ** (rng.normal(0, 0.5) / 12)) for key in kit}
+    return {key: [_at_speed(sound, speeds[key]) for sound in sounds] for key, sounds in kit.items()}, tags
 
 
-def _one_kit(sets: list[tuple[Bank, int]], rng: np.random.Generator) -> tuple[dict[int, Samples], str]:
+def _one_kit(sets: list[tuple[Bank, int]], rng: np.random.Generator) -> tuple[_Kit, tuple[str, ...]]:
     if not sets or rng.random() < 0.3:
-        return synth.drum_kit(rng), "electronic"
+        return _synthetic_kit(rng), synth.KIT_TAGS
     bank, number = sets[int(rng.integers(len(sets)))]
-    kit = {key: hits[int(rng.integers(len(hits)))] for key, hits in bank.variants(number).items()}
+    kit = {key: _takes(hits, rng) for key, hits in bank.variants(number).items()}
     if not len(bank.notes):  # a folder of one-shots lacks some drums
-        kit = synth.drum_kit(rng) | kit
-    return kit, "electronic" if number in _KITS_ELECTRONIC and len(bank.notes) else "acoustic"
+        kit = _synthetic_kit(rng) | kit
+    return kit, bank.kit_tags(number)
+
+
+def _synthetic_kit(rng: np.random.Generator) -> _Kit:
+    return {key: [sound] for key, sound in synth.drum_kit(rng).items()}
+
+
+def _takes(hits: list[Samples], rng: np.random.Generator) -> list[Samples]:
+    """One of the sounds of a key, and those that sound like it: a folder may hold several drums of one name."""
+    chosen = hits[int(rng.integers(len(hits)))]
+    if len(hits) == 1:
+        return hits
+    power = _bands(chosen)
+    return [hit for hit in hits if float(np.abs(_bands(hit) - power).mean()) < _ALIKE]
+
+
+def _bands(hit: Samples) -> np.ndarray:
+    """Logarithm of the power of a hit's beginning in some 35 bands."""
+    start = hit[:_SPAN] * np.hanning(2 * _SPAN)[_SPAN:][: len(hit)]
+    power = np.square(np.abs(np.fft.rfft(start, _SPAN)))
+    edges = np.unique(np.geomspace(3, _SPAN // 2, 41).astype(int))
+    return np.log10(np.add.reduceat(power, edges)[:-1] / np.diff(edges) + 1e-6)
 
 
 def _at_speed(sound: Samples, speed: float) -> Samples:

@@ -6,13 +6,14 @@ import numpy as np
 import scipy.ndimage
 import scipy.signal
 
+from ..data.captions import UNPITCHED as UNPITCHED
+
 RATE_HZ = 44100
 _HOP_S = 0.01
 _ONSET_SPREAD_S = 0.03  # onsets this far apart still count as nearly together
 # Krumhansl and Kessler 1982: how well each degree fits a key.
 _MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
 _MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
-UNPITCHED = frozenset(("drums", "percussion", "effects"))
 
 
 def onset_strength(mono: np.ndarray) -> np.ndarray:

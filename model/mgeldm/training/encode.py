@@ -23,7 +23,7 @@ import torch
 
 from ..data import corpus, latents, manifest
 from ..data.bank import bank_licence
-from ..data.captions import CAPTIONS
+from ..data.captions import CAPTIONS, alike, kinds
 from ..data.embeddings import embed, has_audio, write_audio
 from ..data.files import make_folder, run
 from ..data.latents import Encoder, Triplets, WaveformEncoder, identity
@@ -201,8 +201,8 @@ def remixed_shard(material: Material, number: int, passes: int) -> Shard:
                 seed = 2**32 - 1 - (number * 100 + 2 * i + j)  # from the far end: no song of `synthetic_shard`
                 parts += render(seed).stems
             for _ in range(REMIXES):
-                chosen = {parts[k].label: parts[k] for k in rng.permutation(len(parts))[: rng.integers(3, 6)]}
-                cut = [_crop(stem, encoder.config.window_samples, rng) for stem in chosen.values()]
+                chosen = _unlike(parts, int(rng.integers(3, 6)), rng)
+                cut = [_crop(stem, encoder.config.window_samples, rng) for stem in chosen]
                 found = encoder.encode(cut, CAPTIONS, rng, windows=1)
                 yield replace(found, strange=np.ones(len(found), bool))
 
@@ -287,6 +287,16 @@ def _recoloured(song: Song, share: float, rng: np.random.Generator) -> Song:
             for stem, change in zip(song.stems, changed, strict=True)
         ]
     return song
+
+
+def _unlike(stems: Sequence[Stem], count: int, rng: np.random.Generator) -> list[Stem]:
+    """Up to `count` random stems, none of which may contain another: "drums" would be taught to leave out a kick."""
+    chosen: list[Stem] = []
+    known = [stem for stem in stems if kinds(stem.label)]  # what may be anything may contain all others
+    for i in rng.permutation(len(known)):
+        if len(chosen) < count and not any(alike(known[i].label, stem.label) for stem in chosen):
+            chosen.append(known[i])
+    return chosen
 
 
 def _crop(stem: Stem, samples: int, rng: np.random.Generator) -> Stem:

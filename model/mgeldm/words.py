@@ -61,6 +61,8 @@ _AND_NO = re.compile(r",? (?:(?:and|or) (?:no|without)|nor?) ", re.IGNORECASE)
 _LESS_A_PART = re.compile(rf"(.+?)(?:,? {_WITHOUT}|(?:,| and| but| with) (?:not?|{_WITHOUT})) (.+)", re.IGNORECASE)
 _DOTLESS = str.maketrans("ı", "i")  # has a key of its own in Turkey
 _TOGETHER = re.compile(r",? (?:and|with|plus|und|et|y|e|&|\+) |, ", re.IGNORECASE)
+_DRUM_AND_BASS = re.compile(r"\bdrum (?:and|&) bass (?=\w)", re.IGNORECASE)  # before a noun: the music of that name
+_A_SONG = re.compile(rf"(?:an? )?{_SONG}", re.IGNORECASE)
 _AROUND = " \t\n\"'“”‘’«»„.!?…"
 
 # Studio words, and slips of the keys, that the embedded text tower takes for something else, in words that it knows
@@ -153,8 +155,10 @@ def named_together(prompt: str) -> list[str]:
 
     What is no name, as the first of "warm and mellow piano", only the towers can tell, but that a "lead" may be vocals.
     """
-    names = _TOGETHER.split(_typed(prompt))
-    return [] if len(names) == 1 or names[0].lower() in ("lead", "the lead") else names
+    typed = _typed(prompt)
+    names = _TOGETHER.split(typed)
+    is_one = len(names) == 1 or names[0].lower() in ("lead", "the lead") or _DRUM_AND_BASS.search(typed)
+    return [] if is_one or any(_A_SONG.fullmatch(name) for name in names) else names
 
 
 def _typed(prompt: str) -> str:

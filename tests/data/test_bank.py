@@ -33,15 +33,21 @@ def test_one_bank_can_be_built_alone(tmp_path, capsys):
     assert "fluidr3" in capsys.readouterr().err
 
 
-def test_a_bank_that_is_broken_off_is_made_again(tmp_path, monkeypatch):
-    """It lay there unpacked under its own name, and was taken for whole."""
+@pytest.fixture
+def hum(tmp_path, monkeypatch):
+    """What makes the bank "timgm", of one program, out of a hum."""
     (tmp_path / "sounds/sf2").mkdir(parents=True)
     (tmp_path / "sounds/sf2/TimGM6mb.sf2").touch()
     monkeypatch.setitem(banks.SOUNDFONTS, "timgm", Font("sf2/TimGM6mb.sf2", "GPL-2", (25,), ()))
-    hum = np.sin(np.arange(60 * banks.RATE_HZ) / 20, dtype=np.float32)
-    monkeypatch.setattr(banks, "render_midi", lambda soundfont, midi: np.stack([hum, hum]))
+    sound = np.sin(np.arange(60 * banks.RATE_HZ) / 20, dtype=np.float32)
+    monkeypatch.setattr(banks, "render_midi", lambda soundfont, midi: np.stack([sound, sound]))
+    return ["--only", "timgm", "--share", str(tmp_path), "--out", str(tmp_path / "out")]
+
+
+def test_a_bank_that_is_broken_off_is_made_again(hum, tmp_path, monkeypatch):
+    """It lay there unpacked under its own name, and was taken for whole."""
     pack, path = banks._packed, tmp_path / "out/timgm.npz"
-    command = ["--only", "timgm", "--share", str(tmp_path), "--out", str(path.parent), "--packed"]
+    command = [*hum, "--packed"]
 
     def killed(sounds):
         raise KeyboardInterrupt
@@ -55,3 +61,13 @@ def test_a_bank_that_is_broken_off_is_made_again(tmp_path, monkeypatch):
     with np.load(path) as stored:
         assert stored["notes"].dtype == np.uint8  # Vorbis
     assert set(load_bank(path).by_program) == {25}
+
+
+def test_what_a_bank_that_is_kept_lacks_is_said(hum, capsys, monkeypatch):
+    main(hum)
+    assert capsys.readouterr().err == ""
+    main([*hum, "--soft"])
+    assert "lacks soft notes; move it away" in capsys.readouterr().err
+    monkeypatch.setitem(banks.SOUNDFONTS, "timgm", Font("sf2/TimGM6mb.sf2", "GPL-2", (25, 104), ()))
+    main(hum)
+    assert "lacks programs 104 to 104;" in capsys.readouterr().err

@@ -78,6 +78,15 @@ def test_of_what_a_prompt_names_together_each_is_found(pipeline, mono, monkeypat
     assert float((together - whole).max()) > 0.1
 
 
+def test_what_is_named_twice_is_found_once(pipeline, mono, evaluated):
+    """It would be summed with itself."""
+    for prompt in ("vocals and the vocals", "rap and vocals"):
+        evaluated.clear()
+        request = Extract((prompt,), Region(0.0, 1.0), Sampling("draft"))
+        pipeline.extract(mono, request).estimates(0.0, 1.0)
+        assert evaluated == [1]
+
+
 @pytest.mark.parametrize("quality", ["standard", "best"])
 def test_other_sources_compete(pipeline, mono, quality, monkeypatch):
     """Sources nobody asked for take their share from a stem, and the sum is the song all the same."""

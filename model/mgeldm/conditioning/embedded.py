@@ -20,7 +20,7 @@ from torch.nn import functional
 from ..errors import CheckpointError
 
 _APART, _SURE = 0.6, 0.85  # cosines of words and names: no closer than unknown words come, as close as known ones are
-_NAMED = 0.75  # names from here on: "rhodes" and "blues guitar" are, "verse", "high" and "acoustic" are not
+_NAMED = 0.75  # names from here on: "rhodes" and "blues guitar" are, "mellow", "high" and "acoustic" are not
 _MAX_WORD = 100  # BERT reads a longer word as unknown
 _MAX_VOCABULARY_BYTES = 4 << 20
 _CJK = (

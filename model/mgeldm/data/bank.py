@@ -147,6 +147,12 @@ class Bank:
         """Audio float32 [p, samples] of one program played softly, if the bank has it."""
         return None if self.soft is None else self.soft[self.by_program[program]].astype(np.float32) / 32768
 
+    @property
+    def drum_kits(self) -> np.ndarray:
+        """Numbers of the kits that have drums, [k]; one-shots (a bank without notes) are just numbered."""
+        kits = np.unique(self.kits)
+        return kits[kits != ORCHESTRA] if len(self.notes) else kits
+
     def kit_tags(self, kit: int) -> tuple[str, ...]:
         """What a kit is, by `captions.ADJECTIVES`; one-shots (a bank without notes) have numbers that say nothing."""
         if not len(self.notes):
@@ -355,13 +361,25 @@ def _built(name: str, path: Path, share: Path, packages: Path, soft: bool) -> Ba
         if not (file := share / "sounds" / font.file).exists():
             print(f"{file} is not there; install its package to have the bank {name}.", file=sys.stderr)
             return None
-        return None if path.exists() else build_bank(file, name, font, soft=soft)
+        if path.exists():
+            _tell_lacks(path, font, soft)
+            return None
+        return build_bank(file, name, font, soft=soft)
     if name in KITS_OF:
         kits = {share / folder: licence for folder, licence in KITS_OF[name].items() if (share / folder).is_dir()}
         return build_kits(list(kits), name, licence="; ".join(dict.fromkeys(kits.values()))) if kits else None
     notes = {packages / f"tonejs-instrument-{folder}": program for folder, program in RECORDED.items()}
     played = {folder: program for folder, program in notes.items() if folder.is_dir()}
     return build_notes(played, licence="CC-BY-3.0") if played else None
+
+
+def _tell_lacks(path: Path, font: Font, soft: bool) -> None:
+    """Say what a bank that is kept has not, and would have if it were built today."""
+    with _opened(path) as data:
+        programs = sorted({*font.programs} - {*data["programs"].tolist()})
+        lacks = [f"programs {programs[0]} to {programs[-1]}"] * bool(programs) + ["soft notes"] * ("soft" not in data)
+    if lacks := lacks if soft else lacks[: bool(programs)]:
+        print(f"{path} is kept, which lacks {' and '.join(lacks)}; move it away to build it anew.", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,8 @@ def _render_part(label: str, plan: Plan, rng, banks: list[Bank], samples: int, s
         if bank is None or not len(bank.kits) or rng.uniform() < 0.35:
             kit, tags = synth.drum_kit(rng), synth.KIT_TAGS
         else:
-            number = int(rng.choice(np.unique(bank.kits)))
+            # the orchestra's are no drums, but the songs that figures are measured on stay what they were
+            number = int(rng.choice(np.unique(bank.kits) if split == "test" else bank.drum_kits))
             kit, tags = bank.kit(number), bank.kit_tags(number)
         dry = _hits(notes, kit, samples)
     else:

@@ -287,7 +287,7 @@ def master(stems: dict[str, Samples], rng: np.random.Generator) -> dict[str, Sam
     """
     if rng.random() < 0.25:
         stems = _worn(stems, rng)
-        if rng.random() < 0.4:
+        if rng.random() < 0.2:
             label, noise = _noise(np.sum(list(stems.values()), axis=0), rng)
             stems = stems | {label: noise}
     mixture = np.sum(list(stems.values()), axis=0)
@@ -325,7 +325,10 @@ def _worn(stems: dict[str, Samples], rng: np.random.Generator) -> dict[str, Samp
 
 
 def _noise(mixture: Samples, rng: np.random.Generator) -> tuple[str, Samples]:
-    """The label and sound [2, samples] of a soft hiss, of vinyl with sparse crackle, at a level below the mixture's."""
+    """The label and sound [2, samples] of a hiss, of vinyl with sparse crackle, at a level below the mixture's.
+
+    It is to be heard as a source (`triplets.AUDIBLE`): what only its prompts for silence knew would be taught as none.
+    """
     is_vinyl, (sides, samples) = bool(rng.random() < 0.5), mixture.shape
     noise = scipy.signal.sosfilt(_pass(rng.uniform(300, 3000), "high"), rng.standard_normal((sides, samples)))
     if is_vinyl:
@@ -335,5 +338,5 @@ def _noise(mixture: Samples, rng: np.random.Generator) -> tuple[str, Samples]:
         clicks[rng.integers(sides, size=count), rng.integers(samples, size=count)] = loud
         noise += scipy.signal.sosfilt(_pass(rng.uniform(2000, 9000), "low"), clicks)
     level = float(np.sqrt(np.mean(mixture**2)))
-    gain = 10 ** (rng.uniform(-60, -35) / 20) * level / np.sqrt(np.mean(noise**2))
+    gain = 10 ** (rng.uniform(-26, -14) / 20) * level / np.sqrt(np.mean(noise**2))
     return "vinyl noise" if is_vinyl else "tape noise", (noise * gain).astype(np.float32)

@@ -14,7 +14,7 @@ import scipy.signal
 
 from ..audio import Samples
 from . import corpus, events, synth
-from .bank import MIXED, ORCHESTRA, Bank
+from .bank import MIXED, Bank
 from .captions import HELD_OUT_CAPTIONS, describe, phrases
 from .kits import PIECES, piece_of
 from .midi import Score
@@ -342,8 +342,7 @@ def _duller(sound: Samples) -> Samples:
 
 def _kit(banks: Sequence[Bank], rng: np.random.Generator) -> tuple[_Kit, tuple[str, ...]]:
     """A kit, at times with drums of others, and tags of what all of it is."""
-    sets = [(bank, int(kit)) for bank in banks for kit in np.unique(bank.kits)]
-    sets = [(bank, kit) for bank, kit in sets if kit != ORCHESTRA or not len(bank.notes)]  # one-shots are just numbered
+    sets = [(bank, int(kit)) for bank in banks for kit in bank.drum_kits]
     kit, tags = _one_kit(sets, rng)
     if sets and rng.random() < 0.6:
         for voice in PIECES.values():

@@ -337,7 +337,7 @@ def _kits(banks: tuple[Path, ...], scores: Sequence[Score], songs: int) -> Itera
 def _paired(songs: ExcerptSet) -> Iterator[Excerpt]:
     for excerpt in songs.excerpts():
         loudest = sorted(excerpt.accompanied, key=lambda stem: -level(stem.audio))[:2]
-        names = " and ".join(stem.label for stem in loudest)
+        names = " and ".join(sorted(stem.label for stem in loudest))
         both = [Stem(names, [names], loudest[0].audio + loudest[1].audio)] if len(loudest) == 2 else []
         yield Excerpt(excerpt.name, both, excerpt.mixture)
 

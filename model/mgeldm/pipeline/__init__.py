@@ -9,7 +9,7 @@ with open_audio("song.flac") as song:
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -78,7 +78,7 @@ SILENT = Reporter()
 # All but `draft` let these compete for the masks, unless a prompt means the same (cosine of their conditions): fewer
 # stems come out worse than silence (model/README). What they find is kept for the next prompt on the song.
 COMMON_SOURCES = ("drums", "bass", "vocals", "piano")
-ALIKE, SURELY = 0.5, 0.65  # the second where a prompt must mean the very piece of a kit: percussion is near to all
+ALIKE, SURELY = 0.5, 0.65  # from the second on it is the same: to all pieces of a kit percussion is nearer than 0.5
 
 
 def model_path(model: str | Path) -> Path:
@@ -219,9 +219,8 @@ class Pipeline:
         parsed = [parse_prompt(prompt) for prompt in request.prompts]
         conditions = [self._text(text) for text, _ in parsed] + [self._sound(example, e) for e in request.examples]
         inverted = torch.tensor([rest for _, rest in parsed] + [False] * len(request.examples))
-        together = enumerate(_named(self.conditioner, text) for text, _ in parsed if masks)
-        named = [(i, name) for i, names in together for name in names]
-        conditions += [self._text(name) for _, name in named]
+        named = [_apart(map(self._text, _named(self.conditioner, text))) for text, _ in parsed if masks]
+        conditions += [source for sources in named for source in sources]
         sampling, negative = request.sampling, self._negative(request.sampling)
         if masks and negative is not None:
             if not inverted.any():  # it would keep from the rest what is to be kept out of it
@@ -230,7 +229,7 @@ class Pipeline:
         if masks and sampling.quality != "draft":
             conditions += self._unasked(torch.stack(conditions))
         how = self._how(sampling, extraction=True)
-        wholes = torch.tensor([prompt for prompt, _ in named], dtype=torch.long)
+        wholes = torch.tensor([i for i, sources in enumerate(named) for _ in sources], dtype=torch.long)
         return Latents(self.model, self.compute, how, torch.stack(conditions), inverted, wholes, negative)
 
     def _unasked(self, conditions: Tensor) -> list[Tensor]:
@@ -537,6 +536,18 @@ def _named(conditioner: Conditioner, prompt: str) -> list[str]:
     """The sources that a prompt names together, if it is known what each of them is."""
     names = named_together(plain(prompt))
     return names if names and bool(conditioner.knows(names).all()) else []
+
+
+def _apart(sources: Iterable[Tensor]) -> list[Tensor]:
+    """Conditions that are unlike each other; none if these are not several, as one source would be summed with itself.
+
+    To towers that know no pieces of a kit "kick and snare" is drums twice.
+    """
+    found: list[Tensor] = []
+    for source in sources:
+        if all(float(source @ other) < SURELY for other in found):
+            found.append(source)
+    return found if len(found) > 1 else []
 
 
 def _samples(song: Song, start_s: float, end_s: float) -> tuple[int, int]:

@@ -376,9 +376,10 @@ def _built(name: str, path: Path, share: Path, packages: Path, soft: bool) -> Ba
 def _tell_lacks(path: Path, font: Font, soft: bool) -> None:
     """Say what a bank that is kept has not, and would have if it were built today."""
     with _opened(path) as data:
-        programs = sorted({*font.programs} - {*data["programs"].tolist()})
-        lacks = [f"programs {programs[0]} to {programs[-1]}"] * bool(programs) + ["soft notes"] * ("soft" not in data)
-    if lacks := lacks if soft else lacks[: bool(programs)]:
+        programs, has_soft = sorted({*font.programs} - {*data["programs"].tolist()}), "soft" in data
+    lacks = [f"programs {programs[0]} to {programs[-1]}"] if programs else []
+    lacks += ["soft notes"] if soft and not has_soft else []
+    if lacks:
         print(f"{path} is kept, which lacks {' and '.join(lacks)}; move it away to build it anew.", file=sys.stderr)
 
 

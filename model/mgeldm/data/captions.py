@@ -310,8 +310,8 @@ def is_pitched(label: str) -> bool:
 
 @cache
 def _split(text: str) -> frozenset[str]:
-    """Its words, and the number that is one."""
-    return frozenset(re.findall(r"808|[^\W\d_]+", text.lower()))
+    """Its words, and the number that is one; the two pedals of "double bass drums" are no double bass."""
+    return frozenset(re.findall(r"808|[^\W\d_]+", text.lower().replace("double bass drum", "bass drum")))
 
 
 def _overlap(first: str, second: str) -> bool:
@@ -327,19 +327,20 @@ def absent(labels: Iterable[str], vocabulary: Iterable[str]) -> list[str]:
     return [v for v in vocabulary if v != "other" and not any(alike(v, label) for label in labels)]
 
 
-def phrases(label: str, program: int | None = None, tags: Sequence[str] = ()) -> list[str]:
-    """Phrases for a label, the plainest first, then those of the sound itself (`own_phrases`).
+def phrases(label: str, program: int | None = None) -> list[str]:
+    """Phrases for a label, the plainest first, then those of its General MIDI program."""
+    return describe(label, None, (), program)
+
+
+def _known(label: str) -> Sequence[str]:
+    """Phrases of the tables for a label.
 
     Free text stands for itself; where it tells one class alone, as "kick in" does, that class's phrases are said too.
-    Nothing is said that contradicts the label, the tags or the program (`_EITHER`).
     """
-    known = CAPTIONS.get(label) or MORE_CAPTIONS.get(label)
-    if known is None:
-        told = [*kinds(label)]
-        known = (label, f"the {label}", *(phrases(told[0]) if len(told) == 1 else ()))
-    tagged = " ".join(tags)
-    own = _fitting(own_phrases(label, program, tags), label, tagged)
-    return list(dict.fromkeys([*_fitting(known, label, tagged, " ".join(own)), *own]))
+    if known := CAPTIONS.get(label) or MORE_CAPTIONS.get(label):
+        return known
+    told = [*kinds(label)]
+    return [label, f"the {label}", *(_known(told[0]) if len(told) == 1 else ())]
 
 
 def own_phrases(label: str, program: int | None, tags: Iterable[str]) -> list[str]:
@@ -354,21 +355,19 @@ def _fitting(said: Iterable[str], label: str, *told: str) -> list[str]:
     Each counts for itself, and texts without the label's words: a lead synth that plays chords is a lead all the same.
     """
     usual = _split(label)
-    known = [_alternatives(words) for words in (usual, *(_split(text) - usual for text in told))]
-    return [p for p in said if not any(_contradict(_alternatives(_split(p) - usual), facts) for facts in known)]
+    facts = [_alternatives(words) for words in (usual, *(_split(text) - usual for text in told))]
+    return [p for p in said if not any(_contradict(_alternatives(_split(p) - usual), fact) for fact in facts)]
 
 
-def _alternatives(words: Iterable[str]) -> dict[int, set[int]]:
-    """Rows of `_EITHER` that words belong to, and which of a row's alternatives they are."""
-    found: dict[int, set[int]] = {}
-    for word in words:
-        for row, place in _places(word):
-            found.setdefault(row, set()).add(place)
-    return found
+@cache
+def _alternatives(words: frozenset[str]) -> frozenset[tuple[int, int]]:
+    """Which alternatives of `_EITHER` words name: row and place."""
+    return frozenset((i, j) for i, row in enumerate(_EITHER) for j, each in enumerate(row) if words & {*each.split()})
 
 
-def _contradict(first: Mapping[int, set[int]], second: Mapping[int, set[int]]) -> bool:
-    return any(not first[row] & second[row] for row in first.keys() & second.keys())
+def _contradict(first: frozenset[tuple[int, int]], second: frozenset[tuple[int, int]]) -> bool:
+    """Whether both name something of a row, and nothing in common."""
+    return {row for row, _ in first} & {row for row, _ in second} != {row for row, _ in first & second}
 
 
 def kin(first: str, second: str) -> bool:
@@ -519,31 +518,29 @@ _EITHER: tuple[tuple[str, ...], ...] = (
 )
 
 
-@cache
-def _places(word: str) -> tuple[tuple[int, int], ...]:
-    """Where a word stands in `_EITHER`: row and alternative."""
-    return tuple((i, j) for i, row in enumerate(_EITHER) for j, words in enumerate(row) if word in words.split())
-
-
 def describe(label: str, style: str | None, tags: Iterable[str], program: int | None = None) -> list[str]:
-    """Phrases for one very sound: those of its label, of how it is played, of what was done to it, both together."""
+    """Phrases for one very sound: those of its label, of how it is played, of what was done to it, both together.
+
+    Nothing is said that contradicts the label, the tags, the style or the program (`_EITHER`).
+    """
     tags = list(dict.fromkeys(tags))
-    forms = PLAYED.get(style or "", ())
+    done, own, forms = " ".join(tags), own_phrases(label, program, tags), PLAYED.get(style or "", ())
+    plain = _fitting([*_known(label), *own], label, done, " ".join(own), " ".join(forms))
     played = [form.format(label) for form in forms]
-    plain = _fitting(phrases(label, program, tags), label, " ".join(forms))
-    adjectives = [word for tag in tags for word in ADJECTIVES.get(tag, ())]
-    described = _fitting((f"{w} {label}" for w in adjectives if not label.startswith(w)), label, " ".join(tags))
-    both = [f"{ADJECTIVES[tag][0]} {played[0]}" for tag in tags if played and tag in ADJECTIVES]
-    return list(dict.fromkeys([*plain, *played, *described, *both, *_twice(label, tags)]))
+    told = [tag for tag in tags if tag in ADJECTIVES]
+    adjectives = [word for tag in told for word in ADJECTIVES[tag] if not label.startswith(word)]
+    # whatever plays it: a clean guitar is called distorted where that was done to it
+    described = _fitting((f"{word} {label}" for word in adjectives), label, done)
+    both = [f"{ADJECTIVES[tag][0]} {first}" for tag in told for first in played[:1]]
+    return list(dict.fromkeys([*plain, *played, *described, *both, *_twice(label, told)]))
 
 
 def _twice(label: str, tags: Sequence[str]) -> list[str]:
     """Phrases of how a sound is and what made it: "a bright saw lead", "distorted 808 bass"."""
-    told = [tag for tag in tags if tag in ADJECTIVES]
     pairs = [
         f"{ADJECTIVES[how][0]} {ADJECTIVES[made][0]} {_LEADS.get(label, label)}"
-        for made in told
-        for how in told
+        for made in tags
+        for how in tags
         if made in _MADE and how not in _MADE
     ]
     if label in _LEADS:

@@ -7,7 +7,7 @@ not tell that a kick drum is in the drums, or that two descriptions are of one b
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from mgeldm.errors import AudioError
 from . import commands
 from .asks import Ask, Target, name_of, stems_called
 from .clips import ClipStore, Frames
-from .losses import Heard, Losses, blocks, heard, placed
+from .losses import BLOCK_SAMPLES, Heard, Losses, blocks, heard, parts_of, placed
 from .project import Audio, Lane, Made, Part, Project, Span, Take, joined, without
 from .sound import Clip, faded, lane_clips, read_clips
 
@@ -25,10 +25,9 @@ from .sound import Clip, faded, lane_clips, read_clips
 # drums; bass and drums, which meet in their bands, up to 0.77.
 SHARED = 0.85
 FAINT = 1e-3  # of the other's power: what hardly sounds is like anything
-_BLOCK_SAMPLES, _MOST_BLOCKS = 1 << 15, 2000
+_MOST_BLOCKS = 2000
 
-Silent = Sequence[tuple[Lane, Span]]
-"""Where stems fall silent since a source is regenerated there, or was before."""
+Change = Callable[[Project], Project]
 
 
 @dataclass(frozen=True)
@@ -52,15 +51,15 @@ class Results:
 
     Attributes:
         audios: By output its audio, None where nobody needs it.
+        made_for: By output the project that it was made for: what the ones before it leave.
+        losses: What stems lost to an output before follows that.
         less: What older stems lose.
         without: Numbers of outputs that come without an older stem, and that stem.
         is_undone: Whether a stem that was undone shares a sound with an output.
-        project: What it was made for.
-        losses: What stems lost to an output before follows that.
     """
 
     audios: list[Audio | None]
-    project: Project
+    made_for: list[Project]
     losses: Losses
     less: list[Less] = field(default_factory=list)
     without: list[tuple[int, Lane]] = field(default_factory=list)
@@ -80,7 +79,7 @@ def taken_apart(
     ask: Ask,
     store: ClipStore,
     audios: Sequence[Audio | None],
-    silent: Silent = (),
+    put: Callable[[int, Take], Change],
     undone: Sequence[Lane] = (),
 ) -> Results:
     """Outputs and older stems with no sound in two of them. Slow, so it is run on a worker.
@@ -94,13 +93,13 @@ def taken_apart(
         ask: What the outputs were asked for by.
         store: Holds all clips.
         audios: By output.
-        silent: Where stems fall silent as it lands.
+        put: What puts the output of a number on its lane, as it will be put there.
         undone: Stems that redoing would bring back.
 
     Raises:
         OutputError: The store cannot be written.
     """
-    results, now = Results(list(audios), project, Losses(store)), project
+    results, now = Results(list(audios), [project] * len(audios), Losses(store)), project
 
     def lose(output: int, lane: Lane, parts: Iterable[Part]) -> None:
         """What the next output finds there."""
@@ -112,25 +111,27 @@ def taken_apart(
     for number, (target, audio) in enumerate(zip(ask.targets, audios, strict=True)):
         if target is None or audio is None or project.song is None or target.lane.kind != "extracted":
             continue
+        results.made_for[number] = now
         new = _New(now, store, target, ask.span.start, audio)
         results.is_undone = results.is_undone or any(new.shares(lane) for lane in undone)
-        around = []
+        hushed, around = list[Lane](), list[Lane]()
         for lane in _others(now, ask, target):
             with contextlib.suppress(AudioError):  # its file is gone: it is silent
                 is_in_old, has_old = new.compare(lane)
                 if has_old and target.muted:
-                    lose(number, lane, new.silences(lane))
+                    hushed.append(lane)
                 elif has_old:
                     new.leave_out(lane)
                     results.without.append((number, lane))
                 elif is_in_old:
                     around.append(lane)
         results.audios[number] = written = new.written()
-        holes = [silence(store, audio, span, target.made) for lane, span in silent if lane.id == target.lane.id]
-        landed = _landed(now, target, [Part(ask.span.start, (Take(written, target.made),)), *holes])
+        landed = put(number, Take(written, target.made))(now)
         now = results.losses.follow(now, landed, target.lane.id)
+        for lane in hushed:
+            lose(number, lane, new.silences(lane))
         for lane in around:
-            lose(number, lane, new.remains(now.lane(lane.id)))
+            lose(number, lane, new.remains(now.lane(lane.id), landed))
     return results
 
 
@@ -142,14 +143,6 @@ def _others(project: Project, ask: Ask, target: Target) -> list[Lane]:
     if target.muted and not target.made.prompt:
         known.add(target.made.like_lane)
     return [lane for lane in stems if lane.id not in known]
-
-
-def _landed(project: Project, target: Target, parts: Sequence[Part]) -> Project:
-    """A project with an output on its lane, and with silence over that."""
-    if target.again:
-        part = parts[0]
-        return commands.new_take("", target.lane.id, part.start, part.take, instead=True).apply(project)
-    return commands.together("", [commands.add_part(target.lane, part, "") for part in parts]).apply(project)
 
 
 class _New:
@@ -166,7 +159,7 @@ class _New:
     def __init__(self, project: Project, store: ClipStore, target: Target, start: int, audio: Audio) -> None:
         self.project, self.store, self.audio, self.target = project, store, audio, target
         self.span, self.held = Span(start, start + audio.samples), list[Heard]()
-        own = project.lane(target.lane.id).parts if project.has_lane(target.lane.id) else ()
+        own = parts_of(project, target.lane.id)
         self._fade = round(FADE_S * project.rate_hz)
         self._own = [self._unfaded(part.span) for part in own if part.take.made.repeatable]
         self._edges = self._faded(self.span)
@@ -201,12 +194,18 @@ class _New:
         for span in self._meeting(lane):
             yield silence(self.store, self.audio, span, self.target.made)
 
-    def remains(self, lane: Lane) -> Iterator[Part]:
-        """Parts of a lane, in their order, without this sound; those that follow it have nothing of it."""
+    def remains(self, lane: Lane, landed: Project) -> Iterator[Part]:
+        """Parts of a lane, in their order, without this sound; those that follow it have nothing of it.
+
+        Where its own lane is silent in a project in which it has landed, its source was regenerated, so that it was
+        taken out already.
+        """
         clips, own = self._clips(lane), self.target.lane
+        parts = parts_of(landed, own.id)
+        gone = [self._unfaded(part.span) for part in parts if not part.take.made.repeatable]
         for part in lane.parts:
             made = part.take.made
-            spans = [] if own.id in made.lost_to else without(_common([part], self.span), *self._own)
+            spans = [] if own.id in made.lost_to else without(_common([part], self.span), *self._own, *gone)
             for span in self._more_than_fades(spans):
                 if made.repeatable:
                     names = tuple(dict.fromkeys((*made.without, own.name)))
@@ -241,11 +240,11 @@ class _New:
 
     def _powers(self, clips: Sequence[Clip], spans: Sequence[Span]) -> tuple[float, float, float]:
         """Its power, that of a lane, and what they share; of a long song a part of the blocks tells."""
-        step = max(_BLOCK_SAMPLES, sum(span.samples for span in spans) // _MOST_BLOCKS)
+        step = max(BLOCK_SAMPLES, sum(span.samples for span in spans) // _MOST_BLOCKS)
         own, other, shared = 0.0, 0.0, 0.0
         for span in spans:
             for first in range(span.start, span.stop, step):
-                last = min(first + _BLOCK_SAMPLES, span.stop)
+                last = min(first + BLOCK_SAMPLES, span.stop)
                 new = np.asarray(self.store.view(self.audio)[first - self.span.start : last - self.span.start])
                 old = read_clips(clips, first, last, self.audio.channels)
                 own, other = own + float(np.vdot(new, new)), other + float(np.vdot(old, old))

@@ -319,7 +319,10 @@ class Documents:
             self.opening = None
             self.session.changed.emit("folder")
             if not isinstance(error, Cancelled):
-                self._tell(say("{name} could not be opened; try another file.", name=opening.name), error)
+                said = say("{name} could not be opened; try another file.", name=opening.name)
+                if opening.is_copy:
+                    said = say("{name} could not be saved; try another place.", name=opening.name)
+                self._tell(said, error)
 
         self._reading.run(read, done, failed)
         return self.opening is opening

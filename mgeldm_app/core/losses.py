@@ -1,26 +1,28 @@
 """Stems that go without what another plays follow it: where that changes, they change by the difference.
 
-Else what it plays by now would be in two stems, and the rest would play it upside down.
+Else what it plays by now would be in two stems, and the rest would play it upside down. Where that falls silent they
+stay as they are: what they lost there is in the stem that it fell silent for, or in the rest.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 import numpy as np
 from mgeldm.errors import AudioError
 
 from .clips import ClipStore, Frames
-from .project import Audio, Part, Project, Span, Take
+from .project import Audio, Part, Project, Span, Take, without
 from .sound import Clip, faded, flatten, read_clips
 
-_BLOCK_SAMPLES = 1 << 15
+BLOCK_SAMPLES = 1 << 15
 _LEAST_GAIN = 1e-9  # far below the first of any fade
 
-Placed = tuple[tuple[int, Audio], ...]
-"""Audio of a stem with the sample of the song at which each begins; later ones hide earlier ones."""
+Placed = tuple[tuple[Span, Audio | None], ...]
+"""Audio of a stem where it lies in the song, None for silence; later ones hide earlier ones."""
 
 
 @dataclass(frozen=True)
@@ -41,24 +43,32 @@ class Heard:
         return np.minimum(edge / np.maximum(own, _LEAST_GAIN), 1) * read_clips(self.clips, first, last, channels)
 
 
+def parts_of(project: Project, lane_id: str) -> tuple[Part, ...]:
+    """The parts of a lane; none where there is no such lane."""
+    return project.lane(lane_id).parts if project.has_lane(lane_id) else ()
+
+
 def placed(project: Project, lane_id: str, span: Span) -> Placed:
     """What a stem plays in a span; nothing where there is no such stem."""
-    parts = project.lane(lane_id).parts if project.has_lane(lane_id) else ()
-    return tuple((part.start, part.take.audio) for part in parts if part.span.meets(span))
+    parts = [part for part in parts_of(project, lane_id) if part.span.meets(span)]
+    return tuple((part.span, part.take.audio if part.take.made.repeatable else None) for part in parts)
 
 
 def heard(project: Project, view: Callable[[Audio], Frames], sounds: Placed) -> Heard:
     """What that sounds like; `view` gives a clip's samples, and the errors of that are raised."""
     rate_hz, samples = project.rate_hz, project.samples
-    spans = [Span(start, start + audio.samples) for start, audio in sounds]
-    clips = flatten([(start, view(audio)) for start, audio in sounds], rate_hz, samples)
-    return Heard(clips, faded(spans, rate_hz, samples))
+
+    def frames(span: Span, audio: Audio | None) -> Frames:
+        return view(audio) if audio else np.broadcast_to(np.float32(0), (span.samples, 1))
+
+    clips = flatten([(span.start, frames(span, audio)) for span, audio in sounds], rate_hz, samples)
+    return Heard(clips, faded([span for span, _ in sounds], rate_hz, samples))
 
 
 def blocks(span: Span) -> Iterator[tuple[int, int]]:
     """First sample, and the one behind the last, of pieces that are worked on one by one."""
-    for first in range(span.start, span.stop, _BLOCK_SAMPLES):
-        yield first, min(first + _BLOCK_SAMPLES, span.stop)
+    for first in range(span.start, span.stop, BLOCK_SAMPLES):
+        yield first, min(first + BLOCK_SAMPLES, span.stop)
 
 
 class Losses:
@@ -82,16 +92,22 @@ class Losses:
     def follow(self, before: Project, after: Project, lane_id: str) -> Project:
         """A project after a stem changed, in which all that lost sound to it goes without what it plays now.
 
-        What goes without one of those as well stays: they change by as much the other way.
+        What goes without one of those as well stays: they change by as much the other way. So does what lost to a stem
+        that had been removed and comes back: it has nothing of that, whatever comes, and follows it no more.
 
         Raises:
             OutputError: The store cannot be written.
         """
+        changed, is_back = _changed(before, after, lane_id), not before.has_lane(lane_id)
         stems = [lane for lane in after.of_kind("extracted") if any(lane_id in _lost_to(part) for part in lane.parts)]
         follow = {lane.id for lane in stems}
 
         def part_of(part: Part) -> Part:
-            if lane_id not in _lost_to(part) or follow & {*_lost_to(part)}:
+            if lane_id not in _lost_to(part):
+                return part
+            if is_back:
+                return replace(part, takes=tuple(_released(take, lane_id) for take in part.takes))
+            if follow & {*_lost_to(part)} or not any(part.span.meets(span) for span in changed):
                 return part
             takes = (self._without(part.start, take, lane_id, before, after) for take in part.takes)
             return replace(part, takes=tuple(takes))
@@ -101,20 +117,36 @@ class Losses:
             after = after if parts == lane.parts else after.with_lane(replace(lane, parts=parts))
         return after
 
-    def fitted(self, start: int, take: Take, before: Project, after: Project) -> Take:
+    def fitted(self, start: int, take: Take, before: Project, after: Project, lost_to: Iterable[str] = ()) -> Take:
         """A take that was made for one project, without what the stems that it lost sound to play in another.
+
+        Of those that are not there it has the sound, and does not say that it comes without.
+
+        Args:
+            start: Sample of the song at which it begins.
+            take: The take.
+            before: What it was made for.
+            after: Where it comes.
+            lost_to: Ids of the stems that what it takes the place of goes without: it does not know those that were
+                removed before it was made.
 
         Raises:
             OutputError: The store cannot be written.
         """
-        for lane_id in take.made.lost_to:
+        unknown = (lane_id for lane_id in lost_to if not before.has_lane(lane_id))
+        lost = tuple(dict.fromkeys((*take.made.lost_to, *unknown)))
+        for lane_id in lost:
             take = self._without(start, take, lane_id, before, after)
-        return take
+        there = tuple(filter(after.has_lane, lost))
+        if there == take.made.lost_to:
+            return take
+        names = tuple(dict.fromkeys(after.lane(lane_id).name for lane_id in there))
+        return replace(take, made=replace(take.made, lost_to=there, without=names))
 
     def _without(self, start: int, take: Take, lane_id: str, before: Project, after: Project) -> Take:
         """A take without what a stem plays after a change, where it was without what it played before."""
         span = Span(start, start + take.audio.samples)
-        old, new = (placed(project, lane_id, span) for project in (before, after))
+        old, new = _both_silent(*(placed(project, lane_id, span) for project in (before, after)))
         key = (start, take.audio, old, new)
         if old != new and key not in self._written:
             with contextlib.suppress(AudioError):  # a file is gone: nobody knows the difference
@@ -132,6 +164,38 @@ class Losses:
                 yield sound[first - span.start : last - span.start] + back - away
 
         return self._store.write(audio.rate_hz, channels, changed())
+
+
+def _changed(before: Project, after: Project, lane_id: str) -> list[Span]:
+    """Where a stem may play something else: in what takes the place of something else among its parts."""
+    pairs = zip_longest(parts_of(before, lane_id), parts_of(after, lane_id))
+    return [part.span for pair in pairs if pair[0] != pair[1] for part in pair if part]
+
+
+def _both_silent(old: Placed, new: Placed) -> tuple[Placed, Placed]:
+    """What a stem plays before and after a change, silent where it is in either: no difference comes of that."""
+    silent = (*_silence(old), *_silence(new))
+    return _seen((*old, *silent)), _seen((*new, *silent))
+
+
+def _silence(sounds: Placed) -> Placed:
+    """Where silence is not hidden."""
+    silent = [(number, span) for number, (span, audio) in enumerate(sounds) if audio is None]
+    pieces = (without([span], *(later for later, _ in sounds[number + 1 :])) for number, span in silent)
+    return tuple((piece, None) for each in pieces for piece in each)
+
+
+def _seen(sounds: Placed) -> Placed:
+    """What is not hidden whole."""
+    return tuple(
+        each for number, each in enumerate(sounds) if not any(over.covers(each[0]) for over, _ in sounds[number + 1 :])
+    )
+
+
+def _released(take: Take, lane_id: str) -> Take:
+    """A take that follows a stem no more."""
+    lost_to = tuple(each for each in take.made.lost_to if each != lane_id)
+    return replace(take, made=replace(take.made, lost_to=lost_to))
 
 
 def _lost_to(part: Part) -> tuple[str, ...]:

@@ -24,7 +24,8 @@ from .asks import Ask, Target, Unfinished, again, asks, check, repeatable, takes
 from .clips import ClipStore
 from .delivery import Delivery
 from .jobs import CancelledJob, EngineStatus, Failed, Filled, Finished, Job, JobEvent, Progressed, Started
-from .landing import Group, Landing, Work, quality_of, results, song_of
+from .landing import Group, Landing, Work, quality_of, song_of
+from .placing import results
 from .ports import Engine, Growing
 from .project import MOST_TAKES, Audio, Lane, Project, Prompt, Span, Take, Task, joined
 from .resuming import LOST_ITS_LANE, NOT_FINISHED, NOTHING_DONE, NOTHING_DONE_LOST, kept, moved, resumed
@@ -284,13 +285,10 @@ class Making:
 
         if work.store is self.session.store:
             self._landing.settle(work)
-        silent = [] if work.replaces else self._landing.silent(work, work.ask.span.samples)
-        undone = [] if work.replaces else self._landing.undone(work)
-        project, projects = self.session.project, self.session.history.projects
+        plan = self._landing.plan(work, work.ask.span.samples)
 
         def adopt() -> Results:
-            found = results(work, project, silent, undone)
-            self._landing.rehearse(work, found, projects)
+            found = results(plan, work.job.outputs)
             discard(*work.job.outputs)  # those that nobody needs
             return found
 
@@ -348,8 +346,8 @@ class Making:
 
         Until that has come about, it counts as filled: if the project is left, it is done when it is opened again.
         """
-        samples, work.keeping, project = work.filled, True, self.session.project
-        silent, undone = self._landing.silent(work, samples), self._landing.undone(work)
+        samples, work.keeping = work.filled, True
+        plan = self._landing.plan(work, samples)
 
         def land(found: Results) -> None:
             ended()
@@ -372,7 +370,7 @@ class Making:
             if work.cancelled:  # tried again or put away meanwhile
                 discard(*work.job.outputs)
 
-        self.workers.run(lambda: results(work, project, silent, undone, samples), land, failed)
+        self.workers.run(lambda: results(plan, work.job.outputs, samples), land, failed)
 
     # ----------------------------------------------------------------------------------------------------- landing
 

@@ -53,7 +53,8 @@ _CLIP = re.compile(rb"\b[0-9a-f]{64}\b")  # what a clip is called, see `ClipStor
 _OPEN_ELSEWHERE = later("{project} is open in another window; changes are not saved. Use Save as to go on with a copy.")
 _NOT_WRITABLE = later("{project} cannot be written to; changes are not saved. Use Save as to go on with a copy.")
 _NOT_TO_LOCK = later(
-    "{project} cannot be kept from other programs ({why}); changes are not saved. Use Save as to go on with a copy."
+    "The folder of {project} cannot be locked ({why}), so another program could change it at the same time; changes "
+    "are not saved. Use Save as to go on with a copy."
 )
 _OWNED = later(
     "This project is open elsewhere and cannot be changed here; close it there and open it here again, or save it "
@@ -61,7 +62,11 @@ _OWNED = later(
 )
 _HELD = later("This project's folder cannot be written to, so it cannot be changed here; save it under a new name.")
 _SHARED = later(
-    "This project cannot be kept from other programs ({why}), so it cannot be changed here; save it under a new name."
+    "This project's folder cannot be locked ({why}), so another program could change it at the same time, and it "
+    "cannot be changed here; save it under a new name."
+)
+_CLOSED = later(
+    "This project was closed, so it cannot be changed here; open it where it lies now, or save it under a new name."
 )
 
 
@@ -129,6 +134,8 @@ class ProjectFolder:
     @functools.cached_property
     def _why_read_only(self) -> tuple[str, str]:
         """What to say where it is opened, and where it is to be changed. Looked at once: menus ask often."""
+        if self._denied is None:  # for it was to be opened anew where it was moved to, and that failed
+            return _CLOSED, _CLOSED
         if isinstance(self._denied, filelock.Timeout):
             return _OPEN_ELSEWHERE, _OWNED
         return (_NOT_TO_LOCK, _SHARED) if can_write(self.folder) else (_NOT_WRITABLE, _HELD)
@@ -161,7 +168,8 @@ class ProjectFolder:
         except (OSError, RuntimeError) as error:  # a disk that knows no locks, or too many open files
             shutil.rmtree(folder, ignore_errors=True)
             raise StorageError(
-                "{folder} cannot be kept from other programs while it is open; choose a local disk.", folder=folder
+                "{folder} cannot be locked, so another program could change it while it is open; choose a local disk.",
+                folder=folder,
             ) from error
         made = ProjectFolder(folder, Project(), lock)
         made._saved = _encode(made.project)

@@ -217,7 +217,8 @@ class MainWindow(QMainWindow):
         self.lanes.set_store(session.store.view if session.store else None)
         self.empty.set_recent(self.controller.settings.recent)
         opening = self.controller.documents.opening
-        self.jobs.set_idle_text(self.tr("Opening {0}…").format(opening.name) if opening else "")
+        doing = self.tr("Saving {0}…") if opening and opening.is_copy else self.tr("Opening {0}…")
+        self.jobs.set_idle_text(doing.format(opening.name) if opening else "")
         name = session.folder.folder.stem if session.folder else ""
         if session.folder is not None and session.folder.read_only:
             name = self.tr("{0} (read only)").format(name)

@@ -495,6 +495,30 @@ def test_a_project_that_was_moved_goes_on_where_it_is_opened_with_what_was_done_
     assert "is open already" in opened.told[-1][0]
 
 
+def test_where_a_moved_project_cannot_be_opened_it_is_said_that_it_is_not_open(opened):
+    moved = moved_away(opened)
+    states = {path: path.read_bytes() for path in moved.glob("project*.json")}
+    for path in states:
+        path.write_text("{")
+    opened.open(moved)
+    opened.told.clear()
+    opened.ask("bass")
+    assert "This project was closed" in opened.told[-1][0] and not opened.engine.jobs
+    for path, state in states.items():
+        path.write_bytes(state)
+    opened.open(moved)  # as that says
+    opened.ask("bass")
+    assert opened.engine.jobs
+
+
+def test_a_copy_that_fails_unforeseen_is_not_said_to_be_opened(opened, tmp_path, monkeypatch):
+    here = opened.session.folder
+    monkeypatch.setattr(ProjectFolder, "copy_to", lambda *_: 1 / 0)
+    opened.c.documents.save_as(tmp_path / "copy.mgeldm")
+    assert opened.told[-1][0].startswith("copy could not be saved; try another place.")
+    assert opened.session.folder is here
+
+
 @pytest.mark.parametrize("stays", [True, False])
 def test_what_is_being_made_for_a_project_that_was_moved_can_be_made_where_it_is_opened(opened, stays):
     answers = [True] if not stays else [False, True]

@@ -353,7 +353,7 @@ def test_a_stem_whose_neighbour_changed_meanwhile_lands_as_it_is(opened):
 
 
 def test_a_long_song_is_compared_by_some_of_its_blocks(opened, monkeypatch):
-    monkeypatch.setattr(apart, "_BLOCK_SAMPLES", 1000)
+    monkeypatch.setattr(apart, "BLOCK_SAMPLES", 1000)
     monkeypatch.setattr(apart, "_MOST_BLOCKS", 13)  # not always at the same place of a beat
     extract(opened, "drums")
     whole = sound(opened, opened.lane("drums"))

@@ -308,9 +308,9 @@ def test_a_lock_that_cannot_be_had_is_not_said_to_be_another_windows(folder, mon
     monkeypatch.setattr(storage.filelock.BaseFileLock, "acquire", refused)
     again = ProjectFolder.open(folder.folder)
     assert again.read_only
-    said = f"Song.mgeldm cannot be kept from other programs ({why}); changes are not saved. Use Save as"
-    assert again.notice.startswith(said)
-    with pytest.raises(InputError, match=rf"kept from other programs \({why}\).*save it under a new name"):
+    said = f"The folder of Song.mgeldm cannot be locked ({why}), so another program could change it at the same time"
+    assert again.notice.startswith(said) and "Use Save as" in again.notice
+    with pytest.raises(InputError, match=rf"cannot be locked \({why}\).*save it under a new name"):
         again.check_writable()
 
 

@@ -44,6 +44,17 @@ def opened(window, world, tmp_path):
     return window
 
 
+def test_what_is_being_saved_under_another_name_is_not_said_to_be_opened(window, opened, world, tmp_path):
+    world.workers.holding = True
+    world.c.documents.save_as(tmp_path / "copy.mgeldm")
+    assert window.jobs.text.text() == "Saving copy…"
+    world.workers.release()
+    world.workers.holding = True
+    world.open(write_song(tmp_path / "other.wav", seconds=2))
+    assert window.jobs.text.text().startswith("Opening other")
+    world.workers.release()
+
+
 def test_empty_it_asks_for_a_song(window):
     assert window.middle.currentWidget() is window.empty
     assert not window.menus.actions["play"].isEnabled()

@@ -169,6 +169,8 @@ def _add_evaluate(commands: Any) -> None:
     evaluate.add_argument("--set", type=_data_set, action="append", default=[], metavar="NAME:DIR", help=sets_help)
     songs_help = "rendered songs, or the most excerpts of real ones, in each set"
     evaluate.add_argument("--songs", type=int, default=24, metavar="N", help=songs_help)
+    first_help = "number of the first rendered song (0); songs of the first numbers have chosen what ships"
+    evaluate.add_argument("--first", type=int, default=0, metavar="N", help=first_help)
     evaluate.add_argument("--seen", type=Path, metavar="POOL", help="shards: score songs trained on too, for two gaps")
     bank_help = "bank that these were rendered with; give all, in their order"
     evaluate.add_argument("--seen-bank", type=Path, action="append", default=[], metavar="FILE", help=bank_help)
@@ -492,7 +494,7 @@ def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
     from .evaluation.sets import Material
 
     banks, seen_banks, data_sets = tuple(args.bank), tuple(args.seen_bank), tuple(args.set)
-    material = Material(args.stems, banks, args.songs, args.seen, seen_banks, data_sets, tuple(args.scores))
+    material = Material(args.stems, banks, args.songs, args.seen, seen_banks, data_sets, tuple(args.scores), args.first)
     parts, weights = tuple(args.only) or Plan.parts, (args.peer, args.clap, args.vggish)
     plan = Plan(material, parts, args.quality, args.steps, args.pieces, *weights, args.plots)
     with _reporting(args) as reporter:

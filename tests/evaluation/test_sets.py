@@ -85,6 +85,16 @@ def test_of_drum_kits_the_pieces_are_asked_for_and_all_else_plays_along():
     assert Material(data_sets=(("stems", Path()),)).kits is None  # who gives nothing but data sets wants these
 
 
+def test_rendered_songs_may_begin_anywhere():
+    several, later = Material(songs=3), Material(songs=1, first=2)
+    for many, one in ((several.sets()[0], later.sets()[0]), (several.kits, later.kits)):
+        *_, last = many.excerpts()
+        (same,) = one.excerpts()
+        assert np.array_equal(last.mixture.samples, same.mixture.samples)
+    with pytest.raises(InputError, match="no song -1"):
+        Material(first=-1).sets()
+
+
 def test_the_two_loudest_are_asked_for_by_one_prompt():
     plain, pairs = Material(songs=3).sets()[0], Material(songs=3).pairs
     for song, pair in zip(plain.excerpts(), pairs.excerpts(), strict=True):

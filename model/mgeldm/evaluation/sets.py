@@ -108,6 +108,7 @@ class Material:
         seen_banks: Banks that training rendered with.
         data_sets: Names of `DATA_SETS` with their folders. Without `stems`, `banks` and `scores` they alone are scored.
         scores: MIDI songs, as `midi.read_scores` takes them; the set of drum kits plays those that are held out.
+        first: Number of the first rendered song, so that there are songs by which nobody has chosen anything.
     """
 
     stems: Path | None = None
@@ -117,6 +118,7 @@ class Material:
     seen_banks: tuple[Path, ...] = ()
     data_sets: tuple[tuple[str, Path], ...] = ()
     scores: tuple[Path, ...] = ()
+    first: int = 0
 
     def sets(self) -> list[ExcerptSet]:
         """The sets to score.
@@ -127,6 +129,8 @@ class Material:
         """
         if self.songs < 1:
             raise InputError("There is nothing to score; ask for at least one song with --songs.")
+        if self.first < 0:
+            raise InputError(f"There is no song {self.first}; give the number of the first with --first, from 0 on.")
         if self.seen is not None and not self.seen.is_dir():
             raise InputError(f"There is no folder {self.seen}; give the one of the shards that training read.")
         for path in (*self.banks, *self.seen_banks):
@@ -168,7 +172,7 @@ class Material:
         """Songs as training renders them whose drums are known piece by piece; nothing else in them is asked for."""
         if not self._is_rendered:
             return None
-        excerpts = partial(_kits, self.banks, self.held_out_scores, self.songs)
+        excerpts = partial(_kits, self.banks, self.held_out_scores, self._seeds)
         return ExcerptSet("drum kits", "drum kits", False, self.songs, excerpts)
 
     @property
@@ -182,7 +186,7 @@ class Material:
     @property
     def _seeds(self) -> list[int]:
         """Of the rendered songs."""
-        return [_UNSEEN_SEED + number for number in range(self.songs)]
+        return [_UNSEEN_SEED + self.first + number for number in range(self.songs)]
 
     @cached_property
     def others(self) -> ExcerptSet | None:
@@ -326,10 +330,10 @@ def _rendered(banks: tuple[Path, ...], seeds: Sequence[int], split: str) -> Iter
         yield Excerpt.of(f"{split} {number}", song)
 
 
-def _kits(banks: tuple[Path, ...], scores: Sequence[Score], songs: int) -> Iterator[Excerpt]:
+def _kits(banks: tuple[Path, ...], scores: Sequence[Score], seeds: Sequence[int]) -> Iterator[Excerpt]:
     loaded = [load_bank(bank) for bank in banks]
-    for number in range(songs):
-        song = render_wide_song(_UNSEEN_SEED + number, loaded, EXCERPT_S, "test", scores, by_piece=1.0)
+    for number, seed in enumerate(seeds):
+        song = render_wide_song(seed, loaded, EXCERPT_S, "test", scores, by_piece=1.0)
         stems = [stem if stem.label in PIECES else replace(stem, label="") for stem in song.stems]
         yield Excerpt.of(f"kit {number}", Song(stems, song.rate_hz))
 

@@ -5,8 +5,8 @@ import pytest
 
 from mgeldm_app.core import apart, commands, losses
 from mgeldm_app.core.project import Span
-from tests.core.test_making import REGION, check_null, loop, sound
-from tests.core.test_sources import extract, regenerate, stem_lanes, stems, together, undo
+from tests.core.test_making import REGION, check_null, sound
+from tests.core.test_sources import drums_and_then_a_kick, extract, regenerate, stem_lanes, stems, together, undo
 from tests.fakes import world as fakes
 from tests.fakes.world import _stem
 
@@ -206,10 +206,7 @@ def test_only_what_meets_a_change_is_compared(drummed, monkeypatch):
 
 
 def test_a_better_version_does_not_say_that_it_is_without_what_is_in_it_in_the_past(drummed):
-    loop(drummed)
-    drummed.ask("drums")
-    drummed.engine.finish()
-    drummed.ask("kick drum", quality="draft")
+    drums_and_then_a_kick(drummed)
     drummed.engine.finish_all()
     (part,) = drummed.lane("drums").parts
     assert (part.take.made.without, len(part.take.made.lost_to)) == (("kick drum",), 1)

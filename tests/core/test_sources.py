@@ -160,6 +160,14 @@ def extract(world, *texts, region=None, **changes):
         world.engine.finish_all()
 
 
+def drums_and_then_a_kick(world):
+    """Of a looped region: the draft of the drums is there, that of a kick drum in them is asked for."""
+    loop(world)
+    world.ask("drums")
+    world.engine.finish()
+    world.ask("kick drum", quality="draft")
+
+
 def undo(world, title):
     """Take the last step of that title back, and those after it, which say what to look at."""
     while world.session.history.undo_title != title:
@@ -302,10 +310,7 @@ def test_a_stem_made_again_still_goes_without_another(opened, then):
 
 
 def test_a_better_version_of_a_draft_that_lost_a_stem_takes_its_place(opened):
-    loop(opened)
-    opened.ask("drums")
-    opened.engine.finish()
-    opened.ask("kick drum", quality="draft")
+    drums_and_then_a_kick(opened)
     opened.engine.finish()
     assert opened.lane("drums").parts[0].take.made.quality == "draft"
     opened.engine.finish_all()
@@ -462,10 +467,7 @@ def test_stems_that_are_all_made_best_are_still_parted(varied, names, holding):
 
 
 def test_a_better_version_is_whole_in_the_past_before_another_was_taken_out_of_it(varied):
-    loop(varied)
-    varied.ask("drums")
-    varied.engine.finish()
-    varied.ask("kick drum", quality="draft")
+    drums_and_then_a_kick(varied)
     varied.engine.finish_all()
     whole = together(varied)
     check_parted(varied, whole)

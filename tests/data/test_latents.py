@@ -114,10 +114,24 @@ def test_rare_kinds_are_drawn_more_often_and_all_unions_are_one_kind():
     blank = np.zeros((8, 2, 2), np.float16)
     text = np.array(["x"] * 8)
     labels = np.array(["drums"] * 4 + ["bass and drums", "bass and piano", "all but flute", "flute"])
-    parts = np.array(["drums"] * 4 + ["bass|drums", "bass|piano", "drums|bass", ""])
+    parts = np.array(["drums"] * 4 + ["bass|drums", "bass|piano", "drums|bass", "flute"])
     chances = Triplets(blank, blank, blank, labels, text, text, parts).chances()
     assert chances.sum() == pytest.approx(1)
     assert chances / chances[-1] == pytest.approx([0.5] * 4 + [3**-0.5] * 3 + [1])
+
+
+def test_what_is_rare_is_no_more_often_absent_than_what_is_common():
+    """Most songs lack a flute, so most prompts for what is not there ask for one."""
+    heard, lacking = {"drums": 96, "flute": 20, "effects": 9}, {"drums": 4, "flute": 30, "effects": 9, "harp": 5}
+    labels = np.array([label for kinds in (heard, lacking) for label, items in kinds.items() for _ in range(items)])
+    parts = np.where(np.arange(len(labels)) < sum(heard.values()), labels, "")
+    blank = np.zeros((len(labels), 2, 2), np.float16)
+    chances = Triplets(blank, blank, blank, labels, labels, labels, parts).chances()
+    assert chances.sum() == pytest.approx(1)
+    silent = {label: float(chances[parts == ""] @ (labels[parts == ""] == label)) for label in heard}
+    silent = {label: lacking / chances[labels == label].sum() for label, lacking in silent.items()}
+    assert silent == pytest.approx({"drums": 0.04, "flute": 0.06, "effects": 0})  # of effects no one can say
+    assert not chances[labels == "harp"].any()  # never heard: there is nothing to tell it by
 
 
 def test_songs_in_files_encode_as_songs_in_memory(tmp_path):

@@ -77,12 +77,15 @@ def played_in(pool, mel):
 
 
 def test_new_parts_are_never_silence_nor_strangers_to_what_they_play_with(pool):
-    mixed = replace(pool, strange=np.arange(len(pool)) % 3 == 0)
+    kinds, counts = np.unique(pool.labels[pool.plain & ~np.isin(pool.labels, [*VAGUE])], return_counts=True)
+    lacking = np.flatnonzero(pool.plain & (pool.labels == kinds[counts.argmax()]))[0]
+    parts = np.where(np.arange(len(pool)) == lacking, "", pool.parts)
+    mixed = replace(pool, parts=parts, strange=np.arange(len(pool)) % 3 == 0)
     recipe, rng = denoiser_recipe(mixed), np.random.default_rng(0)
-    recipe.batch, recipe.extraction = 400, 200
+    recipe.batch, recipe.extraction = 4000, 2000
     rows = recipe._draw(rng)
-    assert pool.absent(rows[:200]).any() and mixed.strange[rows[:200]].any()
-    assert not pool.absent(rows[200:]).any() and not mixed.strange[rows[200:]].any()
+    assert mixed.absent(rows[:2000]).any() and mixed.strange[rows[:2000]].any()
+    assert not mixed.absent(rows[2000:]).any() and not mixed.strange[rows[2000:]].any()
 
 
 def test_what_sums_several_stems_stays_among_its_own(pool):

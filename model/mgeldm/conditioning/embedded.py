@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import CheckpointError
+from ..words import named_together
 
 _APART, _SURE = 0.6, 0.85  # cosines of words and names: no closer than unknown words come, as close as known ones are
 _NAMED = 0.75  # names from here on: "rhodes" and "blues guitar" are, "mellow", "high" and "acoustic" are not
@@ -293,7 +294,9 @@ class EmbeddedConditioner(nn.Module):
         that name several classes have the sounds of all; those that name none stand for themselves.
         """
         text = self.embed_text(texts)
-        near = (text @ self.names.T - _APART).clamp(min=0)  # [batch, classes]
+        asked = [[prompt, *named_together(prompt)] for prompt in texts]
+        likeness = self._likeness([name for names in asked for name in names]).split([len(names) for names in asked])
+        near = (torch.stack([each.amax(0) for each in likeness]) - _APART).clamp(min=0)  # [batch, classes]
         typical = functional.normalize(near @ self.sounds, dim=-1)
         half = (near.sum(1, keepdim=True) / (_SURE - _APART)).clamp(max=1) / 2
         return functional.normalize(torch.lerp(text, typical, half), dim=-1)
@@ -301,8 +304,11 @@ class EmbeddedConditioner(nn.Module):
     @torch.no_grad()
     def knows(self, texts: list[str]) -> Tensor:
         """Which texts surely name a class whose sound is known, bool [batch]: "the kick" does, "mellow" does not."""
-        near = self.embed_text(texts) @ self.names.T  # [batch, classes]
-        return (near > _NAMED).any(1)
+        return (self._likeness(texts) > _NAMED).any(1)
+
+    def _likeness(self, texts: list[str]) -> Tensor:
+        """Cosines of the texts and the names whose sound is known [batch, classes]."""
+        return self.embed_text(texts) @ self.names.T
 
     @torch.no_grad()
     def embed_audio(self, audio: Tensor) -> Tensor:

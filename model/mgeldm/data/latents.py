@@ -23,7 +23,7 @@ from ..conditioning import Conditioner
 from ..config import EMBEDDED, ModelConfig, SpectralConfig
 from ..errors import InputError
 from ..nn.spectral import MIXTURE_RMS, SpectralAutoencoder
-from .captions import alike
+from .captions import VAGUE, alike
 from .files import whole
 from .manifest import Facts, items_of, shards
 from .songs import Song, Stem, captions_of
@@ -31,6 +31,7 @@ from .triplets import AUDIBLE, Shares, draw, segment, sources
 
 _AUDIBLE = AUDIBLE * MIXTURE_RMS
 _CONDITIONER_HZ = 48000
+_ABSENT = 0.06  # the most of what is drawn of a kind that asks for what is not there
 
 
 @dataclass
@@ -71,10 +72,18 @@ class Triplets:
         return self.parts[rows] == ""
 
     def chances(self) -> np.ndarray:
-        """How likely each item is to be drawn [items]: rare kinds are seen more often; all unions are one kind."""
+        """How likely each item is to be drawn [items]: rare kinds are seen more often; all unions are one kind.
+
+        A rare kind is what most songs lack, so of the items that ask for it many are silent. Drawn as often as the
+        others, they would teach that what is rare is not there: no kind is absent in more than `_ABSENT` of its draws.
+        """
         kinds = np.where(np.char.find(self.parts.astype(str), "|") < 0, self.labels, "")
-        _, kind, counts = np.unique(kinds, return_inverse=True, return_counts=True)
-        chances = counts[kind] ** -0.5
+        names, kind = np.unique(kinds, return_inverse=True)
+        silent = self.absent(np.arange(len(self)))
+        lacking, counts = (np.bincount(kind[which], minlength=len(names)) for which in (silent, ~silent))
+        share = np.minimum(1, _ABSENT / (1 - _ABSENT) * counts / np.maximum(lacking, 1))
+        share[np.isin(names, [*VAGUE])] = 0
+        chances = np.maximum(counts, 1)[kind] ** -0.5 * np.where(silent, share[kind], 1)
         return chances / chances.sum()
 
     def can_join(self, row: int, other: int, rest: bool = False) -> bool:

@@ -22,6 +22,7 @@ from ..nn.dit import Denoiser
 from ..nn.spectral import SpectralAutoencoder, transpositions
 from ..pipeline.extraction import in_one_step, mask_of_latents
 from ..tracks import Track, training_timesteps
+from ..words import KIT
 from .augment import SEMITONES, mixed, vary
 from .loop import Scalars
 from .machine import there
@@ -82,7 +83,7 @@ class DenoiserRecipe:
         self.moves = transpositions(self.spectral.centres_hz, SEMITONES).to(self.device)
         self.conditions = Conditions(conditioner, pool)
         self.tracks = _tracks(pool, self.device)
-        self.plain = pool.plain
+        self.plain, self.pieces = pool.plain, np.isin(pool.labels.astype(str), KIT)
         chances = pool.chances()
         # A new part is never to be silence, nor to go its own way: it learns from what plays with its own song alone.
         fitting = chances * ~(pool.strange | pool.absent(np.arange(len(pool))))
@@ -150,6 +151,7 @@ class DenoiserRecipe:
         """
         wanted = (rng.random(len(rows)) < _AMONG_STRANGERS) & (np.arange(len(rows)) < self.extraction)
         wanted &= self.plain[rows]  # "all but the bass" would mean the strangers too
+        wanted &= ~self.pieces[rows] | (rng.random(len(rows)) < 0.5)  # few songs have the rest of a kit for them
         others = rng.integers(len(self.pool), size=(len(rows), _TRIES))
         each = zip(rows, others, wanted, strict=True)
         found = [self._stranger(row, tries) if asked else None for row, tries, asked in each]
@@ -175,12 +177,15 @@ class DenoiserRecipe:
             items.mels[item, Track.SOURCE] = self.silence
 
     def _stranger(self, row: int, others: np.ndarray) -> tuple[int, Track] | None:
-        """Of the first of `others` that will do: its row, and which of its tracks the source of `row` may join."""
-        for other in others:
-            for track in (Track.MIXTURE, Track.SUBMIXTURE):
-                if self.pool.can_join(row, other, rest=track == Track.SUBMIXTURE):
-                    return int(other), track
-        return None
+        """Of the first of `others` that will do: its row, and which of its tracks the source of `row` may join.
+
+        A piece of a kit joins other pieces where there are any: beside no drums any drum would be an answer.
+        """
+        ways = [(int(other), track) for other in others for track in (Track.MIXTURE, Track.SUBMIXTURE)]
+        fit = [way for way in ways if self.pool.can_join(row, way[0], rest=way[1] == Track.SUBMIXTURE)]
+        if self.pieces[row]:
+            fit.sort(key=lambda way: not {*KIT} & {*self.pool.heard(way[0], rest=way[1] == Track.SUBMIXTURE)})
+        return fit[0] if fit else None
 
     def _velocity(self, latents: Tensor, known: Tensor, tau: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
         """Predicted and true velocity [batch, tracks, channels, frames]."""

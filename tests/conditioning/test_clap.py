@@ -69,7 +69,7 @@ def test_embeddings_are_unit_vectors_and_remembered(network):
     assert torch.equal(text[0], text[2])
     audio = conditioner.embed_audio(torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (2, 48000)).astype("f4")))
     for vectors in (text, audio):
-        assert vectors.shape[1] == 512
+        assert vectors.shape[1] == 512 and not vectors.requires_grad
         assert torch.allclose(vectors.norm(dim=1), torch.ones(len(vectors)), atol=1e-4)
 
 

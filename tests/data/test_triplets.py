@@ -109,6 +109,16 @@ def test_what_may_sound_is_never_asked_for_as_absent(labels, seed):
         assert not set(found.captions) & {phrase for label in labels for phrase in phrases(label)}
 
 
+def test_what_a_kit_lacks_are_pieces_too_and_no_one_can_say_of_effects():
+    pieces, whole = ("kick drum", "snare drum", "bass"), ("drums", "bass")
+    drawn = [
+        {draw_absent(heard, CAPTIONS, np.random.default_rng(seed)).label for seed in range(300)}
+        for heard in (pieces, whole)
+    ]
+    assert {"hi-hats", "cymbals", "claps"} < drawn[0] and not {"kick drum", "snare drum", "drums"} & drawn[0]
+    assert drawn[1].isdisjoint(captions.KIT) and not {"effects", "other"} & (drawn[0] | drawn[1])
+
+
 @pytest.mark.parametrize(
     ("label", "heard", "asked", "not_asked"),
     [

@@ -108,7 +108,6 @@ class ClapConditioner:
             )
         return cls(read_network(checkpoints[0]), tokenizer)
 
-    @torch.inference_mode()
     def embed_prompt(self, texts: list[str]) -> Tensor:
         """The words' own vectors, as in the paper: [batch, 512]."""
         return self.embed_text(texts)
@@ -117,6 +116,7 @@ class ClapConditioner:
         """None: it was taught captions, no classes."""
         return torch.zeros(len(texts), dtype=torch.bool)
 
+    @torch.inference_mode()
     def embed_text(self, texts: list[str]) -> Tensor:
         """Unit vectors of the texts [batch, 512], remembered."""
         new = [text for text in dict.fromkeys(texts) if text not in self._texts]

@@ -23,7 +23,6 @@ CAPTIONS: dict[str, tuple[str, ...]] = {
         "drum set",
         "the drummer",
         "drum groove",
-        "kick and snare",
         "drum machine",
         "rhythm section drums",
         "acoustic drums",
@@ -322,9 +321,9 @@ def _overlap(first: str, second: str) -> bool:
 
 
 def absent(labels: Iterable[str], vocabulary: Iterable[str]) -> list[str]:
-    """Labels of the vocabulary that a song of `labels` lacks for certain; never "other"."""
+    """Labels of the vocabulary that a song of `labels` lacks for certain; never those that say nothing."""
     labels = list(labels)
-    return [v for v in vocabulary if v != "other" and not any(alike(v, label) for label in labels)]
+    return [v for v in vocabulary if v not in VAGUE and not any(alike(v, label) for label in labels)]
 
 
 def phrases(label: str, program: int | None = None) -> list[str]:
@@ -618,8 +617,13 @@ def draw_union(labels: Sequence[str], rng: np.random.Generator) -> Union | None:
 
 
 def draw_absent(heard: Iterable[str], known: Mapping[str, Sequence[str]], rng: np.random.Generator) -> Union | None:
-    """A source that none of the `heard` labels may contain, of those that `known` has phrases for: it has no parts."""
+    """A source that none of the `heard` labels may contain, of those that `known` has phrases for: it has no parts.
+
+    Where pieces of a kit are heard it may be another piece.
+    """
     heard = list(heard)
+    if {*KIT} & {*heard}:
+        known = {**{piece: MORE_CAPTIONS[piece] for piece in KIT}, **known}
     missing = [Union(label, (), unmistakable(label, heard, known)) for label in absent(heard, known)]
     missing = [union for union in missing if union.captions]
     return missing[rng.integers(len(missing))] if missing else None

@@ -96,7 +96,7 @@ class Latents:
         negative = None if self.negative is None else source_only(self.negative.to(condition).expand_as(condition))
         denoise = guided(self.model.denoiser, conditions, self.how.guidance, negative)
         per_frame = self.model.config.denoiser.frame_timesteps
-        if self.how.steps == 1:
+        if self.how.steps == 1 and per_frame:  # what has a timestep for each frame learned from no noise at all
             return posterior_mean(denoise, known, per_frame)
         return dpmpp_2m(denoise, noise, known, self.how.steps, per_frame)
 

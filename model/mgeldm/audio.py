@@ -755,32 +755,48 @@ class _WavSink:
         self._file.write(self._header())
 
     def _header(self) -> bytes:
-        """The 116 bytes before the samples; a JUNK chunk keeps room for the 64-bit sizes that RF64 needs.
+        """What stands before the samples, as long for any number of them; for floats 116 bytes and the caller's chunk.
 
-        A chunk of the caller's adds to them.
+        A JUNK chunk keeps room for the 64-bit sizes of RF64, which come first there. In other files a plain format is
+        ahead of it: samplers and older programs look for the format in that place alone.
         """
-        width = (self._bits or 32) // 8
-        frame = width * self._channels
-        frames = self._bytes // frame
-        tag = 1 if self._bits else 3  # PCM, IEEE float
-        format = struct.pack("<HHIIHH", 0xFFFE, self._channels, self._rate_hz, self._rate_hz * frame, frame, 8 * width)
-        guid = struct.pack("<H", tag) + bytes.fromhex("000000001000800000aa00389b71")
-        speakers = {1: 4, 2: 3}.get(self._channels, 0)  # centre; left and right; unassigned
-        format += struct.pack("<HHI", 22, 8 * width, speakers) + guid
-        riff = 4 + 36 + 8 + len(format) + 12 + len(self._chunk) + 8 + self._bytes + self._bytes % 2
+        frames = self._bytes // self._frame_bytes
+        format = self._format(frames)
+        riff = 4 + len(format) + 36 + len(self._chunk) + 8 + self._bytes + self._bytes % 2
         large = riff > RIFF_LIMIT_BYTES
         cap = 0xFFFFFFFF
-        sizes = struct.pack("<QQQI", riff, self._bytes, frames, 0) if large else bytes(28)
+        room = struct.pack("<4sI28x", b"JUNK", 28)
+        sizes = struct.pack("<4sIQQQI", b"ds64", 28, riff, self._bytes, frames, 0) if large else room
         return b"".join(
             [
                 struct.pack("<4sI4s", b"RF64" if large else b"RIFF", cap if large else riff, b"WAVE"),
-                struct.pack("<4sI", b"ds64" if large else b"JUNK", len(sizes)) + sizes,
-                struct.pack("<4sI", b"fmt ", len(format)) + format,
-                struct.pack("<4sII", b"fact", 4, min(frames, cap)),
+                *([format, sizes] if self._is_plain and not large else [sizes, format]),
                 self._chunk,
                 struct.pack("<4sI", b"data", cap if large else self._bytes),
             ]
         )
+
+    def _format(self, frames: int) -> bytes:
+        """The format chunk: the oldest form, or WAVE_FORMAT_EXTENSIBLE with the fact chunk that has to follow it."""
+        bits, tag = self._bits or 32, 1 if self._bits else 3  # PCM, IEEE float
+        more = fact = b""
+        if not self._is_plain:
+            guid = struct.pack("<H", tag) + bytes.fromhex("000000001000800000aa00389b71")
+            speakers = {1: 4, 2: 3}.get(self._channels, 0)  # centre; left and right; unassigned
+            more = struct.pack("<HHI", 22, bits, speakers) + guid
+            tag, fact = 0xFFFE, struct.pack("<4sII", b"fact", 4, min(frames, 0xFFFFFFFF))
+        rate_hz, frame = self._rate_hz, self._frame_bytes
+        facts = struct.pack("<HHIIHH", tag, self._channels, rate_hz, rate_hz * frame, frame, bits) + more
+        return struct.pack("<4sI", b"fmt ", len(facts)) + facts + fact
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether the oldest form says it all. Not of floats: `map_wav` counts on the places of the other one."""
+        return self._bits is not None and self._channels <= 2
+
+    @property
+    def _frame_bytes(self) -> int:
+        return (self._bits or 32) // 8 * self._channels
 
     def write(self, samples: npt.NDArray[Any]) -> None:
         interleaved = np.ascontiguousarray(samples.T)  # [samples, channels]
@@ -892,7 +908,7 @@ def write(path: str | Path, clip: AudioClip, format: str = "wav32") -> None:
 
 # ------------------------------------------------------------------------------------------------------------- mapped
 
-_HEADER_BYTES = 116  # of every wav file written here
+_HEADER_BYTES = 116  # of every wav file of floats written here
 
 
 def create_wav(path: str | Path, rate_hz: int, channels: int, samples: int) -> None:

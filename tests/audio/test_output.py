@@ -2,8 +2,10 @@
 
 import errno
 import os
+import struct
 import subprocess
 import sys
+import wave
 
 import numpy as np
 import pytest
@@ -69,13 +71,46 @@ def test_nothing_is_left_behind_by_an_exception(tmp_path, format):
     assert (tmp_path / "a.wav").read_bytes() == b"precious"
 
 
-def test_beyond_4_gb_the_header_becomes_rf64(tmp_path, monkeypatch):
+@pytest.mark.parametrize("format, channels", [("wav32", 2), ("wav24", 1), ("wav16", 2), ("wav16", 3)])
+def test_beyond_4_gb_the_header_becomes_rf64(tmp_path, monkeypatch, format, channels):
     monkeypatch.setattr(audio, "RIFF_LIMIT_BYTES", 10_000)
-    path = tmp_path / "large.wav"
-    audio.write(path, audio.AudioClip(NOISE, 44_100))
-    assert path.read_bytes()[:4] == b"RF64"
+    path, samples = tmp_path / "large.wav", np.resize(NOISE, (channels, 5000))
+    audio.write(path, audio.AudioClip(samples, 44_100), format)
+    data = path.read_bytes()
+    assert (data[:4], data[8:16], data[48:52]) == (b"RF64", b"WAVEds64", b"fmt ")
+    assert int.from_bytes(data[20:28], "little") == len(data) - 8
     assert soundfile.info(path).format == "RF64"
-    np.testing.assert_array_equal(audio.read(path).samples, NOISE)
+    step = 2.0 ** (1 - audio.BITS[format]) if format in audio.BITS else 0
+    np.testing.assert_allclose(audio.read(path).samples, samples, rtol=0, atol=step)
+
+
+@pytest.mark.parametrize("format", ["wav16", "wav24"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_samplers_and_older_programs_read_integers_of_one_or_two_channels(tmp_path, format, channels):
+    """They know a plain format chunk alone, ahead of all others; `wave` of Python 3.11 is one of them."""
+    path, bits = tmp_path / "a.wav", audio.BITS[format]
+    steps = np.random.default_rng(1).integers(-(2 ** (bits - 1)), 2 ** (bits - 1), (channels, 4999))
+    with audio.Writer(path, 44_100, channels, format, b"note" + (6).to_bytes(4, "little") + b"hello!") as writer:
+        writer.write(steps)
+    data, frame = path.read_bytes(), channels * bits // 8
+    assert data[12:20] == b"fmt " + (16).to_bytes(4, "little")
+    assert struct.unpack("<HHIIHH", data[20:36]) == (1, channels, 44_100, 44_100 * frame, frame, bits)
+    with wave.open(str(path)) as old:
+        assert (old.getnchannels(), old.getsampwidth(), old.getframerate()) == (channels, bits // 8, 44_100)
+        raw = np.frombuffer(old.readframes(old.getnframes()), np.uint8).reshape(-1, channels, bits // 8)
+    padded = np.concatenate([np.zeros((*raw.shape[:2], 4 - bits // 8), np.uint8), raw], axis=2)
+    np.testing.assert_array_equal(padded.view("<i4")[..., 0].T >> (32 - bits), steps)
+    info = soundfile.info(path)
+    assert (info.format, info.subtype) == ("WAV", SUBTYPES[format])
+    read = soundfile.read(path, dtype="int32", always_2d=True)[0].T >> (32 - bits)
+    np.testing.assert_array_equal(read, steps)
+
+
+@pytest.mark.parametrize("format, channels", [("wav32", 1), ("wav32", 2), ("wav16", 3), ("wav24", 8)])
+def test_other_files_say_all_of_their_format(tmp_path, format, channels):
+    path = tmp_path / "a.wav"
+    audio.write(path, audio.AudioClip(np.resize(NOISE, (channels, 3000)), 44_100), format)
+    assert soundfile.info(path).format == "WAVEX"
 
 
 @pytest.mark.parametrize("format", audio.FORMATS)
@@ -192,7 +227,8 @@ def test_a_chunk_of_ones_own_stands_before_the_samples(tmp_path, monkeypatch, fo
     with audio.Writer(path, 44_100, 2, format, b"note" + (6).to_bytes(4, "little") + b"hello!") as writer:
         writer.write(NOISE)
     data = path.read_bytes()
-    assert data.index(b"note\x06\0\0\0hello!") == 108 and data[122:126] == b"data"
+    at = 108 if format == "wav32" else 72
+    assert data.index(b"note\x06\0\0\0hello!") == at and data[at + 14 : at + 18] == b"data"
     if data[:4] == b"RIFF":
         assert int.from_bytes(data[4:8], "little") == len(data) - 8
     np.testing.assert_allclose(audio.read(path).samples, NOISE, rtol=0, atol=2**-15)

@@ -135,14 +135,22 @@ def test_a_second_prompt_need_not_find_again_what_competes(pipeline, mono, evalu
         found = pipeline.extract(song, Extract((prompt,), Region(0.0, 8.0), Sampling("standard", **sampling)))
         return found.estimates(0.0, 8.0).sources, sum(evaluated)
 
+    def competing(prompt):
+        return {source.numpy().tobytes() for source in pipeline._unasked(pipeline._text(prompt)[None])}
+
+    one, two = next(
+        pair
+        for pair in itertools.combinations(("brass", "organ", "piano", "strings", "bass", "vocals"), 2)
+        if competing(pair[0]) == competing(pair[1])
+    )
     song, again = (AudioClip(mono.samples, mono.rate_hz) for _ in range(2))
-    _, first = sources(song, "brass")
-    after, second = sources(song, "organ", seed=7)  # which one step does not hear of
-    alone, whole = sources(again, "organ")
+    _, first = sources(song, one)
+    after, second = sources(song, two, seed=7)  # which one step does not hear of
+    alone, whole = sources(again, two)
     assert np.array_equal(after, alone)
     assert second < 0.5 * first and second < 0.5 * whole
-    assert sources(again, "organ", guidance=2.0)[1] == 2 * whole  # under other wishes they are other masks
-    assert sources(again, "organ")[1] == second
+    assert sources(again, two, guidance=2.0)[1] == 2 * whole  # under other wishes they are other masks
+    assert sources(again, two)[1] == second
 
 
 @pytest.mark.parametrize("quality", ["draft", "standard"])

@@ -123,7 +123,7 @@ class _Document:
             ElementTree.SubElement(markers, "Marker", time=self._beats(sample), name=name, color=colour)
 
     def _clip(self, clips: ElementTree.Element, row: Row, name: str, span: Span) -> None:
-        """A clip of a whole file, played at the speed it was recorded at."""
+        """A clip of a whole file at its beat; what it holds is raw and counts in seconds, so nothing stretches it."""
         duration, seconds = repr(span.samples / self.grid.quarter_samples), repr(span.samples / self.grid.rate_hz)
         clip = ElementTree.SubElement(
             clips,
@@ -132,20 +132,18 @@ class _Document:
                 "time": self._beats(span.start),
                 "duration": duration,
                 "playStart": "0.0",
-                "contentTimeUnit": "beats",
-                "fadeTimeUnit": "beats",
+                "playStop": seconds,
+                "contentTimeUnit": "seconds",
+                "fadeTimeUnit": "seconds",
                 "fadeInTime": "0.0",
                 "fadeOutTime": "0.0",
                 "name": _text(row.lane.name),
                 "color": self.colours.of(row.lane),
             },
         )
-        warps = self._add(clip, "Warps", contentTimeUnit="seconds", timeUnit="beats")
-        rate = str(self.grid.rate_hz)
-        audio = self._add(warps, "Audio", channels=self._channels, sampleRate=rate, duration=seconds)
+        facts = {"channels": self._channels, "sampleRate": str(self.grid.rate_hz), "duration": seconds}
+        audio = self._add(clip, "Audio", algorithm="raw", timeUnit="seconds", **facts)
         ElementTree.SubElement(audio, "File", path=f"audio/{name}")
-        ElementTree.SubElement(warps, "Warp", time="0.0", contentTime="0.0")
-        ElementTree.SubElement(warps, "Warp", time=duration, contentTime=seconds)
 
     def _beats(self, sample: int) -> str:
         return repr(self.lead + sample / self.grid.quarter_samples)

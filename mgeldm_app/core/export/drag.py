@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,11 +14,10 @@ from mgeldm.progress import Reporter
 
 from ..files import can_write, numbered, write_whole
 from ..project import Lane, Project, Span
-from .render import Track, View, wanted_span, write_tracks
+from .render import Track, View, content_id, wanted_span, write_tracks
 
 _FORMAT = "wav32"
 _WRITTEN = ".written.json"
-_SOUND = 2  # rises when `sound` or this package would make other samples of the same project
 _noting = threading.Lock()  # several drags may be made ready at once
 
 
@@ -90,13 +88,5 @@ def _note(folder: Path, paths: Iterable[Path]) -> None:
 
 def _name(project: Project, lane: Lane, span: Span, region_only: bool) -> str:
     """"Song - Bass 3f2a91c0d4e5.wav"; the hexadecimal part stands for the content."""
-    digest = hashlib.sha256(json.dumps(_content(project, lane, span)).encode()).hexdigest()[:12]
+    digest = content_id(project, lane, span)[:12]
     return safe_name(lane.name, f"{' (region)' if region_only else ''} {digest}.wav", f"{project.title[:60]} - ")
-
-
-def _content(project: Project, lane: Lane, span: Span) -> list[object]:
-    """Everything that the samples of a lane follow from."""
-    song = project.song.audio.id if project.song else ""
-    sources = project.of_kind("extracted") if lane.kind == "rest" else (lane,)
-    parts = [[[part.start, part.take.audio.id] for part in source.parts] for source in sources]
-    return [_SOUND, lane.kind, song, parts, span.start, span.stop]

@@ -144,7 +144,9 @@ def _read_me(hand_off: HandOff, rows: Sequence[Row], gain: float) -> str:
         start, stop = time_text(region.start, rate_hz), time_text(region.stop, rate_hz)
         lines.append(say("Region: {start} to {stop}", start=start, stop=stop))
     if gain < 1:
-        lines.append(say("All files share a gain of {gain:.6f}, so that none clips.", gain=gain))
+        lines.append(
+            say("All files share a gain of {gain:.6f} with every lane of the project, so that none clips.", gain=gain)
+        )
     lines += ["", say("The mixer as it was:")]
     for row in rows:
         lane = row.lane

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import math
 import os
 import re
@@ -45,6 +47,9 @@ Names = Callable[[Sequence[str]], Sequence[Path]]
 FIELDS = ("song", "lane", "number", "bpm", "key", "prompt")
 _BLOCK_SAMPLES = 1 << 17
 _LOSSY_BITS = 24  # steps in which the level of what mp3 and ogg are given is measured
+_LANES = 32  # that a gain leaves room for at least: a stem that is added does not change it
+_SOUND = 2  # rises when `sound` or this package would make other samples of the same project
+_reaches: dict[tuple[int, str], int] = {}  # the largest step of lanes that were measured, by bits and content
 
 
 @dataclass(frozen=True)
@@ -62,10 +67,12 @@ class ExportReport:
     Attributes:
         files: In the order of the lanes.
         gain: Shared by all of them: below 1 only where a file of an integer format would have clipped.
+        faders: Whether they were applied. Without them the gain is that of every lane of the project.
     """
 
     files: tuple[Exported, ...]
     gain: float = 1.0
+    faders: bool = False
 
     @property
     def gain_db(self) -> float:
@@ -77,14 +84,18 @@ class ExportReport:
         """For the user."""
         folder = self.files[0].path.parent
         what = self.files[0].path.name if len(self.files) == 1 else say("{number} files", number=len(self.files))
-        if self.gain_db < -0.005:  # less is not heard, and would read 0.00
+        facts = {"what": what, "folder": folder, "turned": -self.gain_db}
+        if self.gain_db >= -0.005:  # less is not heard, and would read 0.00
+            return say("Exported {what} to {folder}.", what=what, folder=folder)
+        if self.faders:
             return say(
-                "Exported {what} to {folder}; all turned down by {turned:.2f} dB, so that nothing clips.",
-                what=what,
-                folder=folder,
-                turned=-self.gain_db,
+                "Exported {what} to {folder}; all turned down by {turned:.2f} dB, so that nothing clips.", **facts
             )
-        return say("Exported {what} to {folder}.", what=what, folder=folder)
+        return say(
+            "Exported {what} to {folder}; turned down by {turned:.2f} dB, as every lane of this project is, so that "
+            "nothing clips and the stems still add up to the song.",
+            **facts,
+        )
 
 
 @dataclass(frozen=True)
@@ -115,7 +126,8 @@ def export_lanes(
     """Write lanes, or their mix, to a folder under names of their own; no file that is there is touched.
 
     Lanes are written as chosen, muted or not; a mix is what is heard of them. Without faders the song equals its stems
-    and the rest: to the last bit in integer formats, where the rest is made of rounded samples.
+    and the rest: to the last bit in integer formats, where the rest is made of rounded samples, and where the gain is
+    the same whichever lanes and whichever part of the song are exported.
 
     Raises:
         InputError: There is no song, no lane, none that is heard, no region, or a field of the pattern is not known.
@@ -135,7 +147,8 @@ def export_lanes(
     tracks = [Track(path, group, span, faders) for path, group in each]
     paths, gain = write_tracks(project, view, tracks, options.format, reporter or Reporter(), named)
     ids = [""] if options.as_mix else [lane.id for lane in lanes]
-    return ExportReport(tuple(Exported(path, lane_id) for path, lane_id in zip(paths, ids, strict=True)), gain)
+    files = tuple(Exported(path, lane_id) for path, lane_id in zip(paths, ids, strict=True))
+    return ExportReport(files, gain, faders)
 
 
 def mixed(project: Project, lanes: Sequence[Lane]) -> Sequence[Lane]:
@@ -226,22 +239,63 @@ def write_tracks(
 ) -> tuple[Sequence[Path], float]:
     """Write files in blocks; all appear, or none. Returns where they are, and the gain that they share.
 
-    Where a file of an integer format clips, all are written again, turned down. Files that came meanwhile stay: `names`
-    gives others, and without it, where a path stands for what is in the file, they are what would have been written.
+    Where a lane would clip in an integer format, all are turned down; where it takes faders to clip, all are written
+    again. Files that came meanwhile stay: `names` gives others, and without it, where a path stands for what is in the
+    file, they are what would have been written.
 
     Raises:
         AudioError, OutputError, Cancelled: As `export_lanes`.
     """
     _check_audio(project, view, {lane.id for track in tracks for lane in track.lanes})
     bits = _LOSSY_BITS if format in LOSSY else BITS.get(format)
-    gain = 1.0
+    gain, measured, written = 1.0, 0, sum(track.span.samples for track in tracks)
+    if bits and not any(track.faders for track in tracks):
+        gain, measured = _project_gain(project, view, bits, reporter, written)
+
+    def count(done: int) -> None:
+        reporter.report("samples", measured + done, measured + written)
+
     while True:
         with contextlib.ExitStack() as stack:
-            writers, reach = _written(project, view, tracks, format, gain, reporter, stack)
-            fitting = fitting_gain(reach, bits, len(project.lanes)) if bits else 1.0
+            writers, reach = _written(project, view, tracks, format, gain, count, stack)
+            fitting = _fitting(project, reach, bits) if bits else 1.0
             if fitting == 1:
                 return _commit(writers, names), gain
         gain *= fitting
+
+
+def _project_gain(project: Project, view: View, bits: int, reporter: Reporter, to_come: int) -> tuple[float, int]:
+    """With which every lane fits over the whole song, and how many samples were measured ahead of those `to_come`.
+
+    Were it that of what is asked for alone, a stem that is exported again would no longer null against the set exported
+    before. A lane is measured once; the overviews of waveforms are too coarse for that. One whose audio is missing or
+    damaged is passed over: where it is asked for, writing says so.
+    """
+    song = Span(0, project.samples)
+    keys = [(bits, content_id(project, lane, song)) for lane in project.lanes]
+    fresh = [(key, lane) for key, lane in zip(keys, project.lanes, strict=True) if key not in _reaches]
+    measured = len(fresh) * song.samples
+    for number, (key, lane) in enumerate(fresh):
+        reach, done = 0, number * song.samples
+        with contextlib.suppress(AudioError):
+            for block in _blocks(project, view, Track(Path(), (lane,), song), bits, 1.0):
+                reach, done = max(reach, reach_of(block)), done + len(block)
+                reporter.report("samples", done, measured + to_come)
+            _reaches[key] = reach
+    return _fitting(project, max(_reaches.get(key, 0) for key in keys), bits), measured
+
+
+def _fitting(project: Project, reach: int, bits: int) -> float:
+    return fitting_gain(reach, bits, max(_LANES, len(project.lanes)))
+
+
+def content_id(project: Project, lane: Lane, span: Span) -> str:
+    """A hash, in hexadecimal, of everything that the samples of a lane follow from."""
+    song = project.song.audio.id if project.song else ""
+    sources = project.of_kind("extracted") if lane.kind == "rest" else (lane,)
+    parts = [[[part.start, part.take.audio.id] for part in source.parts] for source in sources]
+    content = [_SOUND, lane.kind, song, parts, span.start, span.stop]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _check_audio(project: Project, view: View, lane_ids: set[str]) -> None:
@@ -274,16 +328,18 @@ def _written(
     tracks: Sequence[Track],
     format: str,
     gain: float,
-    reporter: Reporter,
+    count: Callable[[int], None],
     stack: contextlib.ExitStack,
 ) -> tuple[list[Writer], int]:
-    """Files complete but for their names, removed with `stack` if they get none, and the largest step in them."""
+    """Files complete but for their names, removed with `stack` if they get none, and the largest step in them.
+
+    `count` hears of the samples written.
+    """
     audio = project.song.audio if project.song else Audio("", project.rate_hz, 2, 0)
     bits = _LOSSY_BITS if format in LOSSY else BITS.get(format)
-    done, total = 0, sum(track.span.samples for track in tracks)
-    writers, reach = [], 0
+    writers, reach, done = [], 0, 0
     for track in tracks:
-        chunk = _broadcast(project, track, format) if format.startswith("wav") else b""
+        chunk = _broadcast(project, track, format, gain) if format.startswith("wav") else b""
         writer = Writer(track.path, audio.rate_hz, _channels(project, track), format, chunk)
         stack.callback(writer.discard)
         for block in _blocks(project, view, track, bits, gain):
@@ -291,7 +347,7 @@ def _written(
                 reach = max(reach, reach_of(block))
             writer.write(block.T / 2 ** (_LOSSY_BITS - 1) if format in LOSSY else block.T)
             done += len(block)
-            reporter.report("samples", done, total)
+            count(done)
         writer.finish()
         writers.append(writer)
     return writers, reach
@@ -383,8 +439,9 @@ def _read(project: Project, view: View, lane: Lane, start: int, stop: int) -> np
     return frames
 
 
-def _broadcast(project: Project, track: Track, format: str) -> bytes:
+def _broadcast(project: Project, track: Track, format: str, gain: float) -> bytes:
     audio = project.song.audio if project.song else Audio("", project.rate_hz, 2, 0)
     song, names = project.song.name if project.song else "", ", ".join(lane.name for lane in track.lanes)
     channels, bits = _channels(project, track), BITS.get(format, 32)
-    return broadcast_chunk(track.span.start, f"{song}: {names}", audio.id[:32], audio.rate_hz, channels, bits)
+    turned = f"Gain {gain:.6f}. " if gain < 1 else ""  # ahead of what may be cut off
+    return broadcast_chunk(track.span.start, f"{turned}{song}: {names}", audio.id[:32], audio.rate_hz, channels, bits)

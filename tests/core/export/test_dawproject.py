@@ -54,17 +54,15 @@ SCHEMA = {
     "Arrangement": (set(), {*NAMED, "id"}, [("Lanes", 0, 1), ("Markers", 0, 1)]),
     "Lanes": (set(), PLACED, [("Lanes", 0, 99), ("Clips", 0, 99)]),
     "Clips": (set(), PLACED, [("Clip", 0, 99)]),
-    "Clip": ({"time"}, {*NAMED, *CLIP}, [("Warps", 0, 1)]),
-    "Warps": ({"contentTimeUnit"}, PLACED, [("Audio", 1, 1), ("Warp", 1, 99)]),
+    "Clip": ({"time"}, {*NAMED, *CLIP}, [("Audio", 0, 1)]),
     "Audio": ({"channels", "sampleRate", "duration"}, {*PLACED, "algorithm"}, [("File", 1, 1)]),
     "File": ({"path"}, {"external"}, []),
-    "Warp": ({"time", "contentTime"}, set(), []),
     "Markers": (set(), PLACED, [("Marker", 1, 99)]),
     "Marker": ({"time"}, NAMED, []),
     "Scenes": (set(), set(), []),
 }
 NUMBERS = {
-    "time", "duration", "playStart", "fadeInTime", "fadeOutTime", "contentTime", "value", "min", "max", "channels",
+    "time", "duration", "playStart", "playStop", "fadeInTime", "fadeOutTime", "value", "min", "max", "channels",
     "sampleRate", "numerator", "denominator", "audioChannels",
 }  # fmt: skip
 CHOICES = {
@@ -132,17 +130,13 @@ def played(root, files, track, project):
     assert root.find("Arrangement/Lanes").attrib["timeUnit"] == "beats"
     out = np.zeros((project.samples * 3, 2), np.float32)
     for clip in lane.iterfind("Clips/Clip"):
-        warps = clip.find("Warps")
-        assert (clip.attrib["contentTimeUnit"], warps.attrib["timeUnit"]) == ("beats", "beats")
-        assert warps.attrib["contentTimeUnit"] == "seconds"
-        frames, rate_hz = files[warps.find("Audio/File").attrib["path"]]
-        audio = warps.find("Audio").attrib
+        frames, rate_hz = files[clip.find("Audio/File").attrib["path"]]
+        audio = clip.find("Audio").attrib
+        assert (audio["algorithm"], audio["timeUnit"], clip.attrib["contentTimeUnit"]) == ("raw", "seconds", "seconds")
         assert int(audio["sampleRate"]) == rate_hz and int(audio["channels"]) == frames.shape[1]
+        assert audio["duration"] == clip.attrib["playStop"]
         assert float(audio["duration"]) * rate_hz == pytest.approx(len(frames), abs=1e-6)
-        (first, last) = [(float(w.attrib["time"]), float(w.attrib["contentTime"])) for w in warps.iterfind("Warp")]
-        assert first == (0, 0) and last[0] == float(clip.attrib["duration"])
-        assert last[0] * 60 / tempo == pytest.approx(last[1], abs=1e-9)  # at its own speed
-        assert last[1] * rate_hz == pytest.approx(len(frames), abs=1e-6)
+        assert float(clip.attrib["duration"]) * 60 / tempo * rate_hz == pytest.approx(len(frames), abs=1e-3)
         start = float(clip.attrib["time"]) * 60 / tempo * rate_hz
         assert start == pytest.approx(round(start), abs=1e-3) and float(clip.attrib["playStart"]) == 0
         out[round(start) : round(start) + len(frames)] += frames

@@ -75,22 +75,77 @@ def test_floats_are_what_is_heard_and_sum_within_rounding(kit, out):
     assert [file.lane_id for file in report.files] == [lane.id for lane in kit.project.lanes]
 
 
+def louder(kit):
+    """The kit's project with a song that peaks at 1.5."""
+    song = kit.project.song
+    return replace(kit.project, song=replace(song, audio=kit.clip(np.array(kit.view(song.audio)) * 5)))
+
+
 @pytest.mark.parametrize("format", ["wav16", "wav24", "flac", "mp3", "ogg"])
 def test_what_would_clip_shares_one_gain_and_the_report_says_so(kit, out, format):
-    song = kit.project.song
-    loud = kit.clip(np.array(kit.view(song.audio)) * 5)  # peaks of 1.5
-    kit.project = replace(kit.project, song=replace(song, audio=loud))
+    kit.project = louder(kit)
     report = exported(kit, out, format=format)
     assert 0.5 < report.gain < 0.7
-    assert f"all turned down by {-20 * math.log10(report.gain):.2f} dB, so that nothing clips" in report.text
+    assert f"turned down by {-20 * math.log10(report.gain):.2f} dB, as every lane of this project is" in report.text
     if format in audio.BITS:
         bits = audio.BITS[format]
         steps = steps_of(report, bits)
         np.testing.assert_array_equal(steps["song"], steps["l1"] + steps["l2"] + steps["rest"])
-        wanted = np.rint(kit.view(loud).astype(np.float64) * (report.gain * 2.0 ** (bits - 1)))
+        wanted = np.rint(kit.view(kit.project.song.audio).astype(np.float64) * (report.gain * 2.0 ** (bits - 1)))
         np.testing.assert_array_equal(steps["song"], wanted)
         top = max(np.abs(each).max() for each in steps.values())
         assert 0.99 * 2 ** (bits - 1) < top < 2 ** (bits - 1)
+
+
+@pytest.mark.parametrize("format, bits", audio.BITS.items())
+def test_what_is_exported_alone_later_nulls_against_the_set_exported_before(kit, out, format, bits):
+    kit.project = louder(kit)
+    whole = exported(kit, out, format=format)
+    before, region = steps_of(whole, bits), kit.project.region
+    for lane in kit.project.lanes:
+        for region_only in (False, True):
+            alone = exported(kit, out, [lane], format=format, region_only=region_only)
+            wanted = before[lane.id][region.start : region.stop] if region_only else before[lane.id]
+            assert alone.gain == whole.gain < 1
+            np.testing.assert_array_equal(steps_of(alone, bits)[lane.id], wanted)
+
+
+def test_a_lane_that_does_not_add_to_the_peak_changes_no_gain(kit, out):
+    kit.project = louder(kit)
+    before = exported(kit, out, format="wav24")
+    kit.project = kit.project.with_lane(Lane("l9", "added", "Bells", parts=(kit.part(0, noise(9, 5000, 0.1)),)))
+    assert exported(kit, out, format="wav24").gain == before.gain
+
+
+def test_what_is_missing_and_not_asked_for_holds_nothing_up(kit, out, monkeypatch):
+    monkeypatch.setattr(render, "_reaches", {})
+    kit.project = louder(kit)
+    kit.store.path(kit.project.lane("l2").parts[0].take.audio).unlink()
+    map_wav(kit.store.path(kit.project.lane("l3").parts[0].take.audio), writable=True)[0][5000] = np.nan
+    kit.store = ClipStore(kit.store.folder)
+    report = exported(kit, out, [kit.project.lane(each) for each in ("song", "l1")], format="wav24")
+    assert 0.6 < report.gain < 0.7 and len(report.files) == 2
+
+
+def test_with_faders_what_is_exported_has_a_gain_of_its_own(kit, out):
+    kit.project = louder(kit)
+    report = exported(kit, out, [kit.project.lane("l2")], format="wav24", faders=True)
+    assert report.gain == 1
+    mix = exported(kit, out, kit.project.lanes[:1], format="wav24", as_mix=True)
+    assert 0.6 < mix.gain < 0.7 and "; all turned down by" in mix.text
+
+
+def test_every_lane_is_measured_once_and_the_progress_has_it(kit, out, monkeypatch):
+    monkeypatch.setattr(render, "_reaches", {})
+    samples, lane = kit.project.samples, kit.project.lanes[:1]
+    for measured in (5, 0):
+        seen = []
+        exported(kit, out, lane, format="wav24", reporter=Reporter(on_progress=seen.append))
+        assert [p.done for p in seen] == sorted(p.done for p in seen)
+        assert {p.total for p in seen} == {seen[-1].done} == {(measured + 1) * samples}
+    kit.project = kit.project.with_lane(replace(kit.project.lane("l1"), parts=kit.project.lane("l1").parts[:1]))
+    exported(kit, out, lane, format="wav24", reporter=Reporter(on_progress=seen.append))
+    assert seen[-1].total == 3 * samples  # that stem and the rest anew
 
 
 def test_a_song_at_full_scale_keeps_every_bit(kit, out):
@@ -269,6 +324,15 @@ def test_broadcast_files_say_where_they_begin(kit, out, format, bits, region_onl
         assert len(fields["date"]) == len("2026-01-01 12:00:00")
 
 
+def test_a_broadcast_file_says_how_far_it_was_turned_down(kit, out):
+    kit.project = louder(kit)
+    report = exported(kit, out, format="wav24", region_only=True)
+    for file, lane in zip(report.files, kit.project.lanes, strict=True):
+        description = bext(file.path)["description"]
+        assert description.startswith(f"Gain {report.gain:.6f}. S?ng")
+        assert description.endswith(": " + lane.name.replace("é", "?"))
+
+
 def test_a_region_that_reaches_beyond_the_song_is_cut_and_none_is_an_error(kit, out):
     kit.project = replace(kit.project, region=Span(kit.project.samples - 100, kit.project.samples + 500))
     report = exported(kit, out, kit.project.lanes[:1], format="wav16", region_only=True)
@@ -425,7 +489,7 @@ def test_cancelling_leaves_nothing(kit, out, monkeypatch, format, at):
 
 def test_progress_goes_from_nothing_to_all(kit, out):
     seen = []
-    exported(kit, out, format="wav16", reporter=Reporter(on_progress=seen.append))
+    exported(kit, out, format="wav32", reporter=Reporter(on_progress=seen.append))
     assert [p.done for p in seen] == sorted(p.done for p in seen)
     assert seen[-1].done == seen[-1].total == 5 * kit.project.samples
 
@@ -499,7 +563,8 @@ def test_a_report_of_one_file_names_it(tmp_path):
     one = ExportReport((render.Exported(tmp_path / "a.wav", "l1"),))
     assert one.text == f"Exported a.wav to {tmp_path}."
     assert replace(one, gain=0.9999).text == one.text  # by 0.00 dB
-    assert "turned down by 0.09 dB" in replace(one, gain=0.99).text
+    assert "turned down by 0.09 dB, as every lane" in replace(one, gain=0.99).text
+    assert "all turned down by 0.09 dB, so that" in replace(one, gain=0.99, faders=True).text
 
 
 def test_the_table_of_formats_is_complete():

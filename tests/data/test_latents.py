@@ -117,7 +117,7 @@ def test_rare_kinds_are_drawn_more_often_and_all_unions_are_one_kind():
     parts = np.array(["drums"] * 4 + ["bass|drums", "bass|piano", "drums|bass", "flute"])
     chances = Triplets(blank, blank, blank, labels, text, text, parts).chances()
     assert chances.sum() == pytest.approx(1)
-    assert chances / chances[-1] == pytest.approx([0.5] * 4 + [3**-0.5] * 3 + [1])
+    assert chances / chances[-1] == pytest.approx([4 ** (-1 / 3)] * 4 + [3 ** (-1 / 3)] * 3 + [1])
 
 
 def test_what_is_rare_is_no_more_often_absent_than_what_is_common():

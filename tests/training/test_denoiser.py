@@ -88,6 +88,29 @@ def test_new_parts_are_never_silence_nor_strangers_to_what_they_play_with(pool):
     assert not mixed.absent(rows[2000:]).any() and not mixed.strange[rows[2000:]].any()
 
 
+def test_among_strangers_no_source_is_fainter_than_in_songs(pool, monkeypatch):
+    recipe, rows = denoiser_recipe(pool), np.tile(np.arange(len(pool)), 12)
+    recipe.extraction = len(rows)
+    recipe.tracks = (*recipe.tracks[:2], recipe.tracks[2] * 0.5)  # 20 dB softer
+    moved = recipe._move(recipe._as_they_lie(rows), rows, np.random.default_rng(0))
+    monkeypatch.setattr(recipe, "_move", lambda *_: moved)
+    items = recipe._items(rows, np.random.default_rng(1))
+    ratio_db = recipe._ratio_db(items.mels[:, Track.SOURCE], items.mels[:, Track.SUBMIXTURE]).numpy()
+    sounds = (ratio_db > -40) & ~items.silent
+    assert (ratio_db[~moved & sounds] < -20).any() and (moved & sounds).any()
+    assert (ratio_db[moved & sounds] > -14.5).all()
+
+
+def test_faint_sources_are_drawn_less_often(pool):
+    heard = np.flatnonzero(pool.chances() * ~pool.absent(np.arange(len(pool))))
+    faint = heard[::2]
+    sources = pool.sources.copy()
+    sources[faint] *= 0.3  # 35 dB softer
+    share = np.diff(denoiser_recipe(replace(pool, sources=sources)).chances, prepend=0)[heard] / pool.chances()[heard]
+    assert len(heard) > len(faint) > 0
+    assert share / share.max() == pytest.approx(np.where(np.isin(heard, faint), 0.3, 1))
+
+
 def test_what_sums_several_stems_stays_among_its_own(pool):
     """Of "everything but the drums" the strangers would be a part too."""
     union = replace(pool, parts=np.array(["bass|piano"] * len(pool)))

@@ -83,7 +83,7 @@ class Triplets:
         lacking, counts = (np.bincount(kind[which], minlength=len(names)) for which in (silent, ~silent))
         share = np.minimum(1, _ABSENT / (1 - _ABSENT) * counts / np.maximum(lacking, 1))
         share[np.isin(names, [*VAGUE])] = 0
-        chances = np.maximum(counts, 1)[kind] ** -0.5 * np.where(silent, share[kind], 1)
+        chances = np.maximum(counts, 1)[kind] ** (-1 / 3) * np.where(silent, share[kind], 1)
         return chances / chances.sum()
 
     def can_join(self, row: int, other: int, rest: bool = False) -> bool:

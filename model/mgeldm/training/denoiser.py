@@ -30,6 +30,8 @@ from .machine import there
 _AMONG_STRANGERS, _TRIES = 0.5, 8
 _WORDS, _IN_USE = 0.2, 0.5  # of the conditions are words alone, and as in use; the others are mixed with sounds
 _MISSING = 1 / 4  # of the sources among strangers are left out: what their prompts name is not there
+_FAINT_DB, _FAINT = -18.0, 0.3  # what is softer than that beside its rest is drawn less often: hardly a song has it
+_RATIO_DB = (-14.0, 8.0)  # of a source to the strangers that it is put among
 _MASK_WEIGHTS = {"log_ratio": 0.25, "excess": 0.5, "compressed": 2.0}
 _QUIET = 3e-3  # error under this part of the mixture's energy (-25 dB) is not worth fighting for
 _SILENT = 3e-4  # and under this part (-35 dB) where the source is silent: what is absent is to stay absent
@@ -84,13 +86,14 @@ class DenoiserRecipe:
         self.conditions = Conditions(conditioner, pool)
         self.tracks = _tracks(pool, self.device)
         self.plain, self.pieces = pool.plain, np.isin(pool.labels.astype(str), KIT)
-        chances = pool.chances()
-        # A new part is never to be silence, nor to go its own way: it learns from what plays with its own song alone.
-        fitting = chances * ~(pool.strange | pool.absent(np.arange(len(pool))))
-        self.chances, self.fitting = (_summed(x) for x in (chances, fitting if fitting.any() else chances))
         bins = (spectral.filters > 0).sum(1).float()
         self.silence = float(spectral.compress(torch.zeros(())))
         self.energy = (bins / bins.sum())[:, None]  # what a band adds to the energy of the sound
+        silent = pool.absent(np.arange(len(pool)))
+        chances = pool.chances() * np.where(~silent & (self._levels_db() < _FAINT_DB), _FAINT, 1)
+        # A new part is never to be silence, nor to go its own way: it learns from what plays with its own song alone.
+        fitting = chances * ~(pool.strange | silent)
+        self.chances, self.fitting = (_summed(x) for x in (chances, fitting if fitting.any() else chances))
         self.held = None if held is None else DenoiserRecipe(model, spectral, conditioner, held)
 
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, Scalars]:
@@ -130,8 +133,27 @@ class DenoiserRecipe:
         items.mels = vary(items.mels, moved, self.moves, self.spectral.config.power, rng)
         strange = there(np.flatnonzero(moved), self.device)
         source, rest = items.mels[strange, Track.SOURCE], items.mels[strange, Track.SUBMIXTURE]
+        ratio_db = self._ratio_db(source, rest)
+        sounds = there(~items.silent[moved], self.device) & (ratio_db.abs() < 40)  # nothing is made of silence
+        gain_db = torch.where(sounds, ratio_db.clamp(*_RATIO_DB) - ratio_db, 0)
+        source = source * 10 ** (gain_db / 20 * self.spectral.config.power)[:, None, None]
+        items.mels[strange, Track.SOURCE] = source
         items.mels[strange, Track.MIXTURE] = mixed(source, rest, self.spectral)
         return items
+
+    def _ratio_db(self, source: Tensor, rest: Tensor) -> Tensor:
+        """Level of sources over rests in dB [batch], of compressed mels [batch, bands, mel frames]; infinite or none
+        where one is silent.
+        """
+        first, second = (self.energy_of(self.spectral.expand(mel)) for mel in (source, rest))
+        return 10 * (first / second).log10()
+
+    def _levels_db(self, each: int = 8, batch: int = 1024) -> np.ndarray:
+        """Level of every source over its rest in dB [items], of every `each`th mel frame: enough to tell faint ones."""
+        rests, sources = (self.tracks[track][..., ::each] for track in (Track.SUBMIXTURE, Track.SOURCE))
+        pairs = zip(sources.split(batch), rests.split(batch), strict=True)
+        found = [self._ratio_db(*(mel.to(self.device).float() for mel in pair)) for pair in pairs]
+        return torch.cat(found).cpu().numpy()
 
     def _as_they_lie(self, rows: np.ndarray) -> Items:
         phrases = [self.conditions.phrases[row] for row in rows]
@@ -327,7 +349,7 @@ class Conditions:
         not there, the network would learn that whatever a sound asks for is.
         """
         count, device = len(items.phrases), items.mels.device
-        drawn = zip(items.phrases, rng.random(count).tolist(), strict=True)
+        drawn = zip(items.phrases, (rng.random(count) ** 2).tolist(), strict=True)  # the plainest are typed most
         places = self._places([phrases[int(chance * len(phrases))] for phrases, chance in drawn])
         kind, share = rng.random(count), rng.random((count, 1)).astype(np.float32)
         asked = torch.where(there(kind < _IN_USE, device)[:, None], self.prompts[places], self.texts[places])

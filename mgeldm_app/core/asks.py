@@ -92,6 +92,7 @@ class Unfinished:
         filled: Their first samples that are final.
         replaces: For each output the audio whose place it takes; empty for a job that adds.
         refines: It only changes the sensitivity.
+        undoable: Its result is a step that can be undone, also where it takes the place of something.
     """
 
     title: str
@@ -102,6 +103,7 @@ class Unfinished:
     filled: int = 0
     replaces: tuple[tuple[Audio, ...], ...] = ()
     refines: bool = False
+    undoable: bool = False
 
 
 def region_of(project: Project, span: Span) -> Region:

@@ -20,7 +20,7 @@ from mgeldm.naming import aside_of, give_name
 from mgeldm.outputs import discard
 from mgeldm.progress import Reporter
 
-from .files import link_or_copy, may_be_open, sweep_parts
+from .files import flush_folder, link_or_copy, may_be_open, sweep_parts
 from .project import Audio
 
 Frames = npt.NDArray[np.float32]
@@ -106,6 +106,10 @@ class ClipStore:
         """Let silence sound in place of a clip whose file is missing or damaged, until the program ends."""
         self._lost[audio.id] = np.broadcast_to(np.float32(0), (audio.samples, audio.channels))
 
+    def stands_in(self, audio: Audio) -> bool:
+        """Whether silence sounds in place of a clip."""
+        return audio.id in self._lost
+
     def adopt(self, path: Path, reporter: Reporter | None = None) -> Audio:
         """Give a finished file its content's name; one that is there already, and whole, takes its place.
 
@@ -130,6 +134,7 @@ class ClipStore:
                 except PermissionError:  # Windows, and somebody else still has it mapped
                     shutil.copyfile(path, aside)
                     give_name(aside, target)
+                flush_folder(self.folder)  # a state that names it will be there after a power cut
         self._lost.pop(audio.id, None)  # made anew, from the same seed
         return audio
 

@@ -28,7 +28,7 @@ from .project import REST_ID, SONG_ID, Lane, Project, Prompt, Span, Task, Tempo
 from .reports import explained
 from .session import Session
 from .settings import Settings, Speed, latest, load_settings, save_changes
-from .storage import projects_home
+from .storage import ProjectFolder, clear_shell, projects_home
 from .taking import Taking
 from .timeline import TAP_PAUSE_S, Grid, Unit, tapped
 
@@ -93,6 +93,7 @@ class Controller:
         self._taps_s: list[float] = []
         self._history = session.history = History(Project(prompt=Prompt(quality=self.settings.quality)))
         self._song = self._history.project.song
+        self._folder = session.folder
         self.session.changed.connect(self._on_changed)
         self.configure_engine()
         player.set_device(self.settings.device, self.settings.latency)
@@ -281,6 +282,7 @@ class Controller:
         self.saver.close()
         if self.session.folder is not None:
             self.session.folder.close()
+            _leave(self, self.session.folder)
 
     def _end_errands(self) -> None:
         """Wait for what the workers are at, and drop what is of no use any more."""
@@ -306,7 +308,10 @@ class Controller:
         self.set_settings(latest(self.settings).measured(new))
 
     def _on_changed(self, what: str) -> None:
-        song = self.session.project.song
+        song, left = self.session.project.song, self._folder
+        if left is not self.session.folder:
+            self._folder = self.session.folder
+            _leave(self, left)
         if self.session.history is not self._history:  # another project: from its start, as it is
             self._history, self._song = self.session.history, song
             self.player.pause()
@@ -327,6 +332,12 @@ def _check(session: Session, opening: Opening | None, prompt: Prompt) -> None:
     if session.folder is not None:
         session.folder.check_writable()
     asks.check(session.project, prompt, session.selected)
+
+
+def _leave(c: Controller, left: ProjectFolder | None) -> None:
+    """Of a project that was begun for music that never came nothing stays; it is closed by now."""
+    if left is not None and left.is_new and clear_shell(left.folder):
+        c.set_settings(latest(c.settings).removed(left.folder))
 
 
 def _play(player: Player, project: Project) -> None:

@@ -83,7 +83,7 @@ def write_whole(path: Path, data: bytes, flush: bool = True, before: Callable[[]
                 before()
             give_name(aside, path)
             if flush:
-                _flush_folder(path.parent)
+                flush_folder(path.parent)
         finally:
             aside.unlink(missing_ok=True)
 
@@ -126,12 +126,21 @@ def sweep_parts(folder: Path) -> None:
     discard(*(path for path in folder.glob(f".*{PART}") if path.is_file()))
 
 
-def _flush_folder(folder: Path) -> None:
-    """Make a new name last through a power cut; Windows does so by itself and cannot open folders."""
+def is_aside(path: Path) -> bool:
+    """Whether it is named as what is being written aside."""
+    return path.name.startswith(".") and path.name.endswith(PART)
+
+
+def flush_folder(folder: Path) -> None:
+    """Make a new name last through a power cut; Windows does so by itself and cannot open folders.
+
+    Nor can some file systems flush them, which is no failure: what has its name there is written.
+    """
     if os.name == "nt":
         return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -13,6 +13,7 @@ from . import commands, placing
 from .apart import Less, Results
 from .asks import Ask, Target, is_replaced, name_of, stem_called, stems_called
 from .clips import ClipStore
+from .history import Command
 from .jobs import Job
 from .placing import Plan
 from .project import Audio, Lane, Project, SongFile, Span
@@ -38,6 +39,7 @@ class Work:
         replaces: By output, the audio whose place the result takes, with what has taken that place meanwhile.
         gives_way: Of a draft: its better version's `replaces`, which gets to know the draft once it has landed.
         refines: It only changes the sensitivity.
+        undoable: Somebody asked for just this, so its result is a step; what comes by itself is put into the past too.
         filled: Samples from the start of its outputs that are final.
         failed: It waits to be tried again or put away.
         keeping: What it had done is being copied, for which its outputs must stay.
@@ -53,6 +55,7 @@ class Work:
     replaces: dict[int, set[Audio]] = field(default_factory=dict)
     gives_way: dict[int, set[Audio]] | None = None
     refines: bool = False
+    undoable: bool = False
     filled: int = 0
     failed: bool = False
     keeping: bool = False
@@ -124,11 +127,12 @@ class Landing:
     def plan(self, work: Work, samples: int) -> Plan:
         """Where the first `samples` of a job go, as things are now."""
         session, better = self.session, bool(work.replaces)
+        into_past = better and not work.undoable
         return Plan(
             work.ask,
             work.store,
             session.project,
-            session.history.projects if better else [session.project, *session.history.ahead],
+            session.history.projects if into_past else [session.project, *session.history.ahead],
             dict(session.coming),
             {number: frozenset(audios) for number, audios in work.replaces.items()},
             work.refines,
@@ -139,16 +143,21 @@ class Landing:
         )
 
     def replace(self, work: Work, found: Results) -> list[tuple[set[Audio], Audio]]:
-        """Let finished audio take the place of what it is better than, in the past too.
+        """Let finished audio take the place of what it is better than, in the past too unless it is a step of its own.
 
-        Returns (old, new) of that, and of what follows it.
+        Stems that were asked for together and come one after the other are one step. Returns (old, new) of what was
+        replaced, and of what follows it.
         """
         self.settle(work)
         plan, replaced = self.plan(work, work.ask.span.samples), list[tuple[set[Audio], Audio]]()
         for number in placing.better(plan, found):
             audio = found.audios[number]
             assert audio is not None
-            self.session.amend(placing.put(plan, found, number))
+            change = placing.put(plan, found, number)
+            if work.undoable:
+                self.session.do(Command(say("best quality"), change, "best", beside=True))
+            else:
+                self.session.amend(change)
             replaced.append((set(plan.replaces[number]), audio))
         return [*replaced, *found.losses.followed]
 

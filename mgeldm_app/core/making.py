@@ -124,7 +124,10 @@ class Making:
             self._make_in_place(lane, number, refines=True, sensitivity=lane.sensitivity)
 
     def best(self, lane_ids: Sequence[str]) -> int:
-        """Extract the stems behind lanes once more at best quality, in place; returns how many jobs this takes."""
+        """Extract the stems behind lanes once more at best quality, in place and as one step that can be undone.
+
+        Returns how many jobs this takes.
+        """
         count = 0
         for lane in self.session.project.stems_behind(lane_ids):
             for number in below_best(self.session.project, lane):
@@ -160,7 +163,7 @@ class Making:
         A job that also makes something for other lanes goes on without these.
         """
         if lane_ids is None:
-            self._idle.clear()  # what waits for the stems must not begin because they do not come
+            _call_off(self.session, self._idle)  # what waits for the stems must not begin because they do not come
             self._asleep.clear()
         growing = self.session.growing
         for work in list(self._works.values()):
@@ -196,7 +199,7 @@ class Making:
         return tuple(each for each in found if each)
 
     def when_idle(self, function: Callable[[], None]) -> None:
-        """Call `function` once nothing is queued or running."""
+        """Call `function`, which exports, once nothing is queued or running; that it never will be called is told."""
         self._idle.append(function)
         self._on_changed("jobs")
 
@@ -214,12 +217,15 @@ class Making:
             self._submit(ask, group, urgent)
 
     def _make_in_place(self, lane: Lane, part: int, refines: bool = False, **changes: object) -> None:
-        """Make a part of an extracted lane once more, to take the place of what is there."""
+        """Make a part of an extracted lane once more, to take the place of what is there.
+
+        With `refines` it follows the sensitivity, which is a step already; else it is one of its own.
+        """
         assert self.session.store is not None
         ask = again(self.session.project, lane, part, self.session.store, **changes)
         output = next(i for i, target in enumerate(ask.targets) if target)
         replaces = {output: {lane.parts[part].take.audio}}
-        self._submit(ask, _group_of(ask), urgent=refines, replaces=replaces, refines=refines)
+        self._submit(ask, _group_of(ask), urgent=refines, replaces=replaces, refines=refines, undoable=not refines)
 
     def _submit(
         self,
@@ -230,6 +236,7 @@ class Making:
         replaces: dict[int, set[Audio]] | None = None,
         gives_way: dict[int, set[Audio]] | None = None,
         refines: bool = False,
+        undoable: bool = False,
     ) -> None:
         store, project = self.session.store, self.session.project
         assert store is not None and self.session.folder is not None
@@ -239,7 +246,7 @@ class Making:
         job = Job(uuid.uuid4().hex, ask.title, ask.request, ask.heard, paths, ask.span.start, urgent, ask.example)
         replaces = {} if replaces is None else replaces  # an empty one may be filled by a draft
         song = song_of(project)
-        work = self._works[job.id] = Work(job, ask, store, group, replaces, gives_way, refines, song=song)
+        work = self._works[job.id] = Work(job, ask, store, group, replaces, gives_way, refines, undoable, song=song)
         work.look(project)  # it ends with lanes that are there already
         if shown and not replaces and _is_heard_at_once(work):
             taken_away = {target.lane.id for target in ask.targets if target and target.muted}
@@ -426,7 +433,7 @@ class Making:
         """
         here = self.session.store
         for work in [work for work in self._works.values() if everything or work.store is not here]:
-            self._idle.clear()
+            _call_off(self.session, self._idle)
             if here and not everything and work.failed and work.job.id in self.session.jobs:
                 self._works[work.job.id] = moved(work, here)
                 if not work.filled:
@@ -464,6 +471,13 @@ class Making:
                 self.cancel(work.job.id)
 
 
+def _call_off(session: Session, waiting: list[Callable[[], None]]) -> None:
+    """What waits for stems that do not come never begins."""
+    if waiting:
+        waiting.clear()
+        session.tell(say("The export that waited for stems was called off with them; ask for it again."))
+
+
 @contextmanager
 def _told(session: Session) -> Iterator[None]:
     """Turns errors of work that nobody waits for into notices."""
@@ -491,7 +505,7 @@ def _is_worth_keeping(work: Work, landing: Landing) -> bool:
 
 def _as_before(work: Work) -> dict[str, Any]:
     """How a job is begun that comes after one of the same ask."""
-    return {"replaces": work.replaces, "gives_way": work.gives_way, "refines": work.refines}
+    return {name: getattr(work, name) for name in ("replaces", "gives_way", "refines", "undoable")}
 
 
 def _was_kept(work: Work, project: Project) -> bool:

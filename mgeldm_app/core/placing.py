@@ -27,7 +27,7 @@ class Plan:
         ask: What it was asked for by.
         store: Holds all clips.
         project: Where it lands.
-        projects: All that it comes about in: the past too if it takes the place of something, else what was undone.
+        projects: All that it comes about in: the past too if it is put there as well, else what was undone.
         lanes: Those that the project does not have yet, as they are set by now, by id.
         replaces: By output, the audio whose place it takes.
         refines: It only changes the sensitivity.

@@ -42,6 +42,7 @@ def kept(work: Work) -> Unfinished | None:
         work.filled,
         tuple(tuple(sorted(work.replaces.get(place, ()), key=lambda audio: audio.id)) for place in places),
         work.refines,
+        work.undoable,
     )
 
 
@@ -68,7 +69,8 @@ def resumed(project: Project, store: ClipStore, jobs: Sequence[Unfinished]) -> l
         left = paths if whole else ()
         again = Job(uuid.uuid4().hex, ask.title, ask.request, ask.heard, left, ask.span.start, example=ask.example)
         song = song_of(project)
-        found.append(Work(again, ask, store, group, replaces, None, job.refines, filled, failed=True, song=song))
+        kind = replaces, None, job.refines, job.undoable
+        found.append(Work(again, ask, store, group, *kind, filled, failed=True, song=song))
     return found
 
 

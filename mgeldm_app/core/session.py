@@ -102,6 +102,15 @@ class Session:
         return self.project.song is not None and self.folder is not None and not self.folder.read_only
 
     @property
+    def lacks_audio(self) -> bool:
+        """Whether silence sounds in place of the song, or of a stem somewhere."""
+        store, project = self.store, self.project
+        if store is None or project.song is None:
+            return False
+        stems = [part.take.audio for lane in project.of_kind("extracted") for part in lane.parts]
+        return any(map(store.stands_in, (project.song.audio, *stems)))
+
+    @property
     def busy(self) -> bool:
         """Whether any job is queued or running."""
         return any(view.state in ("queued", "running") for view in self.jobs.values())

@@ -100,6 +100,10 @@ class Settings:
             return self
         return replace(self, recent=(name, *(other for other in self.recent if other != name))[:MOST_RECENT])
 
+    def removed(self, folder: Path) -> Settings:
+        """Without a project that is gone."""
+        return replace(self, recent=tuple(other for other in self.recent if other != str(folder)))
+
     def asked_for(self, prompt: str) -> Settings:
         """With a prompt at the top of the history, each once whatever its case."""
         text = " ".join(prompt.split())

@@ -33,7 +33,7 @@ from mgeldm.progress import Reporter
 from .asks import Unfinished
 from .clips import ClipStore
 from .errors import StorageError
-from .files import can_write, is_of_file, link_or_copy, numbered, sweep_parts, write_whole
+from .files import can_write, is_aside, is_of_file, link_or_copy, numbered, sweep_parts, write_whole
 from .project import REST_ID, SCHEMA, SONG_ID, Audio, Project
 from .settings import home
 
@@ -81,6 +81,7 @@ class ProjectFolder:
         project: The state as it was loaded; `save` does not change it.
         read_only: Another instance has it open, or the folder cannot be written to or locked: `save` does nothing.
         notice: What the user should know about how it was opened, or "".
+        is_new: It was made by `create`.
         unfinished: Jobs that were under way, as they were found when it was opened or last kept.
     """
 
@@ -93,7 +94,7 @@ class ProjectFolder:
             raise StorageError(
                 "{folder} has no folder for audio ({why}); check its rights.", folder=folder, why=error.strerror
             ) from error
-        self.folder, self.project, self.notice = folder, project, ""
+        self.folder, self.project, self.notice, self.is_new = folder, project, "", False
         self._place = os.stat(folder)
         self._lock, self._denied, self._saving = lock, denied, threading.Lock()
         self._saved = b""
@@ -172,7 +173,7 @@ class ProjectFolder:
                 folder=folder,
             ) from error
         made = ProjectFolder(folder, Project(), lock)
-        made._saved = _encode(made.project)
+        made._saved, made.is_new = _encode(made.project), True
         try:
             write_whole(folder / _STATE, made._saved)
         except OutputError as error:
@@ -426,16 +427,70 @@ def projects_home() -> Path:
 
 
 def free_name(folder: Path, song_name: str) -> Path:
-    """A project folder in `folder`, named after a song, that does not exist yet.
+    """A project folder in `folder`, named after a song, that does not exist yet, or not any more: see `clear_shell`.
 
     Of a long name the beginning is taken: on Windows the paths of clips, 75 characters longer, end at 260.
     """
     name = cleaned(song_name)
-    return _free(folder, shortened(name, len(name[:_NAME_CHARACTERS].encode())), SUFFIX)
+    name = safe_name(shortened(name, len(name[:_NAME_CHARACTERS].encode())), SUFFIX)
+    return next(path for path in numbered(folder / name, SUFFIX) if not os.path.exists(path) or clear_shell(path))
 
 
 def _free(folder: Path, name: str, suffix: str) -> Path:
     return next(path for path in numbered(folder / safe_name(name, suffix), suffix) if not os.path.exists(path))
+
+
+def clear_shell(folder: Path) -> bool:
+    """Remove a project that never came to hold anything: its music was not made, or its song not decoded to the end.
+
+    Whether it is gone. One that is open anywhere stays.
+    """
+    try:
+        if not _is_shell(folder):
+            return False
+        lock = _locked(folder)
+        try:
+            if not _is_shell(folder):  # somebody had it until now
+                return False
+            discard(*_begun(folder / "audio"))
+            for part in filter(Path.exists, (folder / "audio", folder / "exports")):
+                part.rmdir()
+            discard(*_states(folder), *_begun(folder))
+        finally:
+            lock.release()
+        discard(folder / _LOCK)  # Windows has let go of it now
+        folder.rmdir()
+    except (OSError, RuntimeError):  # it cannot be locked, or something came into it just now
+        return False
+    return True
+
+
+def _is_shell(folder: Path) -> bool:
+    """Whether there is nothing in a project but a prompt, and what was being written aside when a run was ended.
+
+    Raises:
+        OSError: It cannot be looked at.
+    """
+    states, audio, exports = [path for path in _states(folder) if path.is_file()], folder / "audio", folder / "exports"
+    others = {*_listed(folder), *_listed(audio), *_listed(exports)}
+    others -= {audio, exports, folder / _LOCK, *states, *_begun(folder), *_begun(audio)}
+    if not states or others:
+        return False
+    try:
+        projects = [_decode(path.read_bytes()) for path in states]
+    except (ValueError, StorageError):  # msgspec's errors are ValueErrors
+        return False
+    return all(project == Project(prompt=project.prompt) for project in projects)
+
+
+def _listed(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.exists() else []
+
+
+def _begun(folder: Path) -> list[Path]:
+    """What was being written in a project, or in its `audio`, when a run was ended."""
+    is_audio = folder.name == "audio"
+    return [path for path in _listed(folder) if is_aside(path) or (is_audio and ClipStore.unfinished(path))]
 
 
 def _locked(folder: Path) -> filelock.BaseFileLock:

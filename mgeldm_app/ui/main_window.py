@@ -339,7 +339,8 @@ class MainWindow(QMainWindow):
         self.transport.set_position(time_text(position, project.rate_hz), place)
         levels = player.levels()
         self.transport.set_levels(levels.left, levels.right)
-        self.transport.set_null(20 * math.log10(levels.null + 1e-12) if player.playing else None)
+        null_db = 20 * math.log10(levels.null + 1e-12) if player.playing else None
+        self.transport.set_null(null_db, self.controller.session.lacks_audio)
 
     # ------------------------------------------------------------------------------------------------------------ theme
 

@@ -236,10 +236,15 @@ class Transport(QFrame):
         self.place.setText(place)
         self.place.setVisible(bool(place))
 
-    def set_null(self, level_db: float | None) -> None:
-        """The song minus stems and rest; None while nothing can be compared."""
+    def set_null(self, level_db: float | None, lacks_audio: bool = False) -> None:
+        """The song minus stems and rest; None while nothing can be compared.
+
+        Silence in place of lost audio adds up as well, since the rest makes up for it: that is no null.
+        """
         if level_db is None:
             text, role, means = "–", "second", self.tr("nothing is playing")
+        elif lacks_audio:
+            text, role, means = self.tr("lost"), "warn", self.tr("silence plays in place of audio that is lost")
         elif level_db < NULL_DB:
             text, role, means = level_text(-math.inf), "good", self.tr("stems and rest add up to the song")
         else:
@@ -248,7 +253,11 @@ class Transport(QFrame):
             self.null.setText(text)
             set_role(self.null, role)
             self.null.setAccessibleName(self.tr("Null: {0}").format(text))
-            self.null.setToolTip(self.tr("Null: the song minus stems and rest, before faders; {0}").format(means))
+            hint = self.tr(
+                "Null: the song minus stems and rest, before faders; {0}\n"
+                "The rest is the song minus the stems: this shows what rounding leaves, not how clean a stem is."
+            )
+            self.null.setToolTip(hint.format(means))
 
     def set_levels(self, left: float, right: float) -> None:
         """Linear peaks of both channels since the last call."""

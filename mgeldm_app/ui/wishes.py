@@ -323,6 +323,13 @@ class Wishes(QObject):
         place = next(number for number, entry in enumerate(sheet) if entry.id == "listen")
         held = Entry("hold", self.tr("Hear the original while held"), "A", True, sheet[place].group)
         sheet.insert(place + 1, held)
+        mouse = self.tr("Mouse")
+        for title, keys in (
+            (self.tr("Drag lanes out, by the left edge of one"), self.tr("Drag")),
+            (self.tr("Drag only the region out, by the left edge of a lane"), self.tr("Ctrl+Drag")),
+            (self.tr("Drag only the region out, from a lane"), self.tr("Alt+Drag")),
+        ):
+            sheet.append(Entry("drag", title, keys, True, mouse))
         _accepted(ShortcutSheet(sheet, self.window))
 
     def about(self) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 import av
@@ -34,6 +35,21 @@ def made(store, frames, rate_hz=44_100):
 
 def noise(seed=0, samples=5000, channels=2):
     return np.random.default_rng(seed).uniform(-2, 2, (samples, channels)).astype(np.float32)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows flushes folders by itself")
+def test_the_name_of_a_clip_is_on_the_disk_too(store, monkeypatch):
+    """Else a power cut might take the clip and leave the state that names it."""
+    done, fsync, replace = [], os.fsync, os.replace
+
+    def fsync_so(handle):
+        done.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync_so)
+    monkeypatch.setattr(os, "replace", lambda *names: [done.append("name"), replace(*names)])
+    store.adopt(made(store, noise()))
+    assert done == ["file", "name", "folder"]
 
 
 @hypothesis_settings(max_examples=20)

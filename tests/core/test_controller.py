@@ -472,6 +472,42 @@ def test_a_project_named_from_where_the_program_was_started_is_found_from_elsewh
     second.c.close()
 
 
+@pytest.mark.parametrize("how", ["cancelled", "not begun", "failed", "made"])
+@pytest.mark.parametrize("left", ["for a song", "closed", "quit"])
+def test_of_music_that_was_not_made_no_project_stays(world, tmp_path, how, left):
+    if how == "not begun":
+        world.c.documents.begin_empty("funk")
+    else:
+        world.ask("funk", task="generate")
+    folder, recent = world.session.folder.folder, world.c.settings.recent
+    assert folder.is_dir() and recent == (str(folder),)
+    if how == "cancelled":
+        do(world, "cancel_jobs")
+    elif how == "failed":
+        world.engine.fail(0.0)  # and waits to be tried again
+    elif how == "made":
+        world.engine.finish()
+        do(world, "undo")
+    if left == "for a song":
+        world.open(write_song(tmp_path / "song.wav"))
+    elif left == "closed":
+        world.c.documents.close()
+    else:
+        world.c.close()
+    assert folder.exists() == (how in ("failed", "made"))
+    assert (str(folder) in load_settings().recent) == folder.exists()
+
+
+def test_an_empty_project_that_somebody_named_stays(world, tmp_path):
+    world.ask("funk", task="generate")
+    do(world, "cancel_jobs")
+    first = world.session.folder.folder
+    world.c.documents.save_as(tmp_path / "Mine.mgeldm")
+    assert not first.exists()
+    world.c.documents.close()
+    assert (tmp_path / "Mine.mgeldm").is_dir()
+
+
 def test_two_windows_keep_each_others_settings(home, tmp_path):
     first, second = World(), World()
     songs = [write_song(tmp_path / f"{name}.wav") for name in ("first", "second", "third")]

@@ -45,6 +45,23 @@ def test_a_project_opens_as_it_was_left(opened, home):
     assert opened.session.history.undo_title == ""
 
 
+@pytest.mark.parametrize("lost", ["bass", "song", "piano", "nothing"])
+def test_it_is_known_that_silence_stands_in_for_song_or_stem(opened, tmp_path, lost):
+    opened.ask("bass")
+    opened.ask("piano", task="impute", takes=1)
+    opened.engine.finish_all()
+    folder, store = opened.session.folder.folder, opened.session.store
+    clips = {name: opened.lane(name).parts[0].take.audio for name in ("bass", "piano")}
+    clips["song"] = opened.project.song.audio
+    opened.c.documents.close()
+    assert not opened.session.lacks_audio
+    (tmp_path / "A song.wav").unlink()  # it would be read again
+    if lost != "nothing":
+        store.path(clips[lost]).unlink()
+    opened.open(folder)
+    assert opened.session.lacks_audio == (lost in ("bass", "song"))  # a part that was added is not in the sum
+
+
 def test_every_change_is_on_the_disk_at_once(opened):
     opened.c.set_region(Span(100, 9000))
     other = ProjectFolder.open(opened.session.folder.folder)

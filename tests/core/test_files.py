@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -48,6 +49,21 @@ def test_a_file_is_replaced_whole(tmp_path, flush):
         write_whole(path, data, flush)
         assert path.read_bytes() == data
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows flushes folders by itself")
+def test_a_folder_that_cannot_be_flushed_is_no_failure(tmp_path, monkeypatch):
+    """Some file systems of networks refuse it."""
+    fsync = os.fsync
+
+    def refuses(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", refuses)
+    write_whole(tmp_path / "a.json", b"precious")
+    assert (tmp_path / "a.json").read_bytes() == b"precious"
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])

@@ -962,6 +962,49 @@ def test_a_whole_song_is_made_best_before_an_export(opened):
     assert opened.c.making.best([opened.lane("bass").id]) == 0
 
 
+def qualities(world):
+    return [part.take.made.quality for lane in world.project.of_kind("extracted") for part in lane.parts]
+
+
+def test_best_stems_that_were_asked_for_are_one_step_that_can_be_taken_back(opened):
+    opened.ask("bass, drums")
+    opened.engine.finish_all()
+    opened.c.set_lane(opened.lane("bass").id, "gain_db", -3.0)
+    opened.session.undo()
+    before = opened.project
+    assert opened.c.making.best([lane.id for lane in opened.project.of_kind("extracted")]) == 2
+    opened.engine.finish_all()
+    assert qualities(opened) == ["best", "best"]
+    assert opened.session.history.undo_title == "best quality"
+    opened.session.undo()
+    assert opened.project == before and qualities(opened) == ["standard", "standard"]
+    opened.session.redo()
+    assert qualities(opened) == ["best", "best"]
+    opened.session.redo()  # what had been undone before they came can still be done again
+    assert opened.lane("bass").gain_db == -3.0 and qualities(opened) == ["best", "best"]
+    check_null(opened)
+
+
+def test_a_best_stem_that_failed_at_first_can_be_taken_back_too(opened):
+    opened.ask("bass")
+    opened.engine.finish_all()
+    opened.c.making.best([opened.lane("bass").id])
+    failed = opened.engine.fail(0.0)
+    folder = opened.session.folder.folder
+    for again in (False, True):
+        if again:
+            opened.c.making.best([opened.lane("bass").id])
+            failed = opened.engine.fail(0.0)
+            opened.c.documents.close()
+            opened.open(folder)
+            failed = next(iter(opened.session.jobs.values())).job
+        opened.c.retry(failed.id)
+        opened.engine.finish_all()
+        assert qualities(opened) == ["best"]
+        opened.session.undo()
+        assert qualities(opened) == ["standard"]
+
+
 def test_of_the_rest_every_stem_is_made_best(opened):
     opened.ask("bass, drums")
     opened.engine.finish_all()
@@ -974,9 +1017,19 @@ def test_what_waits_for_jobs_that_are_all_cancelled_does_not_begin(opened):
     opened.c.making.when_idle(lambda: written.append(1))
     BY_ID["cancel_jobs"].run(opened.c)
     assert not opened.session.busy
+    assert len(opened.told) == 1 and "export" in opened.told[0][0]
     opened.ask("bass")
     opened.engine.finish_all()
-    assert not written
+    BY_ID["cancel_jobs"].run(opened.c)
+    assert not written and len(opened.told) == 1
+
+
+def test_an_export_that_waits_for_stems_of_a_project_that_is_left_is_called_off(opened):
+    opened.ask("bass")
+    written = []
+    opened.c.making.when_idle(lambda: written.append(1))
+    opened.c.documents.close()
+    assert not written and len(opened.told) == 1 and "export" in opened.told[0][0]
 
 
 @pytest.mark.parametrize(
@@ -1411,7 +1464,7 @@ def test_a_stem_like_a_lane_that_is_gone_stays_as_it_is_and_holds_up_nothing(ope
     assert opened.c.making.best([stem.id, drums.id]) == 1
     opened.engine.finish_all()
     assert opened.lane("drums").parts[0].take.made.quality == "best"
-    for _ in range(3):
+    for _ in range(4):
         opened.session.undo()
     assert opened.c.making.best([stem.id]) == 1  # it is there again
     opened.engine.finish_all()

@@ -19,7 +19,7 @@ from mgeldm_app.core import clips, storage
 from mgeldm_app.core.asks import Target, Unfinished
 from mgeldm_app.core.errors import StorageError
 from mgeldm_app.core.project import Lane, Made, Part, Project, Prompt, SongFile, Span, Take, Tempo
-from mgeldm_app.core.storage import KEPT, SPARED_S, ProjectFolder, free_name
+from mgeldm_app.core.storage import KEPT, SPARED_S, ProjectFolder, clear_shell, free_name
 from tests.fakes.away import take_away
 
 
@@ -536,6 +536,53 @@ def test_free_names(tmp_path):
         assert path.name == wanted
         path.mkdir()
     assert len(os.fsencode(free_name(tmp_path, "é" * 300).name)) <= 255
+
+
+def test_what_a_killed_import_left_gives_its_name_back(tmp_path):
+    folder = ProjectFolder.create(tmp_path / "Song.mgeldm")
+    folder.save(named("a prompt is typed anew in a moment"))
+    folder.store.begin(44_100, 2, 9)
+    (folder.store.folder / ".0123456789ab.part").touch()
+    (folder.folder / ".0123456789ab.part").touch()
+    assert folder.exports.is_dir()
+    assert free_name(tmp_path, "Song").name == "Song 2.mgeldm"  # it is open
+    folder.close()
+    assert free_name(tmp_path, "Song") == folder.folder and not folder.folder.exists()
+
+
+def add_clip(folder):
+    clip(folder, 1)  # which undo would have brought back
+
+
+@pytest.mark.parametrize(
+    "add",
+    [
+        add_clip,
+        lambda folder: folder.save(Project(tempo=Tempo(bpm=93.0, source="given"))),
+        lambda folder: folder.save_unfinished((Unfinished("t", "s", Span(0, 9), ()),)),
+        lambda folder: (folder.exports / "take.wav").touch(),
+        lambda folder: (folder.folder / "notes.txt").touch(),
+        lambda folder: (folder.folder / "first.part.wav").touch(),
+        lambda folder: (folder.store.folder / "mine.wav").touch(),
+        lambda folder: (folder.store.folder / "mine").mkdir(),
+        lambda folder: (folder.folder / "project.1.json").write_text("damaged"),
+        lambda folder: [folder.save(full_project(folder)), folder.save(named(""))],
+    ],
+)
+def test_what_holds_anything_keeps_its_name(folder, add):
+    add(folder)
+    folder.close()
+    there = sorted(folder.folder.rglob("*"))
+    assert not clear_shell(folder.folder)
+    assert free_name(folder.folder.parent, "Song").name == "Song 2.mgeldm"
+    assert sorted(folder.folder.rglob("*")) == there
+
+
+def test_what_is_no_project_keeps_its_name(tmp_path):
+    for name in ("empty.mgeldm", "file.mgeldm"):
+        (tmp_path / name).mkdir() if "empty" in name else (tmp_path / name).touch()
+        assert not clear_shell(tmp_path / name) and (tmp_path / name).exists()
+    assert not clear_shell(tmp_path / "nowhere.mgeldm")
 
 
 @pytest.mark.parametrize("name", ["A song with a long title " * 6, "é" * 300, "歌" * 80, "👩‍🎤" * 40])

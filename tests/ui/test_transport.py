@@ -167,6 +167,17 @@ def test_the_null_meter_is_good_only_below_what_any_file_can_hold(bar, level, te
     assert a11y.name_of(bar.null) == f"Null: {text}"
 
 
+def test_the_null_meter_does_not_call_lost_audio_good(bar):
+    for level in (-math.inf, -3.0):
+        bar.set_null(level, lacks_audio=True)
+        assert (bar.null.text(), bar.null.property("role")) == ("lost", "warn")
+        assert "lost" in bar.null.toolTip()
+    bar.set_null(None, lacks_audio=True)
+    assert bar.null.text() == "–"
+    bar.set_null(-math.inf)
+    assert "not how clean" in bar.null.toolTip()
+
+
 def test_without_a_song_nothing_can_be_played(bar):
     bar.set_song("", "")
     assert not any(each.isEnabled() for each in (bar.play, bar.loop, bar.tempo, bar.song, bar.metre))

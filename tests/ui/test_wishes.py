@@ -208,6 +208,7 @@ def test_the_held_key_is_on_the_sheet(window, monkeypatch):
     monkeypatch.setattr(wishes, "_accepted", lambda dialog: True)
     window.menus.run("shortcuts")
     assert any((entry.title, entry.shortcut) == ("Hear the original while held", "A") for entry in shown)
+    assert any(entry.shortcut == "Ctrl+Drag" and "region" in entry.title for entry in shown)
 
 
 def test_settings_reach_sound_engine_and_prompt(window, world, monkeypatch):

@@ -304,10 +304,14 @@ class Name(QLabel):
 
 
 class Grip(QWidget):
-    """The edge of a header in its lane's colour, by which a lane is dragged out of the window."""
+    """The edge of a header in its lane's colour, by which a lane, or only the region, is dragged out of the window.
 
-    drag_pressed = Signal()
-    drag_started = Signal()
+    Alt does that too in a lane's body, but many desktops move the window then.
+    """
+
+    drag_pressed = Signal(bool)  # only the region?
+    drag_started = Signal(bool)
+    FOR_REGION = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier
 
     def __init__(self, state: State, parent: QWidget) -> None:
         super().__init__(parent)
@@ -317,8 +321,9 @@ class Grip(QWidget):
         self.setCursor(Qt.CursorShape.OpenHandCursor)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)  # its dots come and go with the mouse
         self.setAccessibleName(self.tr("Drag out"))
-        self.setAccessibleDescription(self.tr("Drag the lane's audio into a DAW or a folder."))
-        self.setToolTip(self.tr("Drag from here into a DAW or a folder"))
+        hint = self.tr("Drag from here into a DAW or a folder; hold Ctrl or Alt to drag only the region")
+        self.setAccessibleDescription(hint)
+        self.setToolTip(hint)
 
     def sizeHint(self) -> QSize:
         """Narrow."""
@@ -330,7 +335,7 @@ class Grip(QWidget):
         if event.button() == Qt.MouseButton.LeftButton:
             event.accept()
             self._from = event.position().toPoint()
-            self.drag_pressed.emit()
+            self.drag_pressed.emit(bool(event.modifiers() & self.FOR_REGION))
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Beyond the drag distance it is a drag."""
@@ -338,7 +343,7 @@ class Grip(QWidget):
             way = event.position().toPoint() - self._from
             if way.manhattanLength() >= QApplication.startDragDistance():
                 self._from = None
-                self.drag_started.emit()
+                self.drag_started.emit(bool(event.modifiers() & self.FOR_REGION))
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         """It was a click."""

@@ -81,8 +81,8 @@ class LaneHeader(QWidget):
     pressed = Signal(object)  # keyboard modifiers
     stepped = Signal(int, bool)  # -1 up, 1 down; whether to extend the selection
     menu_asked = Signal(QPoint)
-    drag_pressed = Signal()
-    drag_started = Signal()
+    drag_pressed = Signal(bool)  # only the region?
+    drag_started = Signal(bool)
 
     def __init__(self, state: State, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -152,8 +152,8 @@ class Rows(QScrollArea):
         header.pressed.connect(lambda modifiers: self.press(lane_id, modifiers))
         header.stepped.connect(lambda step, extend: self._step(lane_id, step, extend))
         header.menu_asked.connect(lambda at: self._menu(lane_id, at))
-        header.drag_pressed.connect(lambda: self._drag(lane_id, False, self.drag_pressed))
-        header.drag_started.connect(lambda: self._drag(lane_id, False, self.drag_started))
+        header.drag_pressed.connect(lambda region: self._drag(lane_id, region, self.drag_pressed))
+        header.drag_started.connect(lambda region: self._drag(lane_id, region, self.drag_started))
         header.edge.dragged.connect(lambda height: self._set_height(lane_id, height))
         header.edge.reset.connect(lambda: self._set_height(lane_id, None))
         body.pressed.connect(lambda modifiers: self._press_body(lane_id))
@@ -263,11 +263,11 @@ class Rows(QScrollArea):
             self.select((lane_id,), True)
         self.lane_menu.emit(lane_id, at)
 
-    def _drag(self, lane_id: str, in_body: bool, signal: SignalInstance) -> None:
-        """Drag out the selected lanes if this is one of them; from a body only the region, if there is one."""
+    def _drag(self, lane_id: str, region: bool, signal: SignalInstance) -> None:
+        """Drag out the selected lanes if this is one of them; with `region` only that, if there is one."""
         if lane_id not in self.selected:
             self.select((lane_id,), True)
-        signal.emit(self.selected, in_body and self._state.region is not None)
+        signal.emit(self.selected, region and self._state.region is not None)
 
     # ---------------------------------------------------------------------------------------------------------- changes
 

@@ -120,7 +120,7 @@ class RegionMouse(QObject):
     """
 
     region_changed = Signal(object, bool)
-    sought = Signal(int)
+    sought = Signal(object)  # a sample, which may be more than 32 bits hold
 
     EDGE_PX = 5
 

@@ -70,7 +70,7 @@ class LanesView(QWidget):
     """
 
     region_changed = Signal(object, bool)
-    seek = Signal(int)
+    seek = Signal(object)
     lane_changed = Signal(str, str, object, bool)
     take_chosen = Signal(str, int, int)
     lane_menu = Signal(str, QPoint)

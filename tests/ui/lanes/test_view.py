@@ -313,6 +313,27 @@ def test_alt_drag_takes_the_region_out_and_the_grip_the_lane(make_view, project,
     assert len(started.told) == 2
 
 
+@pytest.mark.parametrize("held", [CTRL, ALT])
+def test_the_grip_takes_the_region_out_with_a_key_held(make_view, project, held):
+    """Desktops that move windows by Alt leave it nothing but Ctrl."""
+    view = make_view(project)
+    pressed, started = Heard(view.drag_pressed), Heard(view.drag_started)
+    grip = header(view, "c").grip
+    drag(grip, QPoint(5, 20), QPoint(60, 20), held)
+    assert pressed.told == started.told == [(("c",), True)]
+    view.show_project(replace(project, region=None))
+    drag(grip, QPoint(5, 20), QPoint(60, 20), held)
+    assert started.told[1:] == [(("c",), False)]
+    assert "Ctrl" in grip.toolTip() and "region" in grip.toolTip()
+
+
+def test_a_click_three_hours_into_a_fine_song_goes_there(make_view, project):
+    view = make_view(project)
+    sought = Heard(view.seek)
+    view._mouse.sought.emit(2**31 + 5)
+    assert sought.told == [(2**31 + 5,)]
+
+
 def test_the_wheel(make_view, project, studio):
     view = make_view(project)
     view.axis.show(4 * studio.bar, 40)

@@ -7,6 +7,7 @@ import torch
 from mgeldm.data import corpus
 from mgeldm.data.captions import CAPTIONS
 from mgeldm.data.latents import Encoder, Triplets, WaveformEncoder, load, read_shard, save
+from mgeldm.data.songs import Stem
 from mgeldm.data.triplets import Shares
 from mgeldm.errors import InputError
 from mgeldm.nn.oobleck import OobleckAutoencoder
@@ -47,6 +48,16 @@ def test_encoding_repeats_and_shards_round_trip(tmp_path, triplets):
     assert len(loaded) == 3 * len(triplets)
     assert np.array_equal(loaded.mixtures[: len(triplets)], triplets.mixtures)
     assert list(loaded.captions[-len(triplets) :]) == list(triplets.captions)
+
+
+def test_windows_begin_anywhere_in_a_song():
+    """A song whose stem is silent for a second, in windows of less than six: some have all of it, some none."""
+    song = np.random.default_rng(0).normal(0, 0.1, (1, 8 * 44100)).astype(np.float32)
+    song[:, :44100] = 0
+    found = [Encoder().encode([Stem("drums", ["drums"], song)], {}, np.random.default_rng(i)) for i in range(12)]
+    silent = [float((triplets.sources[0].max(0) < 0.05).mean()) for triplets in found]
+    assert min(silent) < 0.02 and 0.08 < max(silent) < 0.2
+    assert {len(triplets) for triplets in found} == {1}
 
 
 def test_a_pool_is_loaded_into_no_more_memory_than_it_takes(tmp_path, triplets):

@@ -174,6 +174,18 @@ def test_equalisers_move_the_balance_that_they_name():
     assert np.mean([low for _, low in tilt["thin"]]) < 0.5 * np.mean([low for _, low in tilt["bright"]])
 
 
+def test_a_bass_keeps_its_lows_and_a_voice_is_in_front():
+    for seed in range(60):
+        assert not {"muffled", "thin"} & {*equalise(noise(seed, 0.3), np.random.default_rng(seed), cut=False)[1]}
+        before, after = (
+            np.square(np.abs(np.fft.rfft(sound)))
+            for sound in (noise(seed, 0.3), production.in_front(noise(seed, 0.3), np.random.default_rng(seed)))
+        )
+        hz = np.fft.rfftfreq(len(noise(seed, 0.3)), 1 / RATE_HZ)
+        low, high = (after[band].sum() / before[band].sum() for band in (hz < 60, (hz > 2500) & (hz < 4000)))
+        assert low < 0.4 and high > 1
+
+
 def test_echoes_repeat_in_time_and_change_sides():
     stereo = np.zeros((2, RATE_HZ * 2), np.float32)
     stereo[0, :200] = 1.0

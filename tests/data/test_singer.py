@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mgeldm.data import singer
 from mgeldm.data.production import amplify
 from mgeldm.data.singer import _consonants, _syllables, sing
 
@@ -28,6 +29,21 @@ def test_a_line_is_sung_at_its_pitches(seed):
         heard = pitch_hz(sung[middle : middle + 8000])
         off = 12 * np.log2(heard / (440 * 2 ** ((pitch - 69) / 12)))
         assert min(abs(off - octave) for octave in (-12, 0, 12)) < 1.0
+
+
+def test_men_and_women_sing_where_their_voices_lie(monkeypatch):
+    lines = {"male": [], "female": [], "choral": []}
+    heard = []
+    monkeypatch.setattr(singer, "sing", lambda notes, samples, *_: heard.append(notes) or np.zeros(samples, np.float32))
+    for seed in range(60):
+        heard.clear()
+        line = LINE + np.array([0, 0, seed % 3 * 9 - 9, 0])
+        _, (tag,) = singer.sung(line, 100, np.random.default_rng(seed))
+        assert set((heard[0][:, 2] - line[:, 2]) % 12) == {0}
+        lines[tag].append(np.median(heard[0][:, 2]))
+    assert all(49 <= pitch <= 61 for pitch in lines["male"]) and all(59 <= pitch <= 71 for pitch in lines["female"])
+    assert lines["choral"]
+    assert singer.sung(LINE[:0], 100, np.random.default_rng(0))[0].shape == (100,)
 
 
 def test_nothing_is_sung_where_there_is_no_note():

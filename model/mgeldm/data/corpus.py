@@ -11,6 +11,7 @@ from .bank import Bank
 from .captions import HELD_OUT_CAPTIONS, describe, own_phrases
 from .events import Plan
 from .readers import Skip, files_of, tell
+from .singer import sung
 from .songs import RATE_HZ, Song, Stem
 from .synth import Sampler, bank_sampler
 
@@ -89,8 +90,11 @@ def _render_part(label: str, plan: Plan, rng, banks: list[Bank], samples: int, s
         dry = _hits(notes, kit, samples)
     else:
         notes, style = _pitched_notes(label, plan, rng, split)
-        sampler, program = _instrument(label, notes, rng, bank)
-        dry, tags = _play(notes, sampler, samples), sampler.tags
+        if label == "vocals" and split == "train" and rng.uniform() < 0.7:
+            dry, tags = sung(notes, samples, rng)
+        else:
+            sampler, program = _instrument(label, notes, rng, bank)
+            dry, tags = _play(notes, sampler, samples), sampler.tags
     if split == "train":
         return dry, describe(label, style, tags, program)
     return dry, [*HELD_OUT_CAPTIONS[label], *own_phrases(label, program, tags)]

@@ -127,13 +127,15 @@ class Encoder:
             song: The song at the model's rate, or its stems; stems of one label are one source.
             vocabulary: Label to phrases; prompts for absent sources are drawn from it.
             rng: Source of gains and choices.
-            windows: Draw this many windows as the paper does (`triplets.segment`); None takes all in order.
+            windows: Draw this many windows as the paper does (`triplets.segment`); None takes all in order, from
+                somewhere in the first: else a quarter of them would begin with their song, on a downbeat.
         """
         song = song if isinstance(song, Song) else Song(song)
         captions = captions_of(song.stems)
         rows = np.array([list(captions).index(stem.label) for stem in song.stems])
         size, gain = self.config.window_samples, MIXTURE_RMS / (song.level + 1e-9)
-        starts = range(0, song.samples - size + 1, size)
+        spare = song.samples % size if song.samples >= size else 0
+        starts = range(int(rng.integers(spare + 1)), song.samples - size + 1, size)
         items = []
         for i in range(len(starts) if windows is None else windows):
             start = starts[i] if windows is None else segment(song, size, rng)[1]
@@ -150,7 +152,7 @@ class Encoder:
         rng: np.random.Generator,
     ) -> list[tuple[Any, ...]]:
         """Items of one window [sources, samples], its sources mixed anew."""
-        gains = torch.from_numpy(10 ** (rng.normal(0, 4, (len(captions), 1)) / 20).astype(np.float32))
+        gains = torch.from_numpy(10 ** (rng.normal(0, 2, (len(captions), 1)) / 20).astype(np.float32))
         audio = audio * (gains * float(10 ** (rng.normal(0, 3) / 20)))
         if float(audio.sum(0).square().mean().sqrt()) < _AUDIBLE:
             return []

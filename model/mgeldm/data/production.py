@@ -19,7 +19,7 @@ from .songs import RATE_HZ
 _CONTROL = 64  # samples to one value of a gain curve
 _LEVEL = 0.1
 _STEADY = ("drums", "bass", "vocals", "kick drum", "snare drum", "claps")  # in the middle, and compressed
-_LEVELS_DB = {"drums": -17.0, "bass": -19.0, "vocals": -21.0, "effects": -29.0}  # the middle; others -23 dB
+_LEVELS_DB = {"drums": -17.0, "bass": -19.0, "vocals": -18.0, "effects": -29.0}  # the middle; others -23 dB
 
 
 @dataclass
@@ -60,8 +60,10 @@ def produce(
     if rng.random() < 0.4:
         audio, tag = saturate(audio, rng, fierce=label in ("electric guitar", "lead synth"))
         tags += tag
+    if label == "vocals" and rng.random() < 0.7:
+        audio = in_front(audio, rng)
     if rng.random() < 0.8:
-        audio, tag = equalise(audio, rng)
+        audio, tag = equalise(audio, rng, cut=label not in ("bass", "kick drum"))
         tags += tag
     if rng.random() < (0.7 if steady else 0.4):
         audio = compress(audio, rng)
@@ -85,7 +87,7 @@ def produce(
 
 def draw_level_db(label: str, rng: np.random.Generator) -> float:
     """How loud a stem of that label is: dB of its RMS under full scale, before the bus."""
-    return float(np.clip(rng.normal(_LEVELS_DB.get(label, -23), 6), -42, -10))
+    return float(np.clip(rng.normal(_LEVELS_DB.get(label, -23), 4), -42, -10))
 
 
 def recolour(stereo: Samples, space: Space, rng: np.random.Generator) -> Samples:
@@ -144,8 +146,15 @@ def amplify(dry: Samples, rng: np.random.Generator) -> Samples:
     return scipy.signal.sosfilt(cabinet, driven).astype(np.float32)
 
 
-def equalise(audio: Samples, rng: np.random.Generator) -> tuple[Samples, list[str]]:
-    """One to three bells and shelves, sometimes a band cut off as in an old radio or behind a door."""
+def in_front(audio: Samples, rng: np.random.Generator) -> Samples:
+    """A voice [..., samples] as most mixes have it: without what lies below it, and with presence."""
+    sections = [_pass(rng.uniform(80, 150), "high"), _bell(rng.uniform(2000, 4500), rng.uniform(1, 6), 0.7)]
+    sections.append(_shelf(rng.uniform(5000, 8000), rng.uniform(0, 8)))
+    return scipy.signal.sosfilt(np.concatenate(sections), audio).astype(np.float32)
+
+
+def equalise(audio: Samples, rng: np.random.Generator, cut: bool = True) -> tuple[Samples, list[str]]:
+    """One to three bells and shelves; with `cut` sometimes but a band is left, as in an old radio or behind a door."""
     sections, tags = [], []
     for _ in range(rng.integers(1, 4)):
         hz, gain_db = float(np.exp(rng.uniform(np.log(80), np.log(9000)))), float(rng.normal(0, 4.5))
@@ -154,7 +163,7 @@ def equalise(audio: Samples, rng: np.random.Generator) -> tuple[Samples, list[st
     sections.append(_shelf(rng.uniform(2000, 6000), tilt_db))
     if abs(tilt_db) > 4:
         tags.append("bright" if tilt_db > 0 else "dark")
-    kind = rng.random()
+    kind = rng.random() if cut else 1.0
     if kind < 0.08:
         sections.append(_pass(rng.uniform(500, 3000), "low"))
         tags = ["muffled"]

@@ -19,7 +19,7 @@ from .captions import HELD_OUT_CAPTIONS, describe, phrases
 from .kits import PIECES, piece_of
 from .midi import Score
 from .production import Space, amplify, draw_level_db, master, produce, sidechain
-from .singer import sing
+from .singer import sung
 from .songs import RATE_HZ, Song, Stem, shared
 from .synth import Sampler, bank_sampler
 
@@ -37,6 +37,7 @@ _SOFT = 0.62  # velocity under which a sound is one that was played softly, or d
 _ALIKE = 0.6  # recordings of one drum differ by less in the logarithm of their power, on average over bands
 _SPAN = 16384  # samples of a hit that tell so
 _FEWEST, _MOST = 2, 7
+_LOWEST = 26  # MIDI pitch (37 Hz) that no sub-bass goes below
 BY_PIECE = 0.4
 _Kit = dict[int, list[Samples]]
 """Drum key to the recordings of that drum, of which each hit is one."""
@@ -123,7 +124,8 @@ def _planned_parts(plan: events.Plan, rng: np.random.Generator, split: str) -> l
         elif label == "bass":
             style = events.choose(rng, events.BASS_STYLES, split).name
             notes = events.bass_part(plan, rng, style)
-            notes[:, 2] -= 12 * (rng.random() < 0.2)  # sub-bass
+            if rng.random() < 0.2 and notes[:, 2].min(initial=127) >= 12 + _LOWEST:
+                notes[:, 2] -= 12  # sub-bass
         else:
             role, centre = _EXTRA.get(label), 70.0
             if role is None:
@@ -209,8 +211,8 @@ def _render(part: _Part, banks: Sequence[Bank], samples: int, rng: np.random.Gen
     if label in ("drums", "percussion"):
         kit, tags = _kit(banks, rng)
         return _Sound(label, _strike(part.notes, kit, samples, rng), tags)
-    if label == "vocals" and rng.random() < 0.7:
-        return _Sound(label, *_sung(part.notes, samples, rng))
+    if label == "vocals" and rng.random() < 0.9:
+        return _Sound(label, *sung(part.notes, samples, rng))
     if label == "electric guitar" and rng.random() < 0.45:
         return _Sound(label, *_amplified(part, banks, samples, rng))
     sampler, program = _instrument(part, banks, rng)
@@ -230,19 +232,6 @@ def _pieces(part: _Part, banks: Sequence[Bank], samples: int, rng: np.random.Gen
 
 def _rms_db(audio: Samples) -> float:
     return float(10 * np.log10(np.square(audio, dtype=np.float64).mean() + 1e-10))
-
-
-def _sung(notes: np.ndarray, samples: int, rng: np.random.Generator) -> tuple[Samples, list[str]]:
-    """A line sung by one voice, at times doubled, or with a second voice or a choir around it."""
-    female = bool(rng.random() < 0.5)
-    lead = sing(notes, samples, rng, female)
-    tag = "female" if female else "male"
-    others = int(rng.choice([0, 1, 2, 4], p=[0.55, 0.2, 0.15, 0.1]))
-    for _ in range(others):
-        moved = notes + np.array([0, 0, rng.choice([0, 0, -12, 12, 7, -5]), 0])
-        moved[:, 0] = np.maximum(moved[:, 0] + rng.normal(0, 0.02, len(moved)), 0)
-        lead = lead + sing(moved, samples, rng, female) * np.float32(rng.uniform(0.3, 0.9))
-    return lead, [tag] if others < 4 else ["choral"]
 
 
 def _amplified(
@@ -276,10 +265,10 @@ def _instrument(part: _Part, banks: Sequence[Bank], rng: np.random.Generator) ->
         return synth.modal(rng, pitches), None
     if part.label in ("plucked strings", "acoustic guitar"):
         return synth.plucked(rng, pitches), None
-    if part.label == "bass" and pick < 0.4:  # begins like a kick drum, and is none
+    if part.label == "bass" and pick < 0.5:  # begins like a kick drum, and is none
         return synth.sub_bass(rng, pitches, drops=(2.0, 25.0), falls_s=(0.02, 0.12)), None
     kind = {"bass": "bass", "lead synth": "lead", "pad synth": "pad", "effects": "pad"}.get(part.label)
-    if kind is not None and pick < (0.6 if kind == "bass" else 0.35):
+    if kind is not None and pick < (0.7 if kind == "bass" else 0.35):
         return synth.wavetable(rng, pitches, kind), None
     if kind is not None and pick < 0.45 and kind != "bass":
         return synth.modal(rng, pitches), None

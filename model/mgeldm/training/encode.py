@@ -42,7 +42,7 @@ from .sounds import loaded
 from .workers import processes
 
 MAX_SHIFT_SEMITONES = 3.0  # random speed of real stems, up and down
-SONG_S = 24.0
+SONG_S = 27.0
 REMIXES = 24  # mixtures drawn from one set of pieces
 TOLD = 10  # songs that cannot be used, by name; of more their number is said
 OURS = "MIT"  # licence of what this project's own synthesisers render

@@ -123,7 +123,7 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 def sweep_parts(folder: Path) -> None:
     """Remove what was being written aside when an earlier run was ended."""
-    discard(*(path for path in folder.glob(f".*{PART}") if path.is_file()))
+    discard(*(path for path in folder.glob(".*") if is_aside(path) and path.is_file()))
 
 
 def is_aside(path: Path) -> bool:
@@ -135,12 +135,18 @@ def flush_folder(folder: Path) -> None:
     """Make a new name last through a power cut; Windows does so by itself and cannot open folders.
 
     Nor can some file systems flush them, which is no failure: what has its name there is written.
+
+    Raises:
+        OSError: The disk is broken or full.
     """
     if os.name == "nt":
         return
-    with contextlib.suppress(OSError):
+    try:
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:
             os.close(handle)
+    except OSError as error:
+        if error.errno in (errno.EIO, errno.ENOSPC, errno.EDQUOT):
+            raise

@@ -154,7 +154,8 @@ class Landing:
             audio = found.audios[number]
             assert audio is not None
             change = placing.put(plan, found, number)
-            if work.undoable:
+            now = self.session.project
+            if work.undoable and change(now) != now:  # of what only redoing brings back it is no step now
                 self.session.do(Command(say("best quality"), change, "best", beside=True))
             else:
                 self.session.amend(change)

@@ -128,6 +128,7 @@ class Making:
 
         Returns how many jobs this takes.
         """
+        self.session.history.end_merging()  # a wish before this one is a step of its own
         count = 0
         for lane in self.session.project.stems_behind(lane_ids):
             for number in below_best(self.session.project, lane):
@@ -505,7 +506,8 @@ def _is_worth_keeping(work: Work, landing: Landing) -> bool:
 
 def _as_before(work: Work) -> dict[str, Any]:
     """How a job is begun that comes after one of the same ask."""
-    return {name: getattr(work, name) for name in ("replaces", "gives_way", "refines", "undoable")}
+    again: dict[str, Any] = {"replaces": work.replaces, "gives_way": work.gives_way}
+    return again | {"refines": work.refines, "undoable": work.undoable}
 
 
 def _was_kept(work: Work, project: Project) -> bool:

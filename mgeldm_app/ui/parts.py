@@ -147,6 +147,11 @@ def keyed(text: str, action: str) -> str:
     return f"{text} ({keys})" if keys else text
 
 
+def held(key: str) -> str:
+    """What stands before another key, or a move of the mouse, while this one is held: "Ctrl+", on a Mac the sign."""
+    return QKeySequence(f"{key}+A").toString(QKeySequence.SequenceFormat.NativeText).removesuffix("A")
+
+
 def line() -> QFrame:
     """A hair line across."""
     made = QFrame()

@@ -35,6 +35,7 @@ from .lanes.view import HEIGHT_STEP, ZOOM_STEP
 from .menus import Menus
 from .model_desk import ModelDesk
 from .palette import Entry, Palette
+from .parts import held
 from .shortcuts import ShortcutSheet
 from .transport import METRES
 
@@ -321,13 +322,13 @@ class Wishes(QObject):
             if not re.fullmatch(r"take_[2-9]", entry.id)
         ]
         place = next(number for number, entry in enumerate(sheet) if entry.id == "listen")
-        held = Entry("hold", self.tr("Hear the original while held"), "A", True, sheet[place].group)
-        sheet.insert(place + 1, held)
+        original = Entry("hold", self.tr("Hear the original while held"), "A", True, sheet[place].group)
+        sheet.insert(place + 1, original)
         mouse = self.tr("Mouse")
         for title, keys in (
             (self.tr("Drag lanes out, by the left edge of one"), self.tr("Drag")),
-            (self.tr("Drag only the region out, by the left edge of a lane"), self.tr("Ctrl+Drag")),
-            (self.tr("Drag only the region out, from a lane"), self.tr("Alt+Drag")),
+            (self.tr("Drag only the region out, by the left edge of a lane"), held("Ctrl") + self.tr("Drag")),
+            (self.tr("Drag only the region out, from a lane"), held("Alt") + self.tr("Drag")),
         ):
             sheet.append(Entry("drag", title, keys, True, mouse))
         _accepted(ShortcutSheet(sheet, self.window))

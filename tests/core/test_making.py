@@ -985,6 +985,33 @@ def test_best_stems_that_were_asked_for_are_one_step_that_can_be_taken_back(open
     check_null(opened)
 
 
+def test_each_wish_for_best_stems_is_a_step(opened):
+    opened.ask("bass, drums")
+    opened.engine.finish_all()
+    for name in ("bass", "drums"):
+        opened.c.making.best([opened.lane(name).id])
+        opened.engine.finish_all()
+    assert qualities(opened) == ["best", "best"]
+    opened.session.undo()
+    assert sorted(qualities(opened)) == ["best", "standard"]
+
+
+def test_a_best_stem_of_what_was_undone_meanwhile_comes_with_redoing(opened):
+    for region in (Span(0, 8000), Span(16000, 24000)):
+        opened.c.set_region(region)
+        opened.ask("bass")
+        opened.engine.finish_all()
+    assert len(opened.lane("bass").parts) == 2
+    assert opened.c.making.best([opened.lane("bass").id]) == 2
+    opened.session.undo()
+    opened.engine.finish_all()
+    assert qualities(opened) == ["best"]
+    opened.session.undo()
+    opened.session.redo()
+    opened.session.redo()
+    assert qualities(opened) == ["best", "best"]
+
+
 def test_a_best_stem_that_failed_at_first_can_be_taken_back_too(opened):
     opened.ask("bass")
     opened.engine.finish_all()

@@ -79,6 +79,19 @@ def test_a_plain_song_names_the_program_and_never_contradicts_it(bank, monkeypat
         assert not ("electronic" in words and "electric" in words)
 
 
+def test_songs_that_figures_are_measured_on_stay_what_they_were(monkeypatch):
+    """Those to train on are sung; test songs keep the voices that they had when there was no singer."""
+    asked = []
+    monkeypatch.setattr(corpus, "choose_labels", lambda rng: ["vocals"])
+    monkeypatch.setattr(corpus, "sung", lambda notes, n, rng: asked.append(1) or (np.zeros(n, np.float32), ()))
+    for seed in range(8):
+        corpus.render_song(seed, [], 2.0, "test")
+    assert not asked
+    for seed in range(8):
+        corpus.render_song(seed, [], 2.0)
+    assert 2 < len(asked) < 8
+
+
 def test_an_unknown_split_is_refused():
     with pytest.raises(ValueError, match="split"):
         corpus.render_song(0, [], 1.0, "validation")

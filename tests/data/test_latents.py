@@ -143,6 +143,10 @@ def test_what_is_rare_is_no_more_often_absent_than_what_is_common():
     silent = {label: lacking / chances[labels == label].sum() for label, lacking in silent.items()}
     assert silent == pytest.approx({"drums": 0.04, "flute": 0.06, "effects": 0})  # of effects no one can say
     assert not chances[labels == "harp"].any()  # never heard: there is nothing to tell it by
+    rarely = np.where(labels == "flute", 0.3, 1.0)
+    weighed = Triplets(blank, blank, blank, labels, labels, labels, parts).chances(rarely)
+    flutes, other = weighed[labels == "flute"] / chances[labels == "flute"], weighed[0] / chances[0]
+    assert flutes == pytest.approx(0.3 * other)  # those that are silent too
 
 
 def test_songs_in_files_encode_as_songs_in_memory(tmp_path):

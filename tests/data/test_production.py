@@ -208,10 +208,10 @@ def test_a_recoloured_stem_keeps_its_level_and_is_another():
     stereo, moved = noise(1, 0.5, 2) * 0.4, 0
     for seed in range(12):
         rng = np.random.default_rng(seed)
-        out = recolour(stereo, Space.draw(rng, 120), rng)
+        out = recolour(stereo, "piano", Space.draw(rng, 120), rng)
         assert out.dtype == np.float32
         assert level_db(out) == pytest.approx(level_db(stereo), abs=0.1)
         moved += not np.allclose(out, stereo, atol=1e-2)
     assert moved == 12
     silent = np.zeros((2, 1000), np.float32)
-    assert not recolour(silent, Space.draw(np.random.default_rng(0), 120), np.random.default_rng(0)).any()
+    assert not recolour(silent, "bass", Space.draw(np.random.default_rng(0), 120), np.random.default_rng(0)).any()

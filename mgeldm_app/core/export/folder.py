@@ -145,7 +145,7 @@ def _read_me(hand_off: HandOff, rows: Sequence[Row], gain: float) -> str:
         lines.append(say("Region: {start} to {stop}", start=start, stop=stop))
     if gain < 1:
         lines.append(
-            say("All files share a gain of {gain:.6f} with every lane of the project, so that none clips.", gain=gain)
+            say("All files share a gain of {gain:.6f}, so that neither they nor the song or a stem clips.", gain=gain)
         )
     lines += ["", say("The mixer as it was:")]
     for row in rows:

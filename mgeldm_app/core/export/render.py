@@ -47,7 +47,7 @@ Names = Callable[[Sequence[str]], Sequence[Path]]
 FIELDS = ("song", "lane", "number", "bpm", "key", "prompt")
 _BLOCK_SAMPLES = 1 << 17
 _LOSSY_BITS = 24  # steps in which the level of what mp3 and ogg are given is measured
-_LANES = 32  # that a gain leaves room for at least: a stem that is added does not change it
+_LANES = 32  # whose rounding a gain leaves room for at least: that of one more stem does not change it
 _SOUND = 2  # rises when `sound` or this package would make other samples of the same project
 _reaches: dict[tuple[int, str], int] = {}  # the largest step of lanes that were measured, by bits and content
 
@@ -67,12 +67,10 @@ class ExportReport:
     Attributes:
         files: In the order of the lanes.
         gain: Shared by all of them: below 1 only where a file of an integer format would have clipped.
-        faders: Whether they were applied. Without them the gain is that of every lane of the project.
     """
 
     files: tuple[Exported, ...]
     gain: float = 1.0
-    faders: bool = False
 
     @property
     def gain_db(self) -> float:
@@ -87,13 +85,9 @@ class ExportReport:
         facts = {"what": what, "folder": folder, "turned": -self.gain_db}
         if self.gain_db >= -0.005:  # less is not heard, and would read 0.00
             return say("Exported {what} to {folder}.", what=what, folder=folder)
-        if self.faders:
-            return say(
-                "Exported {what} to {folder}; all turned down by {turned:.2f} dB, so that nothing clips.", **facts
-            )
         return say(
-            "Exported {what} to {folder}; turned down by {turned:.2f} dB, as every lane of this project is, so that "
-            "nothing clips and the stems still add up to the song.",
+            "Exported {what} to {folder}; all turned down by {turned:.2f} dB, so that neither they nor the song or a "
+            "stem clips.",
             **facts,
         )
 
@@ -148,7 +142,7 @@ def export_lanes(
     paths, gain = write_tracks(project, view, tracks, options.format, reporter or Reporter(), named)
     ids = [""] if options.as_mix else [lane.id for lane in lanes]
     files = tuple(Exported(path, lane_id) for path, lane_id in zip(paths, ids, strict=True))
-    return ExportReport(files, gain, faders)
+    return ExportReport(files, gain)
 
 
 def mixed(project: Project, lanes: Sequence[Lane]) -> Sequence[Lane]:
@@ -250,7 +244,7 @@ def write_tracks(
     bits = _LOSSY_BITS if format in LOSSY else BITS.get(format)
     gain, measured, written = 1.0, 0, sum(track.span.samples for track in tracks)
     if bits and not any(track.faders for track in tracks):
-        gain, measured = _project_gain(project, view, bits, reporter, written)
+        gain, measured = _project_gain(project, view, tracks, bits, reporter, written)
 
     def count(done: int) -> None:
         reporter.report("samples", measured + done, measured + written)
@@ -264,16 +258,22 @@ def write_tracks(
         gain *= fitting
 
 
-def _project_gain(project: Project, view: View, bits: int, reporter: Reporter, to_come: int) -> tuple[float, int]:
-    """With which every lane fits over the whole song, and how many samples were measured ahead of those `to_come`.
+def _project_gain(
+    project: Project, view: View, tracks: Sequence[Track], bits: int, reporter: Reporter, to_come: int
+) -> tuple[float, int]:
+    """With which all that adds up to the song fits, and what is asked for, from the song's beginning to its end.
 
     Were it that of what is asked for alone, a stem that is exported again would no longer null against the set exported
     before. A lane is measured once; the overviews of waveforms are too coarse for that. One whose audio is missing or
     damaged is passed over: where it is asked for, writing says so.
+
+    Returns:
+        The gain, and how many samples were measured ahead of those `to_come`.
     """
-    song = Span(0, project.samples)
-    keys = [(bits, content_id(project, lane, song)) for lane in project.lanes]
-    fresh = [(key, lane) for key, lane in zip(keys, project.lanes, strict=True) if key not in _reaches]
+    song, asked = Span(0, project.samples), {lane.id for track in tracks for lane in track.lanes}
+    lanes = [lane for lane in project.lanes if lane.kind != "added" or lane.id in asked]
+    keys = [(bits, content_id(project, lane, song)) for lane in lanes]
+    fresh = [(key, lane) for key, lane in zip(keys, lanes, strict=True) if key not in _reaches]
     measured = len(fresh) * song.samples
     for number, (key, lane) in enumerate(fresh):
         reach, done = 0, number * song.samples
@@ -282,7 +282,7 @@ def _project_gain(project: Project, view: View, bits: int, reporter: Reporter, t
                 reach, done = max(reach, reach_of(block)), done + len(block)
                 reporter.report("samples", done, measured + to_come)
             _reaches[key] = reach
-    return _fitting(project, max(_reaches.get(key, 0) for key in keys), bits), measured
+    return _fitting(project, max((_reaches.get(key, 0) for key in keys), default=0), bits), measured
 
 
 def _fitting(project: Project, reach: int, bits: int) -> float:

@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QMouseEvent, Q
 from PySide6.QtWidgets import QAbstractButton, QApplication, QDial, QLabel, QLineEdit, QSlider, QWidget
 
 from ...core.project import GAIN_DB
+from ..parts import held
 from ..theme import ink_on, mix
 from .state import State, font
 
@@ -321,7 +322,8 @@ class Grip(QWidget):
         self.setCursor(Qt.CursorShape.OpenHandCursor)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)  # its dots come and go with the mouse
         self.setAccessibleName(self.tr("Drag out"))
-        hint = self.tr("Drag from here into a DAW or a folder; hold Ctrl or Alt to drag only the region")
+        hint = self.tr("Drag from here into a DAW or a folder; hold {0} or {1} to drag only the region")
+        hint = hint.format(*(held(key).strip("+") for key in ("Ctrl", "Alt")))
         self.setAccessibleDescription(hint)
         self.setToolTip(hint)
 

@@ -10,6 +10,8 @@ from typing import Literal, Protocol
 
 from torch import Tensor
 
+from ..words import named_together
+
 
 class Conditioner(Protocol):
     """Text and audio to unit vectors [batch, dimensions]; without gradients, texts remembered."""
@@ -37,3 +39,9 @@ class Conditioner(Protocol):
                 where it is "audio", mono at 48 kHz [batch, samples].
         """
         ...
+
+
+def named(conditioner: Conditioner, prompt: str) -> list[str]:
+    """The sources that a prompt names together, if it is known what each of them is ("warm" of a piano is none)."""
+    names = named_together(prompt)
+    return names if names and bool(conditioner.knows(names).all()) else []

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import CheckpointError
-from ..words import named_together
+from . import named
 
 _APART, _SURE = 0.6, 0.85  # cosines of words and names: no closer than unknown words come, as close as known ones are
 _NAMED = 0.75  # names from here on: "rhodes" and "blues guitar" are, "mellow", "high" and "acoustic" are not
@@ -294,7 +294,7 @@ class EmbeddedConditioner(nn.Module):
         that name several classes have the sounds of all; those that name none stand for themselves.
         """
         text = self.embed_text(texts)
-        asked = [[prompt, *named_together(prompt)] for prompt in texts]
+        asked = [[prompt, *named(self, prompt)] for prompt in texts]
         likeness = self._likeness([name for names in asked for name in names]).split([len(names) for names in asked])
         near = (torch.stack([each.amax(0) for each in likeness]) - _APART).clamp(min=0)  # [batch, classes]
         typical = functional.normalize(near @ self.sounds, dim=-1)

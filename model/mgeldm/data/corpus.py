@@ -17,6 +17,8 @@ from .synth import Sampler, bank_sampler
 
 HELD_OUT_SONG = "sodium"
 """The real song that no model is trained on."""
+RENDERING = 2
+"""Rises when a seed gives another song to train on than it did, plain or wide."""
 TEST_SEED = 1_000_000_007
 """Songs of the test split draw from seeds that no training song uses."""
 

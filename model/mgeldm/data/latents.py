@@ -71,19 +71,24 @@ class Triplets:
         """Which of those rows have a silent source, bool: it sounds like nothing, and only words can ask for it."""
         return self.parts[rows] == ""
 
-    def chances(self) -> np.ndarray:
+    def chances(self, weights: np.ndarray | None = None) -> np.ndarray:
         """How likely each item is to be drawn [items]: rare kinds are seen more often; all unions are one kind.
 
         A rare kind is what most songs lack, so of the items that ask for it many are silent. Drawn as often as the
         others, they would teach that what is rare is not there: no kind is absent in more than `_ABSENT` of its draws.
+
+        Args:
+            weights: How often to draw each item that sounds [items], beside the others of its kind; None is alike.
         """
         kinds = np.where(np.char.find(self.parts.astype(str), "|") < 0, self.labels, "")
         names, kind = np.unique(kinds, return_inverse=True)
         silent = self.absent(np.arange(len(self)))
+        weights = np.ones(len(self)) if weights is None else weights
         lacking, counts = (np.bincount(kind[which], minlength=len(names)) for which in (silent, ~silent))
-        share = np.minimum(1, _ABSENT / (1 - _ABSENT) * counts / np.maximum(lacking, 1))
+        heard = np.bincount(kind, weights * ~silent, len(names))
+        share = np.minimum(1, _ABSENT / (1 - _ABSENT) * heard / np.maximum(lacking, 1))
         share[np.isin(names, [*VAGUE])] = 0
-        chances = np.maximum(counts, 1)[kind] ** (-1 / 3) * np.where(silent, share[kind], 1)
+        chances = np.maximum(counts, 1)[kind] ** (-1 / 3) * np.where(silent, share[kind], weights)
         return chances / chances.sum()
 
     def can_join(self, row: int, other: int, rest: bool = False) -> bool:

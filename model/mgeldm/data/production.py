@@ -14,6 +14,7 @@ import scipy.signal
 
 from ..audio import Samples
 from ..words import KIT
+from .captions import kinds
 from .songs import RATE_HZ
 
 _CONTROL = 64  # samples to one value of a gain curve
@@ -63,7 +64,7 @@ def produce(
     if label == "vocals" and rng.random() < 0.7:
         audio = in_front(audio, rng)
     if rng.random() < 0.8:
-        audio, tag = equalise(audio, rng, cut=label not in ("bass", "kick drum"))
+        audio, tag = equalise(audio, rng, cut=_may_be_cut(label))
         tags += tag
     if rng.random() < (0.7 if steady else 0.4):
         audio = compress(audio, rng)
@@ -85,17 +86,22 @@ def produce(
     return (stereo * np.float32(10 ** (level_db / 20) / level)).astype(np.float32), tags
 
 
+def _may_be_cut(label: str) -> bool:
+    """Whether a mix may leave but a band of it: not of what carries its lows."""
+    return not {"bass", "kick drum"} & kinds(label)
+
+
 def draw_level_db(label: str, rng: np.random.Generator) -> float:
     """How loud a stem of that label is: dB of its RMS under full scale, before the bus."""
     return float(np.clip(rng.normal(_LEVELS_DB.get(label, -23), 4), -42, -10))
 
 
-def recolour(stereo: Samples, space: Space, rng: np.random.Generator) -> Samples:
-    """A recorded stem [2, samples] as another producer might have left it, at the level it had."""
+def recolour(stereo: Samples, label: str, space: Space, rng: np.random.Generator) -> Samples:
+    """A recorded stem [2, samples] of that label as another producer might have left it, at the level it had."""
     level = float(np.sqrt(np.mean(stereo**2)))
     if level < 1e-5:
         return stereo
-    audio, _ = equalise(stereo * np.float32(_LEVEL / level), rng)
+    audio, _ = equalise(stereo * np.float32(_LEVEL / level), rng, cut=_may_be_cut(label))
     if rng.random() < 0.3:
         audio = compress(audio, rng)
     if rng.random() < 0.2:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ..audio import AudioClip, AudioInfo, Samples, Song, resample
 from ..bundled import EMBEDDED_PATH
 from ..checkpoint import Model, load_model
-from ..conditioning import Conditioner
+from ..conditioning import Conditioner, named
 from ..errors import CheckpointError, InputError, SilenceError
 from ..nn.spectral import MIXTURE_RMS
 from ..progress import Reporter
@@ -46,7 +46,7 @@ from ..requests import (
     Sampling,
 )
 from ..tracks import TASKS, Track
-from ..words import KIT, named_together, parse_prompt, plain, wanted
+from ..words import KIT, parse_prompt, plain, wanted
 from .compute import Compute, OnNotice, choose_device
 from .extraction import Decoded, EstimateStream, Heard, How, Latents, Masks
 from .generation import LatentsAt, Maker, Wish
@@ -219,8 +219,8 @@ class Pipeline:
         parsed = [parse_prompt(prompt) for prompt in request.prompts]
         conditions = [self._text(text) for text, _ in parsed] + [self._sound(example, e) for e in request.examples]
         inverted = torch.tensor([rest for _, rest in parsed] + [False] * len(request.examples))
-        named = [_apart(map(self._text, _named(self.conditioner, text))) for text, _ in parsed if masks]
-        conditions += [source for sources in named for source in sources]
+        sources = [_apart(map(self._text, named(self.conditioner, plain(text)))) for text, _ in parsed if masks]
+        conditions += [source for each in sources for source in each]
         sampling, negative = request.sampling, self._negative(request.sampling)
         if masks and negative is not None:
             if not inverted.any():  # it would keep from the rest what is to be kept out of it
@@ -229,7 +229,7 @@ class Pipeline:
         if masks and sampling.quality != "draft":
             conditions += self._unasked(torch.stack(conditions))
         how = self._how(sampling, extraction=True)
-        wholes = torch.tensor([i for i, sources in enumerate(named) for _ in sources], dtype=torch.long)
+        wholes = torch.tensor([i for i, each in enumerate(sources) for _ in each], dtype=torch.long)
         return Latents(self.model, self.compute, how, torch.stack(conditions), inverted, wholes, negative)
 
     def _unasked(self, conditions: Tensor) -> list[Tensor]:
@@ -530,12 +530,6 @@ def _bounds(song: Song, region: Region, longest_s: float | None = None) -> tuple
     if longest_s is not None and end_s - region.start_s > longest_s:
         raise InputError("At most {longest:g} s are made at once; choose a shorter region.", longest=longest_s)
     return region.start_s, end_s
-
-
-def _named(conditioner: Conditioner, prompt: str) -> list[str]:
-    """The sources that a prompt names together, if it is known what each of them is."""
-    names = named_together(plain(prompt))
-    return names if names and bool(conditioner.knows(names).all()) else []
 
 
 def _apart(sources: Iterable[Tensor]) -> list[Tensor]:

@@ -89,10 +89,9 @@ class DenoiserRecipe:
         bins = (spectral.filters > 0).sum(1).float()
         self.silence = float(spectral.compress(torch.zeros(())))
         self.energy = (bins / bins.sum())[:, None]  # what a band adds to the energy of the sound
-        silent = pool.absent(np.arange(len(pool)))
-        chances = pool.chances() * np.where(~silent & (self._levels_db() < _FAINT_DB), _FAINT, 1)
+        chances = pool.chances(np.where(self._levels_db() < _FAINT_DB, _FAINT, 1.0))
         # A new part is never to be silence, nor to go its own way: it learns from what plays with its own song alone.
-        fitting = chances * ~(pool.strange | silent)
+        fitting = chances * ~(pool.strange | pool.absent(np.arange(len(pool))))
         self.chances, self.fitting = (_summed(x) for x in (chances, fitting if fitting.any() else chances))
         self.held = None if held is None else DenoiserRecipe(model, spectral, conditioner, held)
 
@@ -203,11 +202,15 @@ class DenoiserRecipe:
 
         A piece of a kit joins other pieces where there are any: beside no drums any drum would be an answer.
         """
-        ways = [(int(other), track) for other in others for track in (Track.MIXTURE, Track.SUBMIXTURE)]
-        fit = [way for way in ways if self.pool.can_join(row, way[0], rest=way[1] == Track.SUBMIXTURE)]
-        if self.pieces[row]:
-            fit.sort(key=lambda way: not {*KIT} & {*self.pool.heard(way[0], rest=way[1] == Track.SUBMIXTURE)})
-        return fit[0] if fit else None
+        spare = None
+        for other in others:
+            for track in (Track.MIXTURE, Track.SUBMIXTURE):
+                is_rest = track == Track.SUBMIXTURE
+                if self.pool.can_join(row, other, rest=is_rest):
+                    if not self.pieces[row] or {*KIT} & {*self.pool.heard(other, rest=is_rest)}:
+                        return int(other), track
+                    spare = spare or (int(other), track)
+        return spare
 
     def _velocity(self, latents: Tensor, known: Tensor, tau: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
         """Predicted and true velocity [batch, tracks, channels, frames]."""

@@ -42,7 +42,7 @@ from .sounds import loaded
 from .workers import processes
 
 MAX_SHIFT_SEMITONES = 3.0  # random speed of real stems, up and down
-SONG_S = 27.0
+SONG_S = 27.0  # four windows, and half of one for them to begin anywhere in
 REMIXES = 24  # mixtures drawn from one set of pieces
 TOLD = 10  # songs that cannot be used, by name; of more their number is said
 OURS = "MIT"  # licence of what this project's own synthesisers render
@@ -75,7 +75,7 @@ class Material:
         return Encoder(absent=self.shares.absent, unions=self.shares.unions)
 
     def renderer(self) -> Callable[[int], Song]:
-        """Seed to a rendered song of 24 s."""
+        """Seed to a rendered song of `SONG_S`."""
         banks = loaded(tuple(self.banks))
         if self.scores is None:
             return lambda seed: corpus.render_song(seed, banks, SONG_S, self.split)
@@ -91,6 +91,7 @@ class Material:
         if rendered:
             sources.append(manifest.rendered(path.stem for path in (*self.banks, *scores)))
             licences += [OURS, *map(bank_licence, self.banks), *map(score_licence, scores)]
+            count += f" of rendering {corpus.RENDERING}"
         apart = dict.fromkeys(part for licence in licences for part in licence.split("; "))
         contents = "; ".join(_contents(_real_song(folder)) for folder in folders)
         names = tuple(folder.name for folder in folders)
@@ -283,7 +284,7 @@ def _recoloured(song: Song, share: float, rng: np.random.Generator) -> Song:
         space = Space.draw(rng, song.tempo_bpm or 120.0)
         changed = [rng.random() < share for _ in song.stems]
         song.stems = [
-            replace(stem, audio=recolour(stem.audio, space, rng)) if change else stem
+            replace(stem, audio=recolour(stem.audio, stem.label, space, rng)) if change else stem
             for stem, change in zip(song.stems, changed, strict=True)
         ]
     return song

@@ -18,12 +18,12 @@ INSTRUMENTS: Final = (
     "accordion", "acoustic guitar", "backing vocals", "bagpipes", "banjo", "bass", "bass guitar", "bassoon", "bells",
     "brass", "cello", "choir", "clarinet", "claps", "clavinet", "congas", "cymbals", "double bass", "drum machine",
     "drums", "electric guitar", "electric piano", "female vocals", "fiddle", "flute", "french horn", "glockenspiel",
-    "grand piano", "guitar", "hammond organ", "harmonica", "harp", "harpsichord", "hi-hat", "horns", "kick drum",
+    "grand piano", "guitar", "hammond organ", "harmonica", "harp", "harpsichord", "hi-hats", "horns", "kick drum",
     "lead guitar", "lead synth", "male vocals", "mandolin", "marimba", "oboe", "organ", "pads", "percussion", "piano",
-    "rap", "rhythm guitar", "Rhodes", "saxophone", "sitar", "slide guitar", "snare", "steel drums", "string section",
-    "strings", "sub bass", "synth", "synth bass", "synth pad", "tabla", "tambourine", "timpani", "trombone", "trumpet",
-    "tuba", "ukulele", "upright bass", "vibraphone", "viola", "violin", "vocals", "voice", "whistle", "Wurlitzer",
-    "xylophone",
+    "rap", "rhythm guitar", "Rhodes", "saxophone", "sitar", "slide guitar", "snare drum", "steel drums",
+    "string section", "strings", "sub bass", "synth", "synth bass", "synth pad", "tabla", "tambourine", "timpani",
+    "toms", "trombone", "trumpet", "tuba", "ukulele", "upright bass", "vibraphone", "viola", "violin", "vocals",
+    "voice", "whistle", "Wurlitzer", "xylophone",
 )  # fmt: skip
 ADJECTIVES: Final = (
     "acoustic", "aggressive", "airy", "ambient", "arpeggiated", "bright", "clean", "dark", "deep", "distorted",

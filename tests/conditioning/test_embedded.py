@@ -61,7 +61,10 @@ def test_slang_names_what_producers_mean_by_it(conditioner):
 
     classes = {
         "vocals": ("vox", "rapper", "bgv"),
-        "drums": ("toms", "hats", "kik"),
+        "drums": ("drumz", "overheads"),
+        "kick drum": ("kik", "grosse caisse"),
+        "claps": ("handclaps",),
+        "cymbals": ("becken",),
         "percussion": ("perc",),
         "guitar": ("gtr",),
         "electric guitar": ("e-gtr", "strat"),
@@ -77,6 +80,22 @@ def test_slang_names_what_producers_mean_by_it(conditioner):
         assert set(named([plain(phrase) for phrase in phrases])) == {label}
     as_typed = [name == label for label, phrases in classes.items() for name in named(list(phrases))]
     assert sum(as_typed) < len(as_typed) / 4
+
+
+def test_pieces_of_a_kit_are_told_apart(conditioner):
+    asked = {
+        "kick drum": ("kick", "the bass drum"),
+        "snare drum": ("snare", "the snares", "rim shot"),
+        "hi-hats": ("hats", "hi hat", "closed hi-hat"),
+        "toms": ("toms", "floor tom"),
+        "cymbals": ("crash", "ride cymbal", "the cymbals"),
+        "drums": ("drums", "drum kit", "the beat"),
+    }
+    names = conditioner.embed_text(list(asked))
+    for number, phrases in enumerate(asked.values()):
+        found = (conditioner.embed_text([plain(phrase) for phrase in phrases]) @ names.T).argmax(1)
+        assert found.tolist() == [number] * len(phrases)
+    assert float((names @ names.T).fill_diagonal_(0).max()) < 0.8
 
 
 def test_a_prompt_is_half_its_words_and_half_what_they_sound_like(conditioner):

@@ -506,8 +506,8 @@ def _is_worth_keeping(work: Work, landing: Landing) -> bool:
 
 def _as_before(work: Work) -> dict[str, Any]:
     """How a job is begun that comes after one of the same ask."""
-    again: dict[str, Any] = {"replaces": work.replaces, "gives_way": work.gives_way}
-    return again | {"refines": work.refines, "undoable": work.undoable}
+    places = {"replaces": work.replaces, "gives_way": work.gives_way}
+    return {**places, "refines": work.refines, "undoable": work.undoable}
 
 
 def _was_kept(work: Work, project: Project) -> bool:

@@ -107,8 +107,8 @@ class Session:
         store, project = self.store, self.project
         if store is None or project.song is None:
             return False
-        stems = [part.take.audio for lane in project.of_kind("extracted") for part in lane.parts]
-        return any(map(store.stands_in, (project.song.audio, *stems)))
+        stems = (part.take.audio for lane in project.of_kind("extracted") for part in lane.parts)
+        return store.stands_in(project.song.audio) or any(map(store.stands_in, stems))
 
     @property
     def busy(self) -> bool:

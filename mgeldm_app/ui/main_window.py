@@ -340,7 +340,7 @@ class MainWindow(QMainWindow):
         levels = player.levels()
         self.transport.set_levels(levels.left, levels.right)
         null_db = 20 * math.log10(levels.null + 1e-12) if player.playing else None
-        self.transport.set_null(null_db, self.controller.session.lacks_audio)
+        self.transport.set_null(null_db, player.playing and self.controller.session.lacks_audio)
 
     # ------------------------------------------------------------------------------------------------------------ theme
 

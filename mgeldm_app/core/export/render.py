@@ -82,14 +82,15 @@ class ExportReport:
         """For the user."""
         folder = self.files[0].path.parent
         what = self.files[0].path.name if len(self.files) == 1 else say("{number} files", number=len(self.files))
-        facts = {"what": what, "folder": folder, "turned": -self.gain_db}
-        if self.gain_db >= -0.005:  # less is not heard, and would read 0.00
-            return say("Exported {what} to {folder}.", what=what, folder=folder)
-        return say(
-            "Exported {what} to {folder}; all turned down by {turned:.2f} dB, so that neither they nor the song or a "
-            "stem clips.",
-            **facts,
-        )
+        if self.gain_db < -0.005:  # less is not heard, and would read 0.00
+            return say(
+                "Exported {what} to {folder}; all turned down by {turned:.2f} dB, so that neither they nor the song or "
+                "a stem clips.",
+                what=what,
+                folder=folder,
+                turned=-self.gain_db,
+            )
+        return say("Exported {what} to {folder}.", what=what, folder=folder)
 
 
 @dataclass(frozen=True)

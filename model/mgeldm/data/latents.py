@@ -139,8 +139,7 @@ class Encoder:
         captions = captions_of(song.stems)
         rows = np.array([list(captions).index(stem.label) for stem in song.stems])
         size, gain = self.config.window_samples, MIXTURE_RMS / (song.level + 1e-9)
-        spare = song.samples % size if song.samples >= size else 0
-        starts = range(int(rng.integers(spare + 1)), song.samples - size + 1, size)
+        starts = range(int(rng.integers(song.samples % size + 1)), song.samples - size + 1, size)
         items = []
         for i in range(len(starts) if windows is None else windows):
             start = starts[i] if windows is None else segment(song, size, rng)[1]

@@ -202,15 +202,15 @@ class DenoiserRecipe:
 
         A piece of a kit joins other pieces where there are any: beside no drums any drum would be an answer.
         """
-        spare = None
-        for other in others:
-            for track in (Track.MIXTURE, Track.SUBMIXTURE):
-                is_rest = track == Track.SUBMIXTURE
-                if self.pool.can_join(row, other, rest=is_rest):
-                    if not self.pieces[row] or {*KIT} & {*self.pool.heard(other, rest=is_rest)}:
-                        return int(other), track
-                    spare = spare or (int(other), track)
-        return spare
+        ways = ((int(other), track) for other in others for track in (Track.MIXTURE, Track.SUBMIXTURE))
+        fitting = (way for way in ways if self.pool.can_join(row, way[0], rest=way[1] == Track.SUBMIXTURE))
+        if not self.pieces[row]:
+            return next(fitting, None)
+
+        def lacks_pieces(way: tuple[int, Track]) -> bool:
+            return {*KIT}.isdisjoint(self.pool.heard(way[0], rest=way[1] == Track.SUBMIXTURE))
+
+        return min(fitting, key=lacks_pieces, default=None)
 
     def _velocity(self, latents: Tensor, known: Tensor, tau: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
         """Predicted and true velocity [batch, tracks, channels, frames]."""

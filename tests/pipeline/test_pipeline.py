@@ -169,12 +169,20 @@ def test_what_a_new_part_is_not_to_be_keeps_nothing_of_the_old_one(pipeline, cli
     assert np.array_equal(old("synth bass").samples, old("").samples)
 
 
-def test_what_is_kept_out_of_the_rest_is_all_of_it(pipeline, mono):
-    def rest(negative):
-        request = Extract(("no drums",), Region(0.0, 4.0), Sampling("draft", negative=negative))
+@pytest.mark.parametrize("quality", ["draft", "standard"])
+def test_of_a_rest_what_is_not_meant_goes_too(pipeline, mono, quality):
+    """Whatever else is asked for at once, in whose stems it competes as ever."""
+
+    def masks(*prompts, negative=""):
+        request = Extract(prompts, Region(0.0, 4.0), Sampling(quality, negative=negative))
         return pipeline.extract(mono, request).estimates(0.0, 4.0).sources
 
-    assert np.array_equal(rest("bass"), rest(""))
+    rest, less = masks("no drums")[0], masks("no drums", negative="bass")[0]
+    assert (less <= rest + 1e-3).all() and less.mean() < 0.9 * rest.mean()
+    both = masks("everything but the drums and the bass")[0]
+    assert np.abs(less - both).mean() < 0.7 * np.abs(rest - both).mean()
+    drums, without = masks("drums", "no drums"), masks("drums", "no drums", negative="percussion")
+    assert without[0].mean() < drums[0].mean()
 
 
 def test_raw_moves_away_from_what_is_not_meant(pipeline, mono):

@@ -222,15 +222,16 @@ class Pipeline:
         sources = [_apart(map(self._text, named(self.conditioner, plain(text)))) for text, _ in parsed if masks]
         conditions += [source for each in sources for source in each]
         sampling, negative = request.sampling, self._negative(request.sampling)
-        if masks and negative is not None:
-            if not inverted.any():  # it would keep from the rest what is to be kept out of it
-                conditions.append(negative)
+        unwanted = [negative] if masks and negative is not None else []
+        if unwanted:
+            conditions += unwanted
             sampling, negative = replace(sampling, negative=""), None
         if masks and sampling.quality != "draft":
             conditions += self._unasked(torch.stack(conditions))
         how = self._how(sampling, extraction=True)
         wholes = torch.tensor([i for i, each in enumerate(sources) for _ in each], dtype=torch.long)
-        return Latents(self.model, self.compute, how, torch.stack(conditions), inverted, wholes, negative)
+        every = torch.stack(conditions)
+        return Latents(self.model, self.compute, how, every, inverted, wholes, negative, len(unwanted))
 
     def _unasked(self, conditions: Tensor) -> list[Tensor]:
         """Conditions of common sources unlike every one asked for: masks that compete keep strangers out of a stem.

@@ -47,11 +47,12 @@ class Latents:
         model: The model.
         compute: Where it runs.
         how: Steps, guidance, seed.
-        conditions: One a prompt [k, dim], then those of sources that prompts name together [p, dim], then those of
-            sources nobody asked for, which compete for the masks.
+        conditions: One a prompt [k, dim], then those of sources that prompts name together [p, dim], then what is not
+            meant, if it is known by masks, then those of sources nobody asked for. The last two compete for the masks.
         inverted: Prompts whose rest is wanted ("everything but"), bool [k]; as many as there are prompts.
         wholes: Number of the prompt that each of the [p] is named by.
         negative: What to move away from [dim], if anything.
+        unwanted: How many of the conditions are what is not meant.
     """
 
     def __init__(
@@ -63,9 +64,11 @@ class Latents:
         inverted: Tensor,
         wholes: Tensor,
         negative: Tensor | None,
+        unwanted: int = 0,
     ):
         self.model, self.compute, self.how = model, compute, how
         self.conditions, self.inverted, self.wholes, self.negative = conditions, inverted, wholes, negative
+        self.unwanted = unwanted
 
     def find(
         self, conditions: Tensor, mixtures: Tensor, first_frames: list[int], done: Callable[..., Tensor], *more: Tensor
@@ -182,8 +185,9 @@ class Masks:
         mels = self._hear(listener, places)  # [windows, bands, steps]
         inverted = self.latents.inverted[:, None, None]
         asked = self._asked(mels, first_frames)
-        unasked = self._competing(mels, places)
-        rivals = torch.where(inverted, asked, (asked * ~inverted).sum(1, keepdim=True))  # itself among them
+        unwanted, unasked = self._competing(mels, places)
+        asked = torch.where(inverted, (asked + unwanted).clamp(max=1), asked)  # of all but the bass it goes, too
+        rivals = torch.where(inverted, asked, (asked * ~inverted).sum(1, keepdim=True) + unwanted)  # itself among them
         asked = asked / (rivals + unasked).clamp(min=1)
         asked = torch.where(inverted, 1 - asked, asked)
         asked = asked / asked.sum(1, keepdim=True).clamp(min=1)
@@ -212,8 +216,11 @@ class Masks:
         mixtures, back = (x.unflatten(0, shape) for x in (mixtures, back))
         return self.latents.find(conditions, mixtures, first_frames, mask, back)
 
-    def _competing(self, mels: Tensor, places: list[Place]) -> Tensor:
-        """Sum [windows, 1, bands, steps] of the masks of what nobody asked for; what another prompt found is reused."""
+    def _competing(self, mels: Tensor, places: list[Place]) -> tuple[Tensor, Tensor]:
+        """Sums [windows, 1, bands, steps] of the masks of what is not meant and of what nobody asked for.
+
+        What another prompt found is reused.
+        """
         known = self.heard.masks
         _forget(known, _KEPT_MASKS)
         new = [i for i, place in enumerate(places) if any((place, way) not in known for way in self._ways)]
@@ -223,8 +230,12 @@ class Masks:
             found = self._masks(self.unasked[ways], pitches, mels[new], firsts).half()
             for i, masks in zip(new, found, strict=True):
                 known |= {(places[i], self._ways[j]): mask for j, mask in zip(ways, masks, strict=True)}
-        zero = torch.zeros_like(mels[0])
-        return torch.stack([sum((known[place, way].float() for way in self._ways), zero) for place in places])[:, None]
+        zero, count = torch.zeros_like(mels[0]), self.latents.unwanted
+        unwanted, unasked = (
+            torch.stack([sum((known[place, way].float() for way in ways), zero) for place in places])[:, None]
+            for ways in (self._ways[:count], self._ways[count:])
+        )
+        return unwanted, unasked
 
     def _hear(self, listener: Listener, places: list[Place]) -> Tensor:
         known = self.heard.mels

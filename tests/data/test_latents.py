@@ -110,16 +110,15 @@ def test_shards_from_before_parts_are_read(tmp_path, triplets):
     assert len(both.parts) == 2 * len(triplets)
 
 
-@pytest.mark.parametrize(("column", "begins"), [("strange", "remixed-wide"), ("recorded", "real-francium")])
-def test_songs_that_were_mixed_across_songs_and_recorded_ones_are_known_for_it(tmp_path, triplets, column, begins):
-    known = np.arange(len(triplets)) % 2 == 0
-    save(tmp_path / "a.npz", [replace(triplets, **{column: known})])
-    assert np.array_equal(getattr(load(tmp_path), column), known)
+def test_songs_that_were_mixed_across_songs_are_known_for_it(tmp_path, triplets):
+    strange = replace(triplets, strange=np.arange(len(triplets)) % 2 == 0)
+    save(tmp_path / "a.npz", [strange])
+    assert np.array_equal(load(tmp_path).strange, strange.strange)
     with np.load(tmp_path / "a.npz") as shard:
-        before = {name: shard[name] for name in shard if name != column}
-    for name, all_are in ((f"{begins}-0001.npz", True), ("wide-0001.npz", False)):
+        before = {name: shard[name] for name in shard if name != "strange"}
+    for name, known in (("remixed-wide-0001.npz", True), ("wide-0001.npz", False)):
         np.savez(tmp_path / name, **before)
-        assert (getattr(read_shard(tmp_path / name), column) == all_are).all()
+        assert (read_shard(tmp_path / name).strange == known).all()
 
 
 def test_rare_kinds_are_drawn_more_often_and_all_unions_are_one_kind():
@@ -142,7 +141,7 @@ def test_what_is_rare_is_no_more_often_absent_than_what_is_common():
     assert chances.sum() == pytest.approx(1)
     silent = {label: float(chances[parts == ""] @ (labels[parts == ""] == label)) for label in heard}
     silent = {label: lacking / chances[labels == label].sum() for label, lacking in silent.items()}
-    assert silent == pytest.approx({"drums": 0.04, "flute": 0.08, "effects": 0})  # of effects no one can say
+    assert silent == pytest.approx({"drums": 0.04, "flute": 0.06, "effects": 0})  # of effects no one can say
     assert not chances[labels == "harp"].any()  # never heard: there is nothing to tell it by
     rarely = np.where(labels == "flute", 0.3, 1.0)
     weighed = Triplets(blank, blank, blank, labels, labels, labels, parts).chances(rarely)

@@ -67,14 +67,6 @@ def test_half_of_what_is_extracted_plays_among_strangers_that_lack_its_kind(pool
         assert any(pool.can_join(row, other, rest=is_rest) for other, is_rest in played_in(pool, rest))
 
 
-def test_recorded_sources_play_among_strangers_most(pool):
-    recorded = np.arange(len(pool)) % 2 == 0
-    recipe, rows = denoiser_recipe(replace(pool, recorded=recorded)), np.tile(np.arange(len(pool)), 12)
-    recipe.extraction = len(rows)
-    moved = recipe._move(recipe._as_they_lie(rows), rows, np.random.default_rng(0))
-    assert moved[recorded[rows]].mean() > 1.3 * moved[~recorded[rows]].mean() > 0
-
-
 def played_in(pool, mel):
     """Rows of which this is the mixture (False) or the rest (True)."""
     return [
@@ -137,7 +129,7 @@ def test_some_sources_among_strangers_are_left_out_where_a_phrase_names_them_and
     left_out = (items.mels != before)[:, Track.SOURCE].any((1, 2))
     assert bool((items.mels[left_out, Track.SOURCE] == recipe.silence).all())
     assert left_out.numpy().tolist() == items.silent.tolist()
-    assert 0 < items.silent[moved].mean() < 0.45 and not items.silent[~moved].any()
+    assert 0 < items.silent[moved].mean() < 0.4 and not items.silent[~moved].any()
     for item in np.flatnonzero(items.silent):
         assert pool.labels[rows[item]] not in VAGUE
         rest = items.mels[item, Track.SUBMIXTURE].half().numpy()

@@ -31,7 +31,7 @@ from .triplets import AUDIBLE, Shares, draw, segment, sources
 
 _AUDIBLE = AUDIBLE * MIXTURE_RMS
 _CONDITIONER_HZ = 48000
-_ABSENT = 0.08  # the most of what is drawn of a kind that asks for what is not there
+_ABSENT = 0.06  # the most of what is drawn of a kind that asks for what is not there
 
 
 @dataclass
@@ -41,8 +41,7 @@ class Triplets:
     `sources` and `rests` are what the paper calls source and submixture. `captions` holds phrases that name the source,
     `others` the labels heard in the rest and `parts` those that the source sums (one for a plain source, none for a
     silent one), each joined by "|". Where `strange`, the source and what plays beside it are of different songs: they
-    can be told apart, but neither follows the other. `recorded` ones are of a song that many triplets are of, where
-    rendered songs are heard once. Shards from before `parts` give every source its own label there.
+    can be told apart, but neither follows the other. Shards from before `parts` give every source its own label there.
     """
 
     mixtures: np.ndarray
@@ -52,15 +51,13 @@ class Triplets:
     captions: np.ndarray
     others: np.ndarray
     parts: np.ndarray = None  # type: ignore[assignment]
-    strange: np.ndarray = None  # type: ignore[assignment]  # bool, as is the last
-    recorded: np.ndarray = None  # type: ignore[assignment]
+    strange: np.ndarray = None  # type: ignore[assignment]  # bool
 
     def __post_init__(self) -> None:
         if self.parts is None:
             self.parts = self.labels.copy()
-        for name in ("strange", "recorded"):
-            if getattr(self, name) is None:
-                setattr(self, name, np.zeros(len(self.labels), bool))
+        if self.strange is None:
+            self.strange = np.zeros(len(self.labels), bool)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -244,9 +241,8 @@ def read_shard(path: Path) -> Triplets:
     """One shard; columns that came later than it are filled in."""
     with np.load(path) as shard:
         triplets = Triplets(**{f.name: shard[f.name] for f in fields(Triplets) if f.name in shard})
-        for name, begins in (("strange", "remixed"), ("recorded", "real-")):
-            if name not in shard and path.name.startswith(begins):
-                getattr(triplets, name)[:] = True
+        if "strange" not in shard and path.name.startswith("remixed"):
+            triplets.strange[:] = True
     return triplets
 
 

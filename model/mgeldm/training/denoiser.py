@@ -27,9 +27,9 @@ from .augment import SEMITONES, mixed, vary
 from .loop import Scalars
 from .machine import there
 
-_AMONG_STRANGERS, _RECORDED_AMONG_STRANGERS, _TRIES = 0.5, 0.8, 8
+_AMONG_STRANGERS, _TRIES = 0.5, 8
 _WORDS, _IN_USE = 0.2, 0.5  # of the conditions are words alone, and as in use; the others are mixed with sounds
-_MISSING = 0.3  # of the sources among strangers are left out: what their prompts name is not there
+_MISSING = 1 / 4  # of the sources among strangers are left out: what their prompts name is not there
 _FAINT_DB, _FAINT = -18.0, 0.3  # what is softer than that beside its rest is drawn less often: hardly a song has it
 _RATIO_DB = (-14.0, 8.0)  # of a source to the strangers that it is put among
 _MASK_WEIGHTS = {"log_ratio": 0.25, "excess": 0.5, "compressed": 2.0}
@@ -166,12 +166,11 @@ class DenoiserRecipe:
     def _move(self, items: Items, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Put a submixture of another song that lacks its kind beside every second source; bool [batch] says where.
 
-        A network that hears a source among the same few others always learns the song, not the source (so recorded
-        ones, which come again and again, move most), and what is never missed is found everywhere. Only sources that
-        are to be extracted meet strangers: new parts are to follow what they play with.
+        A network that hears a source among the same few others always learns the song, not the source, and what is
+        never missed is found everywhere. Only sources that are to be extracted meet strangers: new parts are to follow
+        what they play with.
         """
-        often = np.where(self.pool.recorded[rows], _RECORDED_AMONG_STRANGERS, _AMONG_STRANGERS)
-        wanted = (rng.random(len(rows)) < often) & (np.arange(len(rows)) < self.extraction)
+        wanted = (rng.random(len(rows)) < _AMONG_STRANGERS) & (np.arange(len(rows)) < self.extraction)
         wanted &= self.plain[rows]  # "all but the bass" would mean the strangers too
         wanted &= ~self.pieces[rows] | (rng.random(len(rows)) < 0.5)  # few songs have the rest of a kit for them
         others = rng.integers(len(self.pool), size=(len(rows), _TRIES))

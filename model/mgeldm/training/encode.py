@@ -183,7 +183,7 @@ def real_shard(material: Material, number: int, passes: int, folder: Path) -> Sh
         song, rng, encoder = _real_song(folder), np.random.default_rng(number), material.encoder()
         for _ in range(passes):
             piece = _recoloured(_piece(song, 60.0, rng), material.recoloured, rng)
-            yield _recorded(encoder.encode(piece, CAPTIONS, rng, windows=9))
+            yield encoder.encode(piece, CAPTIONS, rng, windows=9)
 
     facts = material.facts(f"{passes} passes", [folder], rendered=False)
     return Shard(material.out / f"real-{folder.name}-{number:03d}.npz", facts, make)
@@ -236,7 +236,7 @@ def song_shard(
     facts = Facts(song.source, song.licence, song.split, (song.name,), options, _contents(song))
     rng = np.random.default_rng(list(name.encode()))
     if published is None:
-        return Shard(path, facts, lambda: [_recorded(material.encoder().encode(song, CAPTIONS, rng, windows))])
+        return Shard(path, facts, lambda: [material.encoder().encode(song, CAPTIONS, rng, windows)])
     encoder = _published_encoder(published, clap, material.shares)
     facts = replace(facts, autoencoder=identity(encoder.autoencoder.state_dict()))
     make = partial(encoder.encode, song, CAPTIONS, rng, windows)
@@ -265,10 +265,6 @@ def _published_encoder(model: Path, clap: Path | None, shares: Shares) -> Wavefo
     pipeline = Pipeline.load(model, "cpu", clap)
     autoencoder = pipeline.model.autoencoder.to(choose_device())  # alone: a denoiser a worker would fill the GPU
     return WaveformEncoder(pipeline.config, autoencoder, pipeline.conditioner, shares)
-
-
-def _recorded(triplets: Triplets) -> Triplets:
-    return replace(triplets, recorded=np.ones(len(triplets), bool))
 
 
 def _piece(song: Song, duration_s: float, rng: np.random.Generator) -> Song:

@@ -221,17 +221,15 @@ class Pipeline:
         inverted = torch.tensor([rest for _, rest in parsed] + [False] * len(request.examples))
         sources = [_apart(map(self._text, named(self.conditioner, plain(text)))) for text, _ in parsed if masks]
         conditions += [source for each in sources for source in each]
-        sampling, negative = request.sampling, self._negative(request.sampling)
-        unwanted = [negative] if masks and negative is not None else []
-        if unwanted:
-            conditions += unwanted
-            sampling, negative = replace(sampling, negative=""), None
+        sampling, negative, unwanted = request.sampling, self._negative(request.sampling), 0
+        if masks and negative is not None:
+            conditions.append(negative)
+            sampling, negative, unwanted = replace(sampling, negative=""), None, 1
         if masks and sampling.quality != "draft":
             conditions += self._unasked(torch.stack(conditions))
         how = self._how(sampling, extraction=True)
         wholes = torch.tensor([i for i, each in enumerate(sources) for _ in each], dtype=torch.long)
-        every = torch.stack(conditions)
-        return Latents(self.model, self.compute, how, every, inverted, wholes, negative, len(unwanted))
+        return Latents(self.model, self.compute, how, torch.stack(conditions), inverted, wholes, negative, unwanted)
 
     def _unasked(self, conditions: Tensor) -> list[Tensor]:
         """Conditions of common sources unlike every one asked for: masks that compete keep strangers out of a stem.

@@ -9,7 +9,7 @@ with open_audio("song.flac") as song:
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -67,9 +67,11 @@ _SILENT_RMS = 1e-4
 NO_PART_DB = -50.0  # what comes out this far under the song is no part: made loud, it would be noise
 EXAMPLE_S = 10  # of an audio example are heard, the loudest
 
-# Share of a window from one extraction window to the next, and the semitones at which what is asked for is heard.
+# Share of a window from one extraction window to the next, and the semitones at which what is asked for is heard: in
+# the song, and again in what is left of it without what competes.
 HOPS = {"draft": 7 / 8, "standard": 3 / 4, "best": 1 / 2}
 PITCHES = {"draft": (0.0,), "standard": (-3.0, 0.0, 3.0), "best": (-4.0, -2.0, 0.0, 2.0, 4.0)}
+PITCHES_AGAIN = {"draft": (), "standard": (-2.0, 2.0), "best": (-3.0, 0.0, 3.0)}
 EXTRACTION_STEPS = {"draft": 10, "standard": 25, "best": 100}  # published; the embedded model takes one
 GENERATION_STEPS = {"draft": 8, "standard": 24, "best": 60}
 EXTRACTION_GUIDANCE, GENERATION_GUIDANCE = 1.5, 2.0
@@ -180,11 +182,11 @@ class Pipeline:
         request.validate(song.info.duration_s, (example or song).info.duration_s)
         start_s, end_s = _bounds(song, request.region)
         quality, window = request.sampling.quality, self.config.window_frames
-        hop, pitches = round(window * HOPS[quality]), PITCHES[quality]
+        hop = round(window * HOPS[quality])
         latents = self._latents(example or song, request, masks=self.config.is_embedded)
         listeners = self.listeners(song, self._lift(song, start_s, end_s))
         streams = [
-            EstimateStream(listener, self._separator(latents, listener, pitches), start_s, end_s, window, hop, each)
+            EstimateStream(listener, self._separator(latents, listener, quality), start_s, end_s, window, hop, each)
             for listener, each in zip(listeners, reporter.shared(len(listeners)), strict=True)
         ]
 
@@ -246,12 +248,13 @@ class Pipeline:
         common = [*(pieces if is_piece else [drums]), *others]
         return [text for text in common if float((conditions @ text).max()) < ALIKE]
 
-    def _separator(self, latents: Latents, listener: Listener, pitches: Sequence[float]) -> Masks | Decoded:
+    def _separator(self, latents: Latents, listener: Listener, quality: str) -> Masks | Decoded:
         if not self.config.is_embedded:
             return Decoded(latents)
         if self._heard_song is not listener.song:
             self._heard, self._heard_song = {}, listener.song
-        return Masks(latents, self._heard.setdefault(listener.channel, Heard()), pitches)
+        heard = self._heard.setdefault(listener.channel, Heard())
+        return Masks(latents, heard, PITCHES[quality], PITCHES_AGAIN[quality])
 
     # ------------------------------------------------------------------------------------------------- new parts
 

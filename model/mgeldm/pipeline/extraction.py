@@ -26,6 +26,7 @@ from .windows import Joiner, plan
 
 _HEARD_WINDOWS = 1200  # an hour and a half; what was heard before is forgotten
 _KEPT_MASKS = 800  # some 50 MB: of four sources in 15 minutes, of eight (the pieces of a kit) in half of that
+_LARGER = 0.75  # of the two masks of what is heard again, how much the larger counts
 _MARGIN_FRAMES = 2  # latent frames of an estimate beyond what was asked for
 _ON_DISK_BYTES = 2**25  # of one channel: what is kept beyond this, 25 minutes of one stem, is in a temporary file
 
@@ -158,23 +159,26 @@ class Masks:
     What competes with it is heard once. Of "the bass and the piano" the network finds less than of the bass and of the
     piano, but also what it takes for neither: the mask is the larger, of the whole or of all that it names.
 
+    What is asked for is then heard again, in what is left of the song without what competes: there a faint source is
+    heard that louder ones hid. Of both masks the larger counts most (model/README, "Heard again").
+
     Args:
         latents: Finds the latents of a window.
         heard: What is known of the song already; it grows.
         pitches: In semitones.
+        again: The pitches at which what is left is heard; none, and it is not.
     """
 
     power = 1  # see `Joiner`
 
-    def __init__(self, latents: Latents, heard: Heard, pitches: Sequence[float]):
-        self.latents, self.heard = latents, heard
+    def __init__(self, latents: Latents, heard: Heard, pitches: Sequence[float], again: Sequence[float] = ()):
+        self.latents, self.heard, self.pitches, self.again = latents, heard, pitches, again
         self.spectral = latents.model.autoencoder
         self.steps_per_frame = self.spectral.config.mels_per_latent
         self.bands = self.spectral.config.mel_bands
         self.centres_hz = self.spectral.centres_hz.cpu().numpy()
-        asked = len(latents.inverted) + len(latents.wholes)
-        self.pitches = [pitch for pitch in pitches for _ in range(asked)]
-        self.asked, self.unasked = latents.conditions[:asked].repeat(len(pitches), 1), latents.conditions[asked:]
+        self.prompts = torch.cat((torch.arange(len(latents.inverted)), latents.wholes))  # that each condition is of
+        self.asked, self.unasked = latents.conditions.tensor_split([len(self.prompts)])
         away = b"" if latents.negative is None else latents.negative.numpy().tobytes()
         how = replace(latents.how, seed=0) if latents.how.steps == 1 else latents.how  # one step takes no noise
         self._ways = [(how, away, source.numpy().tobytes()) for source in self.unasked]
@@ -183,31 +187,42 @@ class Masks:
         """Shares [windows, k + 1, bands, steps] of every source and the rest; they sum to one."""
         places = [(first, frames, listener.gain) for first in first_frames]
         mels = self._hear(listener, places)  # [windows, bands, steps]
-        inverted = self.latents.inverted[:, None, None]
-        asked = self._asked(mels, first_frames)
         unwanted, unasked = self._competing(mels, places)
-        asked = torch.where(inverted, (asked + unwanted).clamp(max=1), asked)  # of all but the bass it goes, too
-        rivals = torch.where(inverted, asked, (asked * ~inverted).sum(1, keepdim=True) + unwanted)  # itself among them
-        asked = asked / (rivals + unasked).clamp(min=1)
-        asked = torch.where(inverted, 1 - asked, asked)
-        asked = asked / asked.sum(1, keepdim=True).clamp(min=1)
-        return torch.cat((asked, 1 - asked.sum(1, keepdim=True)), 1).numpy()
+        inverted = self.latents.inverted[:, None, None]
+        song = mels[:, None].expand(-1, len(inverted), -1, -1)
+        asked = self._asked(song, self.pitches, first_frames)
+        rivals = torch.where(inverted, 0, (asked * ~inverted).sum(1, keepdim=True) - asked)
+        others = rivals + unwanted + unasked  # that want what is asked for
+        total = (asked + others).clamp(min=1)
+        shares, left = asked / total, 1 - others / total
+        if self.again:
+            found = self._asked(self._without(song, left), self.again, first_frames) * left
+            shares = torch.lerp(torch.minimum(shares, found), torch.maximum(shares, found), _LARGER)
+        shares = torch.where(inverted, 1 - shares - unwanted / total, shares)  # of all but the bass more may go
+        shares = shares / shares.sum(1, keepdim=True).clamp(min=1)
+        return torch.cat((shares, 1 - shares.sum(1, keepdim=True)), 1).numpy()
 
-    def _asked(self, mels: Tensor, first_frames: list[int]) -> Tensor:
-        """Masks [windows, k, bands, steps] of the prompts, each as if it were the only one."""
-        found = self._masks(self.asked, self.pitches, mels, first_frames)
+    def _without(self, mels: Tensor, left: Tensor) -> Tensor:
+        """Mels of which so much is left, a share of their magnitudes."""
+        return self.spectral.compress(self.spectral.expand(mels) * left)
+
+    def _asked(self, mels: Tensor, pitches: Sequence[float], first_frames: list[int]) -> Tensor:
+        """Masks [windows, k, bands, steps] of the prompts, each as if it were the only one, in mels of that shape."""
         k, wholes = len(self.latents.inverted), self.latents.wholes
-        whole, named = found.unflatten(1, (-1, k + len(wholes))).mean(1).split((k, len(wholes)), 1)
+        each = [pitch for pitch in pitches for _ in self.asked]
+        hearing = mels[:, self.prompts].repeat(1, len(pitches), 1, 1)
+        found = self._masks(self.asked.repeat(len(pitches), 1), each, hearing, first_frames)
+        whole, named = found.unflatten(1, (len(pitches), -1)).mean(1).split((k, len(wholes)), 1)
         return torch.maximum(whole, torch.zeros_like(whole).index_add(1, wholes, named).clamp(max=1))
 
     def _masks(self, conditions: Tensor, pitches: Sequence[float], mels: Tensor, first_frames: list[int]) -> Tensor:
-        """Masks [windows, k, bands, steps] of conditions [k, dim], each heard at its pitch in mels [windows, ...]."""
-        run, shape, centres_hz = self.latents.compute.map, (len(mels), len(pitches)), self.spectral.centres_hz
+        """Masks [windows, k, bands, steps] of conditions [k, dim], each heard at its pitch in mels of that shape."""
+        run, shape, centres_hz = self.latents.compute.map, mels.shape[:2], self.spectral.centres_hz
         there, back = (
             transpositions(centres_hz, [sign * pitch for pitch in pitches]).repeat(len(mels), 1, 1)
             for sign in (1, -1)
         )
-        moved = run(torch.matmul, there, mels.repeat_interleave(len(pitches), 0))  # [windows * k, bands, steps]
+        moved = run(torch.matmul, there, mels.flatten(0, 1))  # [windows * k, bands, steps]
         mixtures = run(self.spectral.encode_mel, moved)
 
         def mask(latents: Tensor, back: Tensor) -> Tensor:
@@ -226,8 +241,9 @@ class Masks:
         new = [i for i, place in enumerate(places) if any((place, way) not in known for way in self._ways)]
         ways = [j for j, way in enumerate(self._ways) if any((places[i], way) not in known for i in new)]
         if new:
-            pitches, firsts = [0.0] * len(ways), [places[i][0] for i in new]
-            found = self._masks(self.unasked[ways], pitches, mels[new], firsts).half()
+            firsts = [places[i][0] for i in new]
+            song = mels[new][:, None].expand(-1, len(ways), -1, -1)
+            found = self._masks(self.unasked[ways], [0.0] * len(ways), song, firsts).half()
             for i, masks in zip(new, found, strict=True):
                 known |= {(places[i], self._ways[j]): mask for j, mask in zip(ways, masks, strict=True)}
         zero, count = torch.zeros_like(mels[0]), self.latents.unwanted

@@ -171,7 +171,7 @@ class Masks:
 
     power = 1  # see `Joiner`
 
-    def __init__(self, latents: Latents, heard: Heard, pitches: Sequence[float], again: Sequence[float] = ()):
+    def __init__(self, latents: Latents, heard: Heard, pitches: Sequence[float], again: Sequence[float]):
         self.latents, self.heard, self.pitches, self.again = latents, heard, pitches, again
         self.spectral = latents.model.autoencoder
         self.steps_per_frame = self.spectral.config.mels_per_latent

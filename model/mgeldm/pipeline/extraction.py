@@ -189,34 +189,32 @@ class Masks:
         mels = self._hear(listener, places)  # [windows, bands, steps]
         unwanted, unasked = self._competing(mels, places)
         inverted = self.latents.inverted[:, None, None]
-        song = mels[:, None].expand(-1, len(inverted), -1, -1)
+        song = mels[:, None]  # the same for every prompt
         asked = self._asked(song, self.pitches, first_frames)
         rivals = torch.where(inverted, 0, (asked * ~inverted).sum(1, keepdim=True) - asked)
         others = rivals + unwanted + unasked  # that want what is asked for
         total = (asked + others).clamp(min=1)
         shares, left = asked / total, 1 - others / total
         if self.again:
-            found = self._asked(self._without(song, left), self.again, first_frames) * left
+            beneath = self.spectral.compress(self.spectral.expand(song) * left)
+            found = self._asked(beneath, self.again, first_frames) * left
             shares = torch.lerp(torch.minimum(shares, found), torch.maximum(shares, found), _LARGER)
         shares = torch.where(inverted, 1 - shares - unwanted / total, shares)  # of all but the bass more may go
         shares = shares / shares.sum(1, keepdim=True).clamp(min=1)
         return torch.cat((shares, 1 - shares.sum(1, keepdim=True)), 1).numpy()
 
-    def _without(self, mels: Tensor, left: Tensor) -> Tensor:
-        """Mels of which so much is left, a share of their magnitudes."""
-        return self.spectral.compress(self.spectral.expand(mels) * left)
-
     def _asked(self, mels: Tensor, pitches: Sequence[float], first_frames: list[int]) -> Tensor:
-        """Masks [windows, k, bands, steps] of the prompts, each as if it were the only one, in mels of that shape."""
+        """Masks [windows, k, bands, steps] of the prompts, each as if it were alone, in mels [windows, 1 or k, ...]."""
         k, wholes = len(self.latents.inverted), self.latents.wholes
         each = [pitch for pitch in pitches for _ in self.asked]
-        hearing = mels[:, self.prompts].repeat(1, len(pitches), 1, 1)
+        hearing = mels.expand(-1, k, -1, -1)[:, self.prompts].repeat(1, len(pitches), 1, 1)
         found = self._masks(self.asked.repeat(len(pitches), 1), each, hearing, first_frames)
         whole, named = found.unflatten(1, (len(pitches), -1)).mean(1).split((k, len(wholes)), 1)
         return torch.maximum(whole, torch.zeros_like(whole).index_add(1, wholes, named).clamp(max=1))
 
     def _masks(self, conditions: Tensor, pitches: Sequence[float], mels: Tensor, first_frames: list[int]) -> Tensor:
-        """Masks [windows, k, bands, steps] of conditions [k, dim], each heard at its pitch in mels of that shape."""
+        """Masks [windows, k, bands, steps] of conditions [k, dim], each at its pitch in mels [windows, 1 or k, ...]."""
+        mels = mels.expand(-1, len(conditions), -1, -1)
         run, shape, centres_hz = self.latents.compute.map, mels.shape[:2], self.spectral.centres_hz
         there, back = (
             transpositions(centres_hz, [sign * pitch for pitch in pitches]).repeat(len(mels), 1, 1)
@@ -242,8 +240,7 @@ class Masks:
         ways = [j for j, way in enumerate(self._ways) if any((places[i], way) not in known for i in new)]
         if new:
             firsts = [places[i][0] for i in new]
-            song = mels[new][:, None].expand(-1, len(ways), -1, -1)
-            found = self._masks(self.unasked[ways], [0.0] * len(ways), song, firsts).half()
+            found = self._masks(self.unasked[ways], [0.0] * len(ways), mels[new][:, None], firsts).half()
             for i, masks in zip(new, found, strict=True):
                 known |= {(places[i], self._ways[j]): mask for j, mask in zip(ways, masks, strict=True)}
         zero, count = torch.zeros_like(mels[0]), self.latents.unwanted

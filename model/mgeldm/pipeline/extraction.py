@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
@@ -192,7 +193,7 @@ class Masks:
         song = mels[:, None]  # the same for every prompt
         asked = self._asked(song, self.pitches, first_frames)
         rivals = torch.where(inverted, 0, (asked * ~inverted).sum(1, keepdim=True) - asked)
-        others = rivals + unwanted + unasked  # that want what is asked for
+        others = rivals + unwanted + unlike(asked, unasked, song)  # that want what is asked for
         total = (asked + others).clamp(min=1)
         shares, left = asked / total, 1 - others / total
         if self.again:
@@ -230,7 +231,7 @@ class Masks:
         return self.latents.find(conditions, mixtures, first_frames, mask, back)
 
     def _competing(self, mels: Tensor, places: list[Place]) -> tuple[Tensor, Tensor]:
-        """Sums [windows, 1, bands, steps] of the masks of what is not meant and of what nobody asked for.
+        """Masks of what is not meant, summed [windows, 1, bands, steps], and of what nobody wants [windows, r, ...].
 
         What another prompt found is reused.
         """
@@ -243,12 +244,11 @@ class Masks:
             found = self._masks(self.unasked[ways], [0.0] * len(ways), mels[new][:, None], firsts).half()
             for i, masks in zip(new, found, strict=True):
                 known |= {(places[i], self._ways[j]): mask for j, mask in zip(ways, masks, strict=True)}
-        zero, count = torch.zeros_like(mels[0]), self.latents.unwanted
-        unwanted, unasked = (
-            torch.stack([sum((known[place, way].float() for way in ways), zero) for place in places])[:, None]
-            for ways in (self._ways[:count], self._ways[count:])
-        )
-        return unwanted, unasked
+        masks = mels.new_zeros(len(places), len(self._ways), *mels.shape[1:])
+        for (i, place), (j, way) in itertools.product(enumerate(places), enumerate(self._ways)):
+            masks[i, j] = known[place, way]
+        unwanted, unasked = masks.tensor_split([self.latents.unwanted], 1)
+        return unwanted.sum(1, keepdim=True), unasked
 
     def _hear(self, listener: Listener, places: list[Place]) -> Tensor:
         known = self.heard.mels
@@ -263,6 +263,23 @@ class Masks:
     def estimate(self, values: Samples, step_s: float, first_s: float) -> Estimate:
         """The estimate of joined shares [k + 1, bands, steps]; step j is centred on (j + 1/2) steps."""
         return Estimate(values[:-1], values[-1], self.centres_hz, step_s, first_s + step_s / 2)
+
+
+def unlike(asked: Tensor, unasked: Tensor, mels: Tensor) -> Tensor:
+    """Sums [windows, k, bands, steps] of what competes with each prompt, as far as it is something else.
+
+    What claims only what a prompt claims too is the same sound by another name, as drums are to "percussion", and takes
+    nothing from it (model/README, "By another name").
+
+    Args:
+        asked: Masks of the prompts [windows, k, bands, steps].
+        unasked: Masks of what nobody asked for [windows, r, bands, steps].
+        mels: The song's [windows, 1, bands, steps].
+    """
+    both = torch.minimum(asked[:, :, None], unasked[:, None])  # [windows, k, r, bands, steps]
+    claimed = (unasked * mels).sum((2, 3))[:, None]
+    alike = (both * mels[:, None]).sum((3, 4)) / claimed.clamp(min=FLOOR)  # [windows, k, r]
+    return torch.einsum("wkr,wrbs->wkbs", 1 - alike.square(), unasked)
 
 
 class Decoded:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from mgeldm.conditioning.embedded import EmbeddedConditioner, WordTable
 from mgeldm.config import EMBEDDED, OobleckConfig, SpectralConfig
-from mgeldm.data import corpus
+from mgeldm.data import corpus, latents
 from mgeldm.data.captions import CAPTIONS
 from mgeldm.data.latents import Encoder
 from mgeldm.nn.dit import Denoiser
@@ -17,6 +17,7 @@ from mgeldm.pipeline import EMBEDDED_PATH
 from mgeldm.training.autoencoder import DecoderRecipe, OobleckRecipe, Weights, weight_normed
 from mgeldm.training.denoiser import DenoiserRecipe
 from mgeldm.training.discriminators import Discriminators
+from mgeldm.training.embedded import learn_sounds
 from mgeldm.training.loop import LoopConfig, Run
 from mgeldm.training.machine import Machine
 from mgeldm.training.sounds import Rendered
@@ -54,6 +55,16 @@ def test_extraction_losses_are_those_of_the_cpu(pool):
         losses[device] = {name: float(value) for name, value in found.items()}
     for name, value in losses["cpu"].items():
         assert losses["cuda"][name] == pytest.approx(value, rel=0.03, abs=0.01)
+
+
+def test_typical_sounds_are_those_of_the_cpu(pool, tmp_path):
+    latents.save(tmp_path / "a-0.npz", [pool])
+    sounds = {}
+    for device in ("cpu", "cuda"):
+        towers = conditioner(device).eval()
+        learn_sounds(towers, tmp_path)
+        sounds[device] = towers.sounds.cpu()
+    assert len(sounds["cpu"]) and torch.allclose(sounds["cpu"], sounds["cuda"], atol=5e-3)
 
 
 def recipes(pool, device):

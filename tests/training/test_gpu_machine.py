@@ -30,8 +30,15 @@ ABSENT = [
 """Of what the project and its tests may import, what such a machine has not."""
 
 CALLS = """
+import shutil
+
 from mgeldm import cli
 from mgeldm.training import encode
+
+
+def bring(*names):
+    for name in names:
+        shutil.copy("cache/gpu/pool/wide-00000.npz", f"cache/gpu/pool/{name}.npz")
 
 
 def train(recipe, config, parts):
@@ -41,8 +48,10 @@ def train(recipe, config, parts):
 encode.main("--out cache/gpu/pool --shards 1 --songs 1".split())
 encode.main("--out cache/gpu/pool --wide --unions 0.1 --shards 1 --songs 1".split())
 encode.main("--out cache/gpu/held --split test --shards 1 --songs 1".split())
+bring("real-song-000-1", "real-song-000-2")
 train("text-audio", "one.toml", "third")
 train("denoiser", "one.toml", "third")
+bring("real-song-001-1")
 train("denoiser", "two.toml", "fourth")
 """
 TABLE = """
@@ -80,7 +89,7 @@ def gpu_config(steps, start):
 
 
 def test_the_plan_for_one_gpu_brings_home_what_was_trained_there(tmp_path, monkeypatch):
-    """Songs plain and wide, towers, and a denoiser in two calls, of which home gets the parts of the last alone."""
+    """Songs plain, wide and brought, towers, and a denoiser in two calls; home gets the parts of the last alone."""
     there, home, start = tmp_path / "there", tmp_path / "home", tmp_path / "start.safetensors"
     small_start(start)
     for folder in (there, home):

@@ -25,7 +25,7 @@ from ..tracks import Track, training_timesteps
 from ..words import KIT
 from .augment import SEMITONES, mixed, vary
 from .loop import Scalars
-from .machine import there
+from .machine import near, there
 
 _AMONG_STRANGERS, _TRIES = 0.5, 8
 _WORDS, _IN_USE = 0.2, 0.5  # of the conditions are words alone, and as in use; the others are mixed with sounds
@@ -84,7 +84,7 @@ class DenoiserRecipe:
         self.spectral, conditioner = spectral.eval().to(self.device), conditioner.eval().to(self.device)
         self.moves = transpositions(self.spectral.centres_hz, SEMITONES).to(self.device)
         self.conditions = Conditions(conditioner, pool)
-        self.tracks = _tracks(pool, self.device)
+        self.tracks = near((pool.mixtures, pool.rests, pool.sources), self.device)  # in the order of `Track`
         self.plain, self.pieces = pool.plain, np.isin(pool.labels.astype(str), KIT)
         bins = (spectral.filters > 0).sum(1).float()
         self.silence = float(spectral.compress(torch.zeros(())))
@@ -289,14 +289,6 @@ class DenoiserRecipe:
         return parts
 
 
-def _tracks(pool: Triplets, device: torch.device) -> tuple[Tensor, ...]:
-    """The pool's mels in the order of `Track`, on the GPU where it has room for them."""
-    tracks = tuple(torch.from_numpy(part) for part in (pool.mixtures, pool.rests, pool.sources))
-    if device.type != "cuda" or sum(t.nbytes for t in tracks) > 0.6 * torch.cuda.mem_get_info(device)[0]:
-        return tracks
-    return tuple(track.to(device) for track in tracks)
-
-
 def _summed(chances: np.ndarray) -> np.ndarray:
     """Chances summed up to 1: where a number from 0 to 1 falls among them is an item drawn by its chance."""
     sums = chances.cumsum()
@@ -362,7 +354,7 @@ class Conditions:
         if mixed.any():
             where = there(np.flatnonzero(mixed), device)
             sounds = items.mels[where, Track.SOURCE]
-            heard = torch.from_numpy(self.pool.sources[others[mixed & ~is_own]]).to(device)
+            heard = there(self.pool.sources[others[mixed & ~is_own]], device)
             sounds[there(np.flatnonzero(~is_own[mixed]), device)] = heard.float()
             audio = self.conditioner.embed_audio(sounds).float()
             asked[where] = torch.lerp(audio, asked[where], there(share[mixed], device))

@@ -23,6 +23,7 @@ from ..data.latents import counts_of, read_shard, shards
 from ..errors import CheckpointError, InputError
 from ..nn.dit import Block, Denoiser
 from ..nn.spectral import SpectralAutoencoder
+from .machine import there
 
 _SOUNDS = "sounds.safetensors"
 _MOST_HEARD = 300  # sounds of a class, from all of a folder
@@ -61,16 +62,22 @@ def _sample(pool: Path, items: int = 2500) -> torch.Tensor:
     return torch.from_numpy(np.concatenate([mels for track in parts for mels in track])).float()
 
 
-def towers(run: Path, pool: Path) -> EmbeddedConditioner:
-    """The conditioner with its averaged weights, and with typical sounds: a checkpoint's, else learned of `pool`."""
+def towers(run: Path, pool: Path, device: torch.device | None = None) -> EmbeddedConditioner:
+    """The conditioner with its averaged weights, and with typical sounds: a checkpoint's, else learned of `pool`.
+
+    Args:
+        run: The folder of runs.
+        pool: A folder of shards.
+        device: Where sounds are learned: thousands are heard.
+    """
     weights = averaged(run, "text-audio")
     if weights is None:
         raise InputError(f"There are no trained towers in {run}; train the recipe text-audio first.")
     known = run / _SOUNDS
     if not known.exists():
-        conditioner = EmbeddedConditioner.from_state(weights)
+        conditioner = EmbeddedConditioner.from_state(weights).to(device)
         learn_sounds(conditioner, pool)
-        save_tensors(known, {"names": conditioner.names, "sounds": conditioner.sounds})
+        save_tensors(known, {"names": conditioner.names.cpu(), "sounds": conditioner.sounds.cpu()})
     return EmbeddedConditioner.from_state(weights | load_file(known))
 
 
@@ -102,7 +109,7 @@ def learn_sounds(conditioner: EmbeddedConditioner, pool: Path) -> None:
     heard: dict[str, list[torch.Tensor]] = defaultdict(list)
     for path, asked in chosen.items():
         with np.load(path) as shard:
-            mels = torch.from_numpy(shard["sources"][[row for _, row in asked]]).float()
+            mels = there(shard["sources"][[row for _, row in asked]], conditioner.log_scale.device).float()
         for (label, _), sound in zip(asked, conditioner.embed_audio(mels), strict=True):
             heard[label].append(sound)
     if known := sorted(heard):

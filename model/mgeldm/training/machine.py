@@ -115,6 +115,14 @@ def there(values: np.ndarray | Tensor, device: torch.device) -> Tensor:
     return torch.as_tensor(values).to(device, non_blocking=device.type == "cuda")
 
 
+def near(parts: Sequence[np.ndarray], device: torch.device) -> tuple[Tensor, ...]:
+    """What batches are drawn from, on the GPU where it has room for all of it."""
+    tensors = tuple(torch.from_numpy(part) for part in parts)
+    if device.type != "cuda" or sum(t.nbytes for t in tensors) > 0.6 * torch.cuda.mem_get_info(device)[0]:
+        return tensors
+    return tuple(tensor.to(device) for tensor in tensors)
+
+
 def _device(name: str) -> torch.device:
     """A device that is here. Nothing is put on it: of several processes each is to touch its own alone."""
     counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}

@@ -293,7 +293,7 @@ def _denoiser(settings: Settings, options: Options, place: Machine) -> Recipe:
         return JointRecipe(denoiser, load(pool), Embedded(*read_embeddings(pool, settings.embeddings)), **options)
     held = None if settings.held is None else load(settings.held)
     spectral = embedded.projection(settings.run, pool, config)
-    towers = embedded.towers(settings.run, pool)
+    towers = embedded.towers(settings.run, pool, place.device)
     recipe = DenoiserRecipe(denoiser, spectral, towers, load(pool), **options, held=held)
     if not recipe.extraction:
         raise InputError(f"extraction leaves none of {recipe.batch} items a batch to be extracted; raise it, or batch.")

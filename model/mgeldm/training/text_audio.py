@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..conditioning.embedded import EmbeddedConditioner
@@ -11,6 +10,7 @@ from ..config import SpectralConfig
 from ..data.latents import Triplets
 from .augment import equalise
 from .loop import Scalars
+from .machine import near, there
 
 _CROP_FRAMES = 128
 
@@ -27,6 +27,7 @@ class TextAudioRecipe:
     def __init__(self, conditioner: EmbeddedConditioner, pool: Triplets, batch: int = 96):
         self.model, self.pool, self.batch = conditioner.train(), pool, batch
         self.device = next(conditioner.parameters()).device
+        (self.sources,) = near((pool.sources,), self.device)
         levels = np.array([float(source[:, ::4].mean()) for source in pool.sources])
         silence = float(levels.min()) if len(levels) else 0.0
         self.audible = np.flatnonzero(levels > silence * 1.05)
@@ -38,8 +39,9 @@ class TextAudioRecipe:
         """Contrastive loss of one batch."""
         rows = rng.choice(self.audible, self.batch, p=self.chances)
         start = int(rng.integers(0, self.pool.sources.shape[2] - _CROP_FRAMES + 1))
-        mel = torch.from_numpy(self.pool.sources[rows, :, start : start + _CROP_FRAMES]).to(self.device).float()
+        cropped = self.sources[there(rows, self.sources.device), :, start : start + _CROP_FRAMES]
+        mel = there(cropped, self.device).float()
         texts = [str(rng.choice(self.pool.captions[row].split("|"))) for row in rows]
-        labels = torch.tensor([self.classes[self.pool.labels[row]] for row in rows], device=self.device)
+        labels = there(np.array([self.classes[self.pool.labels[row]] for row in rows]), self.device)
         loss = self.model.loss(texts, equalise(mel, SpectralConfig().power, rng), labels)
         return loss, {}

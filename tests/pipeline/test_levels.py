@@ -8,7 +8,7 @@ from mgeldm.pipeline import LIFT_DB, Placed, Sum
 from mgeldm.pipeline.extraction import EstimateStream
 from mgeldm.pipeline.listening import Listener, Survey
 from mgeldm.refine import Estimate, refine
-from mgeldm.requests import Extract, Region, Sampling
+from mgeldm.requests import Extract, Impute, Region, Sampling
 
 QUIET = Region(0.0, 6.0)
 
@@ -79,6 +79,14 @@ def test_an_offset_changes_no_stem_and_stays_in_the_rest(pipeline, clip, offsets
     assert sdr_db(wanted, found) > 30
     np.testing.assert_allclose(found + found_rest, song.samples, atol=1e-6)
     np.testing.assert_allclose((found_rest - rest).mean(1), offsets, atol=5e-4)
+
+
+@pytest.mark.parametrize("seconds", [0.3, 2.0])  # too short for the loudness meter, and not
+def test_a_new_part_is_as_loud_beside_an_offset(pipeline, clip, seconds):
+    song = AudioClip(clip.samples + np.float32(0.1), clip.rate_hz)
+    request = Impute(("piano",), Region(4.0, 4.0 + seconds), Sampling("draft", 2))
+    levels = [float(np.square(pipeline.impute(each, request)[0].samples).mean() ** 0.5) for each in (clip, song)]
+    assert levels[1] == pytest.approx(levels[0], rel=0.1)
 
 
 def test_an_offset_is_no_music():

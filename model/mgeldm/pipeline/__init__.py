@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..audio import AudioClip, AudioInfo, Samples, Song, resample
+from ..audio import AudioClip, AudioInfo, Samples, Song, resample, without_offset
 from ..bundled import EMBEDDED_PATH
 from ..checkpoint import Model, load_model
 from ..conditioning import Conditioner, named
@@ -387,8 +387,9 @@ class Pipeline:
             )
         skip = round((start_s - start * listener.frame_s) * self.config.rate_hz)
         part = self._at_song_rate(song, mono[None, skip:], start_s, end_s)
-        heard = AudioClip(context.read(*_samples(song, start_s, end_s)), song.info.rate_hz)
-        return _faded(_beside(part, heard, self._survey(song).music))
+        first, last = _samples(song, start_s, end_s)
+        heard = without_offset(context.read(first, last), self._survey(song).offsets, first, song.info.samples)
+        return _faded(_beside(part, AudioClip(heard, song.info.rate_hz), self._survey(song).music))
 
     def _hearing(self, song: Song, part: Song) -> LatentsAt:
         """Latents of a part of a song, heard at the song's level."""

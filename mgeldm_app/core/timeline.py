@@ -15,6 +15,7 @@ Unit = Literal["bar", "beat", "none"]
 BPM = (20.0, 400.0)
 BEAT_UNITS = (1, 2, 4, 8, 16)
 TAPS_KEPT, TAP_PAUSE_S = 8, 2.0
+_NEARLY = 1e-9  # of a beat or bar: what rounding of numbers may make of a line
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,15 @@ class Grid:
 
     def sample_of(self, bar: int, beat: int = 1) -> int:
         """Sample at which a beat of a bar begins; both count from 1."""
-        return round(self.first_bar + (bar - 1) * self.bar_samples + (beat - 1) * self.beat_samples)
+        return self._line(self.first_bar + (bar - 1) * self.bar_samples + (beat - 1) * self.beat_samples)
+
+    def _line(self, at: float) -> int:
+        """The first sample that `place` has behind a line: of two that are as near, the earlier."""
+        return math.ceil(at - 0.5 - _NEARLY * self.beat_samples)
 
     def place(self, sample: float) -> tuple[int, int, float]:
         """Bar, beat (both from 1) and share of the beat that has passed at a sample."""
-        beats = (sample + 0.5 - self.first_bar) / self.beat_samples + 1e-9  # lines lie half a sample before or after
+        beats = (sample + 0.5 - self.first_bar) / self.beat_samples + _NEARLY  # lines lie half a sample before or after
         bar, rest = divmod(beats, self.tempo.beats_per_bar)
         return int(bar) + 1, int(rest) + 1, rest - int(rest)
 
@@ -72,7 +77,7 @@ class Grid:
         if unit == "none":
             return min(max(round(sample), 0), self.samples)
         step = self.bar_samples if unit == "bar" else self.beat_samples
-        line = round(self.first_bar + round((sample - self.first_bar) / step) * step)
+        line = self._line(self.first_bar + round((sample - self.first_bar) / step) * step)
         nearest = min((line, 0, self.samples), key=lambda x: abs(x - sample))
         return min(max(nearest, 0), self.samples)
 
@@ -94,8 +99,8 @@ class Grid:
         if unit == "none":
             return round(sample + steps * self.rate_hz / 100)
         step = self.bar_samples if unit == "bar" else self.beat_samples
-        line = math.floor((sample + 0.5 - self.first_bar) / step + 1e-9)
-        return sample + round(self.first_bar + (line + steps) * step) - round(self.first_bar + line * step)
+        line = math.floor((sample + 0.5 - self.first_bar) / step + _NEARLY)
+        return sample + self._line(self.first_bar + (line + steps) * step) - self._line(self.first_bar + line * step)
 
     def counted(self, sample: float, beats: int) -> Tempo:
         """The tempo with its grid moved, so that a bar begins so many beats before a sample."""
@@ -106,8 +111,8 @@ class Grid:
         """(sample, bar, beat) of the lines from `start` to `stop`: every so many bars, or each beat."""
         per_bar = self.tempo.beats_per_bar
         step = self.bar_samples * every if unit == "bar" else self.beat_samples
-        number = math.ceil((start - self.first_bar) / step - 1e-9)
-        while (sample := round(self.first_bar + number * step)) < stop:
+        number = math.ceil((start - self.first_bar) / step - _NEARLY)
+        while (sample := self._line(self.first_bar + number * step)) < stop:
             beats = number * per_bar * every if unit == "bar" else number
             yield sample, beats // per_bar + 1, beats % per_bar + 1
             number += 1

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mgeldm_app.core.project import Project, Span, Tempo
@@ -12,6 +12,7 @@ GRIDS = st.builds(Grid, TEMPI, st.sampled_from([8000, 44100, 48000, 96000]), st.
 
 
 @given(GRIDS, st.integers(-2, 5000), st.integers(1, 32))
+@example(Grid(Tempo(20.0, 1.055, 1), 44100, 10**6), 0, 1)  # a line between two samples
 def test_a_line_of_the_grid_is_where_its_own_bar_and_beat_begin(grid, bar, beat):
     beat = min(beat, grid.tempo.beats_per_bar)
     line = grid.sample_of(bar, beat)

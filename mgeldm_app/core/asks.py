@@ -27,7 +27,7 @@ from mgeldm.words import parse_prompt, plain
 from .clips import ClipStore
 from .jobs import Layer
 from .project import REST_ID, SONG_ID, Audio, Lane, Made, Project, Prompt, Span
-from .text import called, colour_for, names_no_source, prompts_of
+from .text import called, colour_for, names_no_source, names_what_is_left, prompts_of
 from .timeline import Grid
 
 _REPLACED = " (replaced)"
@@ -138,6 +138,8 @@ def check(project: Project, prompt: Prompt, selected: tuple[str, ...] = ()) -> N
     if not prompts and not prompt.like and prompt.task != "generate":
         raise InputError('Say which instrument, for example "the bass".')
     if prompt.task in ("extract", "inpaint") and (name := next(filter(names_no_source, prompts), "")):
+        if names_what_is_left(name):
+            raise InputError('"{name}" is no instrument; what no stem holds is in the Rest lane.', name=name)
         raise InputError('"{name}" names no instrument; say which, or "everything but the drums".', name=name)
     if prompt.like and prompt.like_lane and prompt.task != "generate":
         _check_example(project, prompt.like, prompt.like_lane)

@@ -6,11 +6,12 @@ import math
 import random
 import re
 from collections.abc import Collection, Iterable, Sequence
+from itertools import takewhile
 from typing import Final, NamedTuple
 
 from mgeldm.language import later, say
 from mgeldm.requests import Quality
-from mgeldm.words import parse_prompt, plain
+from mgeldm.words import goes_on, keeps, parse_prompt, plain
 
 from .project import Prompt, Task
 
@@ -34,16 +35,30 @@ ADJECTIVES: Final = (
 CHIPS: Final = ("vocals", "drums", "bass", "electric guitar", "piano", "strings", "brass", "everything but vocals")
 SUGGESTIONS = 8
 _NO_SOURCE: Final = re.compile(
-    r"(?:(?:the|this|my|whole|full|entire|all|of) )*(?:(?:every|any|no) ?thing|all|none|silence|song|mix)[.!]*",
+    r"(?:(?:the|this|my|whole|full|entire|all|of) )*(?:(?:(?:every|any|no) ?)?thing|all|it|none|silence|song|"
+    r"mix|track|recording)[.!]*",
     re.IGNORECASE,
 )
+_WHAT_IS_LEFT: Final = re.compile(
+    r"(?:all )?(?:the )?(?:others?|rest|remainder)(?: of (?:the )?(?:song|track|mix))?[.!]*"
+    r"|(?:every ?thing|all) else[.!]*",
+    re.IGNORECASE,
+)
+_LEADING_AND: Final = re.compile(r"^(?:(?:and|or|&)(?: |$))+", re.IGNORECASE)
+_POLITE: Final = re.compile(r"(?:please|thanks|thank you)[ .!]*", re.IGNORECASE)
 
 # ------------------------------------------------------------------------------------------------------------- prompts
 
 
 def prompts_of(prompt: Prompt) -> tuple[str, ...]:
-    """What a prompt asks for; stems are listed, while a new part is described, with commas in its description."""
-    return split_prompts(prompt.text, commas=prompt.task == "extract")
+    """What a prompt asks for; stems are listed, while a new part is described, with commas in its description.
+
+    Of "drums, bass, vocals, other" the last is what the Rest lane holds anyway.
+    """
+    if prompt.task != "extract":
+        return split_prompts(prompt.text, commas=False)
+    found = split_prompts(prompt.text)
+    return tuple(each for each in found if not names_what_is_left(each)) or found
 
 
 def split_prompts(text: str, commas: bool = True) -> tuple[str, ...]:
@@ -51,27 +66,34 @@ def split_prompts(text: str, commas: bool = True) -> tuple[str, ...]:
 
     After "everything but" or "no" a comma names another exception instead, as in a sentence: "everything but drums,
     bass" is one stem without either, read as "everything but drums and bass". A semicolon or a line end closes it, and
-    words that can take no other do: "drums off, bass" are two.
+    words that can take no other do, or that say what to keep: "drums off, bass" are two. What a comma leaves out of the
+    words before it belongs to them: "guitar, but no vocals". Of "drums, the drums" the first is kept.
     """
     found: dict[str, str] = {}
     for group in re.split(r"[;\n]", text):
-        names = [" ".join(name.split()) for name in (group.split(",") if commas else [group])]
+        names = _pieces(group) if commas else [" ".join(group.split())]
         names = [name for name in names if any(character.isalnum() for character in name)]
-        for number, name in enumerate(names):
-            whole = " and ".join([name, *names[number + 1 :]])
-            if _keeps_rest(name) and _keeps_rest(whole):
-                found.setdefault(whole.casefold(), whole)
-                break
-            found.setdefault(name.casefold(), name)
+        told: set[str] = set()
+        while names:
+            prompt, *names = names
+            others = list(takewhile(lambda name: not keeps(name), names)) if _keeps_rest(prompt) else []
+            if _keeps_rest(whole := " and ".join([prompt, *others])):
+                prompt, names = whole, names[len(others) :]
+            if called(prompt).casefold() not in told:
+                found.setdefault(prompt.casefold(), prompt)
+            told.add(called(prompt).casefold())
     return tuple(found.values())
 
 
 def join_prompts(prompts: Iterable[str], commas: bool = True) -> str:
     """The line that `split_prompts` takes apart into these."""
-    line = ""
+    line, last = "", ""
+    told: set[str] = set()
     for prompt in prompts:
-        closes = not commas or _keeps_rest(re.split(r"[,;\n]", line)[-1])
+        name = called(prompt).casefold()
+        closes = not commas or _keeps_rest(last) or goes_on(prompt) or name in told
         line += ("" if not line else "; " if closes else ", ") + prompt
+        last, told = prompt, {name} if closes else {*told, name}
     return line
 
 
@@ -89,8 +111,29 @@ def with_toggled(text: str, prompt: str, commas: bool = True) -> str:
 
 def names_no_source(prompt: str) -> bool:
     """Whether a prompt asks for the song itself or for nothing, which can be found in no song."""
+    return _means(prompt, _NO_SOURCE) or names_what_is_left(prompt)
+
+
+def names_what_is_left(prompt: str) -> bool:
+    """Whether a prompt asks for what the stems leave of the song, which depends on them."""
+    return _means(prompt, _WHAT_IS_LEFT)
+
+
+def _means(prompt: str, pattern: re.Pattern[str]) -> bool:
     words, inverted = parse_prompt(prompt)
-    return not inverted and bool(_NO_SOURCE.fullmatch(" ".join(words.split())))
+    return not inverted and bool(pattern.fullmatch(" ".join(words.split())))
+
+
+def _pieces(line: str) -> list[str]:
+    """What stands between commas, without politeness and the "and" of a list, each with what is left out of it."""
+    pieces: list[str] = []
+    for typed in line.split(","):
+        piece = _LEADING_AND.sub("", " ".join(typed.split()))
+        if pieces and goes_on(piece):
+            pieces[-1] += f", {piece}"
+        elif piece and not _POLITE.fullmatch(piece):
+            pieces.append(piece)
+    return pieces
 
 
 def _keeps_rest(prompt: str) -> bool:

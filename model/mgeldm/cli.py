@@ -145,7 +145,7 @@ def _command(commands: Any, name: str, run: Callable, about: str, *has: str) -> 
     command.add_argument("--quality", choices=QUALITIES, default="standard", help="how much time to spend (standard)")
     command.add_argument("--steps", type=int, metavar="N", help="of sampling; without it what the quality says")
     command.add_argument("--guidance", type=float, metavar="G", help="how much the prompt counts; what the model says")
-    negative_help = 'what it should not sound like (no use with "everything but ...")'
+    negative_help = 'what it should not sound like (with "everything but ..." out of the rest as well)'
     command.add_argument("--negative", default="", metavar="TEXT", help=negative_help)
     seed_help = "another number, another draw (0); an extraction draws nothing unless it has --steps of 2 or more"
     command.add_argument("--seed", type=int, default=0, metavar="N", help=seed_help)

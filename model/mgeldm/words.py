@@ -21,17 +21,18 @@ _SONG = (
     rf"{_PARTS}|band|recording|loop|section|rest|alles|tout|todo|tutto|tudo)"
 )
 _WITHOUT = (
-    r"(?:w/o|without(?! an? (?:doubt|trace))|minus(?! one$)|except(?:ing)?(?: for)?|excluding|besides|other than|"
-    r"apart from|aside from|ohne|sans|sin(?! wave)|senza|sem)"
+    r"(?:w/o|without(?! an? (?:doubt|trace))|minus(?! one$)|except(?:ing|o|é)?(?: for)?|exceto|eccetto|"
+    r"excluding|besides|other than|apart from|aside from|ohne|sans|sin(?! wave)|senza|sem)"
 )
+_SAVE = r"außer|ausser|bis auf|sauf|menos|tranne|salvo"
 _NO = rf"(?:{_WITHOUT}|(?:with )?no(?! wave)|neither|but(?= the ))"
 _BUT = (
     rf"(?:{_WITHOUT}|(?:with )?no|but|bar|than|(?:(?:that|which)(?: is| are|'s)? )?(?:not|isn't|aren't)|"
-    r"außer|ausser|bis auf|sauf|menos|tranne|salvo)(?: (?:not?|for))?"
+    rf"{_SAVE})(?: (?:not?|for))?"
 )
 _ASKED = (
     r"(?:(?:please|can you|could you|can i (?:get|have|hear)|let me hear|just|only|i (?:just )?(?:want|need)|give me|"
-    r"make|keep|extract|isolate|solo) )*"
+    r"i(?:'d| would) (?:just )?like(?: to (?:have|hear))?|make|keep|extract|isolate|solo) )*"
 )
 _TAKE, _AWAY = r"(?:take|turn|switch|leave|cut|strip|filter)", r"(?:out|off|away)"
 _REMOVE = (  # with an article those that name sounds too: "kill switch guitar", "strip club bass", "not too loud drums"
@@ -42,23 +43,36 @@ _REMOVE = (  # with an article those that name sounds too: "kill switch guitar",
 )
 _GONE = r"(?:off|muted|removed|out|excluded|remover)"
 _ANY = r"(?:(?:all|any) (?:of )?(?=\w))?"
-_END = rf"(?: (?:from|in|of) {_SONG})?(?:,? please)?"
-_LEFT_OUT = [  # what each finds is what the song is to do without
+_KEEP = r"(?:keep|leave(?= the )|solo(?= the )|just|only|add|with(?! no ))"  # "solo guitar" is an instrument
+_END = rf"(?: (?:from|in|of) {_SONG})?(?:,? please)?(?:(?:,|,? and|,? but) {_KEEP} (.+))?"
+_LEFT_OUT = [  # what each finds is what the song is to do without, and what it is to keep
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"{_ASKED}(?:{_SONG}(?: in {_SONG})?,? {_BUT}|{_NO}|(?:i )?{_REMOVE})[ -]+{_ANY}(.+?){_END}",
-        rf"{_ASKED}{_TAKE} (.+?) {_AWAY}{_END}",
+        rf"{_ASKED}(?:{_SONG}(?: in {_SONG})?,? {_BUT}|{_NO}|(?:i )?{_REMOVE}):?[ -]+{_ANY}([^ ,].*?){_END}",
+        rf"{_ASKED}{_TAKE} ([^ ,].*?) {_AWAY}{_END}",
         rf"(?:{_SONG} with )?(?:the )?({_NAME})(?:less|-free| {_GONE})(?: {_PARTS})?{_END}",
         rf"{_ASKED}(?:(?:all|every|the) )*non?[ -]?({_NAME})(?: {_PARTS})?{_END}",
     )
 ]
+_LESS = rf"(?:,? {_WITHOUT}|(?:,|,? (?:and|but|with)) (?:not?|{_WITHOUT}))"
 _INSTRUMENTAL = re.compile(
     rf"{_ASKED}(?:the |an? )?(?:(?:instrumentals?|inst|karaoke)(?: {_PARTS})?|backing tracks?)(?: only)?(?:,? please)?"
-    r"|(?:only|just)(?: the)? music|(?:the )?music only",
+    rf"(?:{_LESS} (.+))?|(?:only|just)(?: the)? music|(?:the )?music only",
     re.IGNORECASE,
 )
-_AND_NO = re.compile(r",? (?:(?:and|or) (?:no|without)|nor?) ", re.IGNORECASE)
-_LESS_A_PART = re.compile(rf"(.+?)(?:,? {_WITHOUT}|(?:,| and| but| with) (?:not?|{_WITHOUT})) (.+)", re.IGNORECASE)
+_DEEPEST = 8  # exclusions inside one another that are read, "mute all but ..."; more are no sentence, and take long
+_VOICES = re.compile(r"\b(?:vocals?|vox|voices?|singers?|singing)\b", re.IGNORECASE)
+_AND = r"(?:and|or|&|und|oder|et|ou|y|e|o)"
+_AND_NO = re.compile(
+    rf"(?:(?:,|,? {_AND}) (?:{_WITHOUT}|(?!not ){_REMOVE})|,? (?:{_AND} )?(?:with )?nor?) {_ANY}", re.IGNORECASE
+)
+_OPENING = re.compile(rf"\b({_WITHOUT}|but|not|{_SAVE})(?!\w)", re.IGNORECASE)
+_OR = re.compile(r"(?<! e),? (?:or|nor|oder|ou|o|ni|né|nem) ", re.IGNORECASE)  # "e o baixo" has an article
+_LESS_A_PART = re.compile(rf"(.+?){_LESS} (.+)", re.IGNORECASE)
+_WITH = re.compile(r"(?:,? (?:and|but)|,)? with (?!no )", re.IGNORECASE)
+_BRACKETED = re.compile(rf" \((?=(?:but|no|{_WITHOUT}|{_SAVE})[ :])([^()]+)\)$", re.IGNORECASE)
+_GOES_ON = re.compile(rf"(?:but|not(?! (?:too|so|very) )|with no|{_WITHOUT}|{_SAVE}):? ", re.IGNORECASE)
+_KEEPS = re.compile(rf"{_KEEP} ", re.IGNORECASE)
 _DOTLESS = str.maketrans("ı", "i")  # has a key of its own in Turkey
 _TOGETHER = re.compile(r",? (?:and|with|plus|und|et|y|e|&|\+) |, ", re.IGNORECASE)
 _DRUM_AND_BASS = re.compile(r"\bdrum (?:and|&) bass (?=\w)", re.IGNORECASE)  # before a noun: the music of that name
@@ -134,25 +148,64 @@ def parse_prompt(prompt: str) -> tuple[str, bool]:
 
     No text can name a part that a source is to lack: "the drums without the cymbals" are the drums.
     """
-    typed = _typed(prompt)
-    words, rest = _INSTRUMENTAL.sub("no vocals", typed) if _INSTRUMENTAL.fullmatch(typed) else typed, False
-    while found := next(filter(None, (pattern.fullmatch(words) for pattern in _LEFT_OUT)), None):
-        words, rest = _AND_NO.sub(" and ", found[1]).strip(), not rest  # "mute all but the bass" is the bass
-    if found := _LESS_A_PART.fullmatch(words):
-        words = found[1].strip(" ,")
+    typed = _sentence(prompt)
+    words, rest, _ = _read(typed)
     return prompt.strip() if words == typed else words, rest
 
 
 def wanted(prompt: str) -> tuple[str, str]:
     """What a new part is to be, and to be without: "rock without drums" gives ("rock", "drums").
 
-    "Everything but the drums" says nothing of the first: ("", "the drums").
+    "Everything but the drums" says nothing of the first: ("", "the drums"). What it is to be with may follow: "a ballad
+    without drums, with strings" gives ("a ballad with strings", "drums").
     """
-    words, rest = parse_prompt(prompt)
+    typed = _sentence(prompt)
+    words, rest, kept = _read(typed)
     if rest:
-        return "", words
-    found = _LESS_A_PART.fullmatch(_typed(prompt))
-    return words, _AND_NO.sub(" and ", found[2]).strip() if found and found[1].strip(" ,") == words else ""
+        without, *more = _WITH.split(words, maxsplit=1)
+        return " with ".join(filter(None, [*more, kept])), without
+    found = _LESS_A_PART.fullmatch(typed)
+    if not found or found[1].strip(" ,") != words:
+        return prompt.strip() if words == typed else words, ""
+    without, *more = _WITH.split(_as_one(found[2], typed[found.end(1) : found.start(2)]), maxsplit=1)
+    return " with ".join([words, *more]), without
+
+
+def goes_on(piece: str) -> bool:
+    """Whether what follows a comma leaves something out of what is before it: "but no vocals", "not the piano".
+
+    "No drums" does not: that is asked for by itself.
+    """
+    return bool(_GOES_ON.match(_typed(piece)))
+
+
+def keeps(piece: str) -> bool:
+    """Whether what follows a comma ends what is left out before it: "keep the drums", "just the bass"."""
+    return bool(_KEEPS.match(_typed(piece)))
+
+
+def _read(typed: str) -> tuple[str, bool, str]:
+    """What a sentence names, whether the rest is wanted instead, and what that is to have: "no bass, just drums"."""
+    words, rest, kept = typed, False, ""
+    if found := _INSTRUMENTAL.fullmatch(typed):
+        less = found[1] or ""
+        words = f"no {less}" if _VOICES.search(less) else f"no vocals and no {less}" if less else "no vocals"
+    for _ in range(_DEEPEST):
+        if not (found := next(filter(None, (pattern.fullmatch(words) for pattern in _LEFT_OUT)), None)):
+            break
+        left_out = _OR.sub(" and ", _as_one(found[1], words[: found.start(1)])).strip()
+        words, rest, kept = left_out, not rest, kept or found[2] or ""  # "mute all but the bass" is the bass
+    if found := _LESS_A_PART.fullmatch(words):
+        words = found[1].strip(" ,")
+    return words, rest, kept
+
+
+def _as_one(left_out: str, opening: str) -> str:
+    """What is left out one by one, together: "drums and no bass", and after "minus" also "drums minus bass"."""
+    if found := _OPENING.search(opening):
+        again = re.escape(found[1].removesuffix(" for"))
+        left_out = re.sub(rf",?(?: {_AND})? {again}(?: for)? {_ANY}", " and ", left_out, flags=re.IGNORECASE)
+    return _AND_NO.sub(" and ", left_out).strip()
 
 
 def named_together(prompt: str) -> list[str]:
@@ -169,6 +222,11 @@ def named_together(prompt: str) -> list[str]:
 def _typed(prompt: str) -> str:
     """A prompt with one kind of spaces, apostrophes and letters, and without the quotes around it."""
     return " ".join(_folded(prompt).replace("_", " ").replace("’", "'").split()).strip(_AROUND)
+
+
+def _sentence(prompt: str) -> str:
+    """A prompt as it is read aloud: "all (no vocals)" is "all, no vocals"."""
+    return _BRACKETED.sub(r", \1", _typed(prompt))
 
 
 def _folded(text: str) -> str:

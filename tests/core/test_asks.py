@@ -148,3 +148,10 @@ def test_a_source_regenerated_beside_its_stem_is_taken_away_once(faded, regions)
     inside = slice(BEFORE.start, REGION.stop)
     assert np.all(((taken - bass) * (taken - gone))[inside] < 1e-6)  # one or the other, or between both
     check_null(faded)
+
+
+@pytest.mark.parametrize("words", ["other", "the rest", "everything else"])
+def test_what_is_left_is_in_the_rest(faded, words):
+    why = f'"{words}" is no instrument; what no stem holds is in the Rest lane.'
+    assert faded.c.blocked(Prompt(words)) == why
+    assert not faded.c.blocked(Prompt(f"bass, {words}")) and not faded.c.blocked(Prompt(words, "impute"))

@@ -24,6 +24,7 @@ from mgeldm_app.core.text import (
     level_text,
     listed,
     names_no_source,
+    names_what_is_left,
     parse_key,
     progress_text,
     prompts_of,
@@ -34,6 +35,9 @@ from mgeldm_app.core.text import (
 )
 
 pieces = st.sampled_from([*"ab ,;\n.-é", "everything but ", "drums", "Bass"])
+phrases = st.sampled_from(
+    [", but ", ", not ", ", and ", ", ", "; ", "please", "keep ", "no ", "the ", "with ", "without ", "drums", "vocals"]
+)
 lines = st.lists(pieces, max_size=12).map("".join)
 
 
@@ -52,10 +56,74 @@ lines = st.lists(pieces, max_size=12).map("".join)
         ("don't include drums, bass", ("don't include drums and bass",)),
         ("instrumental, piano, drums off, bass", ("instrumental", "piano", "drums off", "bass")),
         ("the rhythm section, piano", ("the rhythm section", "piano")),
+        ("kick, snare, and hats", ("kick", "snare", "hats")),
+        ("drums, & bass; or piano, and", ("drums", "bass", "piano")),
+        ("the drums, please", ("the drums",)),
+        ("please, no drums", ("no drums",)),
+        ("no vocals, Thank you!", ("no vocals",)),
+        ("please", ()),
+        ("drums, the drums, The Bass, bass", ("drums", "The Bass")),
     ],
 )
 def test_prompts_are_divided(line, prompts):
     assert split_prompts(line) == prompts
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "guitar, but no vocals",
+        "lead vocals, without reverb",
+        "drums, but not the hi-hats",
+        "the guitar, not the piano",
+        "Everything, but the drums",
+        "all of it, except the vocals",
+        "the mix, minus drums, minus bass",
+        "piano, with no reverb",
+        "tout, sauf la batterie",
+        "remove the bass, but keep the drums",
+        "without drums",
+        "but the drums",
+    ],
+)
+def test_a_comma_before_what_is_left_out_divides_nothing(line):
+    assert split_prompts(line) == (line,)
+    assert split_prompts(f"piano; {line}; bass") == ("piano", line, "bass")
+
+
+@pytest.mark.parametrize(
+    ("line", "prompts"),
+    [
+        ("vocals, no drums", ("vocals", "no drums")),
+        ("guitar, but no vocals, bass", ("guitar, but no vocals", "bass")),
+        ("piano; without drums", ("piano", "without drums")),
+        ("Everything, but the drums, bass", ("Everything, but the drums and bass",)),
+        ("vocals, minus one", ("vocals", "minus one")),
+        ("vocals, not too loud drums", ("vocals", "not too loud drums")),
+        ("remove the bass, keep the drums", ("remove the bass", "keep the drums")),
+        ("remove the bass, and keep the drums, piano", ("remove the bass", "keep the drums", "piano")),
+        ("no bass, piano, just drums", ("no bass and piano", "just drums")),
+        ("everything but drums, solo guitar", ("everything but drums and solo guitar",)),
+    ],
+)
+def test_what_is_left_out_ends_where_something_else_is_asked_for(line, prompts):
+    assert split_prompts(line) == prompts
+    assert split_prompts(join_prompts(prompts)) == prompts
+
+
+@pytest.mark.parametrize(
+    ("line", "read"),
+    [
+        ("no drums, vocals, or bass", ("drums and vocals and bass", True)),
+        ("without vocals, without drums", ("vocals and drums", True)),
+        ("instrumental, without drums", ("vocals and drums", True)),
+        ("not the drums, not the bass", ("the drums and the bass", True)),
+        ("no drums, remove the bass", ("drums and the bass", True)),
+        ("guitar, but no vocals", ("guitar", False)),
+    ],
+)
+def test_several_left_out_are_one_prompt(line, read):
+    assert [parse_prompt(prompt) for prompt in split_prompts(line)] == [read]
 
 
 def test_a_new_part_is_described_with_commas():
@@ -66,13 +134,13 @@ def test_a_new_part_is_described_with_commas():
         assert prompts_of(Prompt(line, task)) == (stems if task == "extract" else parts)
 
 
-@given(lines, st.booleans())
+@given(lines | st.lists(phrases, max_size=9).map("".join), st.booleans())
 def test_joining_undoes_dividing(line, commas):
     prompts = split_prompts(line, commas)
     assert split_prompts(join_prompts(prompts, commas), commas) == prompts
 
 
-@given(lines, st.sampled_from(CHIPS), st.booleans())
+@given(lines | st.lists(phrases, max_size=9).map("".join), st.sampled_from(CHIPS), st.booleans())
 def test_a_chip_pressed_twice_changes_nothing(line, chip, commas):
     before, once = split_prompts(line, commas), with_toggled(line, chip, commas)
     assert (chip in split_prompts(once, commas)) != (chip.casefold() in [called(x).casefold() for x in before])
@@ -145,6 +213,19 @@ def test_words_of_no_family_take_a_colour_that_no_other_stem_has():
 @pytest.mark.parametrize("prompt", ["everything", "All of the song.", "nothing", "the whole mix", "every thing"])
 def test_what_no_song_can_be_asked_for(prompt):
     assert names_no_source(prompt) and not names_no_source(f"everything but {prompt} guitar")
+
+
+@pytest.mark.parametrize("prompt", ["the track", "the whole track", "the whole thing", "all of it", "a recording"])
+def test_the_song_has_many_names(prompt):
+    assert names_no_source(called(prompt)) and not names_what_is_left(called(prompt))
+
+
+@pytest.mark.parametrize(
+    "prompt", ["other", "Others", "the other", "rest", "The rest.", "the rest of the song", "everything else"]
+)
+def test_what_is_left_depends_on_the_stems(prompt):
+    assert names_no_source(prompt) and names_what_is_left(prompt)
+    assert not names_no_source(f"{prompt} piano")
 
 
 @pytest.mark.parametrize("prompt", ["everything but drums", "the songbird", "all guitars", "no vocals", "mixed choir"])

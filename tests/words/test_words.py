@@ -81,9 +81,69 @@ from mgeldm.words import named_together, parse_prompt, plain, wanted
         ("sans drums", "drums"),
         ("ohne Schlagzeug", "Schlagzeug"),
         ("tout sauf la batterie", "la batterie"),
+        ("todo excepto la batería", "la batería"),
+        ("tudo exceto a bateria", "a bateria"),
+        ("I'd like everything but the drums", "the drums"),
+        ("I would like no bass", "bass"),
+        ("i’d like to hear everything except the bass", "the bass"),
+        ("everything (except drums)", "drums"),
+        ("all (no vocals)", "vocals"),
+        ("everything except: drums", "drums"),
+        ("all of it, except the vocals", "the vocals"),
+        ("instrumental without drums", "vocals and drums"),
+        ("instrumental, but no drums", "vocals and drums"),
+        ("backing track without drums", "vocals and drums"),
+        ("karaoke without drums", "vocals and drums"),
+        ("karaoke version without lead vocals", "lead vocals"),
+        ("all but the lead guitar", "the lead guitar"),
+        ("everything but drums and solo guitar", "drums and solo guitar"),
+        ("everything but the drums without the cymbals", "the drums"),
     ],
 )
 def test_the_rest_is_wanted(prompt, source):
+    assert parse_prompt(prompt) == (source, True)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "sources"),
+    [
+        ("everything minus drums minus bass", "drums and bass"),
+        ("the mix minus drums, minus bass", "drums and bass"),
+        ("everything except the bass and except the drums", "the bass and the drums"),
+        ("everything except for the bass and except the drums", "the bass and the drums"),
+        ("everything without vocals without drums", "vocals and drums"),
+        ("without vocals, without any drums", "vocals and drums"),
+        ("everything that is not drums and not bass", "drums and bass"),
+        ("mute the bass and remove the drums", "the bass and the drums"),
+        ("no drums with no bass", "drums and bass"),
+        ("ohne Bass und ohne Schlagzeug", "Bass and Schlagzeug"),
+        ("ohne Bass oder Schlagzeug", "Bass and Schlagzeug"),
+        ("sans basse et sans batterie", "basse and batterie"),
+        ("sans basse ni batterie", "basse and batterie"),
+        ("sin bajo o batería", "bajo and batería"),
+        ("sem a bateria e o baixo", "a bateria e o baixo"),
+        ("no drums or bass", "drums and bass"),
+        ("no drums, vocals, or bass", "drums, vocals and bass"),
+    ],
+)
+def test_several_are_left_out(prompt, sources):
+    assert parse_prompt(prompt) == (sources, True)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "source"),
+    [
+        ("mute the bass and solo the drums", "the bass"),
+        ("remove the bass and keep the drums", "the bass"),
+        ("remove the bass from the mix, but leave the drums", "the bass"),
+        ("take the drums out and keep the bass", "the drums"),
+        ("drums off, keep the bass", "drums"),
+        ("everything without bass but with drums", "bass"),
+        ("no bass, just drums", "bass"),
+        ("no drums and no bass, and add a piano", "drums and bass"),
+    ],
+)
+def test_what_is_kept_is_not_left_out(prompt, source):
     assert parse_prompt(prompt) == (source, True)
 
 
@@ -133,6 +193,10 @@ def test_the_rest_is_wanted(prompt, source):
         "hide and seek vocals",
         "turn the drums up",
         "the rhythm section",
+        "Everything - drums",
+        "I'd like the drums",
+        "vocals (lead)",
+        "keep the drums",
     ],
 )
 def test_the_source_itself_is_wanted(prompt):
@@ -148,6 +212,7 @@ def test_the_source_itself_is_wanted(prompt):
         ("drums and no bass", "drums"),
         ("mute everything except the vocals", "the vocals"),
         ("don't take anything but the drums", "the drums"),
+        ("guitar (no reverb)", "guitar"),
     ],
 )
 def test_what_a_source_is_to_lack_is_not_named(prompt, source):
@@ -226,6 +291,9 @@ def test_sources_are_named_together(prompt, names):
 def test_any_length_is_read_at_once():
     for words in ("no ", "all the ", "please ", "take a ", "a, and but with ", "drums without "):
         parse_prompt(words * 3000)
+    for words in ("without ", "remove ", "minus minus ", "no a, keep ", "no a with ", "all (no ", "except for a or "):
+        parse_prompt(words * 3000)
+        wanted(words * 3000)
 
 
 @pytest.mark.parametrize(
@@ -249,6 +317,15 @@ def test_any_text_is_read(prompt):
         ("a rock song without drums", "a rock song", "drums"),
         ("piano, with no reverb", "piano", "reverb"),
         ("strings without vocals or drums", "strings", "vocals or drums"),
+        ("a ballad without drums, with strings", "a ballad with strings", "drums"),
+        ("a ballad without drums and with strings", "a ballad with strings", "drums"),
+        ("a song without drums without bass, but with strings", "a song with strings", "drums and bass"),
+        ("a ballad without drums with no bass", "a ballad", "drums and bass"),
+        ("a ballad (no drums)", "a ballad", "drums"),
+        ("rock without drums, soft", "rock", "drums, soft"),
+        ("music without drums but with strings", "strings", "drums"),
+        ("music without drums with strings", "strings", "drums"),
+        ("no drums, just piano", "piano", "drums"),
         ("everything but the drums", "", "the drums"),
         ("no vocals", "", "vocals"),
         ("an instrumental", "", "vocals"),

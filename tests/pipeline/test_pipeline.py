@@ -129,15 +129,17 @@ def test_what_is_asked_for_is_the_mean_of_what_is_heard_at_each_pitch(pipeline, 
 
 def test_what_is_asked_for_is_heard_again_without_what_competes(pipeline, mono, monkeypatch):
     """What is left is the song less what competes, no more is taken than is left, and of both the larger counts."""
-    calls, masks = [], Masks._masks
+    calls, asked, masks = [], [], Masks._masks
 
     def spied(self, conditions, pitches, mels, first_frames):
         found = masks(self, conditions, pitches, mels, first_frames)
         calls.append((mels, found.float()))
+        asked.append(conditions)
         return found
 
     def heard(*prompts):
         calls.clear()
+        asked.clear()
         request = Extract(prompts, Region(0.0, 4.0), Sampling("standard"))
         song = AudioClip(mono.samples, mono.rate_hz)  # of which nothing is known yet
         return torch.from_numpy(pipeline.extract(song, request).estimates(0.0, 4.0).sources[0])
@@ -145,7 +147,8 @@ def test_what_is_asked_for_is_heard_again_without_what_competes(pipeline, mono, 
     monkeypatch.setattr(Masks, "_masks", spied)
     both = heard("brass")
     (_, rivals), (song, first), (left, second) = calls
-    competing, steps = unlike(first.mean(1)[:, None], rivals, song[:, :1])[:, 0], both.shape[1]
+    doubtful = torch.tensor([[float(pipeline._text("brass") @ rival) >= 0.3 for rival in asked[0]]])
+    competing, steps = unlike(first.mean(1)[:, None], rivals, song[:, :1], doubtful)[:, 0], both.shape[1]
     assert (left <= song[:, :1] + 1e-4).all() and float(left.mean()) < 0.8 * float(song.mean())
     gone = (competing > 1) & (first.mean(1) < 1e-3)  # all of it is somebody else's
     assert gone.any() and float(left.mean(1)[gone].max()) < 0.1 * float(song[:, 0][gone].max())
@@ -160,7 +163,7 @@ def test_what_is_asked_for_is_heard_again_without_what_competes(pipeline, mono, 
 
 
 def test_what_goes_by_another_name_does_not_compete(pipeline, mono, monkeypatch):
-    """Who asks for what competes anyway gets what it would get alone; a stranger still takes its share."""
+    """Who asks for what competes anyway gets what it would get alone, but where names leave no doubt."""
 
     def level(*rivals):
         monkeypatch.setattr("mgeldm.pipeline.COMMON_SOURCES", rivals)
@@ -172,7 +175,7 @@ def test_what_goes_by_another_name_does_not_compete(pipeline, mono, monkeypatch)
     monkeypatch.setattr("mgeldm.pipeline.ALIKE", 2.0)  # and nothing is left out by its name
     alone = level("theremin")
     assert level("drums") > 0.85 * alone
-    monkeypatch.setattr("mgeldm.pipeline.extraction.unlike", lambda asked, unasked, mels: unasked.sum(1, keepdim=True))
+    monkeypatch.setattr("mgeldm.pipeline.extraction._DOUBTFUL", 2.0)  # no names are alike
     assert level("drums") < 0.75 * alone
 
 
@@ -184,13 +187,16 @@ def test_what_competes_is_what_others_alone_claim(seed, prompts, others):
     asked = torch.from_numpy(rng.uniform(0, 1, shape).astype(np.float32))
     unasked = torch.from_numpy(rng.uniform(0, 1, (2, others, 6, 5)).astype(np.float32))
     mels = torch.from_numpy(rng.uniform(0.1, 2, (2, 1, 6, 5)).astype(np.float32))
-    found = unlike(asked, unasked, mels)
+    doubtful = torch.ones(prompts, others, dtype=torch.bool)
+    found = unlike(asked, unasked, mels, doubtful)
     assert found.shape == shape and (found >= 0).all()
     assert (found <= unasked.sum(1, keepdim=True) + 1e-5).all()
-    assert torch.allclose(unlike(torch.zeros(shape), unasked, mels)[:, 0], unasked.sum(1), atol=1e-5)  # nothing shared
-    assert torch.allclose(unlike(torch.ones(shape), unasked, mels), torch.zeros(shape), atol=1e-5)  # all of it
-    assert (unlike(asked * 0.5, unasked, mels) >= found - 1e-5).all()  # who claims less has more rivals
-    assert torch.allclose(unlike(asked, unasked, mels * 3), found, atol=1e-5)  # at any level
+    nothing, everything = torch.zeros(shape), torch.ones(shape)
+    assert torch.allclose(unlike(nothing, unasked, mels, doubtful)[:, 0], unasked.sum(1), atol=1e-5)
+    assert torch.allclose(unlike(everything, unasked, mels, doubtful), nothing, atol=1e-5)
+    assert torch.allclose(unlike(everything, unasked, mels, ~doubtful)[:, 0], unasked.sum(1), atol=1e-5)
+    assert (unlike(asked * 0.5, unasked, mels, doubtful) >= found - 1e-5).all()  # who claims less has more rivals
+    assert torch.allclose(unlike(asked, unasked, mels * 3, doubtful), found, atol=1e-5)  # at any level
 
 
 @pytest.fixture

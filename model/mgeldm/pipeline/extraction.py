@@ -27,6 +27,7 @@ from .windows import Joiner, plan
 
 _HEARD_WINDOWS = 1200  # an hour and a half; what was heard before is forgotten
 _KEPT_MASKS = 800  # some 50 MB: of four sources in 15 minutes, of eight (the pieces of a kit) in half of that
+_DOUBTFUL = 0.3  # from this cosine on two names may mean one sound: which it is, is heard (`unlike`)
 _LARGER = 0.75  # of the two masks of what is heard again, how much the larger counts
 _MARGIN_FRAMES = 2  # latent frames of an estimate beyond what was asked for
 _ON_DISK_BYTES = 2**25  # of one channel: what is kept beyond this, 25 minutes of one stem, is in a temporary file
@@ -180,6 +181,8 @@ class Masks:
         self.centres_hz = self.spectral.centres_hz.cpu().numpy()
         self.prompts = torch.cat((torch.arange(len(latents.inverted)), latents.wholes))  # that each condition is of
         self.asked, self.unasked = latents.conditions.tensor_split([len(self.prompts)])
+        unasked = self.unasked[latents.unwanted :]
+        self.doubtful = latents.conditions[: len(latents.inverted)] @ unasked.T >= _DOUBTFUL  # [k, r]
         away = b"" if latents.negative is None else latents.negative.numpy().tobytes()
         how = replace(latents.how, seed=0) if latents.how.steps == 1 else latents.how  # one step takes no noise
         self._ways = [(how, away, source.numpy().tobytes()) for source in self.unasked]
@@ -193,7 +196,7 @@ class Masks:
         song = mels[:, None]  # the same for every prompt
         asked = self._asked(song, self.pitches, first_frames)
         rivals = torch.where(inverted, 0, (asked * ~inverted).sum(1, keepdim=True) - asked)
-        others = rivals + unwanted + unlike(asked, unasked, song)  # that want what is asked for
+        others = rivals + unwanted + unlike(asked, unasked, song, self.doubtful)  # that want what is asked for
         total = (asked + others).clamp(min=1)
         shares, left = asked / total, 1 - others / total
         if self.again:
@@ -265,21 +268,22 @@ class Masks:
         return Estimate(values[:-1], values[-1], self.centres_hz, step_s, first_s + step_s / 2)
 
 
-def unlike(asked: Tensor, unasked: Tensor, mels: Tensor) -> Tensor:
+def unlike(asked: Tensor, unasked: Tensor, mels: Tensor, doubtful: Tensor) -> Tensor:
     """Sums [windows, k, bands, steps] of what competes with each prompt, as far as it is something else.
 
-    What claims only what a prompt claims too is the same sound by another name, as drums are to "percussion", and takes
-    nothing from it (model/README, "By another name").
+    What claims only what a prompt claims too may be the same sound by another name, as drums are to "percussion", and
+    then takes nothing from it (model/README, "By another name").
 
     Args:
         asked: Masks of the prompts [windows, k, bands, steps].
         unasked: Masks of what nobody asked for [windows, r, bands, steps].
         mels: The song's [windows, 1, bands, steps].
+        doubtful: Which of both may be the same, by their names [k, r].
     """
     both = torch.minimum(asked[:, :, None], unasked[:, None])  # [windows, k, r, bands, steps]
     claimed = (unasked * mels).sum((2, 3))[:, None]
     alike = (both * mels[:, None]).sum((3, 4)) / claimed.clamp(min=FLOOR)  # [windows, k, r]
-    return torch.einsum("wkr,wrbs->wkbs", 1 - alike.square(), unasked)
+    return torch.einsum("wkr,wrbs->wkbs", 1 - doubtful * alike.square(), unasked)
 
 
 class Decoded:

@@ -148,9 +148,8 @@ def parse_prompt(prompt: str) -> tuple[str, bool]:
 
     No text can name a part that a source is to lack: "the drums without the cymbals" are the drums.
     """
-    typed = _sentence(prompt)
-    words, rest, _ = _read(typed)
-    return prompt.strip() if words == typed else words, rest
+    words, rest, _ = _read(prompt)
+    return words, rest
 
 
 def wanted(prompt: str) -> tuple[str, str]:
@@ -159,15 +158,14 @@ def wanted(prompt: str) -> tuple[str, str]:
     "Everything but the drums" says nothing of the first: ("", "the drums"). What it is to be with may follow: "a ballad
     without drums, with strings" gives ("a ballad with strings", "drums").
     """
-    typed = _sentence(prompt)
-    words, rest, kept = _read(typed)
+    words, rest, kept = _read(prompt)
     if rest:
         without, *more = _WITH.split(words, maxsplit=1)
         return " with ".join(filter(None, [*more, kept])), without
-    found = _LESS_A_PART.fullmatch(typed)
+    found = _LESS_A_PART.fullmatch(_sentence(prompt))
     if not found or found[1].strip(" ,") != words:
-        return prompt.strip() if words == typed else words, ""
-    without, *more = _WITH.split(_as_one(found[2], typed[found.end(1) : found.start(2)]), maxsplit=1)
+        return words, ""
+    without, *more = _WITH.split(_as_one(found[2], found.string[found.end(1) : found.start(2)]), maxsplit=1)
     return " with ".join([words, *more]), without
 
 
@@ -184,8 +182,9 @@ def keeps(piece: str) -> bool:
     return bool(_KEEPS.match(_typed(piece)))
 
 
-def _read(typed: str) -> tuple[str, bool, str]:
-    """What a sentence names, whether the rest is wanted instead, and what that is to have: "no bass, just drums"."""
+def _read(prompt: str) -> tuple[str, bool, str]:
+    """What a prompt names, whether the rest is wanted instead, and what that is to have: "no bass, just drums"."""
+    typed = _sentence(prompt)
     words, rest, kept = typed, False, ""
     if found := _INSTRUMENTAL.fullmatch(typed):
         less = found[1] or ""
@@ -197,7 +196,7 @@ def _read(typed: str) -> tuple[str, bool, str]:
         words, rest, kept = left_out, not rest, kept or found[2] or ""  # "mute all but the bass" is the bass
     if found := _LESS_A_PART.fullmatch(words):
         words = found[1].strip(" ,")
-    return words, rest, kept
+    return prompt.strip() if words == typed else words, rest, kept
 
 
 def _as_one(left_out: str, opening: str) -> str:

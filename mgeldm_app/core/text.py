@@ -44,6 +44,7 @@ _WHAT_IS_LEFT: Final = re.compile(
     r"|(?:every ?thing|all) else[.!]*",
     re.IGNORECASE,
 )
+_BRACKETED: Final = re.compile(r"\([^()]*\)")
 _LEADING_AND: Final = re.compile(r"^(?:(?:and|or|&)(?: |$))+", re.IGNORECASE)
 _POLITE: Final = re.compile(r"(?:please|thanks|thank you)[ .!]*", re.IGNORECASE)
 
@@ -91,10 +92,15 @@ def join_prompts(prompts: Iterable[str], commas: bool = True) -> str:
     told: set[str] = set()
     for prompt in prompts:
         name = called(prompt).casefold()
-        closes = not commas or _keeps_rest(last) or goes_on(prompt) or name in told
+        closes = not commas or _keeps_rest(last) or goes_on(prompt) or name in told or _in_brackets(line, prompt)
         line += ("" if not line else "; " if closes else ", ") + prompt
         last, told = prompt, {name} if closes else {*told, name}
     return line
+
+
+def _in_brackets(line: str, prompt: str) -> bool:
+    """Whether a comma between a line and what is to follow it would lie in brackets, as between "(a" and "b)"."""
+    return len(_at_commas(f"{line}, {prompt}")) == len(_at_commas(line))
 
 
 def called(prompt: str) -> str:
@@ -127,13 +133,19 @@ def _means(prompt: str, pattern: re.Pattern[str]) -> bool:
 def _pieces(line: str) -> list[str]:
     """What stands between commas, without politeness and the "and" of a list, each with what is left out of it."""
     pieces: list[str] = []
-    for typed in line.split(","):
+    for typed in _at_commas(line):
         piece = _LEADING_AND.sub("", " ".join(typed.split()))
         if pieces and goes_on(piece):
             pieces[-1] += f", {piece}"
         elif piece and not _POLITE.fullmatch(piece):
             pieces.append(piece)
     return pieces
+
+
+def _at_commas(line: str) -> list[str]:
+    """What stands between commas that are not in brackets."""
+    hidden = _BRACKETED.sub(lambda found: found[0].replace(",", "\n"), line)  # a line has no line ends
+    return [piece.replace("\n", ",") for piece in hidden.split(",")]
 
 
 def _keeps_rest(prompt: str) -> bool:

@@ -63,6 +63,9 @@ lines = st.lists(pieces, max_size=12).map("".join)
         ("no vocals, Thank you!", ("no vocals",)),
         ("please", ()),
         ("drums, the drums, The Bass, bass", ("drums", "The Bass")),
+        ("keys (Rhodes, Wurli), sub (low, warm)", ("keys (Rhodes, Wurli)", "sub (low, warm)")),
+        ("guitar (clean, left; bass), drums", ("guitar (clean", "left", "bass)", "drums")),
+        ("drums, bass), piano", ("drums", "bass)", "piano")),
     ],
 )
 def test_prompts_are_divided(line, prompts):
@@ -79,6 +82,8 @@ def test_prompts_are_divided(line, prompts):
         "Everything, but the drums",
         "all of it, except the vocals",
         "the mix, minus drums, minus bass",
+        "everything (except drums, bass)",
+        "all (no vocals, no bass)",
         "piano, with no reverb",
         "tout, sauf la batterie",
         "remove the bass, but keep the drums",

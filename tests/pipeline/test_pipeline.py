@@ -82,7 +82,7 @@ def test_of_what_a_prompt_names_together_each_is_found(pipeline, mono, monkeypat
 
     together, without, once = masks("the drums and bass")[0], masks("all but the drums and bass")[0], masks("Drums")[0]
     drums, bass = masks("the drums")[0], masks("bass")[0]
-    monkeypatch.setattr("mgeldm.pipeline.named", lambda *_: [])
+    monkeypatch.setattr("mgeldm.pipeline.rivals.named", lambda *_: [])
     whole = masks("the drums and bass")[0]
     assert np.allclose(together, np.maximum(whole, np.minimum(drums + bass, 1)), atol=3e-3)
     assert np.allclose(without, 1 - together, atol=3e-3)
@@ -99,13 +99,35 @@ def test_what_is_named_twice_is_found_once(pipeline, mono, evaluated):
         assert evaluated == [1]
 
 
+@pytest.mark.parametrize(("whole", "part"), [("the drums", "kick"), ("drums and bass", "bass guitar")])
+def test_a_part_goes_out_of_what_it_is_a_part_of(pipeline, mono, whole, part):
+    """Who asks for the drums and the kick drum wants the whole of it in one stem and nothing of it in the other."""
+
+    def masks(*prompts):
+        request = Extract(prompts, Region(0.0, 4.0), Sampling("draft"))
+        return pipeline.extract(mono, request).estimates(1.0, 3.0).sources
+
+    (kit,), (piece,) = masks(whole), masks(part)
+    without, alone = masks(whole, part)
+    assert float(piece.mean()) > 0.01
+    assert np.allclose(alone, piece, atol=3e-3)
+    assert np.allclose(without, np.maximum(kit - piece, 0), atol=3e-3)
+
+
+def test_beside_the_kit_none_of_its_pieces_competes(pipeline):
+    """They would take from the drums what belongs to them."""
+    drums, kick, snare = map(pipeline._text, ("drums", "kick drum", "snare drum"))
+    assert any(torch.equal(each, snare) for each in pipeline.names.unasked(kick[None]))
+    assert not any(torch.equal(each, snare) for each in pipeline.names.unasked(torch.stack([drums, kick])))
+
+
 @pytest.mark.parametrize("quality", ["standard", "best"])
 def test_other_sources_compete(pipeline, mono, quality, monkeypatch):
     """Sources nobody asked for take their share from a stem, and the sum is the song all the same."""
     monkeypatch.setitem(PITCHES_AGAIN, quality, ())  # what they leave may be found to be more of it (below)
     several = pipeline.extract(mono, Extract(("brass",), sampling=Sampling(quality))).estimates(2.0, 8.0)
     with monkeypatch.context() as patch:
-        patch.setattr("mgeldm.pipeline.ALIKE", -2.0)  # nothing is unlike what was asked for
+        patch.setattr("mgeldm.pipeline.rivals.ALIKE", -2.0)  # nothing is unlike what was asked for
         alone = pipeline.extract(mono, Extract(("brass",), sampling=Sampling(quality))).estimates(2.0, 8.0)
     assert several.sources.shape == alone.sources.shape
     assert np.allclose(several.sources.sum(0) + several.rest, 1, atol=2e-3)
@@ -166,16 +188,16 @@ def test_what_goes_by_another_name_does_not_compete(pipeline, mono, monkeypatch)
     """Who asks for what competes anyway gets what it would get alone, but where names leave no doubt."""
 
     def level(*rivals):
-        monkeypatch.setattr("mgeldm.pipeline.COMMON_SOURCES", rivals)
+        monkeypatch.setattr("mgeldm.pipeline.rivals.COMMON_SOURCES", rivals)
         request = Extract(("the drum kit",), Region(0.0, 6.0), Sampling("standard"))
         return float(pipeline.extract(mono, request).estimates(0.0, 6.0).sources.mean())
 
     monkeypatch.setitem(PITCHES_AGAIN, "standard", ())
-    monkeypatch.setattr("mgeldm.pipeline.SURELY", 2.0)  # no pieces of the kit instead of it
-    monkeypatch.setattr("mgeldm.pipeline.ALIKE", 2.0)  # and nothing is left out by its name
+    monkeypatch.setattr("mgeldm.pipeline.rivals.SURELY", 2.0)  # no pieces of the kit instead of it
+    monkeypatch.setattr("mgeldm.pipeline.rivals.ALIKE", 2.0)  # and nothing is left out by its name
     alone = level("theremin")
     assert level("drums") > 0.85 * alone
-    monkeypatch.setattr("mgeldm.pipeline.extraction._DOUBTFUL", 2.0)  # no names are alike
+    monkeypatch.setattr("mgeldm.pipeline.rivals.DOUBTFUL", 2.0)  # no names are alike
     assert level("drums") < 0.75 * alone
 
 
@@ -221,7 +243,7 @@ def test_a_second_prompt_need_not_find_again_what_competes(pipeline, mono, evalu
         return found.estimates(0.0, 8.0).sources, sum(evaluated)
 
     def competing(prompt):
-        return {source.numpy().tobytes() for source in pipeline._unasked(pipeline._text(prompt)[None])}
+        return {source.numpy().tobytes() for source in pipeline.names.unasked(pipeline._text(prompt)[None])}
 
     one, two = next(
         pair

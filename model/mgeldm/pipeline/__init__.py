@@ -9,7 +9,7 @@ with open_audio("song.flac") as song:
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ..audio import AudioClip, AudioInfo, Samples, Song, resample, without_offset
 from ..bundled import EMBEDDED_PATH
 from ..checkpoint import Model, load_model
-from ..conditioning import Conditioner, named
+from ..conditioning import Conditioner
 from ..errors import CheckpointError, InputError, SilenceError
 from ..nn.spectral import MIXTURE_RMS
 from ..progress import Reporter
@@ -46,11 +46,12 @@ from ..requests import (
     Sampling,
 )
 from ..tracks import TASKS, Track
-from ..words import KIT, parse_prompt, plain, wanted
+from ..words import parse_prompt, wanted
 from .compute import Compute, OnNotice, choose_device
 from .extraction import Decoded, EstimateStream, Heard, How, Latents, Masks
 from .generation import LatentsAt, Maker, Wish
 from .listening import Listener, Survey
+from .rivals import Names
 
 __all__ = ["EMBEDDED_PATH", "Extraction", "Pipeline", "model_path"]
 
@@ -69,7 +70,7 @@ EXAMPLE_S = 10  # of an audio example are heard, the loudest
 
 # Share of a window from one extraction window to the next, and the semitones at which what is asked for is heard: in
 # the song, and again in what is left of it without what competes.
-HOPS = {"draft": 7 / 8, "standard": 3 / 4, "best": 1 / 2}
+HOPS = {"draft": 15 / 16, "standard": 7 / 8, "best": 3 / 4}
 PITCHES = {"draft": (0.0,), "standard": (-3.0, 0.0, 3.0), "best": (-4.0, -2.0, 0.0, 2.0, 4.0)}
 PITCHES_AGAIN = {"draft": (), "standard": (-2.0, 2.0), "best": (-3.0, 0.0, 3.0)}
 EXTRACTION_STEPS = {"draft": 10, "standard": 25, "best": 100}  # published; the embedded model takes one
@@ -77,10 +78,6 @@ GENERATION_STEPS = {"draft": 8, "standard": 24, "best": 60}
 EXTRACTION_GUIDANCE, GENERATION_GUIDANCE = 1.5, 2.0
 PART_GUIDANCE, HEED = 3.0, 2.0  # of the embedded model's new parts: the words', and that of what plays (model/README)
 SILENT = Reporter()
-# All but `draft` let these compete for the masks, unless a prompt means the same (cosine of their conditions): fewer
-# stems come out worse than silence (model/README). What they find is kept for the next prompt on the song.
-COMMON_SOURCES = ("drums", "bass", "vocals", "piano")
-ALIKE, SURELY = 0.5, 0.65  # from the second on it is the same: to all pieces of a kit percussion is nearer than 0.5
 
 
 def model_path(model: str | Path) -> Path:
@@ -121,6 +118,7 @@ class Pipeline:
         on_notice: OnNotice | None = None,
     ):
         self.model, self.conditioner, self.config = model, conditioner, model.config
+        self.names = Names(conditioner)
         parts = {"autoencoder": model.autoencoder, "denoiser": model.denoiser}
         self.compute = Compute(nn.ModuleDict(parts), device or choose_device(), on_notice)
         self._heard: dict[int | None, Heard] = {}  # by channel
@@ -221,32 +219,19 @@ class Pipeline:
         parsed = [parse_prompt(prompt) for prompt in request.prompts]
         conditions = [self._text(text) for text, _ in parsed] + [self._sound(example, e) for e in request.examples]
         inverted = torch.tensor([rest for _, rest in parsed] + [False] * len(request.examples))
-        sources = [_apart(map(self._text, named(self.conditioner, plain(text)))) for text, _ in parsed if masks]
+        sources = [self.names.together(text) for text, _ in parsed if masks]
+        within = self.names.within(torch.stack(conditions), sources) if masks else None
         conditions += [source for each in sources for source in each]
         sampling, negative, unwanted = request.sampling, self._negative(request.sampling), 0
         if masks and negative is not None:
             conditions.append(negative)
             sampling, negative, unwanted = replace(sampling, negative=""), None, 1
         if masks and sampling.quality != "draft":
-            conditions += self._unasked(torch.stack(conditions))
+            conditions += self.names.unasked(torch.stack(conditions))
         how = self._how(sampling, extraction=True)
         wholes = torch.tensor([i for i, each in enumerate(sources) for _ in each], dtype=torch.long)
-        return Latents(self.model, self.compute, how, torch.stack(conditions), inverted, wholes, negative, unwanted)
-
-    def _unasked(self, conditions: Tensor) -> list[Tensor]:
-        """Conditions of common sources unlike every one asked for: masks that compete keep strangers out of a stem.
-
-        With a piece of the drum kit its other pieces compete, not the kit, which it is a part of. To towers that know
-        no pieces they are the kit.
-        """
-        drums, *others = (self._text(source) for source in COMMON_SOURCES)
-        known = self.conditioner.knows(list(map(plain, KIT))).tolist()
-        pieces = [self._text(name) for name, is_known in zip(KIT, known, strict=True) if is_known]
-        pieces = [piece for piece in pieces if float(piece @ drums) < SURELY]
-        of_kit = torch.stack([drums, *pieces]) @ conditions.T  # [1 + pieces, k]
-        is_piece = bool(((of_kit.argmax(0) > 0) & (of_kit.amax(0) > SURELY)).any())
-        common = [*(pieces if is_piece else [drums]), *others]
-        return [text for text in common if float((conditions @ text).max()) < ALIKE]
+        stacked = torch.stack(conditions)
+        return Latents(self.model, self.compute, how, stacked, inverted, wholes, negative, unwanted, within)
 
     def _separator(self, latents: Latents, listener: Listener, quality: str) -> Masks | Decoded:
         if not self.config.is_embedded:
@@ -436,7 +421,7 @@ class Pipeline:
         return [self._listener(song, channel, lift) for channel in range(song.info.channels)]
 
     def _text(self, text: str) -> Tensor:
-        return self.conditioner.embed_prompt([plain(text) if self.config.is_embedded else text])[0].cpu()
+        return self.names.condition(text) if self.config.is_embedded else self.conditioner.embed_prompt([text])[0].cpu()
 
     def _negative(self, sampling: Sampling) -> Tensor | None:
         return self._text(sampling.negative) if sampling.negative else None
@@ -533,18 +518,6 @@ def _bounds(song: Song, region: Region, longest_s: float | None = None) -> tuple
     if longest_s is not None and end_s - region.start_s > longest_s:
         raise InputError("At most {longest:g} s are made at once; choose a shorter region.", longest=longest_s)
     return region.start_s, end_s
-
-
-def _apart(sources: Iterable[Tensor]) -> list[Tensor]:
-    """Conditions that are unlike each other; none if these are not several, as one source would be summed with itself.
-
-    To towers that know no pieces of a kit "kick and snare" is drums twice.
-    """
-    found: list[Tensor] = []
-    for source in sources:
-        if all(float(source @ other) < SURELY for other in found):
-            found.append(source)
-    return found if len(found) > 1 else []
 
 
 def _samples(song: Song, start_s: float, end_s: float) -> tuple[int, int]:

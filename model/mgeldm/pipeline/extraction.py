@@ -23,11 +23,11 @@ from ..sampling import dpmpp_2m, guided, posterior_mean, window_noise
 from ..tracks import Known, Track
 from .compute import Compute
 from .listening import Listener
+from .rivals import in_doubt
 from .windows import Joiner, plan
 
-_HEARD_WINDOWS = 1200  # an hour and a half; what was heard before is forgotten
-_KEPT_MASKS = 800  # some 50 MB: of four sources in 15 minutes, of eight (the pieces of a kit) in half of that
-_DOUBTFUL = 0.3  # from this cosine on two names may mean one sound: which it is, is heard (`unlike`)
+_HEARD_WINDOWS = 500  # an hour and a half; what was heard before is forgotten
+_KEPT_MASKS = 400  # some 50 MB: of four sources in 15 minutes, of eight (the pieces of a kit) in half of that
 _LARGER = 0.75  # of the two masks of what is heard again, how much the larger counts
 _MARGIN_FRAMES = 2  # latent frames of an estimate beyond what was asked for
 _ON_DISK_BYTES = 2**25  # of one channel: what is kept beyond this, 25 minutes of one stem, is in a temporary file
@@ -56,6 +56,7 @@ class Latents:
         wholes: Number of the prompt that each of the [p] is named by.
         negative: What to move away from [dim], if anything.
         unwanted: How many of the conditions are what is not meant.
+        within: Which prompts name a part of another, bool [k, k]; in the row of the drums the kick drum is one.
     """
 
     def __init__(
@@ -68,10 +69,13 @@ class Latents:
         wholes: Tensor,
         negative: Tensor | None,
         unwanted: int = 0,
+        within: Tensor | None = None,
     ):
         self.model, self.compute, self.how = model, compute, how
         self.conditions, self.inverted, self.wholes, self.negative = conditions, inverted, wholes, negative
         self.unwanted = unwanted
+        k = len(inverted)
+        self.within = torch.zeros(k, k, dtype=torch.bool) if within is None else within & ~inverted & ~inverted[:, None]
 
     def find(
         self, conditions: Tensor, mixtures: Tensor, first_frames: list[int], done: Callable[..., Tensor], *more: Tensor
@@ -182,7 +186,7 @@ class Masks:
         self.prompts = torch.cat((torch.arange(len(latents.inverted)), latents.wholes))  # that each condition is of
         self.asked, self.unasked = latents.conditions.tensor_split([len(self.prompts)])
         unasked = self.unasked[latents.unwanted :]
-        self.doubtful = latents.conditions[: len(latents.inverted)] @ unasked.T >= _DOUBTFUL  # [k, r]
+        self.doubtful = in_doubt(latents.conditions[: len(latents.inverted)], unasked)
         away = b"" if latents.negative is None else latents.negative.numpy().tobytes()
         how = replace(latents.how, seed=0) if latents.how.steps == 1 else latents.how  # one step takes no noise
         self._ways = [(how, away, source.numpy().tobytes()) for source in self.unasked]
@@ -195,6 +199,8 @@ class Masks:
         inverted = self.latents.inverted[:, None, None]
         song = mels[:, None]  # the same for every prompt
         asked = self._asked(song, self.pitches, first_frames)
+        parts = torch.einsum("ij,wjbs->wibs", self.latents.within.float(), asked)
+        asked = (asked - parts).clamp(min=0)  # beside a stem of the kick drum the drums have none
         rivals = torch.where(inverted, 0, (asked * ~inverted).sum(1, keepdim=True) - asked)
         others = rivals + unwanted + unlike(asked, unasked, song, self.doubtful)  # that want what is asked for
         total = (asked + others).clamp(min=1)

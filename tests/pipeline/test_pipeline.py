@@ -114,13 +114,6 @@ def test_a_part_goes_out_of_what_it_is_a_part_of(pipeline, mono, whole, part):
     assert np.allclose(without, np.maximum(kit - piece, 0), atol=3e-3)
 
 
-def test_beside_the_kit_none_of_its_pieces_competes(pipeline):
-    """They would take from the drums what belongs to them."""
-    drums, kick, snare = map(pipeline._text, ("drums", "kick drum", "snare drum"))
-    assert any(torch.equal(each, snare) for each in pipeline.names.unasked(kick[None]))
-    assert not any(torch.equal(each, snare) for each in pipeline.names.unasked(torch.stack([drums, kick])))
-
-
 @pytest.mark.parametrize("quality", ["standard", "best"])
 def test_other_sources_compete(pipeline, mono, quality, monkeypatch):
     """Sources nobody asked for take their share from a stem, and the sum is the song all the same."""

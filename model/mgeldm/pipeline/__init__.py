@@ -68,9 +68,10 @@ _SILENT_RMS = 1e-4
 NO_PART_DB = -50.0  # what comes out this far under the song is no part: made loud, it would be noise
 EXAMPLE_S = 10  # of an audio example are heard, the loudest
 
-# Share of a window from one extraction window to the next, and the semitones at which what is asked for is heard: in
-# the song, and again in what is left of it without what competes.
-HOPS = {"draft": 15 / 16, "standard": 7 / 8, "best": 3 / 4}
+HEARD_WINDOWS = 2  # windows as in training that the embedded model hears at once: whoever hears more tells more apart
+# Share of such a window by which those of an extraction overlap, and the semitones at which what is asked for is heard:
+# in the song, and again in what is left of it without what competes.
+OVERLAPS = {"draft": 1 / 8, "standard": 1 / 4, "best": 1 / 2}
 PITCHES = {"draft": (0.0,), "standard": (-3.0, 0.0, 3.0), "best": (-4.0, -2.0, 0.0, 2.0, 4.0)}
 PITCHES_AGAIN = {"draft": (), "standard": (-2.0, 2.0), "best": (-3.0, 0.0, 3.0)}
 EXTRACTION_STEPS = {"draft": 10, "standard": 25, "best": 100}  # published; the embedded model takes one
@@ -180,11 +181,13 @@ class Pipeline:
         request.validate(song.info.duration_s, (example or song).info.duration_s)
         start_s, end_s = _bounds(song, request.region)
         quality, window = request.sampling.quality, self.config.window_frames
-        hop = round(window * HOPS[quality])
         latents = self._latents(example or song, request, masks=self.config.is_embedded)
-        listeners = self.listeners(song, self._lift(song, start_s, end_s))
+        lift = self._lift(song, start_s, end_s)
+        listeners, overlap = self.listeners(song, lift), round(window * OVERLAPS[quality])
+        if self.config.is_embedded and lift == 1.0:  # around a quiet region all would be far too loud
+            window = min(HEARD_WINDOWS * window, max(window, listeners[0].frames))
         streams = [
-            EstimateStream(listener, self._separator(latents, listener, quality), start_s, end_s, window, hop, each)
+            EstimateStream(listener, self._separator(latents, listener, quality), start_s, end_s, window, overlap, each)
             for listener, each in zip(listeners, reporter.shared(len(listeners)), strict=True)
         ]
 
@@ -204,10 +207,10 @@ class Pipeline:
         start_s, end_s = _bounds(song, request.region, LONGEST_GENERATED_S)
         window = self.config.window_frames
         # As in new parts, two windows whose phases have nothing in common sound together for a frame and no longer.
-        hop = window - 1 if self.config.is_embedded else round(window * HOPS[request.sampling.quality])
+        overlap = 1 if self.config.is_embedded else round(window * OVERLAPS[request.sampling.quality])
         listener = self._listener(song, lift=self._lift(song, start_s, end_s))
         decoded = Decoded(self._latents(song, request, masks=False))
-        stream = EstimateStream(listener, decoded, start_s, end_s, window, hop, reporter)
+        stream = EstimateStream(listener, decoded, start_s, end_s, window, overlap, reporter)
         audio = stream.values(start_s, end_s)[:, 0] / listener.gain  # [k + 1, samples]
         return [self._at_song_rate(song, track[None], start_s, end_s) for track in audio]
 

@@ -332,7 +332,7 @@ class EstimateStream:
         start_s: Where the region begins.
         end_s: Where it ends.
         window: Latent frames in a window.
-        hop: Latent frames from one window to the next.
+        overlap: Latent frames that it shares with the next.
         reporter: Hears of each batch of windows, and may stop the work.
     """
 
@@ -343,17 +343,17 @@ class EstimateStream:
         start_s: float,
         end_s: float,
         window: int,
-        hop: int,
+        overlap: int,
         reporter: Reporter,
     ):
         self.listener, self.separator, self.reporter = listener, separator, reporter
         self.step_s = listener.frame_s / separator.steps_per_frame
         start, stop = int(start_s / listener.frame_s), int(np.ceil(end_s / listener.frame_s))
         self.window, total = window, max(listener.frames, stop)
-        self.starts = plan(start, stop, total, window, hop)
+        self.starts = plan(start, stop, total, window, window - overlap)
         self.end = self.starts[-1] + window  # latent frame where the last window ends
         steps = separator.steps_per_frame
-        self.joiner = Joiner(self.starts[0] * steps, self.end * steps, (window - hop) * steps, separator.power)
+        self.joiner = Joiner(self.starts[0] * steps, self.end * steps, overlap * steps, separator.power)
         self.done, self.ready = 0, self.starts[0] * steps  # windows computed, steps finished
         self._kept: np.ndarray | None = None
 

@@ -27,6 +27,7 @@ def conditions(names, prompts):
         (("guitar and vocals", "electric guitar"), [(0, 1)]),
         (("drums", "drums and bass"), [(1, 0)]),
         (("kick and snare", "snare", "hi-hats"), [(0, 1)]),
+        (("drums and bass", "bass and drums", "kick"), [(0, 2), (1, 2)]),
         (("drums", "percussion", "bass"), []),
         (("drums", "the drum kit"), []),
         (("kick", "snare"), []),
@@ -60,3 +61,11 @@ def test_what_is_named_together_is_told_apart(names):
     assert len(names.together("kick, snare & hats")) == 3
     assert names.together("rap and vocals") == []  # one source, which would be summed with itself
     assert names.together("warm and mellow piano") == []
+
+
+def test_nothing_is_a_part_of_what_is_a_part_of_it(names):
+    """Both would be left with nothing."""
+    prompts = ("drums and kick", "the drums", "kick and drums", "kick", "drums, bass & kick", "bass and kick")
+    within = names.within(conditions(names, prompts), [names.together(prompt) for prompt in prompts])
+    assert within.any()
+    assert not (within & within.T).any()

@@ -61,7 +61,7 @@ class Names:
                 parts = torch.stack(each)
                 within[i] = (parts @ asked.T >= SURELY).any(0) | (is_piece & self._of_kit(parts)[0].any())
                 within[i, i] = False
-        return within
+        return within & ~within.T  # of two that are parts of each other neither is
 
     def unasked(self, asked: Tensor) -> list[Tensor]:
         """Of common sources unlike all that is asked for [n, dim]: their masks keep strangers out of a stem.

@@ -9,6 +9,7 @@ _INSTALLED = _HERE / "resources"
 RESOURCES = _INSTALLED if _INSTALLED.is_dir() else _HERE.parents[1] / "resources"
 EMBEDDED_PATH = RESOURCES / "embedded" / "model.safetensors"
 CHECKSUMS = EMBEDDED_PATH.with_name("SHA256SUMS")
+WORDS = EMBEDDED_PATH.with_name("words.safetensors")
 DEMO_SONG = RESOURCES / "demo" / "demo.flac"
 ICONS = RESOURCES / "icons"
 TRANSLATIONS = RESOURCES / "translations"

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import soundfile
 from mgeldm.data import corpus, events, synth
-from mgeldm.data.bank import MIXED, Bank, load_bank, midi_file
+from mgeldm.data.bank import MIXED, Bank, load_bank, midi_file, spoken_bank
 from mgeldm.data.captions import CAPTIONS, HELD_OUT_CAPTIONS
+from mgeldm.data.speech import Speech
 
 
 @pytest.fixture(scope="module")
@@ -83,13 +84,24 @@ def test_songs_that_figures_are_measured_on_stay_what_they_were(monkeypatch):
     """Those to train on are sung; test songs keep the voices that they had when there was no singer."""
     asked = []
     monkeypatch.setattr(corpus, "choose_labels", lambda rng: ["vocals"])
-    monkeypatch.setattr(corpus, "sung", lambda notes, n, rng: asked.append(1) or (np.zeros(n, np.float32), ()))
+    monkeypatch.setattr(corpus, "sung", lambda notes, n, *_: asked.append(1) or (np.zeros(n, np.float32), ()))
     for seed in range(8):
         corpus.render_song(seed, [], 2.0, "test")
     assert not asked
     for seed in range(8):
         corpus.render_song(seed, [], 2.0)
     assert 2 < len(asked) < 8
+
+
+def test_where_there_are_words_test_songs_are_sung_too(monkeypatch):
+    asked = []
+    monkeypatch.setattr(corpus, "choose_labels", lambda rng: ["vocals"])
+    monkeypatch.setattr(corpus, "sung", lambda notes, n, _, given: asked.append(given) or (np.zeros(n, np.float32), ()))
+    words = Speech(*(np.zeros(0) for _ in range(6)))
+    for seed in range(20):
+        corpus.render_song(seed, [spoken_bank("voices", words, "MIT")], 2.0, "test")
+    assert 8 < len(asked) < 20
+    assert all(len(given) == 1 and given[0] is words for given in asked)
 
 
 def test_an_unknown_split_is_refused():

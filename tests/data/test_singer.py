@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mgeldm.data import singer
 from mgeldm.data.production import amplify
-from mgeldm.data.singer import _consonants, _syllables, sing
+from mgeldm.data.singer import _consonants, _stretched, _syllables, sing, sing_words, sung
+from mgeldm.data.speech import BANDS_HZ, FLOOR_DB, STEP_DB, Speech
 
 RATE_HZ = 44100
 LINE = np.array([[0.2, 0.9, 57.0, 0.9], [1.2, 0.7, 60.0, 0.8], [2.0, 0.9, 64.0, 0.9]])
@@ -111,3 +112,79 @@ def test_an_amplifier_drives_chords_as_one():
         assert spectrum[12000:].sum() < 0.05 * spectrum.sum()
     assert np.median(made) > 10
     assert not amplify(np.zeros(1000, np.float32), np.random.default_rng(0)).any()
+
+
+@pytest.fixture(scope="module")
+def speech():
+    """A man and a woman who say "sa sa sa": 0.1 s of hiss, 0.2 s of a vowel, the woman's formant higher."""
+    levels, voiced, cut, speakers = [], [], [], []
+    for speaker, formant_hz in enumerate((600, 1200)):
+        for _ in range(3):
+            at = 30 * len(cut)
+            hiss = np.where(BANDS_HZ > 4000, -20.0, -90.0)
+            vowel = -6 * np.abs(np.log2(BANDS_HZ / formant_hz)) ** 1.5
+            levels += [hiss] * 10 + [vowel] * 20
+            voiced += [False] * 10 + [True] * 20
+            cut.append((at, at + 18, at + 30))
+            speakers.append(speaker)
+    steps = np.clip((np.array(levels) - FLOOR_DB) / STEP_DB, 0, 255).astype(np.uint8)
+    arrays = (np.array(voiced), np.array(cut, np.int32), np.array(speakers, np.int16))
+    return Speech(steps, *arrays, np.array([False, True]), np.array([37, 48], np.int16))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_words_are_sung_at_the_pitches_of_the_notes(speech, seed):
+    line = LINE + np.array([0, 0, 12 * (seed % 2), 0])
+    words = sing_words(line, 3 * RATE_HZ, np.random.default_rng(seed), speech, seed % 2)
+    assert np.array_equal(words, sing_words(line, 3 * RATE_HZ, np.random.default_rng(seed), speech, seed % 2))
+    assert words.dtype == np.float32 and np.isfinite(words).all()
+    for start_s, length_s, pitch, _ in line:
+        middle = int((start_s + length_s * 0.35) * RATE_HZ)
+        off = 12 * np.log2(pitch_hz(words[middle : middle + 8000]) / (440 * 2 ** ((pitch - 69) / 12)))
+        assert min(abs(off - octave) for octave in (-12, 0, 12)) < 1.0
+
+
+def test_consonants_of_words_come_before_the_beat_and_have_no_pitch(speech):
+    line = LINE[1:2]
+    said = [sing_words(line, 3 * RATE_HZ, np.random.default_rng(seed), speech, 1) for seed in range(6)]
+    power = np.mean([np.abs(np.fft.rfft(_cut(words, 1.12, 1.18))) ** 2 for words in said], axis=0)
+    hz = np.fft.rfftfreq(round(0.06 * RATE_HZ), 1 / RATE_HZ)
+    assert power[hz > 3500].sum() > 20 * power[hz < 2000].sum()
+    words = said[0]
+    assert np.abs(_cut(words, 0.0, 1.0)).max() < 0.02 * np.abs(words).max()
+    assert np.abs(_cut(words, 2.2, 3.0)).max() < 0.02 * np.abs(words).max()
+
+
+def _cut(sound, start_s, end_s):
+    return sound[round(start_s * RATE_HZ) : round(end_s * RATE_HZ)]
+
+
+def test_a_long_note_stays_on_the_vowel():
+    frames = _stretched(10, 18, 30, 100, np.random.default_rng(0))
+    assert len(frames) == 100 and frames[0] == 10 and frames[-1] == 29
+    assert (np.abs(frames[8:-12] - 18) <= 2).all()
+    assert _stretched(10, 18, 30, 7, np.random.default_rng(0)).tolist() == [10, 13, 16, 20, 23, 26, 29]
+
+
+def test_speakers_keep_their_throats(speech):
+    """Of those who sing with words a man's formants are lower; so are his lines."""
+    found = {"male": [], "female": []}
+    for seed in range(40):
+        sound, (tag,) = sung(LINE, 3 * RATE_HZ, np.random.default_rng(seed), [speech])
+        if tag in found:
+            power = np.abs(np.fft.rfft(sound)) ** 2
+            hz = np.fft.rfftfreq(len(sound), 1 / RATE_HZ)
+            found[tag].append((power * hz)[hz < 3000].sum() / power[hz < 3000].sum())
+    assert np.median(found["female"]) > 1.2 * np.median(found["male"])
+
+
+@settings(max_examples=20)
+@given(
+    st.lists(st.tuples(st.floats(0, 1.2), st.floats(0.02, 2), st.integers(36, 90), st.floats(0.05, 1)), max_size=6),
+    st.integers(0, 100),
+)
+def test_any_line_can_have_words(speech, notes, seed):
+    notes = np.array([list(map(float, note)) for note in notes]).reshape(-1, 4)
+    words = sing_words(notes, RATE_HZ, np.random.default_rng(seed), speech, seed % 2)
+    assert words.shape == (RATE_HZ,) and np.isfinite(words).all()
+    assert words.any() == (len(notes) > 0 and notes[:, 0].min() < 1)

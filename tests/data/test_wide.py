@@ -20,11 +20,13 @@ from mgeldm.data.bank import (
     load_bank,
     main,
     save_bank,
+    spoken_bank,
 )
 from mgeldm.data.captions import describe
 from mgeldm.data.kits import PIECES, build_kits, key_of, piece_of
 from mgeldm.data.manifest import FREE_LICENCES
 from mgeldm.data.midi import Part, Score
+from mgeldm.data.speech import Speech
 from mgeldm.data.synth import bank_sampler, modal, wavetable
 from mgeldm.data.wide import render_wide_song
 from mgeldm.errors import InputError
@@ -72,7 +74,7 @@ def test_wide_songs_repeat_sum_and_stay_in_scale(seed, bank):
 def test_parts_of_one_label_are_called_only_what_all_of_them_are(bank, monkeypatch):
     notes = np.array([[t, 0.4, 60.0, 0.8] for t in np.arange(0, 4, 0.5)])
     parts = [wide._Part("electric guitar", notes, style, program) for style, program in (("riff", 27), ("power", 30))]
-    monkeypatch.setattr(wide, "_planned_parts", lambda plan, rng, split: parts)
+    monkeypatch.setattr(wide, "_planned_parts", lambda *_: parts)
     said = []
     monkeypatch.setattr(wide, "describe", lambda *arguments: said.append(describe(*arguments)) or said[-1])
     (stem,) = render_wide_song(0, [bank], 4.0).stems
@@ -131,7 +133,7 @@ def test_a_kit_comes_piece_by_piece_at_about_natural_levels(monkeypatch):
     monkeypatch.setattr(wide, "_kit", lambda banks, rng: (takes, ("acoustic",)))
     notes = np.array([[t, 0.1, key, 1.0] for t in np.arange(0, 4, 0.5) for key in hz])
     parts = [wide._Part("drums", notes, "rock"), wide._Part("bass", notes - [0, 0, 0, 0.5])]
-    monkeypatch.setattr(wide, "_planned_parts", lambda plan, rng, split: parts)
+    monkeypatch.setattr(wide, "_planned_parts", lambda *_: parts)
     hats = []
     for seed in range(12):
         song = render_wide_song(seed, [], 4.0, by_piece=1.0)
@@ -206,7 +208,7 @@ def test_a_lead_is_called_a_saw_exactly_when_its_wave_is_one(monkeypatch):
     monkeypatch.setattr(synth, "_tables", lambda hz, gains, wave: waves.append(wave) or tables(hz, gains, wave))
     monkeypatch.setattr(synth, "NOTE_S", 0.2)
     part = wide._Part("lead synth", np.array([[0.0, 0.2, 72.0, 0.8]]), "riff")
-    monkeypatch.setattr(wide, "_planned_parts", lambda plan, rng, split: [part])
+    monkeypatch.setattr(wide, "_planned_parts", lambda *_: [part])
     told = []
     for seed in range(40):
         waves.clear()
@@ -343,6 +345,7 @@ def test_banks_are_built_of_what_is_installed(tmp_path, capsys):
     main(["--share", str(tmp_path / "share"), "--out", str(tmp_path / "out"), "--packed"])
     said = capsys.readouterr()
     assert "FluidR3_GM.sf2 is not there; install its package" in said.err
+    assert "The bank held-out-voices is without festival kal, pico it-IT" in said.err
     assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["held-out-kits.npz", "kits.npz"]
     assert load_bank(tmp_path / "out/kits.npz").licence == "CC0"
     assert load_bank(tmp_path / "out/held-out-kits.npz").licence == "GPL-2"
@@ -436,3 +439,21 @@ def test_a_packed_bank_is_the_same_to_the_ear(tmp_path, bank):
     assert set(packed.kit(0)) == {36, 38, 42, 46}
     np.savez(tmp_path / "fluidr3.npz", notes=bank.notes)  # a bank from before licences
     assert bank_licence(tmp_path / "fluidr3.npz") == "MIT"
+
+
+def test_where_there_are_words_most_arrangements_are_sung(monkeypatch):
+    asked = []
+
+    def sung(notes, samples, rng, speeches):
+        asked.append(speeches)
+        return np.ones(samples, np.float32), ()
+
+    monkeypatch.setattr(wide, "sung", sung)
+    said = spoken_bank("voices", Speech(*(np.zeros(0) for _ in range(6))), "MIT")
+    counts = []
+    for banks_ in ([], [said]):
+        asked.clear()
+        songs = [render_wide_song(seed, banks_, 4.0) for seed in range(24)]
+        counts.append(sum("vocals" in {stem.label for stem in song.stems} for song in songs))
+        assert asked and all(len(speeches) == len(banks_) for speeches in asked)
+    assert counts[0] < 12 < counts[1] < 24

@@ -1,7 +1,7 @@
-"""Banks of single notes and drum hits, most of them rendered once from a soundfont by the fluidsynth program.
+"""Banks of single notes, drum hits and words, most of them rendered once from a soundfont by the fluidsynth program.
 
-`python -m mgeldm.data.bank` builds those whose soundfonts, kits and recorded notes are installed. Packed (`save_bank`)
-a bank takes a tenth of the room, to travel to a machine that trains.
+`python -m mgeldm.data.bank` builds those whose soundfonts, kits, recorded notes and speakers are installed. Packed
+(`save_bank`) a bank takes a tenth of the room, to travel to a machine that trains.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +23,7 @@ from ..errors import InputError
 from .files import make_folder, run, whole
 from .manifest import FAULTS
 from .midi import midi_track
+from .speech import HELD_OUT_SPEAKERS, SPEAKERS, Speech, record
 
 RATE_HZ = 44100
 NOTE_S = 2.2
@@ -104,7 +105,9 @@ RECORDED = {
 }  # fmt: skip
 """The bank "recorded" that `main` builds: folders of npm's packages tonejs-instrument-..., General MIDI programs. Their
 notes are CC-BY-3.0, of the project tonejs-instruments."""
-BANKS = (*SOUNDFONTS, *KITS_OF, "recorded")
+SPOKEN = {"voices": SPEAKERS, "held-out-voices": HELD_OUT_SPEAKERS}
+"""Banks of words that `main` builds: their speakers."""
+BANKS = (*SOUNDFONTS, *KITS_OF, "recorded", *SPOKEN)
 _NOTES_A_BLOCK = 16
 _GAIN = 0.4  # of fluidsynth
 _LOUD, _SOFTLY = 100, 50  # velocities of the two layers
@@ -116,7 +119,8 @@ _Job = tuple[int, int, list[int], float, int, int]
 class Bank:
     """Notes of a soundfont: `notes` int16 [n, samples] at `rate_hz`, `hits` int16 [m, samples], full scale 32768.
 
-    `soft` are the same notes played softly, as loud as the others, int16 [n, samples]; None where there are none.
+    `soft` are the same notes played softly, as loud as the others, int16 [n, samples], and `speech` is words to sing;
+    each is None where there are none.
     """
 
     name: str
@@ -133,6 +137,7 @@ class Bank:
     rate_hz: int = RATE_HZ
     licence: str = ""
     soft: np.ndarray | None = None
+    speech: Speech | None = None
     by_program: dict[int, np.ndarray] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -186,7 +191,10 @@ def load_bank(path: str | Path) -> Bank:
         notes, programs, pitches, hits, kits, keys = arrays
         licence = str(data["licence"]) if "licence" in data else ""
         soft = _unpacked(data["soft"]) if "soft" in data else None
-        return Bank(Path(path).stem, notes, programs, pitches, hits, kits, keys, licence=licence, soft=soft)
+        speech = Speech.of(data)
+        return Bank(
+            Path(path).stem, notes, programs, pitches, hits, kits, keys, licence=licence, soft=soft, speech=speech
+        )
 
 
 @contextmanager
@@ -212,6 +220,7 @@ def save_bank(bank: Bank, path: str | Path, packed: bool = False) -> None:
     arrays = {key: getattr(bank, key) for key in _ARRAYS} | ({} if bank.soft is None else {"soft": bank.soft})
     if packed:
         arrays |= {key: _packed(arrays[key]) for key in ("notes", "hits", "soft") if key in arrays}
+    arrays |= {} if bank.speech is None else bank.speech.arrays()
     make_folder(Path(path).parent)
     with whole(Path(path)) as file:
         np.savez(file, **arrays, licence=np.array(bank.licence))  # type: ignore[arg-type]
@@ -236,6 +245,18 @@ def _unpacked(sounds: np.ndarray) -> np.ndarray:
 
     with soundfile.SoundFile(io.BytesIO(sounds.tobytes())) as file:
         return file.read(dtype="int16").reshape(-1, int(file.title))  # [n, samples]
+
+
+def spoken_bank(name: str, speech: Speech, licence: str) -> Bank:
+    """A bank of words alone."""
+    notes, hits = (np.empty((0, round(seconds * RATE_HZ)), np.int16) for seconds in (NOTE_S, HIT_S))
+    none = np.empty(0, np.int16)
+    return Bank(name, notes, none, none, hits, none, none, licence=licence, speech=speech)
+
+
+def speeches(banks: Sequence[Bank]) -> list[Speech]:
+    """The words of those banks that have any."""
+    return [bank.speech for bank in banks if bank.speech is not None]
 
 
 def bank_licence(path: str | Path) -> str:
@@ -348,7 +369,8 @@ def main(arguments: list[str] | None = None) -> None:
     for path in sorted(args.out.glob("*.npz")):
         bank = load_bank(path)
         size = f"{path.stat().st_size / 2**20:.1f} MiB"
-        print(path, size, bank.notes.shape, bank.hits.shape, bank.licence, flush=True)
+        syllables = 0 if bank.speech is None else len(bank.speech.syllables)
+        print(path, size, bank.notes.shape, bank.hits.shape, syllables, bank.licence, flush=True)
 
 
 def _built(name: str, path: Path, share: Path, packages: Path, soft: bool) -> Bank | None:
@@ -368,9 +390,19 @@ def _built(name: str, path: Path, share: Path, packages: Path, soft: bool) -> Ba
     if name in KITS_OF:
         kits = {share / folder: licence for folder, licence in KITS_OF[name].items() if (share / folder).is_dir()}
         return build_kits(list(kits), name, licence="; ".join(dict.fromkeys(kits.values()))) if kits else None
+    if name in SPOKEN:
+        return _of_speakers(name)
     notes = {packages / f"tonejs-instrument-{folder}": program for folder, program in RECORDED.items()}
     played = {folder: program for folder, program in notes.items() if folder.is_dir()}
     return build_notes(played, licence="CC-BY-3.0") if played else None
+
+
+def _of_speakers(name: str) -> Bank | None:
+    speech, silent = record(SPOKEN[name])
+    if silent:
+        print(f"The bank {name} is without {', '.join(silent)}, for which see model/README.", file=sys.stderr)
+    licences = dict.fromkeys(each.licence for speaker, each in SPOKEN[name].items() if speaker not in silent)
+    return None if speech is None else spoken_bank(name, speech, "; ".join(licences))
 
 
 def _tell_lacks(path: Path, font: Font, soft: bool) -> None:

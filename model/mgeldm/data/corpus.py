@@ -7,7 +7,7 @@ import numpy as np
 import scipy.fft
 
 from . import events, synth
-from .bank import Bank
+from .bank import Bank, speeches
 from .captions import HELD_OUT_CAPTIONS, describe, own_phrases
 from .events import Plan
 from .readers import Skip, files_of, tell
@@ -75,7 +75,8 @@ def choose_labels(rng: np.random.Generator) -> list[str]:
 
 def _render_part(label: str, plan: Plan, rng, banks: list[Bank], samples: int, split: str):
     """Dry audio float32 [samples] and captions of one part."""
-    bank = banks[rng.integers(len(banks))] if banks else None
+    playing, words = [bank for bank in banks if bank.speech is None], speeches(banks)
+    bank = playing[rng.integers(len(playing))] if playing else None
     style, program = None, None
     if label in ("drums", "percussion"):
         if label == "drums":
@@ -92,8 +93,8 @@ def _render_part(label: str, plan: Plan, rng, banks: list[Bank], samples: int, s
         dry = _hits(notes, kit, samples)
     else:
         notes, style = _pitched_notes(label, plan, rng, split)
-        if label == "vocals" and split == "train" and rng.uniform() < 0.7:
-            dry, tags = sung(notes, samples, rng)
+        if label == "vocals" and (split == "train" or words) and rng.uniform() < 0.7:
+            dry, tags = sung(notes, samples, rng, words)
         else:
             sampler, program = _instrument(label, notes, rng, bank)
             dry, tags = _play(notes, sampler, samples), sampler.tags

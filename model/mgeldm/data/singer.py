@@ -1,22 +1,29 @@
-"""A singer without words: one line of notes sung through, with gliding pitch, changing vowels, consonants and breath.
+"""A singer: one line of notes sung through, with gliding pitch, changing vowels, consonants and breath.
 
 Source and filter (G. Fant): a buzz whose pitch glides from note to note, and noise, both through formants that move
-from vowel to vowel. `synth.voice` sings single notes; a line that is sung through is nearer to what songs hold.
+from vowel to vowel, or through the spectra of speech, a syllable a note. `synth.voice` sings single notes; a line that
+is sung through is nearer to what songs hold.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import scipy.ndimage
 import scipy.signal
 
 from ..audio import Samples
 from .songs import RATE_HZ
+from .speech import BANDS_HZ, FRAME_S, Speech
 from .synth import VOWELS
 
 _CONTROL_HZ = 400  # of pitch, loudness and formants
 _FFT, _HOP = 1024, 256
 _LEVELS = (1.0, 0.8, 0.6, 0.3)  # of the formants, lowest first: what trained voices put at 2 to 4 kHz carries them
 _CENTRES = {False: 55.0, True: 65.0}  # of the lines that men and women sing, MIDI
+_WITH_WORDS = 0.75  # of the lines, where there is speech
+_SILENT_DB = -120.0
 _NASAL = (270, 1100, 2300, 3300)
 # Noise of consonants: band in Hz, length and silence before it in seconds, level.
 _CONSONANTS = (
@@ -29,26 +36,34 @@ _CONSONANTS = (
 )
 
 
-def sung(notes: np.ndarray, samples: int, rng: np.random.Generator) -> tuple[Samples, tuple[str, ...]]:
+def sung(
+    notes: np.ndarray, samples: int, rng: np.random.Generator, speeches: Sequence[Speech] = ()
+) -> tuple[Samples, tuple[str, ...]]:
     """A line by one singer, an octave away where it suits the voice, at times doubled, or with more voices around it.
 
     Args:
         notes: See `sing`.
         samples: Length.
         rng: The singers.
+        speeches: Where there are any, most lines have words, said by one of their speakers.
 
     Returns:
         Float32 [samples], and tags of the voice ("male", "female", "choral").
     """
-    female = bool(rng.random() < 0.5)
+    spoken = _speaker(speeches, rng) if speeches and rng.random() < _WITH_WORDS else None
+    female = bool(rng.random() < 0.5) if spoken is None else bool(spoken[0].female[spoken[1]])
+
+    def line(notes: np.ndarray) -> Samples:
+        return sing(notes, samples, rng, female) if spoken is None else sing_words(notes, samples, rng, *spoken)
+
     octaves = round((_CENTRES[female] - float(np.median(notes[:, 2]))) / 12) if len(notes) else 0
     notes = notes + np.array([0, 0, 12 * octaves, 0])
-    lead = sing(notes, samples, rng, female)
+    lead = line(notes)
     others = int(rng.choice([0, 1, 2, 4], p=[0.55, 0.2, 0.15, 0.1]))
     for _ in range(others):
         moved = notes + np.array([0, 0, rng.choice([0, 0, -12, 12, 7, -5]), 0])
         moved[:, 0] = np.maximum(moved[:, 0] + rng.normal(0, 0.02, len(moved)), 0)
-        lead = lead + sing(moved, samples, rng, female) * np.float32(rng.uniform(0.3, 0.9))
+        lead = lead + line(moved) * np.float32(rng.uniform(0.3, 0.9))
     return lead, ("choral" if others == 4 else "female" if female else "male",)
 
 
@@ -75,6 +90,111 @@ def sing(notes: np.ndarray, samples: int, rng: np.random.Generator, female: bool
     source = (_buzz(hz, rng) + breath * noise) * level
     voiced = _through_formants(source, formants, rng.uniform(0.07, 0.14))
     return (voiced + _consonants(line, samples, noise, rng)).astype(np.float32)
+
+
+def _speaker(speeches: Sequence[Speech], rng: np.random.Generator) -> tuple[Speech, int]:
+    """A man or a woman, as likely as not, and then which."""
+    sex = bool(rng.random() < 0.5)
+    all_of_them = [(speech, speaker) for speech in speeches for speaker in range(len(speech.female))]
+    fitting = [(speech, speaker) for speech, speaker in all_of_them if bool(speech.female[speaker]) == sex]
+    fitting = fitting or all_of_them
+    return fitting[int(rng.integers(len(fitting)))]
+
+
+def sing_words(notes: np.ndarray, samples: int, rng: np.random.Generator, speech: Speech, speaker: int) -> Samples:
+    """Notes as `sing`, with the words and in the voice of a speaker.
+
+    Args:
+        notes: Start and duration in seconds, MIDI pitch, velocity.
+        samples: Length.
+        rng: What of it is sung, and how: no two singers are one, even if they have one speaker.
+        speech: What was said.
+        speaker: Number of the speaker.
+    """
+    line = notes[np.argsort(notes[:, 0], kind="stable")]
+    line = line[line[:, 0] < samples / RATE_HZ]
+    if not len(line):
+        return np.zeros(samples, np.float32)
+    line = _syllables(line, rng)
+    count = -(-samples * _CONTROL_HZ // RATE_HZ) + 1
+    pitch, _, _ = _controls(line, count, rng, bool(speech.female[speaker]))
+    hz = np.interp(np.arange(samples) / RATE_HZ, np.arange(count) / _CONTROL_HZ, 440 * 2 ** ((pitch - 69) / 12))
+    levels_db, voiced = _said(line, int(samples / RATE_HZ / FRAME_S) + 2, rng, speech, speaker)
+    levels_db = levels_db @ _throat(rng).T + rng.uniform(0, 8) * np.exp(-(np.log2(BANDS_HZ / 3000) ** 2) / 0.2)
+    buzz = _buzz(hz, rng, fall=0.0) * np.sqrt(hz).astype(np.float32)
+    return _spoken(buzz, levels_db, voiced, rng)
+
+
+def _said(
+    line: np.ndarray, count: int, rng: np.random.Generator, speech: Speech, speaker: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Power in dB [frames, bands] of the syllables sung to a line, and which frames have a pitch [frames], 0 or 1."""
+    own = speech.syllables[speech.speakers == speaker]
+    levels_db, voiced = np.full((count, len(BANDS_HZ)), _SILENT_DB, np.float32), np.zeros(count, np.float32)
+    at, before_s = int(rng.integers(len(own))), 0.0
+    for start_s, length_s, _, velocity in line:
+        if start_s > before_s + 0.5:
+            at = int(rng.integers(len(own)))  # another phrase
+        first, loudest, stop = own[at % len(own)].tolist()
+        begins = first + int(speech.voiced[first:loudest].argmax()) if speech.voiced[first:loudest].any() else loudest
+        frames = _stretched(begins, loudest, stop, max(2, round(length_s / FRAME_S)), rng)
+        frames = np.concatenate((np.arange(first, begins), frames))  # what has no pitch sounds before the beat
+        place = round(start_s / FRAME_S) - (begins - first)
+        frames, place = frames[max(0, -place) :], max(0, place)
+        frames = frames[: max(0, count - place)]
+        said_db = speech.levels_db(frames)
+        gain_db = 24 * np.log10(velocity + 1e-3) - 0.7 * float(speech.levels_db(np.array([loudest])).max())
+        levels_db[place : place + len(frames)] = _above(said_db, int(speech.bands[speaker]), rng) + gain_db
+        voiced[place : place + len(frames)] = speech.voiced[frames]
+        at, before_s = at + 1, start_s + length_s
+    return levels_db, voiced
+
+
+def _stretched(begins: int, loudest: int, stop: int, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Frames [count] of a syllable from its first frame with a pitch on: a long note stays on the vowel."""
+    held = count - (stop - begins)
+    if held <= 0:
+        return np.linspace(begins, stop - 1, count).round().astype(int)
+    wander = 1.5 * np.sin(np.arange(held) * rng.uniform(0.02, 0.08)) + loudest
+    frames = np.concatenate((np.arange(begins, loudest), wander.round(), np.arange(loudest, stop)))
+    return frames.clip(begins, stop - 1).astype(int)
+
+
+def _above(levels_db: np.ndarray, known: int, rng: np.random.Generator) -> np.ndarray:
+    """Levels [frames, bands] that go on falling above the bands that are known."""
+    octaves = np.log2(BANDS_HZ[known:] / BANDS_HZ[known - 1])
+    edge = levels_db[:, known - 3 : known].mean(1, keepdims=True)
+    return np.concatenate((levels_db[:, :known], edge - rng.uniform(4, 12) * octaves), 1)
+
+
+def _throat(rng: np.random.Generator) -> np.ndarray:
+    """What makes a longer or shorter throat of a speaker's, and sings brighter or duller: [bands, bands]."""
+    places = np.interp(BANDS_HZ / rng.uniform(0.87, 1.15), BANDS_HZ, np.arange(len(BANDS_HZ)))
+    low = np.minimum(places.astype(int), len(BANDS_HZ) - 2)
+    matrix = np.zeros((len(BANDS_HZ), len(BANDS_HZ)), np.float32)
+    rows = np.arange(len(BANDS_HZ))
+    matrix[rows, low], matrix[rows, low + 1] = 1 - (places - low), places - low
+    return matrix
+
+
+def _spoken(buzz: Samples, levels_db: np.ndarray, voiced: np.ndarray, rng: np.random.Generator) -> Samples:
+    """A buzz [samples] and noise through spectra in dB [frames, bands], as `voiced` [frames] mixes them."""
+    noise = rng.standard_normal(len(buzz)).astype(np.float32)
+    bins, times_s, spectra = scipy.signal.stft(
+        np.stack((buzz * np.float32(2 / RATE_HZ**0.5), noise)), RATE_HZ, nperseg=_FFT, noverlap=_FFT - _HOP
+    )
+    place = np.minimum(times_s / FRAME_S, len(levels_db) - 1.001)
+    low, share = place.astype(int), place % 1
+    shaped = levels_db[low] * (1 - share)[:, None] + levels_db[low + 1] * share[:, None]  # [times, bands]
+    to_bins = np.stack([np.interp(bins, BANDS_HZ, unit) for unit in np.eye(len(BANDS_HZ))])  # [bands, bins]
+    envelope = 10 ** ((shaped @ to_bins).T / 20)  # [bins, times]
+    pitched = np.interp(times_s, FRAME_S * np.arange(len(voiced)), scipy.ndimage.uniform_filter1d(voiced, 3))
+    harmonic = pitched / (1 + (bins[:, None] / rng.uniform(3500, 9000)) ** 4)
+    breath = np.sqrt(1 - harmonic**2) * (1 - pitched * (1 - rng.uniform(0.3, 1.0)))
+    _, sound = scipy.signal.istft(
+        (spectra[0] * harmonic + spectra[1] * breath) * envelope, RATE_HZ, nperseg=_FFT, noverlap=_FFT - _HOP
+    )
+    return np.pad(sound, (0, max(0, len(buzz) - len(sound))))[: len(buzz)].astype(np.float32)
 
 
 def _syllables(line: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -129,16 +249,20 @@ def _eased(track: np.ndarray, seconds: float) -> np.ndarray:
     return scipy.signal.lfilter([1 - keep], [1, -keep], track - track[0]) + track[0]
 
 
-def _buzz(hz: np.ndarray, rng: np.random.Generator) -> Samples:
-    """The glottis: harmonics falling with their number, at a pitch [samples] that shakes a little."""
+def _buzz(hz: np.ndarray, rng: np.random.Generator, fall: float | None = None) -> Samples:
+    """The glottis: harmonics falling with their number, at a pitch [samples] that shakes a little.
+
+    Where `fall` is given, the amplitude of the n-th is n to the minus `fall`; else the falling is drawn and the loudest
+    sample is 1.
+    """
     shaken = hz * (1 + scipy.signal.lfilter([0.02], [1, -0.98], rng.normal(0, 0.02, len(hz))))
     phase = np.cumsum(shaken / RATE_HZ) % 1
     count = max(1, int(RATE_HZ / 2 / hz.max()))
     n = np.arange(1, min(count, 200) + 1)
     spectrum = np.zeros(1025, complex)
-    spectrum[n] = 1j / n ** rng.uniform(0.9, 1.5)
+    spectrum[n] = 1j / n ** (rng.uniform(0.9, 1.5) if fall is None else fall)
     table = np.fft.irfft(spectrum, 2048)
-    table /= np.abs(table).max()
+    table /= np.abs(table).max() if fall is None else 1 / 1024
     place = phase * 2048
     index = place.astype(np.int64)
     low, high = table[index & 2047], table[(index + 1) & 2047]

@@ -14,7 +14,7 @@ import scipy.signal
 
 from ..audio import Samples
 from . import corpus, events, synth
-from .bank import MIXED, Bank
+from .bank import MIXED, Bank, speeches
 from .captions import HELD_OUT_CAPTIONS, describe, phrases
 from .kits import PIECES, piece_of
 from .midi import Score
@@ -39,6 +39,7 @@ _SPAN = 16384  # samples of a hit that tell so
 _FEWEST, _MOST = 2, 7
 _LOWEST = 26  # MIDI pitch (37 Hz) that no sub-bass goes below
 BY_PIECE = 0.4
+_SUNG = 0.6  # of the arrangements that would have no voice have one, where there are words
 _Kit = dict[int, list[Samples]]
 """Drum key to the recordings of that drum, of which each hit is one."""
 
@@ -87,7 +88,7 @@ def render_wide_song(
     plan = events.random_plan(rng, duration_s)
     parts = _score_parts(scores, duration_s, rng) if scores and rng.random() < 0.4 else []
     if len({part.label for part in parts}) < _FEWEST:
-        parts = _planned_parts(plan, rng, split)
+        parts = _planned_parts(plan, rng, split, bool(speeches(banks)))
     parts = _arranged(parts, 240 / plan.tempo_bpm * int(rng.choice([1, 2, 4])), duration_s, rng)
     space, samples = Space.draw(rng, plan.tempo_bpm), round(duration_s * RATE_HZ)
     stems: dict[str, Samples] = {}
@@ -108,11 +109,13 @@ def render_wide_song(
     return Song(named, tempo_bpm=plan.tempo_bpm)
 
 
-def _planned_parts(plan: events.Plan, rng: np.random.Generator, split: str) -> list[_Part]:
-    """Parts of a random arrangement, as the corpus's, at times with a label that it lacks."""
+def _planned_parts(plan: events.Plan, rng: np.random.Generator, split: str, has_words: bool) -> list[_Part]:
+    """Parts of a random arrangement, as the corpus's, at times with a label that it lacks; sung, if there are words."""
     labels = corpus.choose_labels(rng)
     if rng.random() < 0.2:
         labels[-1] = str(rng.choice(list(_EXTRA)))
+    if has_words and "vocals" not in labels and rng.random() < _SUNG:
+        labels[-1] = "vocals"
     parts = []
     for label in labels:
         style = None
@@ -212,7 +215,7 @@ def _render(part: _Part, banks: Sequence[Bank], samples: int, rng: np.random.Gen
         kit, tags = _kit(banks, rng)
         return _Sound(label, _strike(part.notes, kit, samples, rng), tags)
     if label == "vocals" and rng.random() < 0.9:
-        return _Sound(label, *sung(part.notes, samples, rng))
+        return _Sound(label, *sung(part.notes, samples, rng, speeches(banks)))
     if label == "electric guitar" and rng.random() < 0.45:
         return _Sound(label, *_amplified(part, banks, samples, rng))
     sampler, program = _instrument(part, banks, rng)

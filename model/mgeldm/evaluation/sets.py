@@ -101,7 +101,7 @@ class Material:
     Attributes:
         stems: Folder of real songs, `<song>/<label>.opus` (or flac, wav); its song `corpus.HELD_OUT_SONG` is unseen.
         banks: Note banks that training never saw; none renders with the synthesisers alone. Plain rendered songs play
-            the first alone, so that they stay comparable; the set of drum kits plays all.
+            the first alone, so that they stay comparable, and sing the words of all; the set of drum kits plays all.
         songs: Rendered songs, or the most excerpts of real ones, in each set.
         seen: Folder of shards that the model was trained on: score rendered songs of it, the other songs of `stems` and
             training songs of the data sets too.
@@ -138,7 +138,7 @@ class Material:
                 raise InputError(f"There is no note bank {path}; make it with `python -m mgeldm.data.bank`.")
             bank_licence(path)  # says now, and not after an hour, what is no bank
         _ = self.held_out_scores  # and what is no score
-        found = [_rendered_set(self.banks[:1], self._seeds, seen=False)] if self._is_rendered else []
+        found = [_rendered_set(self.banks, self._seeds, seen=False)] if self._is_rendered else []
         if self.stems is not None:
             found.append(self._real_set("real", False, [_held_out(self.stems)]))
         for name, (kind, folder) in _named(self.data_sets).items():
@@ -180,7 +180,7 @@ class Material:
         """The rendered songs whose two loudest instruments are asked for by one prompt."""
         if not self._is_rendered:
             return None
-        songs = _rendered_set(self.banks[:1], self._seeds, seen=False)
+        songs = _rendered_set(self.banks, self._seeds, seen=False)
         return replace(songs, name="pairs", kind="pairs", excerpts=partial(_paired, songs))
 
     @property
@@ -322,9 +322,10 @@ def _check_banks(shards: Sequence[Path], banks: Sequence[Path]) -> None:
 def _rendered(banks: tuple[Path, ...], seeds: Sequence[int], split: str) -> Iterator[Excerpt]:
     """Rendered songs; those of the training split as `mgeldm.training.encode` made them."""
     loaded = [load_bank(bank) for bank in banks]
+    comparable = [bank for number, bank in enumerate(loaded) if not number or bank.speech is not None]
     for number, seed in enumerate(seeds):
         if split == "test":
-            song = corpus.render_song(seed, loaded, EXCERPT_S, split)
+            song = corpus.render_song(seed, comparable, EXCERPT_S, split)
         else:
             song = _first_part(corpus.render_song(seed, loaded, 2 * EXCERPT_S, split))
         yield Excerpt.of(f"{split} {number}", song)

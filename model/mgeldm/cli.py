@@ -160,7 +160,7 @@ def _add_evaluate(commands: Any) -> None:
     evaluate.set_defaults(run=_evaluate)
     stems_help = "folder of the real songs that the model learned from, and the held-out one; for yours see --set"
     evaluate.add_argument("--stems", type=Path, metavar="DIR", help=stems_help)
-    bank_help = "held-out note bank, without which songs are synthesised; may be given again, for drum kits alone"
+    bank_help = "held-out note bank, without which songs are synthesised; may be given again, for drum kits and words"
     evaluate.add_argument("--bank", type=Path, action="append", default=[], metavar="FILE", help=bank_help)
     scores_help = "MIDI songs (.mid, a folder, a WAD) whose held-out eighth drum kits play too; may be given again"
     evaluate.add_argument("--scores", type=Path, action="append", default=[], metavar="PATH", help=scores_help)

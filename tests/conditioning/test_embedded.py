@@ -1,13 +1,11 @@
 import pytest
 import torch
+from mgeldm.bundled import WORD_TABLE
 from mgeldm.conditioning.embedded import EmbeddedConditioner, WordPiece, WordTable, contrastive_loss
 from mgeldm.data.captions import CAPTIONS, HELD_OUT_CAPTIONS, MORE_CAPTIONS
 from mgeldm.errors import CheckpointError
-from mgeldm.pipeline import EMBEDDED_PATH
 from mgeldm.words import plain
 from torch.nn import functional
-
-WORDS = EMBEDDED_PATH.with_name("words.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +19,7 @@ def test_the_longest_piece_that_fits_is_taken():
 
 
 def test_words_that_mean_alike_lie_together():
-    table = WordTable.load(WORDS)
+    table = WordTable.load(WORD_TABLE)
     near = table.mean(["guitar", "electric guitar riff", "singing", "female singer", "drums", "a drum kit"])
     likeness = near @ near.T
     for first in (0, 2, 4):
@@ -157,7 +155,7 @@ def test_the_loss_is_zero_where_texts_pick_their_sounds():
 
 def test_a_few_steps_of_training_help():
     torch.manual_seed(0)
-    conditioner = EmbeddedConditioner(WordTable.load(WORDS)).train()
+    conditioner = EmbeddedConditioner(WordTable.load(WORD_TABLE)).train()
     texts, labels = ["drums", "bass", "flute", "piano"], torch.arange(4)
     mel = torch.rand(4, 128, 32) * torch.linspace(0, 1, 128).roll(20)[:, None] ** torch.arange(1, 5)[:, None, None]
     optimiser = torch.optim.Adam(conditioner.parameters(), 1e-3)

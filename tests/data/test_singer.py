@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mgeldm.data import singer
 from mgeldm.data.production import amplify
-from mgeldm.data.singer import _consonants, _stretched, _syllables, sing, sing_words, sung
+from mgeldm.data.singer import _SILENT_DB, _consonants, _said, _stretched, _syllables, sing, sing_words, sung
 from mgeldm.data.speech import BANDS_HZ, FLOOR_DB, STEP_DB, Speech
 
 RATE_HZ = 44100
@@ -157,6 +157,13 @@ def test_consonants_of_words_come_before_the_beat_and_have_no_pitch(speech):
 
 def _cut(sound, start_s, end_s):
     return sound[round(start_s * RATE_HZ) : round(end_s * RATE_HZ)]
+
+
+def test_of_two_notes_at_once_the_later_one_is_sung(speech):
+    held = np.array([[0.2, 2.5, 57.0, 0.9], [1.0, 0.3, 64.0, 0.9]])
+    levels_db, voiced = _said(held, 300, np.random.default_rng(0), speech, 0)
+    assert voiced[20:85].all() and voiced[100:130].all() and not voiced[130:].any()
+    assert (levels_db[130:] == _SILENT_DB).all() and (levels_db[20:130].max(1) > _SILENT_DB).all()
 
 
 def test_a_long_note_stays_on_the_vowel():

@@ -4,12 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mgeldm.data import corpus, mma
-from mgeldm.data.bank import Bank, midi_file, save_bank
+from mgeldm.data.bank import Bank, midi_file, save_bank, spoken_bank
 from mgeldm.data.kits import PIECES
 from mgeldm.data.latents import Triplets, save
 from mgeldm.data.manifest import Facts
 from mgeldm.data.midi import Score
 from mgeldm.data.songs import Song, Stem
+from mgeldm.data.speech import Speech
 from mgeldm.errors import InputError
 from mgeldm.evaluation import sets
 from mgeldm.evaluation.sets import AUDIBLE, Material, level, mma_songs
@@ -128,11 +129,13 @@ def test_of_several_banks_plain_songs_play_the_first_and_drum_kits_all_and_score
 
     monkeypatch.setattr(corpus, "render_song", render)
     monkeypatch.setattr(sets, "render_wide_song", render)
-    material = Material(banks=tuple(banks), songs=1, scores=(scores,))
+    words = spoken_bank("words", Speech(*(np.zeros(0) for _ in range(6))), "MIT")
+    save_bank(words, banks[0].with_name("words.npz"))
+    material = Material(banks=(banks[0].with_name("words.npz"), *banks), songs=1, scores=(scores,))
     (plain,) = material.sets()
     for part in (plain, material.kits):
         list(part.excerpts())
-    assert played == [(["one"], "test", []), (["one", "two"], "test", [True])]
+    assert played == [(["one", "words"], "test", []), (["words", "one", "two"], "test", [True])]
 
 
 def test_scores_that_training_may_have_heard_are_said_before_anything_is_scored(scores, tmp_path):

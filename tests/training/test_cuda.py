@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from mgeldm.bundled import WORD_TABLE
 from mgeldm.conditioning.embedded import EmbeddedConditioner, WordTable
 from mgeldm.config import EMBEDDED, OobleckConfig, SpectralConfig
 from mgeldm.data import corpus, latents
@@ -13,7 +14,6 @@ from mgeldm.data.latents import Encoder
 from mgeldm.nn.dit import Denoiser
 from mgeldm.nn.oobleck import OobleckAutoencoder
 from mgeldm.nn.spectral import SpectralAutoencoder
-from mgeldm.pipeline import EMBEDDED_PATH
 from mgeldm.training.autoencoder import DecoderRecipe, OobleckRecipe, Weights, weight_normed
 from mgeldm.training.denoiser import DenoiserRecipe
 from mgeldm.training.discriminators import Discriminators
@@ -35,7 +35,7 @@ def pool():
 
 def conditioner(device):
     torch.manual_seed(0)
-    return EmbeddedConditioner(WordTable.load(EMBEDDED_PATH.with_name("words.safetensors"))).to(device)
+    return EmbeddedConditioner(WordTable.load(WORD_TABLE)).to(device)
 
 
 def denoiser_recipe(pool, device, **options):

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from mgeldm.bundled import WORD_TABLE
 from mgeldm.conditioning.embedded import EmbeddedConditioner, WordTable
 from mgeldm.config import EMBEDDED
 from mgeldm.data import corpus
@@ -10,7 +11,6 @@ from mgeldm.data.captions import CAPTIONS, VAGUE, kin
 from mgeldm.data.latents import Encoder
 from mgeldm.nn.dit import Denoiser
 from mgeldm.nn.spectral import SpectralAutoencoder
-from mgeldm.pipeline import EMBEDDED_PATH
 from mgeldm.tracks import Track
 from mgeldm.training.denoiser import DenoiserRecipe, Items
 from mgeldm.training.text_audio import TextAudioRecipe
@@ -27,7 +27,7 @@ def pool():
 
 def conditioner():
     torch.manual_seed(0)
-    return EmbeddedConditioner(WordTable.load(EMBEDDED_PATH.with_name("words.safetensors")))
+    return EmbeddedConditioner(WordTable.load(WORD_TABLE))
 
 
 def denoiser_recipe(pool, **options):

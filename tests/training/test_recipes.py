@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from mgeldm import cli
+from mgeldm.bundled import WORD_TABLE
 from mgeldm.checkpoint import load_model, save_model
 from mgeldm.config import EMBEDDED, PUBLISHED, SpectralConfig
 from mgeldm.data import corpus, latents
@@ -29,7 +30,6 @@ from mgeldm.training.recipes import read_settings, train_from
 
 from tests.fakes.models import TINY
 
-WORDS = EMBEDDED_PATH.with_name("words.safetensors")
 SMALL = replace(
     EMBEDDED,
     autoencoder=SpectralConfig(decoder_width=16, decoder_depth=1),
@@ -77,7 +77,7 @@ def config(tmp_path, shards):
 run = "{tmp_path}/run"
 pool = "{shards}"
 held = "{shards}"
-words = "{WORDS}"
+words = "{WORD_TABLE}"
 out = "{tmp_path}/model.safetensors"
 
 [text-audio]
@@ -261,7 +261,7 @@ def test_towers_keep_the_sounds_they_came_with_until_they_are_trained_anew(tmp_p
     unpack(EMBEDDED_PATH, tmp_path)
     known = Pipeline.load().conditioner
     assert torch.allclose(embedded.towers(tmp_path, tmp_path / "pool").sounds, known.sounds, atol=1e-6)
-    assert not len(embedded.new_towers(tmp_path, WORDS).sounds)
+    assert not len(embedded.new_towers(tmp_path, WORD_TABLE).sounds)
     low, labels = np.zeros((1, 128, 64), np.float16), np.array(["bass"])
     (tmp_path / "pool").mkdir()
     latents.save(tmp_path / "pool" / "a-0.npz", [Triplets(low, low, low, labels, labels, labels)])

@@ -153,6 +153,11 @@ class Bank:
         return None if self.soft is None else self.soft[self.by_program[program]].astype(np.float32) / 32768
 
     @property
+    def plays(self) -> bool:
+        """Whether it has notes or drums, and not only words."""
+        return self.speech is None or bool(len(self.notes) or len(self.hits))
+
+    @property
     def drum_kits(self) -> np.ndarray:
         """Numbers of the kits that have drums, [k]; one-shots (a bank without notes) are just numbered."""
         kits = np.unique(self.kits)
@@ -353,7 +358,7 @@ def _render_job(soundfont: Path, job: _Job) -> np.ndarray:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Build every bank whose soundfont or kits are installed and which is not there yet."""
+    """Build the banks whose soundfonts, kits, notes or speakers are installed."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, default=Path("cache/bank"))
     parser.add_argument("--packed", action="store_true", help="keep the sounds as Vorbis, to travel")
@@ -374,7 +379,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _built(name: str, path: Path, share: Path, packages: Path, soft: bool) -> Bank | None:
-    """A bank to be stored at `path`; None where what it is made of is not installed, or a soundfont's is there."""
+    """A bank to be stored at `path`; None where what it is made of is not installed.
+
+    What takes long, a soundfont's and one of words, is not made again.
+    """
     from .kits import build_kits
     from .notes import build_notes
 
@@ -391,7 +399,7 @@ def _built(name: str, path: Path, share: Path, packages: Path, soft: bool) -> Ba
         kits = {share / folder: licence for folder, licence in KITS_OF[name].items() if (share / folder).is_dir()}
         return build_kits(list(kits), name, licence="; ".join(dict.fromkeys(kits.values()))) if kits else None
     if name in SPOKEN:
-        return _of_speakers(name)
+        return None if path.exists() else _of_speakers(name)
     notes = {packages / f"tonejs-instrument-{folder}": program for folder, program in RECORDED.items()}
     played = {folder: program for folder, program in notes.items() if folder.is_dir()}
     return build_notes(played, licence="CC-BY-3.0") if played else None

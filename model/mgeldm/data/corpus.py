@@ -75,7 +75,7 @@ def choose_labels(rng: np.random.Generator) -> list[str]:
 
 def _render_part(label: str, plan: Plan, rng, banks: list[Bank], samples: int, split: str):
     """Dry audio float32 [samples] and captions of one part."""
-    playing, words = [bank for bank in banks if bank.speech is None], speeches(banks)
+    playing, words = [bank for bank in banks if bank.plays], speeches(banks)
     bank = playing[rng.integers(len(playing))] if playing else None
     style, program = None, None
     if label in ("drums", "percussion"):

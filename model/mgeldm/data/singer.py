@@ -76,15 +76,12 @@ def sing(notes: np.ndarray, samples: int, rng: np.random.Generator, female: bool
         rng: The singer and every syllable.
         female: Whose formants.
     """
-    count = -(-samples * _CONTROL_HZ // RATE_HZ) + 1
-    line = notes[np.argsort(notes[:, 0], kind="stable")]
-    line = line[line[:, 0] < samples / RATE_HZ]
+    line = _line(notes, samples)
     if not len(line):
         return np.zeros(samples, np.float32)
     line = _syllables(line, rng)
-    pitch, loudness, formants = _controls(line, count, rng, female)
-    hz = np.interp(np.arange(samples) / RATE_HZ, np.arange(count) / _CONTROL_HZ, 440 * 2 ** ((pitch - 69) / 12))
-    level = np.interp(np.arange(samples) / RATE_HZ, np.arange(count) / _CONTROL_HZ, loudness).astype(np.float32)
+    pitch, loudness, formants = _controls(line, _count(samples), rng, female)
+    hz, level = _audible(440 * 2 ** ((pitch - 69) / 12), samples), _audible(loudness, samples).astype(np.float32)
     noise = rng.standard_normal(samples).astype(np.float32)
     breath = rng.uniform(0.01, 0.12)
     source = (_buzz(hz, rng) + breath * noise) * level
@@ -111,17 +108,16 @@ def sing_words(notes: np.ndarray, samples: int, rng: np.random.Generator, speech
         speech: What was said.
         speaker: Number of the speaker.
     """
-    line = notes[np.argsort(notes[:, 0], kind="stable")]
-    line = line[line[:, 0] < samples / RATE_HZ]
+    line = _line(notes, samples)
     if not len(line):
         return np.zeros(samples, np.float32)
     line = _syllables(line, rng)
-    count = -(-samples * _CONTROL_HZ // RATE_HZ) + 1
-    pitch, _, _ = _controls(line, count, rng, bool(speech.female[speaker]))
-    hz = np.interp(np.arange(samples) / RATE_HZ, np.arange(count) / _CONTROL_HZ, 440 * 2 ** ((pitch - 69) / 12))
+    pitch, _, _ = _controls(line, _count(samples), rng, bool(speech.female[speaker]))
+    hz = _audible(440 * 2 ** ((pitch - 69) / 12), samples)
     levels_db, voiced = _said(line, int(samples / RATE_HZ / FRAME_S) + 2, rng, speech, speaker)
-    levels_db = levels_db @ _throat(rng).T + rng.uniform(0, 8) * np.exp(-(np.log2(BANDS_HZ / 3000) ** 2) / 0.2)
-    buzz = _buzz(hz, rng, fall=0.0) * np.sqrt(hz).astype(np.float32)
+    ring_db = rng.uniform(0, 8) * np.exp(-(np.log2(BANDS_HZ / 3000) ** 2) / 0.2)  # what carries a trained voice
+    levels_db = levels_db @ _throat(rng).T + ring_db
+    buzz = _buzz(hz, rng, fall=0.0) * np.sqrt(4 * hz / RATE_HZ).astype(np.float32)  # as much power a hertz as noise
     return _spoken(buzz, levels_db, voiced, rng)
 
 
@@ -132,17 +128,20 @@ def _said(
     own = speech.syllables[speech.speakers == speaker]
     levels_db, voiced = np.full((count, len(BANDS_HZ)), _SILENT_DB, np.float32), np.zeros(count, np.float32)
     at, before_s = int(rng.integers(len(own))), 0.0
-    for start_s, length_s, _, velocity in line:
+    for (start_s, length_s, _, velocity), next_s in zip(line, [*line[1:, 0], np.inf], strict=True):
+        length_s = min(length_s, next_s - start_s)
         if start_s > before_s + 0.5:
             at = int(rng.integers(len(own)))  # another phrase
         first, loudest, stop = own[at % len(own)].tolist()
-        begins = first + int(speech.voiced[first:loudest].argmax()) if speech.voiced[first:loudest].any() else loudest
+        unvoiced = np.flatnonzero(~speech.voiced[first:loudest])
+        begins = first + (int(unvoiced[-1]) + 1 if len(unvoiced) else 0)
         frames = _stretched(begins, loudest, stop, max(2, round(length_s / FRAME_S)), rng)
         frames = np.concatenate((np.arange(first, begins), frames))  # what has no pitch sounds before the beat
         place = round(start_s / FRAME_S) - (begins - first)
         frames, place = frames[max(0, -place) :], max(0, place)
         frames = frames[: max(0, count - place)]
         said_db = speech.levels_db(frames)
+        # Louder notes are louder as in `_controls`, and syllables more alike than they were said.
         gain_db = 24 * np.log10(velocity + 1e-3) - 0.7 * float(speech.levels_db(np.array([loudest])).max())
         levels_db[place : place + len(frames)] = _above(said_db, int(speech.bands[speaker]), rng) + gain_db
         voiced[place : place + len(frames)] = speech.voiced[frames]
@@ -168,7 +167,7 @@ def _above(levels_db: np.ndarray, known: int, rng: np.random.Generator) -> np.nd
 
 
 def _throat(rng: np.random.Generator) -> np.ndarray:
-    """What makes a longer or shorter throat of a speaker's, and sings brighter or duller: [bands, bands]."""
+    """What makes a longer or shorter throat of a speaker's [bands, bands]."""
     places = np.interp(BANDS_HZ / rng.uniform(0.87, 1.15), BANDS_HZ, np.arange(len(BANDS_HZ)))
     low = np.minimum(places.astype(int), len(BANDS_HZ) - 2)
     matrix = np.zeros((len(BANDS_HZ), len(BANDS_HZ)), np.float32)
@@ -181,7 +180,7 @@ def _spoken(buzz: Samples, levels_db: np.ndarray, voiced: np.ndarray, rng: np.ra
     """A buzz [samples] and noise through spectra in dB [frames, bands], as `voiced` [frames] mixes them."""
     noise = rng.standard_normal(len(buzz)).astype(np.float32)
     bins, times_s, spectra = scipy.signal.stft(
-        np.stack((buzz * np.float32(2 / RATE_HZ**0.5), noise)), RATE_HZ, nperseg=_FFT, noverlap=_FFT - _HOP
+        np.stack((buzz, noise)), RATE_HZ, nperseg=_FFT, noverlap=_FFT - _HOP
     )
     place = np.minimum(times_s / FRAME_S, len(levels_db) - 1.001)
     low, share = place.astype(int), place % 1
@@ -195,6 +194,22 @@ def _spoken(buzz: Samples, levels_db: np.ndarray, voiced: np.ndarray, rng: np.ra
         (spectra[0] * harmonic + spectra[1] * breath) * envelope, RATE_HZ, nperseg=_FFT, noverlap=_FFT - _HOP
     )
     return np.pad(sound, (0, max(0, len(buzz) - len(sound))))[: len(buzz)].astype(np.float32)
+
+
+def _line(notes: np.ndarray, samples: int) -> np.ndarray:
+    """Notes that begin within so many samples, in their order."""
+    line = notes[np.argsort(notes[:, 0], kind="stable")]
+    return line[line[:, 0] < samples / RATE_HZ]
+
+
+def _count(samples: int) -> int:
+    """How many control frames there are to so many samples."""
+    return -(-samples * _CONTROL_HZ // RATE_HZ) + 1
+
+
+def _audible(track: np.ndarray, samples: int) -> np.ndarray:
+    """A control track [control frames] at the rate of sound [samples]."""
+    return np.interp(np.arange(samples) / RATE_HZ, np.arange(len(track)) / _CONTROL_HZ, track)
 
 
 def _syllables(line: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -262,7 +277,7 @@ def _buzz(hz: np.ndarray, rng: np.random.Generator, fall: float | None = None) -
     spectrum = np.zeros(1025, complex)
     spectrum[n] = 1j / n ** (rng.uniform(0.9, 1.5) if fall is None else fall)
     table = np.fft.irfft(spectrum, 2048)
-    table /= np.abs(table).max() if fall is None else 1 / 1024
+    table /= np.abs(table).max() if fall is None else 2 / len(table)  # that of a harmonic whose amplitude is 1
     place = phase * 2048
     index = place.astype(np.int64)
     low, high = table[index & 2047], table[(index + 1) & 2047]

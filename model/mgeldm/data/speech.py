@@ -19,8 +19,7 @@ import numpy as np
 import scipy.ndimage
 import scipy.signal
 
-from ..bundled import WORDS
-from ..conditioning.embedded import WordTable
+from ..bundled import WORD_TABLE
 
 FRAME_S = 0.01
 BANDS_HZ = 700 * (10 ** (np.linspace(98, 3564, 48) / 2595) - 1)
@@ -90,11 +89,13 @@ class Speech:
         return cls(*(arrays[f"speech_{name}"] for name in names)) if "speech_levels" in arrays else None
 
 
-def _run(command: list[str], text: str | None = None) -> None:
-    subprocess.run(command, input=text, text=True, check=True, capture_output=True, timeout=120)
+def _run(command: list[str], text: str | None = None) -> str:
+    return subprocess.run(command, input=text, text=True, check=True, capture_output=True, timeout=120).stdout
 
 
 def _flite(voice: str, text: str, path: Path) -> None:
+    if voice not in _run(["flite", "-lv"]).split():  # it would speak with another's
+        raise FileNotFoundError(voice)
     _run(["flite", "-voice", voice, "-t", text, "-o", str(path)])
 
 
@@ -144,7 +145,9 @@ def record(speakers: Mapping[str, Speaker], phrases: int = PHRASES) -> tuple[Spe
         speakers: By name.
         phrases: How many each of them says; which follows from the speaker's name.
     """
-    words = [word for word in WordTable.load(WORDS).tokenize.pieces if word.isascii() and word.isalpha()]
+    from ..conditioning.embedded import WordTable  # here, for who renders needs no torch
+
+    words = [word for word in WordTable.load(WORD_TABLE).tokenize.pieces if word.isascii() and word.isalpha()]
     words = [word for word in words if 3 <= len(word) <= 9]
     said, silent = [], []
     for name, speaker in speakers.items():
@@ -169,8 +172,8 @@ def _recorded(speaker: Speaker, texts: Sequence[str]) -> Speech:
 
     levels, voiced, syllables, at, rate_hz = [], [], [], 0, 0
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "said.wav")
-        for text in texts:
+        for number, text in enumerate(texts):
+            path = Path(folder, f"{number}.wav")  # for some programs fail without a word
             speaker.says(text, path)
             audio, rate_hz = soundfile.read(path, dtype="float64", always_2d=True)
             each = envelopes(audio[:, 0], rate_hz)
@@ -181,6 +184,8 @@ def _recorded(speaker: Speaker, texts: Sequence[str]) -> Speech:
             at += len(each[0])
     reach = int(np.searchsorted(BANDS_HZ, _REACH * rate_hz / 2))
     cut = np.concatenate(syllables).astype(np.int32)
+    if not len(cut):
+        raise RuntimeError("the speaker said nothing")
     each_db = np.clip((np.concatenate(levels) - FLOOR_DB) / STEP_DB, 0, 255).round().astype(np.uint8)
     nobody, female = np.zeros(len(cut), np.int16), np.array([speaker.female])
     return Speech(each_db, np.concatenate(voiced), cut, nobody, female, np.array([reach], np.int16))

@@ -39,7 +39,7 @@ _SPAN = 16384  # samples of a hit that tell so
 _FEWEST, _MOST = 2, 7
 _LOWEST = 26  # MIDI pitch (37 Hz) that no sub-bass goes below
 BY_PIECE = 0.4
-_SUNG = 0.6  # of the arrangements that would have no voice have one, where there are words
+_SUNG = 0.6  # of the random arrangements that would have no voice have one, where there are words
 _Kit = dict[int, list[Samples]]
 """Drum key to the recordings of that drum, of which each hit is one."""
 
@@ -75,7 +75,7 @@ def render_wide_song(
 
     Args:
         seed: Decides everything.
-        banks: Notes and kits; none leaves the synthesisers.
+        banks: Notes, kits and words; none leaves the synthesisers.
         duration_s: Length in seconds.
         split: "train" or "test", which share no groove, style, score, or seed.
         scores: Songs to play besides random arrangements, two in five where there are any.

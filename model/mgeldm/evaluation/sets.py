@@ -101,7 +101,7 @@ class Material:
     Attributes:
         stems: Folder of real songs, `<song>/<label>.opus` (or flac, wav); its song `corpus.HELD_OUT_SONG` is unseen.
         banks: Note banks that training never saw; none renders with the synthesisers alone. Plain rendered songs play
-            the first alone, so that they stay comparable, and sing the words of all; the set of drum kits plays all.
+            the first alone, so that they stay comparable, and sing words if any has them, so that they do not.
         songs: Rendered songs, or the most excerpts of real ones, in each set.
         seen: Folder of shards that the model was trained on: score rendered songs of it, the other songs of `stems` and
             training songs of the data sets too.
@@ -322,7 +322,7 @@ def _check_banks(shards: Sequence[Path], banks: Sequence[Path]) -> None:
 def _rendered(banks: tuple[Path, ...], seeds: Sequence[int], split: str) -> Iterator[Excerpt]:
     """Rendered songs; those of the training split as `mgeldm.training.encode` made them."""
     loaded = [load_bank(bank) for bank in banks]
-    comparable = [bank for number, bank in enumerate(loaded) if not number or bank.speech is not None]
+    comparable = [bank for bank in loaded if bank.plays][:1] + [bank for bank in loaded if bank.speech is not None]
     for number, seed in enumerate(seeds):
         if split == "test":
             song = corpus.render_song(seed, comparable, EXCERPT_S, split)

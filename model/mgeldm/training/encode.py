@@ -408,7 +408,8 @@ def _write(job: Job) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--bank", type=Path, action="append", default=[], help="notes to render with; may be repeated")
+    bank_help = "notes, drums or words to render with; may be repeated"
+    parser.add_argument("--bank", type=Path, action="append", default=[], help=bank_help)
     parser.add_argument("--real", type=Path, help="folder of song folders of stems, remixed with --bank")
     parser.add_argument("--matched", action="store_true", help="mix --real across songs of one tempo and key")
     parser.add_argument("--recolour", type=_share, default=0.0, help="share of --real stems produced anew")

@@ -6,6 +6,8 @@ another name", "Several at once").
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 from torch import Tensor
 
@@ -18,6 +20,7 @@ COMMON_SOURCES = ("drums", "bass", "vocals", "piano")
 DOUBTFUL = 0.3  # from here on two names may mean one sound: which it is, is heard (`extraction.unlike`)
 ALIKE = 0.5  # from here on they do not compete
 SURELY = 0.65  # from here on it is the same: to all pieces of a kit percussion is nearer than 0.5
+_MOST_KNOWN = 256  # conditions that are kept
 
 
 class Names:
@@ -29,10 +32,15 @@ class Names:
 
     def __init__(self, conditioner: Conditioner):
         self.conditioner = conditioner
+        self._known: dict[str, Tensor] = {}  # by text: each prompt asks for those of all common sources
 
     def condition(self, text: str) -> Tensor:
-        """What the denoiser is asked with for a text [dim]."""
-        return self.conditioner.embed_prompt([plain(text)])[0].cpu()
+        """What the denoiser is asked with for a text [dim]; the caller leaves it as it is."""
+        if text not in self._known:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[text] = self.conditioner.embed_prompt([plain(text)])[0].cpu()
+        return self._known[text]
 
     def together(self, text: str) -> list[Tensor]:
         """Of the sources that a text names together, if several: one would be summed with itself.
@@ -69,16 +77,17 @@ class Names:
         With a piece of the drum kit its other pieces compete, not the kit, which it is a part of; with both, neither.
         """
         is_kit, is_piece = self._of_kit(asked)
-        pieces = self._kit()[1:] if is_piece.any() and not is_kit.any() else []
+        pieces = self._kit[1:] if is_piece.any() and not is_kit.any() else []
         each = [pieces if source == "drums" and pieces else [self.condition(source)] for source in COMMON_SOURCES]
         return [source for sources in each for source in sources if float((asked @ source).max()) < ALIKE]
 
     def _of_kit(self, asked: Tensor) -> tuple[Tensor, Tensor]:
         """Which of them [n, dim] are the drum kit and which a piece of it, bool [n] each."""
-        likeness = torch.stack(self._kit()) @ asked.T  # [1 + pieces, n]
+        likeness = torch.stack(self._kit) @ asked.T  # [1 + pieces, n]
         sure, is_piece = likeness.amax(0) > SURELY, likeness.argmax(0) > 0
         return sure & ~is_piece, sure & is_piece
 
+    @cached_property
     def _kit(self) -> list[Tensor]:
         """The drums, then the pieces of the kit; to towers that know no pieces they are the kit."""
         drums, known = self.condition("drums"), self.conditioner.knows(list(map(plain, KIT))).tolist()

@@ -7,7 +7,7 @@ from mgeldm.data import bank
 @pytest.fixture(autouse=True)
 def no_speakers(monkeypatch):
     """No test has the speech synthesisers of its machine say hundreds of phrases."""
-    monkeypatch.setattr(bank, "record", lambda speakers: (None, list(speakers)))
+    monkeypatch.setattr(bank, "record", lambda speakers, phrases: (None, list(speakers)))
 
 
 @pytest.fixture(scope="session")

@@ -66,8 +66,9 @@ def spoken():
     return Speech(levels, loudness > -50, cut, speakers, np.array([False, True]), bands)
 
 
-def test_a_bank_keeps_what_was_said(tmp_path, spoken):
-    save_bank(spoken_bank("voices", spoken, "MIT"), tmp_path / "voices.npz")
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_bank_keeps_what_was_said(tmp_path, spoken, packed):
+    save_bank(spoken_bank("voices", spoken, "MIT"), tmp_path / "voices.npz", packed)
     bank = load_bank(tmp_path / "voices.npz")
     assert bank.licence == "MIT" and not len(bank.notes) and not len(bank.drum_kits)
     (kept,) = speeches([bank])

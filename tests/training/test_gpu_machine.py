@@ -11,11 +11,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from mgeldm import cli
 from mgeldm.checkpoint import load_model, save_model
 from mgeldm.config import EMBEDDED, DenoiserConfig
+from mgeldm.data.bank import save_bank, spoken_bank
 from mgeldm.data.manifest import read
+from mgeldm.data.speech import Speech
 from mgeldm.nn.dit import Denoiser
 from mgeldm.pipeline import EMBEDDED_PATH
 from mgeldm.training import recipes
@@ -45,8 +48,8 @@ def train(recipe, config, parts):
     assert cli.main(["train", recipe, "--config", config, "--minutes", "5", "--parts", parts]) == 0
 
 
-encode.main("--out cache/gpu/pool --shards 1 --songs 1".split())
-encode.main("--out cache/gpu/pool --wide --unions 0.1 --shards 1 --songs 1".split())
+encode.main("--out cache/gpu/pool --bank voices.npz --shards 1 --songs 1".split())
+encode.main("--out cache/gpu/pool --bank voices.npz --wide --unions 0.1 --shards 1 --songs 1".split())
 encode.main("--out cache/gpu/held --split test --shards 1 --songs 1".split())
 bring("real-song-000-1", "real-song-000-2")
 train("text-audio", "one.toml", "third")
@@ -96,9 +99,14 @@ def test_the_plan_for_one_gpu_brings_home_what_was_trained_there(tmp_path, monke
         folder.mkdir()
         for name, steps in (("one", 1), ("two", 2)):
             (folder / f"{name}.toml").write_text(gpu_config(steps, start))
+    cut = np.array([[0, 2, 9]], np.int32)
+    said = Speech(np.full((9, 48), 200, np.uint8), np.ones(9, bool), cut, np.zeros(1, np.int16), np.ones(1), cut[0, 2:])
+    save_bank(spoken_bank("voices", said, "MIT"), there / "voices.npz", packed=True)
     done = run_there(CALLS, there)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert set(read(there / "cache/gpu/pool")) == {"synthetic-00000.npz", "wide-00000.npz"}
+    shards = read(there / "cache/gpu/pool")
+    assert set(shards) == {"synthetic-00000.npz", "wide-00000.npz"}
+    assert all("voices" in shard["source"] for shard in shards.values())
 
     monkeypatch.chdir(home)
     receiving = ["train", "receive", "--config", "two.toml", "--parts", str(there / "fourth")]

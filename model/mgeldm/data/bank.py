@@ -23,7 +23,7 @@ from ..errors import InputError
 from .files import make_folder, run, whole
 from .manifest import FAULTS
 from .midi import midi_track
-from .speech import HELD_OUT_SPEAKERS, SPEAKERS, Speech, record
+from .speech import HELD_OUT_SPEAKERS, PHRASES, SPEAKERS, Speech, record
 
 RATE_HZ = 44100
 NOTE_S = 2.2
@@ -217,18 +217,18 @@ def _opened(path: str | Path) -> Iterator[Mapping[str, np.ndarray]]:
 
 
 def save_bank(bank: Bank, path: str | Path, packed: bool = False) -> None:
-    """Store a bank; `packed` keeps its sounds as Vorbis, in about a tenth of the room.
+    """Store a bank; `packed` keeps its sounds as Vorbis, in about a tenth of the room, and all else deflated.
 
     Raises:
         OutputError: The disk is full, or the folder cannot be written to.
     """
     arrays = {key: getattr(bank, key) for key in _ARRAYS} | ({} if bank.soft is None else {"soft": bank.soft})
     if packed:
-        arrays |= {key: _packed(arrays[key]) for key in ("notes", "hits", "soft") if key in arrays}
+        arrays |= {key: _packed(arrays[key]) for key in ("notes", "hits", "soft") if len(arrays.get(key, ()))}
     arrays |= {} if bank.speech is None else bank.speech.arrays()
     make_folder(Path(path).parent)
     with whole(Path(path)) as file:
-        np.savez(file, **arrays, licence=np.array(bank.licence))  # type: ignore[arg-type]
+        (np.savez_compressed if packed else np.savez)(file, **arrays, licence=np.array(bank.licence))  # type: ignore[arg-type]
 
 
 def _packed(sounds: np.ndarray) -> np.ndarray:
@@ -361,7 +361,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Build the banks whose soundfonts, kits, notes or speakers are installed."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, default=Path("cache/bank"))
-    parser.add_argument("--packed", action="store_true", help="keep the sounds as Vorbis, to travel")
+    parser.add_argument("--packed", action="store_true", help="keep sounds as Vorbis and a third of the words")
     parser.add_argument("--soft", action="store_true", help="soundfonts' notes played softly too, in twice the room")
     parser.add_argument("--only", action="append", choices=BANKS, help="build this bank alone; may be repeated")
     parser.add_argument("--share", type=Path, default=Path("/usr/share"), help="where packages put their sounds")
@@ -369,7 +369,11 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     for name in args.only or BANKS:
         path = args.out / f"{name}.npz"
-        if (bank := _built(name, path, args.share, args.packages, args.soft)) is not None:
+        if name in SPOKEN:
+            bank = None if path.exists() else _of_speakers(name, PHRASES // 3 if args.packed else PHRASES)
+        else:
+            bank = _built(name, path, args.share, args.packages, args.soft)
+        if bank is not None:
             save_bank(bank, path, args.packed)
     for path in sorted(args.out.glob("*.npz")):
         bank = load_bank(path)
@@ -379,10 +383,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _built(name: str, path: Path, share: Path, packages: Path, soft: bool) -> Bank | None:
-    """A bank to be stored at `path`; None where what it is made of is not installed.
-
-    What takes long, a soundfont's and one of words, is not made again.
-    """
+    """A bank to be stored at `path`; None where what it is made of is not installed, or a soundfont's is there."""
     from .kits import build_kits
     from .notes import build_notes
 
@@ -398,15 +399,13 @@ def _built(name: str, path: Path, share: Path, packages: Path, soft: bool) -> Ba
     if name in KITS_OF:
         kits = {share / folder: licence for folder, licence in KITS_OF[name].items() if (share / folder).is_dir()}
         return build_kits(list(kits), name, licence="; ".join(dict.fromkeys(kits.values()))) if kits else None
-    if name in SPOKEN:
-        return None if path.exists() else _of_speakers(name)
     notes = {packages / f"tonejs-instrument-{folder}": program for folder, program in RECORDED.items()}
     played = {folder: program for folder, program in notes.items() if folder.is_dir()}
     return build_notes(played, licence="CC-BY-3.0") if played else None
 
 
-def _of_speakers(name: str) -> Bank | None:
-    speech, silent = record(SPOKEN[name])
+def _of_speakers(name: str, phrases: int) -> Bank | None:
+    speech, silent = record(SPOKEN[name], phrases)
     if silent:
         print(f"The bank {name} is without {', '.join(silent)}, for which see model/README.", file=sys.stderr)
     licences = dict.fromkeys(each.licence for speaker, each in SPOKEN[name].items() if speaker not in silent)

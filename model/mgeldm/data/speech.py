@@ -25,7 +25,7 @@ FRAME_S = 0.01
 BANDS_HZ = 700 * (10 ** (np.linspace(98, 3564, 48) / 2595) - 1)
 """Centres of the bands: 48 from 64 Hz to 16 kHz, even on the mel scale."""
 FLOOR_DB, STEP_DB = -110.0, 0.5
-PHRASES, WORDS_A_PHRASE = 90, 7
+PHRASES, WORDS_A_PHRASE = 90, 7  # of each speaker
 _LEAST_S = 0.09  # of a syllable
 _DIP_DB = 3.0  # between two of them
 _REACH = 0.93  # of half the rate: above it recordings are filtered
@@ -138,7 +138,7 @@ HELD_OUT_SPEAKERS = {
 }
 
 
-def record(speakers: Mapping[str, Speaker], phrases: int = PHRASES) -> tuple[Speech | None, list[str]]:
+def record(speakers: Mapping[str, Speaker], phrases: int) -> tuple[Speech | None, list[str]]:
     """What those speakers say, and the names of those who cannot, for a program or a voice is missing.
 
     Args:

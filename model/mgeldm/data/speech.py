@@ -119,12 +119,12 @@ def _open_jtalk(text: str, path: Path) -> None:
     _run(["open_jtalk", "-m", str(voice), "-x", words, "-ow", str(path)], text)
 
 
-_CMU = "MIT-Festival"
+_FESTIVAL = "MIT-Festival"  # SPDX, of Edinburgh's and CMU's alike
 SPEAKERS = {
-    "flite awb": Speaker(partial(_flite, "awb"), False, _CMU),
-    "flite rms": Speaker(partial(_flite, "rms"), False, _CMU),
-    "festival ked": Speaker(partial(_festival, "ked_diphone"), False, _CMU),
-    "festival slt": Speaker(partial(_festival, "cmu_us_slt_arctic_hts"), True, _CMU),
+    "flite awb": Speaker(partial(_flite, "awb"), False, _FESTIVAL),
+    "flite rms": Speaker(partial(_flite, "rms"), False, _FESTIVAL),
+    "festival ked": Speaker(partial(_festival, "ked_diphone"), False, _FESTIVAL),
+    "festival slt": Speaker(partial(_festival, "cmu_us_slt_arctic_hts"), True, _FESTIVAL),
     "pico en-GB": Speaker(partial(_pico, "en-GB"), True, "Apache-2.0"),
     "pico en-US": Speaker(partial(_pico, "en-US"), True, "Apache-2.0"),
     "pico de-DE": Speaker(partial(_pico, "de-DE"), True, "Apache-2.0"),
@@ -133,7 +133,7 @@ SPEAKERS = {
     "mei": Speaker(_open_jtalk, True, "CC-BY-3.0", kana=True),
 }
 HELD_OUT_SPEAKERS = {
-    "festival kal": Speaker(partial(_festival, "kal_diphone"), False, _CMU),
+    "festival kal": Speaker(partial(_festival, "kal_diphone"), False, _FESTIVAL),
     "pico it-IT": Speaker(partial(_pico, "it-IT"), True, "Apache-2.0"),
 }
 

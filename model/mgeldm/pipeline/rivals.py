@@ -20,7 +20,6 @@ COMMON_SOURCES = ("drums", "bass", "vocals", "piano")
 DOUBTFUL = 0.3  # from here on two names may mean one sound: which it is, is heard (`extraction.unlike`)
 ALIKE = 0.5  # from here on they do not compete
 SURELY = 0.65  # from here on it is the same: to all pieces of a kit percussion is nearer than 0.5
-_MOST_KNOWN = 256  # conditions that are kept
 
 
 class Names:
@@ -32,15 +31,10 @@ class Names:
 
     def __init__(self, conditioner: Conditioner):
         self.conditioner = conditioner
-        self._known: dict[str, Tensor] = {}  # by text: each prompt asks for those of all common sources
 
     def condition(self, text: str) -> Tensor:
-        """What the denoiser is asked with for a text [dim]; the caller leaves it as it is."""
-        if text not in self._known:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            self._known[text] = self.conditioner.embed_prompt([plain(text)])[0].cpu()
-        return self._known[text]
+        """What the denoiser is asked with for a text [dim]."""
+        return self.conditioner.embed_prompt([plain(text)])[0].cpu()
 
     def together(self, text: str) -> list[Tensor]:
         """Of the sources that a text names together, if several: one would be summed with itself.

@@ -369,11 +369,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     for name in args.only or BANKS:
         path = args.out / f"{name}.npz"
-        if name in SPOKEN:
-            bank = None if path.exists() else _of_speakers(name, PHRASES // 3 if args.packed else PHRASES)
-        else:
-            bank = _built(name, path, args.share, args.packages, args.soft)
-        if bank is not None:
+        if (bank := _built(name, path, args)) is not None:
             save_bank(bank, path, args.packed)
     for path in sorted(args.out.glob("*.npz")):
         bank = load_bank(path)
@@ -382,23 +378,29 @@ def main(arguments: list[str] | None = None) -> None:
         print(path, size, bank.notes.shape, bank.hits.shape, syllables, bank.licence, flush=True)
 
 
-def _built(name: str, path: Path, share: Path, packages: Path, soft: bool) -> Bank | None:
-    """A bank to be stored at `path`; None where what it is made of is not installed, or a soundfont's is there."""
+def _built(name: str, path: Path, args: argparse.Namespace) -> Bank | None:
+    """A bank to be stored at `path`; None where what it is made of is not installed.
+
+    What takes long, a bank of a soundfont or of words, is not made again either.
+    """
     from .kits import build_kits
     from .notes import build_notes
 
+    share, packages = args.share, args.packages
     if name in SOUNDFONTS:
         font = SOUNDFONTS[name]
         if not (file := share / "sounds" / font.file).exists():
             print(f"{file} is not there; install its package to have the bank {name}.", file=sys.stderr)
             return None
         if path.exists():
-            _tell_lacks(path, font, soft)
+            _tell_lacks(path, font, args.soft)
             return None
-        return build_bank(file, name, font, soft=soft)
+        return build_bank(file, name, font, soft=args.soft)
     if name in KITS_OF:
         kits = {share / folder: licence for folder, licence in KITS_OF[name].items() if (share / folder).is_dir()}
         return build_kits(list(kits), name, licence="; ".join(dict.fromkeys(kits.values()))) if kits else None
+    if name in SPOKEN:
+        return None if path.exists() else _of_speakers(name, PHRASES // 3 if args.packed else PHRASES)
     notes = {packages / f"tonejs-instrument-{folder}": program for folder, program in RECORDED.items()}
     played = {folder: program for folder, program in notes.items() if folder.is_dir()}
     return build_notes(played, licence="CC-BY-3.0") if played else None

@@ -116,7 +116,8 @@ def sing_words(notes: np.ndarray, samples: int, rng: np.random.Generator, speech
     hz = _audible(440 * 2 ** ((pitch - 69) / 12), samples)
     levels_db, voiced = _said(line, int(samples / RATE_HZ / FRAME_S) + 2, rng, speech, speaker)
     ring_db = rng.uniform(0, 8) * np.exp(-(np.log2(BANDS_HZ / 3000) ** 2) / 0.2)  # what carries a trained voice
-    levels_db = levels_db @ _throat(rng).T + ring_db
+    throat = rng.uniform(0.87, 1.15)  # as long as the speaker's or longer or shorter
+    levels_db = levels_db @ _read_at(BANDS_HZ / throat) + ring_db
     buzz = _buzz(hz, rng, fall=0.0) * np.sqrt(4 * hz / RATE_HZ).astype(np.float32)  # as much power a hertz as noise
     return _spoken(buzz, levels_db, voiced, rng)
 
@@ -166,14 +167,9 @@ def _above(levels_db: np.ndarray, known: int, rng: np.random.Generator) -> np.nd
     return np.concatenate((levels_db[:, :known], edge - rng.uniform(4, 12) * octaves), 1)
 
 
-def _throat(rng: np.random.Generator) -> np.ndarray:
-    """What makes a longer or shorter throat of a speaker's [bands, bands]."""
-    places = np.interp(BANDS_HZ / rng.uniform(0.87, 1.15), BANDS_HZ, np.arange(len(BANDS_HZ)))
-    low = np.minimum(places.astype(int), len(BANDS_HZ) - 2)
-    matrix = np.zeros((len(BANDS_HZ), len(BANDS_HZ)), np.float32)
-    rows = np.arange(len(BANDS_HZ))
-    matrix[rows, low], matrix[rows, low + 1] = 1 - (places - low), places - low
-    return matrix
+def _read_at(hz: np.ndarray) -> np.ndarray:
+    """What turns levels of bands into those at some frequencies [n]: [bands, n]."""
+    return np.stack([np.interp(hz, BANDS_HZ, band) for band in np.eye(len(BANDS_HZ))])
 
 
 def _spoken(buzz: Samples, levels_db: np.ndarray, voiced: np.ndarray, rng: np.random.Generator) -> Samples:
@@ -185,8 +181,7 @@ def _spoken(buzz: Samples, levels_db: np.ndarray, voiced: np.ndarray, rng: np.ra
     place = np.minimum(times_s / FRAME_S, len(levels_db) - 1.001)
     low, share = place.astype(int), place % 1
     shaped = levels_db[low] * (1 - share)[:, None] + levels_db[low + 1] * share[:, None]  # [times, bands]
-    to_bins = np.stack([np.interp(bins, BANDS_HZ, unit) for unit in np.eye(len(BANDS_HZ))])  # [bands, bins]
-    envelope = 10 ** ((shaped @ to_bins).T / 20)  # [bins, times]
+    envelope = 10 ** ((shaped @ _read_at(bins)).T / 20)  # [bins, times]
     pitched = np.interp(times_s, FRAME_S * np.arange(len(voiced)), scipy.ndimage.uniform_filter1d(voiced, 3))
     harmonic = pitched / (1 + (bins[:, None] / rng.uniform(3500, 9000)) ** 4)
     breath = np.sqrt(1 - harmonic**2) * (1 - pitched * (1 - rng.uniform(0.3, 1.0)))

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -93,8 +93,13 @@ def _run(command: list[str], text: str | None = None) -> str:
     return subprocess.run(command, input=text, text=True, check=True, capture_output=True, timeout=120).stdout
 
 
+@cache
+def _flite_voices() -> list[str]:
+    return _run(["flite", "-lv"]).split()
+
+
 def _flite(voice: str, text: str, path: Path) -> None:
-    if voice not in _run(["flite", "-lv"]).split():  # it would speak with another's
+    if voice not in _flite_voices():  # it would speak with another's
         raise FileNotFoundError(voice)
     _run(["flite", "-voice", voice, "-t", text, "-o", str(path)])
 

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from mgeldm.language import later, say
 from mgeldm.requests import Quality
-from mgeldm.words import goes_on, keeps, parse_prompt, plain
+from mgeldm.words import bare, goes_on, keeps, parse_prompt, plain
 
 from .project import Prompt, Task
 
@@ -104,8 +104,8 @@ def _in_brackets(line: str, prompt: str) -> bool:
 
 
 def called(prompt: str) -> str:
-    """The name of a lane for a prompt: "a warm Rhodes part" is called "warm Rhodes part"."""
-    return re.sub(r"^(?:the|an?|some)\s+(?=\w)", "", prompt.strip(), flags=re.IGNORECASE)
+    """The name of a lane for a prompt: "just a warm Rhodes part" is called "warm Rhodes part"."""
+    return re.sub(r"^(?:the|an?|some)\s+(?=\w)", "", bare(prompt), flags=re.IGNORECASE)
 
 
 def with_toggled(text: str, prompt: str, commas: bool = True) -> str:

@@ -18,22 +18,26 @@ _NAME = (
 _PARTS = r"(?:tracks?|mix|version|song|music|parts?|sounds?|stems?|instruments?|elements?)"
 _SONG = (
     r"(?:(?:the|this|my|whole|full|entire|all|every|of|other) )*(?:every(?:thing|body|one)(?: else)?|anything|all|it|"
-    rf"{_PARTS}|band|recording|loop|section|rest|alles|tout|todo|tutto|tudo)"
+    rf"{_PARTS}|band|recording|loop|section|rest|what(?: is|'s)? (?:left|remains)|alles|tout|todo|tutto|tudo)"
 )
 _WITHOUT = (
     r"(?:w/o|without(?! an? (?:doubt|trace))|minus(?! one$)|except(?:ing|o|é)?(?: for)?|exceto|eccetto|"
     r"excluding|besides|other than|apart from|aside from|ohne|sans|sin(?! wave)|senza|sem)"
 )
 _SAVE = r"außer|ausser|bis auf|sauf|menos|tranne|salvo"
-_NO = rf"(?:{_WITHOUT}|(?:with )?no(?! wave)|neither|but(?= the ))"
-_BUT = (
-    rf"(?:{_WITHOUT}|(?:with )?no|but|bar|than|(?:(?:that|which)(?: is| are|'s)? )?(?:not|isn't|aren't)|"
-    rf"{_SAVE})(?: (?:not?|for))?"
+_NONE = r"kein(?:e[nmrs]?)?|pas de|nessun[ao]?|niente|nada de|nenhuma?|geen"
+_NO = rf"(?:{_WITHOUT}|(?:with )?no(?! wave)|{_NONE}|neither|but(?= the ))"
+_CHANGED = r"(?:with(?! no )|in|as|more|less|much|a bit|slower|faster|louder|softer|quieter|darker|brighter)\b"
+_BUT = (  # "the song but with strings" is a wish for strings
+    rf"(?:{_WITHOUT}|(?:(?:but )?with )?no|but(?! {_CHANGED})|bar|than|(?:(?:that|which)(?: is| are|'s)? )?"
+    rf"(?:not|isn't|aren't)|{_SAVE})(?: (?:not?|for))?"
 )
-_ASKED = (
-    r"(?:(?:please|can you|could you|can i (?:get|have|hear)|let me hear|just|only|i (?:just )?(?:want|need)|give me|"
-    r"i(?:'d| would) (?:just )?like(?: to (?:have|hear))?|make|keep|extract|isolate|solo) )*"
+_REQUEST = (
+    r"(?:please|(?:can|could|would) you|can i (?:get|have|hear)|(?:let me|to) hear|just|only|i (?:just )?(?:want|need)|"
+    r"(?:give|get|show|find) me|i(?:'d| would) (?:just )?like(?: to (?:have|hear))?|make(?: me)?|keep|find|get|hear|"
+    r"pull out|separate|extract|isolate|solo)"
 )
+_ASKED = rf"(?:{_REQUEST} )*"
 _TAKE, _AWAY = r"(?:take|turn|switch|leave|cut|strip|filter)", r"(?:out|off|away)"
 _REMOVE = (  # with an article those that name sounds too: "kill switch guitar", "strip club bass", "not too loud drums"
     rf"(?:remove|exclude|mute|delete|omit|erase|silence|get rid of|{_TAKE} {_AWAY}"
@@ -42,7 +46,7 @@ _REMOVE = (  # with an article those that name sounds too: "kill switch guitar",
     rf"|(?:kill|lose|not)(?= (?:{_NAME})$))"
 )
 _GONE = r"(?:off|muted|removed|out|excluded|remover)"
-_ANY = r"(?:(?:all|any) (?:of )?(?=\w))?"
+_ANY = r"(?:(?:all|any) (?:of )?(?!but )(?=\w))?"
 _KEEP = r"(?:keep|leave(?= the )|solo(?= the )|just|only|add|with(?! no ))"  # "solo guitar" is an instrument
 _END = rf"(?: (?:from|in|of) {_SONG})?(?:,? please)?(?:(?:,|,? and|,? but) {_KEEP} (.+))?"
 _LEFT_OUT = [  # what each finds is what the song is to do without, and what it is to keep
@@ -77,6 +81,8 @@ _DOTLESS = str.maketrans("ı", "i")  # has a key of its own in Turkey
 _TOGETHER = re.compile(r",? (?:and|with|plus|und|et|y|e|&|\+) |, ", re.IGNORECASE)
 _DRUM_AND_BASS = re.compile(r"\bdrum (?:and|&) bass (?=\w)", re.IGNORECASE)  # before a noun: the music of that name
 _A_SONG = re.compile(rf"(?:an? )?{_SONG}", re.IGNORECASE)
+_A_VERSION = re.compile(rf"^({_ASKED})(?:an?|some) (?={_SONG}(?: in {_SONG})?,? {_BUT} )", re.IGNORECASE)
+_NOTHING_BUT = re.compile(rf"{_ASKED}nothing (?:but|except|besides|other than)(?: for)? ", re.IGNORECASE)
 _AROUND = " \t\n\"'“”‘’«»„.!?…"
 
 # Studio words, and slips of the keys, that the embedded text tower takes for something else, in words that it knows
@@ -87,7 +93,7 @@ _SLANG = {
     "backing vocals": "bgv, bgvs, bv, bvs, adlibs, ad-libs",
     "drums": "overheads, rhythm section drums, drumz, drms, durms, drusm",
     "drums and bass": "rhythm section, rhythm track",
-    "kick drum": "kik, bass drum, bassdrum",
+    "kick drum": "kik, bass drum, bassdrum, sub kick",
     "snare drum": "snr, rim shot, rim shots, sidestick, side stick, cross stick",
     "hi-hats": "high hat, high hats",
     "claps": "handclap, handclaps, finger snap, finger snaps",
@@ -136,6 +142,23 @@ _ABROAD = {
     "trumpet": "trompete, trompette, trompeta, tromba",
     "brass": "blechblaser, blaser, cuivres, metales, ottoni, metais",
 }
+# What is said around a source is no part of its name: of "just the bass" the towers know half of "the bass".
+_ONLY = r"nur|bloss|seulement|juste|uniquement|solamente|soltanto|apenas|somente"
+_SAID_BEFORE = re.compile(
+    rf"^[ ,]*(?:(?:{_REQUEST.replace('|solo', '|solo(?= (?:the|all|my) )')}|{_ONLY}|(?:all|any|some)(?: of)?(?! but )|"
+    rf"(?:the )?(?:whole|entire)|solo(?= (?:el|la|los|las|il|lo|gli) )|so(?= (?:o|a|os|as) )),? )+(?=\w)",
+    re.IGNORECASE,
+)
+_SAID_AFTER = re.compile(
+    rf"(?:,? (?:please|only|alone|by (?:it|them)sel(?:f|ves)|on (?:its|their) own|"
+    rf"(?:from|in|of|out of) (?=(?:the|this|my) ){_SONG}))+$",
+    re.IGNORECASE,
+)
+_IS_PLAYED = re.compile(  # a "rap beat" is no rap
+    r" (?:beats?|drums?|percussion|bass|guitars?|pianos?|keys|organs?|synths?|pads?|strings|brass|horns)\b",
+    re.IGNORECASE,
+)
+_HAS_GUITAR = re.compile(r"\bguitars? $", re.IGNORECASE)  # nor is a "guitar arpeggio" a synth's
 _ARTICLES = "das|der|die|den|ein|eine|le|la|les|un|une|el|los|las|una|il|lo|i|gli|o|a|os|as|um|uma"
 _PLAIN = {word: plain for table in (_SLANG, _ABROAD) for plain, words in table.items() for word in words.split(", ")}
 _STRANGE = re.compile(
@@ -148,7 +171,7 @@ def parse_prompt(prompt: str) -> tuple[str, bool]:
 
     No text can name a part that a source is to lack: "the drums without the cymbals" are the drums.
     """
-    words, rest, _ = _read(prompt)
+    words, rest, _ = _read(_A_VERSION.sub(r"\1", prompt))
     return words, rest
 
 
@@ -185,7 +208,7 @@ def keeps(piece: str) -> bool:
 def _read(prompt: str) -> tuple[str, bool, str]:
     """What a prompt names, whether the rest is wanted instead, and what that is to have: "no bass, just drums"."""
     typed = _sentence(prompt)
-    words, rest, kept = typed, False, ""
+    words, rest, kept = _NOTHING_BUT.sub("", typed, count=1), False, ""
     if found := _INSTRUMENTAL.fullmatch(typed):
         less = found[1] or ""
         words = f"no {less}" if _VOICES.search(less) else f"no vocals and no {less}" if less else "no vocals"
@@ -233,9 +256,21 @@ def _folded(text: str) -> str:
     return unicodedata.normalize("NFKC", text).translate(_DOTLESS)
 
 
+def bare(prompt: str) -> str:
+    """A prompt without what is said around a name: "can you isolate the bass, please?" is "the bass"."""
+    return _SAID_AFTER.sub("", _SAID_BEFORE.sub("", " ".join(prompt.split()).strip(_AROUND)))
+
+
 def plain(prompt: str) -> str:
     """A prompt in words that the embedded text tower has learnt: "the gtr" is the guitar, "das Schlagzeug" drums."""
     apart = unicodedata.normalize("NFD", _folded(prompt))
     spelt = "".join(char for char in apart if unicodedata.category(char) != "Mn")
-    words = _STRANGE.sub(lambda found: _PLAIN[found[1].lower()], spelt)
+    words = _STRANGE.sub(_in_plain_words, bare(spelt))
     return re.sub(r"\b(\w+) \1\b", r"\1", words, flags=re.IGNORECASE)  # "sub bass", "hammond organ"
+
+
+def _in_plain_words(found: re.Match[str]) -> str:
+    """What slang means; beside a name it may only say how that is played."""
+    meant, before, after = _PLAIN[found[1].lower()], found.string[: found.start()], found.string[found.end() :]
+    is_style = (meant == "vocals" and _IS_PLAYED.match(after)) or (meant == "synth" and _HAS_GUITAR.search(before))
+    return found[0] if is_style else meant

@@ -58,6 +58,20 @@ from mgeldm.words import named_together, parse_prompt, plain, wanted
         ("backing track", "vocals"),
         ("music only", "vocals"),
         ("take the drums out", "the drums"),
+        ("make a version without drums", "drums"),
+        ("I want a mix without drums", "drums"),
+        ("make me a version with no bass", "bass"),
+        ("a song without vocals", "vocals"),
+        ("what remains without vocals", "vocals"),
+        ("everything but with no drums", "drums"),
+        ("find everything but the bass", "the bass"),
+        ("kein Bass", "Bass"),
+        ("keine Drums", "Drums"),
+        ("pas de basse", "basse"),
+        ("nessun basso", "basso"),
+        ("niente batteria", "batteria"),
+        ("nada de bateria", "bateria"),
+        ("geen drums", "drums"),
         ("take the drums out of the mix, please", "the drums"),
         ("turn the drums off", "the drums"),
         ("leave out the bass", "the bass"),
@@ -197,6 +211,10 @@ def test_what_is_kept_is_not_left_out(prompt, source):
         "I'd like the drums",
         "vocals (lead)",
         "keep the drums",
+        "just the bass",
+        "nothing",
+        "everything but louder",
+        "the song but with strings",
     ],
 )
 def test_the_source_itself_is_wanted(prompt):
@@ -213,6 +231,10 @@ def test_the_source_itself_is_wanted(prompt):
         ("mute everything except the vocals", "the vocals"),
         ("don't take anything but the drums", "the drums"),
         ("guitar (no reverb)", "guitar"),
+        ("remove all but drums", "drums"),
+        ("mute all but kick and snare", "kick and snare"),
+        ("nothing but the bass", "the bass"),
+        ("nothing except the bass", "the bass"),
     ],
 )
 def test_what_a_source_is_to_lack_is_not_named(prompt, source):
@@ -236,10 +258,39 @@ def test_what_a_source_is_to_lack_is_not_named(prompt, source):
         ("the paino", "the piano"),
         ("the rhythm section", "the drums and bass"),
         ("rhythm section drums", "drums"),
+        ("sub kick", "kick drum"),
+        ("rap", "vocals"),
+        ("topline melody", "vocals melody"),
+        ("synth stabs", "synth"),
     ],
 )
 def test_slang_is_understood(prompt, meant):
     assert plain(prompt) == meant
+
+
+@pytest.mark.parametrize("prompt", ["rap beat", "vox pad", "acapella bass", "guitar arpeggio", "guitars plucks"])
+def test_slang_that_only_says_how_it_is_played_stays(prompt):
+    assert plain(prompt) == prompt
+
+
+@pytest.mark.parametrize(
+    ("prompts", "meant"),
+    [
+        ("just bass; bass only; bass alone; only bass, please; extract bass; all bass; bass!; whole bass", "bass"),
+        ("just the bass; Can you isolate the bass?; could you give me the bass, please; all of the bass", "the bass"),
+        ("the bass from the mix; the bass by itself; the bass of this song; I want to hear the bass", "the bass"),
+        ("solo the bass; keep only the bass; find the bass; please, just the bass; get me the bass", "the bass"),
+        ("nur das Schlagzeug; solo la batería; seulement la batterie; só a bateria", "drums"),
+        ("some strings; any strings", "strings"),
+    ],
+)
+def test_what_is_said_around_a_source_is_not_its_name(prompts, meant):
+    assert {plain(prompt) for prompt in prompts.split("; ")} == {meant}
+
+
+@pytest.mark.parametrize("prompt", ["all", "only", "solo guitar", "keyboard solo", "wall of sound", "all but more bass"])
+def test_what_is_a_name_is_not_said_around_one(prompt):
+    assert plain(prompt) == prompt
 
 
 @pytest.mark.parametrize(
@@ -291,6 +342,9 @@ def test_sources_are_named_together(prompt, names):
 def test_any_length_is_read_at_once():
     for words in ("no ", "all the ", "please ", "take a ", "a, and but with ", "drums without "):
         parse_prompt(words * 3000)
+    for words in ("please, ", "all of ", "bass only ", "only from the song ", "nothing but ", "make a version "):
+        parse_prompt(words * 3000)
+        plain(words * 3000)
     for words in ("without ", "remove ", "minus minus ", "no a, keep ", "no a with ", "all (no ", "except for a or "):
         parse_prompt(words * 3000)
         wanted(words * 3000)
@@ -331,6 +385,9 @@ def test_any_text_is_read(prompt):
         ("an instrumental", "", "vocals"),
         ("a warm rhodes", "a warm rhodes", ""),
         ("mute all but the bass", "the bass", ""),
+        ("a song without vocals", "a song", "vocals"),
+        ("music but with strings", "music but with strings", ""),
+        ("music but slower", "music but slower", ""),
     ],
 )
 def test_a_new_part_is_without_what_its_prompt_leaves_out(prompt, meant, without):

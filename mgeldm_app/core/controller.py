@@ -85,7 +85,7 @@ class Controller:
             analyse=analyse,
             opened=lambda folder: self.set_settings(latest(self.settings).opened(folder)),
         )
-        self.documents.unfinished, self.documents.deliver = self.making.unfinished, self._delivery.deliver
+        self.documents.unfinished, self.documents.finish = self.making.unfinished, self._delivery.finish
         self.taking = Taking(session, porters, self.making.unfinished)
         self.snap: Unit = self.settings.snap
         self.listening: Literal["song", "stems"] = "stems"
@@ -270,8 +270,8 @@ class Controller:
     def close(self) -> None:
         """Save, and end what runs."""
         self.documents.save_now()
-        self._end_errands()
-        self._delivery.deliver()  # stems that were finished just now
+        self._stop_errands()
+        self._delivery.finish()  # stems that were finished just now
         unfinished = self.making.unfinished()
         self.documents.unfinished = lambda: unfinished  # the next time the project is opened
         self.making.leave(everything=True)
@@ -284,11 +284,15 @@ class Controller:
             self.session.folder.close()
             _leave(self, self.session.folder)
 
-    def _end_errands(self) -> None:
-        """Wait for what the workers are at, and drop what is of no use any more."""
+    def _stop_errands(self) -> None:
+        """Stop what is of no use any more."""
         self.documents.stop()
         self.taking.cancel_all()
         self.models.stop()
+
+    def _end_errands(self) -> None:
+        """Wait for what the workers are at, and drop what is of no use any more."""
+        self._stop_errands()
         self.workers.close()
         self.porters.close()
 

@@ -20,6 +20,8 @@ class Delivery:
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
         self._outcomes: deque[Callable[[], None]] = deque()
+        self._turns: deque[Callable[[], None]] = deque()  # what waits for the one before it
+        self._in_turn = False  # one of those is under way
 
     def run(
         self, function: Callable[[], Any], done: Callable[[Any], None], failed: Callable[[BaseException], None]
@@ -31,10 +33,47 @@ class Delivery:
 
         self._workers.run(work, lambda _: self.deliver(), failed)
 
+    def run_in_turn(
+        self,
+        begin: Callable[[], Callable[[], Any]],
+        done: Callable[[Any], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        """Run functions that build on one another: each as what came of those before it has been delivered.
+
+        Args:
+            begin: Gives the function; it is called on the GUI thread, when its turn has come.
+            done: Receives the function's result.
+            failed: Receives its error.
+        """
+
+        def ended(deliver: Callable[[Any], None], outcome: Any) -> None:
+            try:
+                deliver(outcome)
+            finally:
+                self._in_turn = False
+                self._next()
+
+        self._turns.append(lambda: self.run(begin(), partial(ended, done), partial(ended, failed)))
+        self._next()
+
+    def _next(self) -> None:
+        if self._turns and not self._in_turn:
+            self._in_turn = True
+            self._turns.popleft()()
+
     def deliver(self) -> None:
         """Deliver all that is there, on the GUI thread: where the window closes, after its last event."""
         while self._outcomes:
             self._outcomes.popleft()()
+
+    def finish(self) -> None:
+        """Wait for all that runs, and for what waits for its turn, and deliver it, on the GUI thread."""
+        self._workers.wait()
+        self.deliver()
+        while self._in_turn:
+            self._workers.wait()
+            self.deliver()
 
 
 def outcome(

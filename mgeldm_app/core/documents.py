@@ -39,7 +39,7 @@ class Documents:
         unfinished: Gives what is under way, which is kept beside the project.
         ask_to_leave: Asks the user whether a project may be left while stems are being made for it.
         ask_to_lose: Asks the user whether a project may be left with changes that could not be saved.
-        deliver: Puts what workers have finished into the project: the window's turn for that may come too late.
+        finish: Waits for stems that workers are naming, and puts them into the project: their turn may come too late.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Documents:
         self.unfinished: Callable[[], tuple[Unfinished, ...]] = tuple
         self.ask_to_leave: Callable[[], bool] = lambda: True
         self.ask_to_lose: Callable[[], bool] = lambda: True
-        self.deliver: Callable[[], None] = lambda: None
+        self.finish: Callable[[], None] = lambda: None
         session.changed.connect(self._on_changed)
 
     def open_paths(self, paths: Sequence[Path]) -> None:
@@ -285,8 +285,7 @@ class Documents:
             return False
         if self.session.busy:  # a stem may be finished and still being named: it is kept
             self._stop_listening()
-            self.workers.wait()
-            self.deliver()
+            self.finish()
         return self.may_lose(agreed)
 
     def _is_opening(self) -> bool:

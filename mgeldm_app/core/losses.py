@@ -109,7 +109,7 @@ class Losses:
                 return replace(part, takes=tuple(_released(take, lane_id) for take in part.takes))
             if follow & {*_lost_to(part)} or not any(part.span.meets(span) for span in changed):
                 return part
-            takes = (self._without(part.start, take, lane_id, before, after) for take in part.takes)
+            takes = (self._following(part.start, take, lane_id, before, after) for take in part.takes)
             return replace(part, takes=tuple(takes))
 
         for lane in stems:
@@ -120,7 +120,8 @@ class Losses:
     def fitted(self, start: int, take: Take, before: Project, after: Project, lost_to: Iterable[str] = ()) -> Take:
         """A take that was made for one project, without what the stems that it lost sound to play in another.
 
-        Of those that are not there it has the sound, and does not say that it comes without.
+        Of those that are not there it has the sound, and does not say that it comes without. What was silent where it
+        was made, since its source was regenerated there, it has the sound of, too.
 
         Args:
             start: Sample of the song at which it begins.
@@ -128,29 +129,36 @@ class Losses:
             before: What it was made for.
             after: Where it comes.
             lost_to: Ids of the stems that what it takes the place of goes without: it does not know those that were
-                removed before it was made.
+                removed, or silent, when it was made.
 
         Raises:
             OutputError: The store cannot be written.
         """
-        unknown = (lane_id for lane_id in lost_to if not before.has_lane(lane_id))
+        span = Span(start, start + take.audio.samples)
+        unknown = (each for each in lost_to if not before.has_lane(each) or _silence(placed(before, each, span)))
         lost = tuple(dict.fromkeys((*take.made.lost_to, *unknown)))
         for lane_id in lost:
-            take = self._without(start, take, lane_id, before, after)
+            old, new = (placed(project, lane_id, span) for project in (before, after))
+            take = self._without(span, take, _silent(_silence(new), old, new), after)
         there = tuple(filter(after.has_lane, lost))
         if there == take.made.lost_to:
             return take
         names = tuple(dict.fromkeys(after.lane(lane_id).name for lane_id in there))
         return replace(take, made=replace(take.made, lost_to=there, without=names))
 
-    def _without(self, start: int, take: Take, lane_id: str, before: Project, after: Project) -> Take:
+    def _following(self, start: int, take: Take, lane_id: str, before: Project, after: Project) -> Take:
         """A take without what a stem plays after a change, where it was without what it played before."""
         span = Span(start, start + take.audio.samples)
-        old, new = _both_silent(*(placed(project, lane_id, span) for project in (before, after)))
-        key = (start, take.audio, old, new)
+        old, new = (placed(project, lane_id, span) for project in (before, after))
+        return self._without(span, take, _silent((*_silence(old), *_silence(new)), old, new), after)
+
+    def _without(self, span: Span, take: Take, change: tuple[Placed, Placed], project: Project) -> Take:
+        """A take that lies in a span without what a stem plays after a change, where it was without what it played."""
+        old, new = change
+        key = (span.start, take.audio, old, new)
         if old != new and key not in self._written:
             with contextlib.suppress(AudioError):  # a file is gone: nobody knows the difference
-                self._written[key] = self._write(after, span, take.audio, old, new)
+                self._written[key] = self._write(project, span, take.audio, old, new)
         return replace(take, audio=self._written.get(key, take.audio))
 
     def _write(self, project: Project, span: Span, audio: Audio, old: Placed, new: Placed) -> Audio:
@@ -172,10 +180,9 @@ def _changed(before: Project, after: Project, lane_id: str) -> list[Span]:
     return [part.span for pair in pairs if pair[0] != pair[1] for part in pair if part]
 
 
-def _both_silent(old: Placed, new: Placed) -> tuple[Placed, Placed]:
-    """What a stem plays before and after a change, silent where it is in either: no difference comes of that."""
-    silent = (*_silence(old), *_silence(new))
-    return _seen((*old, *silent)), _seen((*new, *silent))
+def _silent(silence: Placed, old: Placed, new: Placed) -> tuple[Placed, Placed]:
+    """What a stem plays before and after a change, silent where no difference is to come of it."""
+    return _seen((*old, *silence)), _seen((*new, *silence))
 
 
 def _silence(sounds: Placed) -> Placed:

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from .clips import ClipStore
 from .delivery import Delivery
 from .jobs import CancelledJob, EngineStatus, Failed, Filled, Finished, Job, JobEvent, Progressed, Started
 from .landing import Group, Landing, Work, quality_of, song_of
-from .placing import results
+from .placing import Plan, results
 from .ports import Engine, Growing
 from .project import MOST_TAKES, Audio, Lane, Project, Prompt, Span, Take, Task, joined
 from .resuming import LOST_ITS_LANE, NOT_FINISHED, NOTHING_DONE, NOTHING_DONE_LOST, kept, moved, resumed
@@ -287,15 +288,14 @@ class Making:
             self._forget(work)
 
     def _finish(self, work: Work, event: Finished) -> None:
-        made = next((target.made for target in work.ask.targets if target), None)
-        if made is not None and event.seconds > 0 and event.is_new:
-            self.learned(made.task, quality_of(work), event.audio_s / event.seconds)
+        """Put on its lanes what a job has made, once what came before it is there: no two may share a sound."""
 
-        if work.store is self.session.store:
-            self._landing.settle(work)
-        plan = self._landing.plan(work, work.ask.span.samples)
+        def begin() -> Callable[[], Results]:
+            if work.store is self.session.store:
+                self._landing.settle(work)
+            return partial(adopt, self._landing.plan(work, work.ask.span.samples))
 
-        def adopt() -> Results:
+        def adopt(plan: Plan) -> Results:
             found = results(plan, work.job.outputs)
             discard(*work.job.outputs)  # those that nobody needs
             return found
@@ -310,7 +310,10 @@ class Making:
             self._forget(work)
             self.session.tell_error(error, say("A finished stem could not be kept; ask for it again."))
 
-        self.workers.run(adopt, land, lost)
+        self.workers.run_in_turn(begin, land, lost)
+        made = next((target.made for target in work.ask.targets if target), None)
+        if made is not None and event.seconds > 0 and event.is_new:
+            self.learned(made.task, quality_of(work), event.audio_s / event.seconds)
 
     def _stop(self, work: Work, view: JobView) -> None:
         """A job ends unfinished and waits to be tried again, unless it was cancelled before that was heard of."""
@@ -355,7 +358,9 @@ class Making:
         Until that has come about, it counts as filled: if the project is left, it is done when it is opened again.
         """
         samples, work.keeping = work.filled, True
-        plan = self._landing.plan(work, samples)
+
+        def begin() -> Callable[[], Results]:
+            return partial(results, self._landing.plan(work, samples), work.job.outputs, samples)
 
         def land(found: Results) -> None:
             ended()
@@ -378,7 +383,7 @@ class Making:
             if work.cancelled:  # tried again or put away meanwhile
                 discard(*work.job.outputs)
 
-        self.workers.run(lambda: results(plan, work.job.outputs, samples), land, failed)
+        self.workers.run_in_turn(begin, land, failed)
 
     # ----------------------------------------------------------------------------------------------------- landing
 

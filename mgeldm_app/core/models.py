@@ -13,7 +13,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -187,8 +187,9 @@ class Models:
                 _copy(given.read, write, source.name, size, 0, reporter or Reporter())
             found = digest.hexdigest()
             for model in self.installed():
-                if model.sha256 == found and model.id != EMBEDDED:
-                    return model
+                may_be = model.id != EMBEDDED and model.path.is_file() and model.size_bytes == size
+                if may_be and (model.sha256 or sha256_of(model.path, reporter)) == found:  # what came by hand has none
+                    return replace(model, sha256=found)
             target = next(path for path in numbered(wanted, source.suffix) if not path.exists())
             give_name(part, target)
             _keep_hash(target, found)

@@ -12,7 +12,7 @@ import os
 import types
 from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
 from mgeldm.errors import OutputError
@@ -54,7 +54,7 @@ class Speed:
     task: Task
     quality: Quality
     device: str
-    times_real_time: float
+    times_real_time: Annotated[float, msgspec.Meta(gt=0)]
 
 
 @dataclass(frozen=True)
@@ -146,11 +146,8 @@ def load_settings(path: Path | None = None, otherwise: Settings | None = None) -
         path: The file; None for the user's own.
         otherwise: Settings where there is no file, or one that cannot be read; None for the defaults.
     """
-    try:
-        document = msgspec.json.decode((path or settings_path()).read_bytes())
-    except (OSError, ValueError):
-        return otherwise or Settings()
-    return _fitting(Settings, document)
+    document = _document(path or settings_path())
+    return (otherwise or Settings()) if document is None else _fitting(Settings, document)
 
 
 def is_damaged(path: Path | None = None) -> bool:
@@ -207,8 +204,32 @@ def save_settings(settings: Settings, path: Path | None = None) -> None:
         with contextlib.suppress(OSError):
             give_name(path, damaged_copy(path))
     # half a character, as paths on Linux and what is typed may have, is no reason to lose all the rest
-    data = json.dumps(msgspec.to_builtins(settings), ensure_ascii=False, indent=1).encode(errors="replace")
+    data = json.dumps(_over(_document(path), settings), ensure_ascii=False, indent=1).encode(errors="replace")
     write_whole(path, data, flush=False)  # the window waits
+
+
+def _document(path: Path) -> object:
+    """What a file says; None where there is none or it is damaged."""
+    try:
+        return msgspec.json.decode(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _over(document: object, settings: Any) -> dict[str, Any]:
+    """Settings as plain values, over what a file says.
+
+    What a newer program has set there, and this one does not understand, stays until it is set here.
+    """
+    values = dict(document) if isinstance(document, dict) else {}
+    read = _fitting(type(settings), values)
+    for each in fields(settings):
+        value = getattr(settings, each.name)
+        if isinstance(value, ExportSettings):
+            values[each.name] = _over(values.get(each.name), value)
+        elif each.name not in values or value != getattr(read, each.name):
+            values[each.name] = msgspec.to_builtins(value)
+    return values
 
 
 def _is_text(name: str) -> bool:

@@ -710,12 +710,13 @@ def test_stems_asked_for_while_the_next_song_is_read_are_not_dropped_unasked(ope
 
 @pytest.mark.parametrize("way", ["close", "song"])
 def test_a_project_is_left_without_waiting_for_exports(opened, tmp_path, way):
-    """A stem that was finished by then is waited for, and is kept."""
+    """Stems that were finished by then are waited for, and are kept."""
     folder, other, out = opened.session.folder.folder, write_song(tmp_path / "other.wav"), tmp_path / "out"
     opened.porters.holding = opened.workers.holding = True
     opened.c.taking.export(["song"], ExportSettings(folder=str(out)), Colours(("#ff0000",), "#A9B4C2", "#6F7A88"))
-    opened.ask("bass")
-    opened.engine.finish()
+    for name in ("bass", "drums"):
+        opened.ask(name)
+        opened.engine.finish()
     if way == "song":
         opened.workers.holding = False  # the other worker reads it meanwhile
     opened.c.documents.close() if way == "close" else opened.open(other)
@@ -724,7 +725,19 @@ def test_a_project_is_left_without_waiting_for_exports(opened, tmp_path, way):
     opened.porters.release()
     assert [path.name for path in out.iterdir()] == ["A song - Song.wav"]
     opened.open(folder)
-    assert opened.lane("bass").parts and not opened.session.jobs
+    assert all(opened.lane(name).parts for name in ("bass", "drums")) and not opened.session.jobs
+
+
+def test_stems_that_are_being_named_are_there_although_the_program_ends(opened):
+    folder, second = opened.session.folder.folder, World()
+    opened.workers.holding = True
+    for name in ("bass", "drums"):
+        opened.ask(name)
+        opened.engine.finish()
+    opened.c.close()
+    second.open(folder)
+    assert all(second.lane(name).parts for name in ("bass", "drums")) and not second.session.jobs
+    second.c.close()
 
 
 @pytest.mark.parametrize("what", ["song", "copy"])

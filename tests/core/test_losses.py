@@ -5,7 +5,7 @@ import pytest
 
 from mgeldm_app.core import apart, commands, losses
 from mgeldm_app.core.project import Span
-from tests.core.test_making import REGION, check_null, sound
+from tests.core.test_making import REGION, check_null, loop, sound
 from tests.core.test_sources import drums_and_then_a_kick, extract, regenerate, stem_lanes, stems, together, undo
 from tests.fakes import world as fakes
 from tests.fakes.world import _stem
@@ -214,3 +214,31 @@ def test_a_better_version_does_not_say_that_it_is_without_what_is_in_it_in_the_p
     (part,) = drummed.lane("drums").parts
     assert part.take.made.quality == "standard" and [lane.name for lane in stem_lanes(drummed)] == ["drums"]
     assert (part.take.made.without, part.take.made.lost_to) == ((), ())
+
+
+@pytest.mark.parametrize("names", [("drums", "kick drum"), ("kick drum", "drums")])
+def test_stems_that_finish_together_share_no_sound(drummed, names):
+    """The second finishes while the files of the first are still being read."""
+    for name in names:
+        drummed.ask(name)
+    drummed.workers.holding = True
+    drummed.engine.finish_all()
+    drummed.workers.release()
+    assert sorted(stems(drummed)) == ["drums", "kick drum"] and kick_in_drums(drummed) == 0
+    check_null(drummed)
+
+
+def test_a_better_version_goes_without_a_stem_that_was_silent_when_it_was_made(opened, monkeypatch):
+    """Undoing brings that stem's sound back."""
+    monkeypatch.setattr(fakes, "_stem", lambda heard, words, share: _stem(heard, words, 0.5))
+    extract(opened, "kick drum")
+    loop(opened)
+    opened.ask("drums")
+    opened.engine.finish()
+    opened.ask("kick drum", task="inpaint", takes=1, quality="draft")
+    opened.engine.finish_all()
+    kick, drums = opened.lane("kick drum"), opened.lane("drums")
+    assert drums.parts[0].take.made.quality == "standard" and not sound(opened, kick, *MIDDLE).any()
+    undo(opened, "regenerate kick drum")
+    assert sound(opened, opened.lane("kick drum"), *MIDDLE).any() and kick_in_drums(opened, *MIDDLE) == 0
+    check_null(opened)

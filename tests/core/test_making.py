@@ -1712,12 +1712,12 @@ def test_half_that_is_copied_when_the_whole_is_there_is_of_no_use(opened, monkey
     opened.ask("bass")
     held = []
     with monkeypatch.context() as later:
-        later.setattr(opened.c.making, "workers", SimpleNamespace(run=lambda *work: held.append(work)))
+        later.setattr(opened.c.making, "workers", SimpleNamespace(run_in_turn=lambda *work: held.append(work)))
         job = opened.engine.fail(0.5)
     opened.c.making.retry(job.id)
     opened.engine.finish_all()
-    ((copy, land, _),) = held
-    land(copy())
+    ((begin, land, _),) = held
+    land(begin()())
     assert [part.span.samples for part in opened.lane("bass").parts] == [opened.project.samples]
     assert not parts_of(opened) and not opened.told
 

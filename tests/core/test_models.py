@@ -300,6 +300,15 @@ def test_files_of_one_name_are_all_kept_and_the_same_one_once(tmp_path):
     assert len(list(mine.folder.iterdir())) == 6  # with their hashes
 
 
+def test_what_was_put_there_by_hand_is_not_kept_twice(tmp_path):
+    mine = Models(tmp_path / "models")
+    there, other = (model_file(mine.folder / f"{name}.safetensors", name) for name in (b"1", b"2"))
+    given = model_file(tmp_path / "b'1'.safetensors", b"1")
+    taken = mine.take_in(given)
+    assert taken.path == there and taken.sha256 == models.sha256_of(given)
+    assert sorted(mine.folder.iterdir()) == [there, other]
+
+
 def test_an_import_that_is_stopped_leaves_nothing(tmp_path):
     mine = Models(tmp_path / "models")
     with pytest.raises(Cancelled):

@@ -152,3 +152,25 @@ def test_a_folder_that_is_no_text_is_not_remembered_and_harms_nothing(tmp_path):
     path = tmp_path / "settings.json"
     save_settings(dataclasses.replace(FULL, projects="/p/h\udce9", prompts=("bass", "h\ud83c")), path)
     assert load_settings(path) == dataclasses.replace(FULL, projects="/p/h?", prompts=("bass", "h?"))
+
+
+def test_what_a_newer_program_has_set_stays(tmp_path):
+    path = tmp_path / "settings.json"
+    newer = {"theme": "sepia", "new": {"a": 1}, "latency": "low", "export": {"format": "flac", "new": 2}}
+    path.write_text(json.dumps(newer))
+    settings = load_settings(path)
+    assert (settings.theme, settings.latency) == ("system", "low")
+    save_settings(settings.asked_for("bass"), path)
+    kept = json.loads(path.read_text())
+    assert kept["prompts"] == ["bass"] and kept["export"]["folder"] == ""
+    assert {**kept, **newer, "export": {**kept["export"], **newer["export"]}} == kept
+    save_settings(dataclasses.replace(settings, theme="dark"), path)
+    assert load_settings(path).theme == "dark"
+
+
+@pytest.mark.parametrize("speed", [-3.0, 0.0])
+def test_no_computer_is_slower_than_standing_still(tmp_path, speed):
+    path = tmp_path / "settings.json"
+    rows = [{"task": "extract", "quality": "draft", "device": "cpu", "times_real_time": each} for each in (speed, 2.0)]
+    path.write_text(json.dumps({"speeds": rows}))
+    assert load_settings(path).speeds == (Speed("extract", "draft", "cpu", 2.0),)

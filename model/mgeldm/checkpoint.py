@@ -10,7 +10,6 @@ import hashlib
 import json
 import pickle
 import re
-import struct
 import zipfile
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,7 +23,7 @@ from torch import Tensor, nn
 
 from .audio import writing
 from .config import PUBLISHED, DenoiserConfig, ModelConfig, OobleckConfig, SpectralConfig, from_dict, to_dict
-from .errors import CheckpointError
+from .errors import FAULTS, CheckpointError
 from .language import later, say
 from .naming import aside_of, give_name
 from .nn.dit import Denoiser
@@ -33,21 +32,6 @@ from .nn.spectral import SpectralAutoencoder
 
 _HEAD = 32  # width of an attention head of the published network
 _LOT = 32  # tensors converted through one mapping of the file
-# What reading, building or filling may raise on a file that someone damaged or made up.
-_FAULTS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    SafetensorError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
 
 
 @dataclass
@@ -89,7 +73,7 @@ def load_model(path: str | Path, config: ModelConfig | None = None) -> Model:
         networks = {"autoencoder.": autoencoder, "denoiser.": denoiser}
         for prefix, module in networks.items():
             _fill(module, tensors, prefix, path)
-    except _FAULTS as error:
+    except (*FAULTS, SafetensorError) as error:
         raise _fault(path, error) from error
     for module in networks.values():
         module.eval()
@@ -161,15 +145,7 @@ def _fault(path: Path, error: BaseException) -> CheckpointError:
 
 def _build(config: ModelConfig) -> tuple[Any, Denoiser]:
     """Autoencoder and denoiser; the large ones without memory of their own, which the file's tensors bring."""
-    sizes = config.denoiser
-    if sizes.heads < 1 or sizes.width % (2 * sizes.heads):
-        raise CheckpointError(
-            "A width of {width} is no even share for each of {heads} attention heads.",
-            width=sizes.width,
-            heads=sizes.heads,
-        )
-    if sizes.latent_channels != config.autoencoder.latent_channels:
-        raise CheckpointError("The model's autoencoder and denoiser do not have the same latent channels.")
+    config.validate()
     with torch.device("meta"):
         denoiser = Denoiser(config.denoiser)
     if isinstance(config.autoencoder, SpectralConfig):

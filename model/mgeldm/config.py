@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import CheckpointError
+
+_FROM_ZERO = ("decoder_depth", "fmin_hz")  # numbers that may be zero; all others lie above it
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,28 @@ class ModelConfig:
         """Audio samples in one window."""
         return self.window_frames * self.samples_per_frame
 
+    def validate(self) -> None:
+        """Raise `CheckpointError` for sizes that no network can be built of, or no sound be cut into."""
+        ae, sizes = self.autoencoder, self.denoiser
+        for part in (self, ae, sizes):
+            _check_numbers(part)
+        if sizes.width % (2 * sizes.heads):
+            raise CheckpointError(
+                "A width of {width} is no even share for each of {heads} attention heads.",
+                width=sizes.width,
+                heads=sizes.heads,
+            )
+        if sizes.width % sizes.tracks:
+            raise CheckpointError(
+                "A width of {width} is no whole share for each of {tracks} tracks.",
+                width=sizes.width,
+                tracks=sizes.tracks,
+            )
+        if sizes.latent_channels != ae.latent_channels:
+            raise CheckpointError("The model's autoencoder and denoiser do not have the same latent channels.")
+        if isinstance(ae, OobleckConfig) and len(ae.multiples) != len(ae.strides):
+            raise CheckpointError("The model's autoencoder does not have as many strides as multiples.")
+
 
 PUBLISHED = ModelConfig()
 EMBEDDED = ModelConfig(
@@ -143,7 +168,8 @@ def _checked(kind: str, key: str, value: Any, hint: Any) -> Any:
     allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (typing.get_origin(hint) or hint,)
     if isinstance(value, int) and not isinstance(value, bool) and float in allowed:
         value = float(value)
-    if not isinstance(value, tuple(allowed)) or (isinstance(value, bool) and bool not in allowed):
+    is_mixed = isinstance(value, tuple) and not all(type(each) is int for each in value)  # all tuples are of integers
+    if is_mixed or not isinstance(value, tuple(allowed)) or (isinstance(value, bool) and bool not in allowed):
         raise CheckpointError(
             "The model's configuration gives {kind}.{key} as {value}, which has the wrong type.",
             kind=kind,
@@ -151,3 +177,18 @@ def _checked(kind: str, key: str, value: Any, hint: Any) -> Any:
             value=repr(value),
         )
     return value
+
+
+def _check_numbers(part: Any) -> None:
+    """Refuse what is no number of something: none, less, or not finite."""
+    for name, value in vars(part).items():
+        for number in value if isinstance(value, tuple) else (value,):
+            is_number = isinstance(number, int | float) and not isinstance(number, bool)
+            if is_number and not (math.isfinite(number) and (number > 0 or (number == 0 and name in _FROM_ZERO))):
+                raise CheckpointError(
+                    "The model's configuration gives {kind}.{key} as {value}, which no model can have; correct it, or "
+                    "fetch another copy.",
+                    kind=type(part).__name__,
+                    key=name,
+                    value=repr(value),
+                )

@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
+import pickle
+import struct
+
 from .language import say
+
+FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+    struct.error,
+)
+"""What others' code may raise where it is given a file that someone damaged or made up, or one of another program."""
 
 
 class MgeldmError(Exception):

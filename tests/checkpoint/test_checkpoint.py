@@ -11,7 +11,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mgeldm.checkpoint import load_model, save_model
-from mgeldm.config import DenoiserConfig, OobleckConfig, from_dict, to_dict
+from mgeldm.config import EMBEDDED, DenoiserConfig, OobleckConfig, SpectralConfig, from_dict, to_dict
 from mgeldm.errors import CheckpointError
 from mgeldm.nn.dit import Denoiser
 from mgeldm.nn.oobleck import OobleckAutoencoder
@@ -216,6 +216,40 @@ def test_a_made_up_configuration_says_so(tmp_path, config):
     save_file(tiny_tensors(), tmp_path / "m.safetensors", metadata={"config": config})
     with pytest.raises(CheckpointError):
         load_model(tmp_path / "m.safetensors")
+
+
+def changed(part: str, **changes: object) -> dict:
+    """What `to_dict` gives of the tiny model with other numbers in one of its parts, or in the model itself."""
+    data = to_dict(TINY)
+    return data | (changes if part == "model" else {part: data[part] | changes})
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        *((changed("model", window_frames=number), f"window_frames as {number}, which no") for number in (0, -4)),
+        *((changed("model", rate_hz=number), f"rate_hz as {number}, which no model") for number in (0, -44100)),
+        (changed("denoiser", depth=0), "DenoiserConfig.depth as 0"),
+        (changed("denoiser", heads=0), "DenoiserConfig.heads as 0"),
+        (changed("denoiser", feedforward_multiple=float("inf")), "feedforward_multiple as inf"),
+        (changed("denoiser", width=97), "width of 97 is no even share for each of 3 attention heads"),
+        (changed("denoiser", width=64, heads=2), "width of 64 is no whole share for each of 3 tracks"),
+        (changed("denoiser", latent_channels=9), "same latent channels"),
+        (changed("autoencoder", strides=[2, 0, 4, 8, 8]), r"strides as \(2, 0, 4, 8, 8\), which no model"),
+        (changed("autoencoder", strides=[2]), "as many strides as multiples"),
+        (changed("autoencoder", strides=["a"] * 5), "strides as .*wrong type"),
+        (to_dict(replace(TINY, autoencoder=SpectralConfig(8, hop_samples=0))), "SpectralConfig.hop_samples as 0"),
+    ],
+)
+def test_sizes_that_no_model_has_are_said(tmp_path, config, told):
+    """Without a window extraction never ended; other sizes were divisions by zero."""
+    save_file(tiny_tensors(), tmp_path / "m.safetensors", metadata={"config": json.dumps(config)})
+    with pytest.raises(CheckpointError, match=told):
+        load_model(tmp_path / "m.safetensors")
+
+
+def test_a_decoder_of_no_layers_is_a_size():
+    replace(EMBEDDED, autoencoder=SpectralConfig(decoder_depth=0, fmin_hz=0.0)).validate()
 
 
 def test_files_from_when_there_was_a_refiner_load_if_they_have_none(tmp_path):

@@ -148,6 +148,14 @@ def test_foreign_and_damaged_checkpoints_are_refused(tmp_path):
             read_network(tmp_path / name)
 
 
+def test_a_clap_of_other_sizes_says_so(tmp_path, monkeypatch, network):
+    """LAION's own smaller one, say, whose tensors have the same names."""
+    monkeypatch.setattr(clap, "build_network", lambda: build_network(AUDIO, TEXT | {"vocab_size": 301}))
+    torch.save({"state_dict": as_laion_calls_it(network)}, tmp_path / "other.pt")
+    with pytest.raises(CheckpointError, match=r"other\.pt is no CLAP .*size mismatch.*; use music_audioset"):
+        read_network(tmp_path / "other.pt")
+
+
 @pytest.fixture
 def laion(monkeypatch):
     """laion-clap's own model at random weights, where that package is installed; kept from asking the network."""

@@ -70,6 +70,20 @@ def test_streams_of_a_container_are_entered_at_any_sample(tmp_path, write_stream
     assert not FileStem("x", ["x"], (Recording(path, 0),)).read(200_000, 200_100).any()
 
 
+def test_a_stream_is_right_from_its_first_sample_and_the_same_in_pieces(tmp_path, write_streams):
+    """A seek to the beginning passed over what primes the decoder, and the first 23 ms were another sound."""
+    time = np.arange(RATE_HZ * 3) / RATE_HZ
+    sweep = np.repeat(0.3 * np.sin(2 * np.pi * (200 + 50 * time) * time)[None], 2, 0).astype(np.float32)
+    write_streams(tmp_path / "a.m4a", [tone(1000, RATE_HZ * 3)[None].repeat(2, 0), sweep])
+    recording = Recording(tmp_path / "a.m4a", 1)
+    whole = recording.read(0, RATE_HZ * 3)
+    error = np.square(whole - sweep)[:, : 44 * 2900].reshape(2, -1, 44).mean((0, 2))  # of each millisecond
+    assert np.sqrt(error.max()) < 0.02
+    for start in (-500, 0, 1, 1023, 1024, 8819, 8820, 8821, 9000, 40_000, 77_777):
+        piece = recording.read(start, start + 5000)
+        assert np.abs(piece[:, max(0, -start) :] - whole[:, max(0, start) : start + 5000]).max() < 1e-6, start
+
+
 def test_a_stream_that_is_not_there_is_said(tmp_path, write_streams):
     write_streams(tmp_path / "a.stem.mp4", [np.zeros((2, 9000), np.float32)])
     with pytest.raises(AudioError, match="1 sound streams where number 3"):

@@ -1,10 +1,18 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.linalg
+import soundfile
 import torch
 from mgeldm.audio import AudioClip
+from mgeldm.conditioning import clap
+from mgeldm.conditioning.clap import read_network
 from mgeldm.errors import CheckpointError
 from mgeldm.evaluation.embeddings import Tower, Vggish, VggishNetwork, frechet_distance, points, vggish_input
+from mgeldm.evaluation.evaluate import Plan, evaluate
+from mgeldm.evaluation.open_unmix import Separator
+from mgeldm.evaluation.sets import Material
 
 RNG = np.random.default_rng(0)
 
@@ -37,7 +45,7 @@ def test_the_tower_places_alike_sounds_together(pipeline, song):
     assert points(tower, [AudioClip(drums[:, :100], 44100)] * 2).shape == (2, 512)
 
 
-def test_vggish_reads_its_tensors_and_says_what_is_wrong(tmp_path):
+def test_vggish_reads_its_tensors(tmp_path):
     with torch.device("meta"):
         network = VggishNetwork()
     state = {name: torch.full((1,), 2e-3).expand(x.shape) for name, x in network.state_dict().items()}
@@ -48,10 +56,43 @@ def test_vggish_reads_its_tensors_and_says_what_is_wrong(tmp_path):
     clip = AudioClip(RNG.normal(0, 0.1, (2, 44100 * 2)).astype(np.float32), 44100)
     assert vggish(clip).shape == (2, 128)
     assert np.abs(vggish(clip)).min() > 0
-    torch.save({"features.0.weight": torch.zeros(1)}, tmp_path / "other.pth")
-    for path in (tmp_path / "other.pth", tmp_path / "nothing.pth"):
-        with pytest.raises(CheckpointError, match="VGGish"):
-            Vggish(path)
+
+
+def foreign(folder):
+    """Files that hold no weights that anything here takes."""
+    torch.save({"features.0.weight": torch.zeros(1)}, folder / "other.pth")
+    torch.save(torch.zeros(3), folder / "tensor.pth")
+    torch.save([1, 2], folder / "list.pth")
+    torch.save({1: 2}, folder / "numbers.pth")
+    soundfile.write(folder / "sound.wav", np.zeros(999), 8000)
+    (folder / "empty.pth").write_bytes(b"")
+    return [*folder.iterdir(), folder / "nothing.pth", folder]
+
+
+@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence")  # torch's own, of a tensor where names are wanted
+@pytest.mark.parametrize(
+    ("opened", "told"), [(Vggish, "VGGish"), (Separator.load, "is no peer"), (read_network, "is no CLAP")]
+)
+def test_foreign_files_say_so(tmp_path, monkeypatch, opened, told):
+    """A sound was an "IndexError: pop from empty list"."""
+    monkeypatch.setattr(clap, "build_network", lambda: torch.nn.Linear(1, 1))  # for CLAP's own takes seconds
+    for path in foreign(tmp_path):
+        with pytest.raises(CheckpointError, match=rf"{told}|damaged|more than tensors"):
+            opened(path)
+
+
+@pytest.mark.parametrize(
+    ("parts", "weights"), [(("extraction",), "peer"), (("imputation",), "vggish"), (("generation",), "clap")]
+)
+def test_weights_are_opened_before_anything_is_measured(pipeline, tmp_path, monkeypatch, parts, weights):
+    """A mistyped path cost all tables that were there by then."""
+    plan = Plan(parts=("text", *parts), **{weights: tmp_path / "nothing"})
+    monkeypatch.setattr(Material, "sets", lambda _: pytest.fail("it had begun"))
+    with pytest.raises(CheckpointError, match="nothing"):
+        evaluate(pipeline, plan)
+    monkeypatch.setattr(Material, "sets", lambda _: [])
+    monkeypatch.setattr("mgeldm.evaluation.evaluate._text", lambda *_: ({}, ["table"]))
+    assert evaluate(pipeline, replace(plan, parts=("text",)))["text"] == "table"  # which needs none of them
 
 
 def test_vggishs_input_is_a_log_mel_spectrogram():

@@ -73,6 +73,21 @@ def test_a_pool_that_is_not_there_is_said_with_a_data_set_alone(tmp_path):
         Material(seen=tmp_path / "pool", data_sets=(("stems", tmp_path),)).sets()
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("moises", r"for tests in .*, where a tenth .* by the songs' names; give a folder of more songs with --set m"),
+        ("stems-test", r"for tests in .*, where a tenth .*; score all songs with --set stems:"),
+        ("musdb", r"for tests in \S*; give another with --set musdb:DIR"),
+        ("stems", r"to score in \S*; give another with --set stems:DIR"),
+    ],
+)
+def test_long_songs_of_another_split_are_not_said_to_be_missing(tmp_path, monkeypatch, name, told):
+    monkeypatch.setattr(sets, "open_set", lambda *given, **options: iter(()))
+    with pytest.raises(InputError, match=f"no song of 12 s or longer {told}"):
+        Material(data_sets=((name, tmp_path),)).sets()
+
+
 def test_of_drum_kits_the_pieces_are_asked_for_and_all_else_plays_along():
     kits = Material(songs=6).kits
     assert kits.count == 6

@@ -200,6 +200,19 @@ def test_counts_of_nothing_are_said(name):
         LoopConfig(minutes=1, **{name: 0})
 
 
+@pytest.mark.parametrize("minutes", [-1.0, float("nan")])
+def test_a_budget_that_is_none_is_said(minutes):
+    """It trained nothing and said that the run had had all its time."""
+    with pytest.raises(InputError, match=f"minutes is {minutes}.*give 0 or more"):
+        LoopConfig(minutes=minutes)
+
+
+def test_a_run_whose_folder_cannot_be_made_is_said(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(OutputError, match=r"file cannot be made \(.*choose another with `run`"):
+        Run(Line(), LoopConfig(minutes=1), tmp_path / "file")
+
+
 def test_decay_and_betas_are_those_of_the_configuration_at_hand(tmp_path):
     steps(first := Run(Line(), LoopConfig(minutes=1e9, weight_decay=0.01), tmp_path), 2)
     first.save()

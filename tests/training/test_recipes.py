@@ -17,7 +17,7 @@ from mgeldm.data import corpus, latents
 from mgeldm.data.captions import CAPTIONS
 from mgeldm.data.latents import Encoder, Triplets
 from mgeldm.data.manifest import Facts
-from mgeldm.errors import CheckpointError, InputError
+from mgeldm.errors import CheckpointError, InputError, OutputError
 from mgeldm.nn.dit import Denoiser
 from mgeldm.nn.spectral import SpectralAutoencoder
 from mgeldm.pipeline import EMBEDDED_PATH, Pipeline
@@ -418,6 +418,7 @@ IMPOSSIBLE = [
     ("autoencoder", "betas = [2.0, 0.9]", "betas are"),
     ("autoencoder", "betas = 0.9", "betas is 0.9"),
     ("autoencoder", "steps = 1.5", "steps is 1.5"),
+    ("autoencoder", "save_every_s = nan", "save_every_s is nan"),
     ("autoencoder", 'device = "foo"', "no device 'foo' here"),
     ("autoencoder", 'device = "cuda:99"', "no device 'cuda:99' here"),
     ("autoencoder", "batch = 0", "batch is 0"),
@@ -439,6 +440,28 @@ def test_a_number_that_no_run_can_have_is_said(tmp_path, table, option, told):
     config.write_text(f"{text}{model_table(TINY)}\n")
     with pytest.raises(InputError, match=told):
         train_from(table, config)
+
+
+@pytest.mark.parametrize(
+    ("given", "other", "told"),
+    [
+        ("width = 96", "width = 97", "width of 97 is no even share for each of 3 attention heads"),
+        ("window_frames = 64", "window_frames = 0", "window_frames as 0"),
+        ("rate_hz = 44100", "rate_hz = -44100", "rate_hz as -44100"),
+    ],
+)
+def test_a_model_that_no_file_could_hold_is_not_trained(config, given, other, told):
+    assert given in config.read_text()
+    config.write_text(config.read_text().replace(given, other))
+    with pytest.raises(InputError, match=rf"small\.toml .*{told}"):
+        read_settings(config)
+
+
+def test_a_run_that_is_a_file_is_said(config, tmp_path):
+    (tmp_path / "run").write_text("no folder")
+    for recipe in ("text-audio", "denoiser"):
+        with pytest.raises(OutputError, match=r"run cannot be made \(.*choose another with `run` in the config"):
+            train_from(recipe, config)
 
 
 def test_a_batch_without_extraction_is_said(config):

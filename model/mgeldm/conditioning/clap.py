@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ..errors import CheckpointError
+from ..errors import FAULTS, CheckpointError
 
 RATE_HZ = 48000
 LONGEST_S = 10
@@ -187,22 +187,29 @@ def read_network(path: Path) -> Any:
             file=path.name,
             checkpoint=CHECKPOINT,
         ) from error
-    except (RuntimeError, OSError, ValueError, EOFError) as error:
+    except FAULTS as error:
         raise CheckpointError("{file} is damaged ({why}); fetch it again.", file=path.name, why=error) from error
     state = content.get("state_dict", content) if isinstance(content, dict) else {}
     network = build_network()
-    tensors = renamed({name.removeprefix("module."): value for name, value in state.items()})
-    lacking, extra = network.load_state_dict(tensors, strict=False)
-    lacking = [name for name in lacking if not _COMPUTED.search(name)]
-    if lacking or extra:
-        wrong = (lacking or extra)[0]
+    if why := _misfit(network, state):
         raise CheckpointError(
             "{file} is no CLAP of LAION's music kind ({why}); use {checkpoint}.",
             file=path.name,
-            why=wrong,
+            why=why,
             checkpoint=CHECKPOINT,
         )
     return network
+
+
+def _misfit(network: Any, state: dict[Any, Any]) -> str:
+    """Fill a network with laion-clap's tensors; says what does not fit, if anything."""
+    try:
+        tensors = renamed({name.removeprefix("module."): value for name, value in state.items()})
+        lacking, extra = network.load_state_dict(tensors, strict=False)
+    except FAULTS as error:  # a CLAP of other sizes say
+        return " ".join(str(error).split())[:200]
+    wrong = [name for name in lacking if not _COMPUTED.search(name)] or extra
+    return wrong[0] if wrong else ""
 
 
 def build_network(audio: dict[str, Any] | None = None, text: dict[str, Any] | None = None) -> Any:

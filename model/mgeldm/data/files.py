@@ -12,6 +12,9 @@ from ..audio import writing
 from ..errors import MgeldmError, OutputError
 from ..naming import give_name
 
+RUN_OPTION = "`run` in the configuration"
+"""What names a folder of runs, for `make_folder`."""
+
 
 def run(main: Callable[[], None]) -> None:
     """A module as a program: its `main`, whose errors and interruption end it with a sentence and status 1."""
@@ -23,8 +26,12 @@ def run(main: Callable[[], None]) -> None:
         sys.exit("Interrupted; what is finished stays, and the same command goes on from there.")
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Path, option: str = "--out") -> None:
     """Make a folder, and those above it, unless it is there.
+
+    Args:
+        folder: The folder.
+        option: What names it, for who has to name another.
 
     Raises:
         OutputError: It cannot be made.
@@ -33,7 +40,7 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise OutputError(f"The folder {folder} cannot be made ({reason}); choose another with --out.") from error
+        raise OutputError(f"The folder {folder} cannot be made ({reason}); choose another with {option}.") from error
 
 
 @contextmanager

@@ -346,6 +346,8 @@ def _folders(place: Path) -> list[Path]:
 
 
 READERS: dict[str, Reader] = {"slakh": slakh, "musdb": musdb, "moises": moises, "stems": stem_folders}
+UNSPLIT = ("moises", "stems")
+"""Readers of data sets that have no splits; see `in_split`."""
 
 
 def open_set(name: str, folder: Path, **options: Any) -> Iterator[Song]:

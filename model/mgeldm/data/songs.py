@@ -165,7 +165,8 @@ def _read_stream(path: Path, stream: int, start: int, stop: int) -> Samples:
         out = np.zeros((source.codec_context.channels, max(0, stop - start)), np.float32)
         resampler = AudioResampler(format="fltp", layout=source.codec_context.layout, rate=rate_hz)
         try:
-            container.seek(origin + int(max(0, start / rate_hz - _RUN_UP_S) / base), stream=source)
+            if (entry_s := start / rate_hz - _RUN_UP_S) > 0:  # a seek to the beginning skips what primes the decoder
+                container.seek(origin + int(entry_s / base), stream=source)
             for frame in container.decode(source):
                 at = round((frame.pts - origin) * base * rate_hz) - start
                 if at >= out.shape[1]:

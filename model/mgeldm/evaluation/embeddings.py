@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import pickle
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 
 from ..audio import AudioClip, resample
 from ..conditioning import Conditioner
-from ..errors import CheckpointError
+from ..errors import FAULTS, CheckpointError
 from ..nn.spectral import MIXTURE_RMS
 from ..pipeline import Pipeline
 
@@ -61,6 +60,9 @@ class Clap:
 
     Args:
         folder: Its weights, see `conditioning.clap`.
+
+    Raises:
+        CheckpointError: A file is missing, damaged or foreign, or transformers is not installed.
     """
 
     name = "CLAP"
@@ -79,6 +81,9 @@ class Vggish:
 
     Args:
         path: torchvggish's tensors (a .pth file); its PCA is not used, as in the definition of FAD.
+
+    Raises:
+        CheckpointError: The file is missing, damaged or foreign.
     """
 
     name = "VGGish"
@@ -89,7 +94,7 @@ class Vggish:
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
             self.network.load_state_dict({name: state[name] for name in self.network.state_dict()}, assign=True)
-        except (pickle.UnpicklingError, OSError, EOFError, KeyError, RuntimeError, TypeError) as error:
+        except FAULTS as error:
             told = f"{path} does not hold VGGish's tensors ({error}); give torchvggish's file."
             raise CheckpointError(told) from error
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, OutputError
+from ..data.files import make_folder
+from ..errors import InputError
 from ..pipeline import SILENT, Pipeline
 from ..progress import Reporter
 from ..requests import Quality, Sampling
 from . import extraction, generation, text
 from .embeddings import Clap, Embedding, Tower, Vggish
+from .open_unmix import Separator
 from .sets import ExcerptSet, Material, mma_songs
 
 PARTS = ("extraction", "text", "imputation", "generation")
@@ -59,7 +61,7 @@ def evaluate(pipeline: Pipeline, plan: Plan, reporter: Reporter = SILENT) -> dic
 
     Raises:
         InputError: A folder, a file or a part is missing, the steps are out of range, or nothing is to be made.
-        CheckpointError: Weights are damaged.
+        CheckpointError: Weights are missing, damaged or foreign.
         OutputError: The folder for pictures cannot be made.
     """
     if unknown := set(plan.parts) - set(PARTS):
@@ -67,12 +69,13 @@ def evaluate(pipeline: Pipeline, plan: Plan, reporter: Reporter = SILENT) -> dic
     if plan.pieces < 1:
         raise InputError("There is nothing to make; ask for at least one piece with --pieces.")
     plan.sampling.validate()
+    peer, spaces = _peer(plan), _embeddings(pipeline, plan)  # now: a wrong path is not to cost hours of tables
     sets = plan.material.sets()
-    measures: dict[str, Callable[..., tuple[dict[str, Any], list[str]]]] = {
-        "extraction": _extraction,
-        "text": _text,
-        "imputation": _imputation,
-        "generation": _generation,
+    measures: dict[str, Callable[[], tuple[dict[str, Any], list[str]]]] = {
+        "extraction": lambda: _extraction(pipeline, plan, sets, peer, reporter),
+        "text": lambda: _text(pipeline, plan, sets, reporter),
+        "imputation": lambda: _imputation(pipeline, plan, sets, spaces, reporter),
+        "generation": lambda: _generation(pipeline, plan, sets, spaces, reporter),
     }
     result: dict[str, Any] = {
         "model": {"name": pipeline.config.name, "sha256": pipeline.model.sha256},
@@ -81,23 +84,17 @@ def evaluate(pipeline: Pipeline, plan: Plan, reporter: Reporter = SILENT) -> dic
     tables: list[str] = []
     for part in PARTS:
         if part in plan.parts:
-            found, lines = measures[part](pipeline, plan, sets, reporter)
+            found, lines = measures[part]()
             result |= found
             tables += lines
     return result | {"text": "\n\n".join(tables)}
 
 
-def _extraction(pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], reporter: Reporter) -> tuple[dict, list]:
+def _extraction(
+    pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], peer: Separator | None, reporter: Reporter
+) -> tuple[dict, list]:
     if plan.plots is not None:
-        try:
-            plan.plots.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"The folder {plan.plots} cannot be made ({error.strerror}); choose another.") from error
-    peer = None
-    if plan.peer is not None:
-        from .open_unmix import Separator
-
-        peer = Separator.load(plan.peer)
+        make_folder(plan.plots, "--plots")
     every = [*sets, *(part for part in (plan.material.kits, plan.material.pairs) if part is not None)]
     found = {part.name: extraction.score(pipeline, part, plan.quality, peer, plan.plots, reporter) for part in every}
     filled = {name: classes for name, classes in found.items() if classes}
@@ -121,8 +118,10 @@ def _text(pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], reporter: 
     return {"retrieval": named, "absent": silent}, [text.retrieval_text(named), text.absent_text(silent)]
 
 
-def _imputation(pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], reporter: Reporter) -> tuple[dict, list]:
-    found, spaces, others = {}, _embeddings(pipeline, plan), plan.material.others
+def _imputation(
+    pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], spaces: Sequence[Embedding], reporter: Reporter
+) -> tuple[dict, list]:
+    found, others = {}, plan.material.others
     for songs in _unseen(sets):
         strangers = others if songs.kind == "real" and others is not None else songs
         asked = (plan.pieces, plan.sampling, reporter)
@@ -131,7 +130,9 @@ def _imputation(pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], repo
     return {"imputation": found}, tables
 
 
-def _generation(pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], reporter: Reporter) -> tuple[dict, list]:
+def _generation(
+    pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], spaces: Sequence[Embedding], reporter: Reporter
+) -> tuple[dict, list]:
     """Each kind of real music is a reference; where there is none, the rendered songs are.
 
     What ours has to come nearer than are the rendered songs, if they are no reference, and MMA's arrangements.
@@ -145,7 +146,6 @@ def _generation(pipeline: Pipeline, plan: Plan, sets: Sequence[ExcerptSet], repo
         references, yardsticks = {rendered.kind: [rendered]}, []
     if (arranged := mma_songs(plan.pieces)) is not None:
         yardsticks.append(arranged)
-    spaces = _embeddings(pipeline, plan)
     asked = (plan.pieces, plan.sampling, reporter)
     found = {
         name: generation.total_generation(pipeline, parts, yardsticks, spaces, *asked)
@@ -158,8 +158,17 @@ def _unseen(sets: Sequence[ExcerptSet]) -> list[ExcerptSet]:
     return [part for part in sets if not part.seen]
 
 
+def _peer(plan: Plan) -> Separator | None:
+    """The network to compare with, if one is given and anything is extracted."""
+    if plan.peer is None or "extraction" not in plan.parts:
+        return None
+    return Separator.load(plan.peer)
+
+
 def _embeddings(pipeline: Pipeline, plan: Plan) -> list[Embedding]:
-    """The model's own space, and those whose weights are given."""
+    """The model's own space, and those whose weights are given; none where nothing is made that they measure."""
+    if not {"imputation", "generation"} & set(plan.parts):
+        return []
     spaces: list[Embedding] = [Tower(pipeline)]
     if plan.clap is not None and spaces[0].name != Clap.name:
         spaces.append(Clap(plan.clap))

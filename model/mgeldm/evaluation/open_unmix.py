@@ -27,7 +27,7 @@ from ..data import corpus
 from ..data.bank import Bank, load_bank
 from ..data.files import run, whole
 from ..data.songs import Song
-from ..errors import CheckpointError
+from ..errors import FAULTS, CheckpointError
 from ..refine import Estimate, refine
 from .sets import other_songs
 
@@ -105,7 +105,7 @@ class Separator:
                 about = dict(file.metadata() or {})
                 networks = build(int(about["hidden"]))
                 networks.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-        except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        except (*FAULTS, SafetensorError) as error:
             told = f"{path} is no peer ({error}); train one with `python -m mgeldm.evaluation.open_unmix`."
             raise CheckpointError(told) from error
         return cls(networks, about)

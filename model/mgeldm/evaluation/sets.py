@@ -16,7 +16,7 @@ from ..data import corpus, latents, manifest, mma
 from ..data.bank import SOUNDFONTS, bank_licence, load_bank, render_midi
 from ..data.kits import PIECES
 from ..data.midi import Score, read_scores
-from ..data.readers import open_set, stem_folders, tell
+from ..data.readers import UNSPLIT, open_set, stem_folders, tell
 from ..data.songs import Song, Stem, captions_of
 from ..data.wide import render_wide_song
 from ..errors import InputError
@@ -205,10 +205,7 @@ class Material:
             splits = [options | {"split": split} for split in ("test", "train")[: 2 if self.seen else 1]]
         songs = [_long_enough(open_set(reader, folder, **split)) for split in splits]
         if not songs[0]:
-            what, other = "to score", f"give another with --set {name}:DIR"
-            if name == "stems-test":
-                what, other = "for tests", f"score all songs with --set stems:{folder}"
-            raise InputError(f"There is no song of {EXCERPT_S:g} s or longer {what} in {folder}; {other}.")
+            raise InputError(_no_songs(name, folder))
         return [(i > 0, part) for i, part in enumerate(songs) if part]
 
     def _real_set(self, kind: str, seen: bool, songs: list[Song]) -> ExcerptSet:
@@ -258,6 +255,20 @@ def _arranged(count: int) -> Iterator[Excerpt]:
 
 def _title(kind: str, seen: bool) -> str:
     return f"{kind}, seen" if seen else kind
+
+
+def _no_songs(name: str, folder: Path) -> str:
+    """What to say of a data set of which no song can be scored: long ones may be there, but of another split."""
+    reader, options = DATA_SETS[name]
+    what, why, other = "for tests", "", f"give another with --set {name}:DIR"
+    if "split" in options:
+        what = "to score"
+    elif reader in UNSPLIT:
+        why = ", where a tenth of the songs is kept for them, by the songs' names"
+        other = f"give a folder of more songs with --set {name}:DIR"
+    if name == "stems-test":
+        other = f"score all songs with --set stems:{folder}"
+    return f"There is no song of {EXCERPT_S:g} s or longer {what} in {folder}{why}; {other}."
 
 
 def _named(data_sets: Sequence[tuple[str, Path]]) -> dict[str, tuple[str, Path]]:

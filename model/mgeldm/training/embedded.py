@@ -18,7 +18,7 @@ from ..checkpoint import load_model, save_model, save_tensors
 from ..conditioning.embedded import EmbeddedConditioner, WordTable
 from ..config import EMBEDDED, ModelConfig, SpectralConfig
 from ..data.captions import CAPTIONS, MORE_CAPTIONS, VAGUE, phrases
-from ..data.files import whole
+from ..data.files import RUN_OPTION, make_folder, whole
 from ..data.latents import counts_of, read_shard, shards
 from ..errors import CheckpointError, InputError
 from ..nn.dit import Block, Denoiser
@@ -34,7 +34,7 @@ def projection(run: Path, pool: Path, config: ModelConfig = EMBEDDED) -> Spectra
     assert isinstance(config.autoencoder, SpectralConfig)
     spectral, path = SpectralAutoencoder(config.autoencoder, config.rate_hz), run / "projection.safetensors"
     if not path.exists():
-        run.mkdir(parents=True, exist_ok=True)
+        make_folder(run, RUN_OPTION)
         spectral.fit(_sample(pool))
         _save_projection(spectral, path)
     spectral.load_state_dict(load_file(path), strict=False)
@@ -180,6 +180,7 @@ def unpack(path: Path, run: Path, depth: int = EMBEDDED.denoiser.depth) -> None:
 
     Raises:
         CheckpointError: The file is missing, damaged, or of another form.
+        OutputError: The folder cannot be made, or written to.
     """
     model = load_model(path)
     if not model.config.is_embedded:
@@ -188,7 +189,7 @@ def unpack(path: Path, run: Path, depth: int = EMBEDDED.denoiser.depth) -> None:
         raise CheckpointError(f"{path.name} has {old} blocks and [model] asks for {depth}; ask for at least as many.")
     projected = run / "projection.safetensors"
     if not projected.exists():
-        run.mkdir(parents=True, exist_ok=True)
+        make_folder(run, RUN_OPTION)
         _save_projection(model.autoencoder, projected)
     decoder = model.autoencoder.decoder
     words = dict(model.conditioner_state)
@@ -203,7 +204,7 @@ def unpack(path: Path, run: Path, depth: int = EMBEDDED.denoiser.depth) -> None:
     for recipe, state in weights.items():
         folder = run / recipe
         if not (folder / "ema.pt").exists() and not (folder / "state.pt").exists():
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder, RUN_OPTION)
             with whole(folder / "ema.pt") as file:
                 torch.save({name: value.clone() for name, value in state.items()}, file)
 

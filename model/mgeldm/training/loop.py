@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from ..checkpoint import lacks_memory
-from ..data.files import whole
+from ..data.files import RUN_OPTION, make_folder, whole
 from ..errors import InputError, MgeldmError, OutputError
 from .board import Board
 from .machine import Machine
@@ -34,6 +34,7 @@ Scalars = dict[str, float | Tensor]
 """Figures by name; those that still lie on a device are read where they are logged, since reading waits for it."""
 _SKIPPED_IN_A_ROW = 50  # steps that moved nothing, after which a run has diverged
 _LEAST = {  # that numbers of a run may be
+    "minutes": 0,
     "steps": 1,
     "learning_rate": 0,
     "critic_rate": 0,
@@ -44,6 +45,8 @@ _LEAST = {  # that numbers of a run may be
     "ema": 0,
     "processes": 1,
     "nodes": 1,
+    "save_every_s": 0,
+    "score_every_s": 0,
     "log_every_steps": 1,
     "seed": 0,
 }
@@ -149,6 +152,10 @@ class Run:
         folder: Holds the run.
         machine: Where it computes.
         parts: A folder that receives the averaged weights as small files at each save, if any (see `parts.py`).
+
+    Raises:
+        OutputError: The folder cannot be made.
+        InputError: What the folder holds cannot be gone on from, see `_resume`.
     """
 
     def __init__(
@@ -161,7 +168,7 @@ class Run:
     ):
         self.recipe, self.config, self.folder, self.parts = recipe, config, folder, parts
         self.machine = machine or Machine("cpu", config.precision)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, RUN_OPTION)
         self.players = [Player(recipe.model.to(self.machine.device), config.learning_rate, config)]
         critic: nn.Module | None = getattr(recipe, "critic", None)
         if critic is not None:

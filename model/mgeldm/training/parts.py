@@ -19,7 +19,7 @@ from safetensors.torch import save as packed
 from torch import Tensor
 
 from ..checkpoint import save_tensors
-from ..data.files import whole
+from ..data.files import RUN_OPTION, make_folder, whole
 from ..errors import InputError
 
 PART_BYTES = 15 * 2**20
@@ -65,7 +65,7 @@ def write_parts(
     Raises:
         OutputError: The disk is full, or the folder cannot be written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "--parts")
     lots: list[dict[str, Tensor]] = [{}]
     size = 0
     for key, value in weights.items():
@@ -167,7 +167,7 @@ def _put(weights: dict[str, Tensor], run: Path, name: str) -> None:
     if name == "text-audio":
         (run / "sounds.safetensors").unlink(missing_ok=True)
     target = run / name
-    target.mkdir(parents=True, exist_ok=True)
+    make_folder(target, RUN_OPTION)
     for old in (target / "state.pt", target / "log.jsonl"):
         if old.exists():
             old.replace(old.with_stem(f"{old.stem}.before"))

@@ -19,6 +19,7 @@ import torch
 from ..checkpoint import save_model
 from ..config import EMBEDDED, ModelConfig, OobleckConfig, from_dict
 from ..data.embeddings import read_embeddings
+from ..data.files import RUN_OPTION, make_folder
 from ..data.latents import identity, load, shards
 from ..data.manifest import Facts
 from ..data.readers import open_set
@@ -113,6 +114,7 @@ def read_settings(path: Path) -> Settings:
         if "model" in found:
             found["model"] = from_dict({"kind": "ModelConfig", **found["model"]})
         settings = Settings(recipes=tuple(recipes.items()), **found)
+        settings.model.validate()
         for options in recipes.values():
             _split(dict(options))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, CheckpointError) as error:
@@ -137,6 +139,7 @@ def train_from(
 
     Raises:
         InputError: The file is missing or not understood, or lacks what the recipe needs.
+        OutputError: The folder of runs cannot be made, or written to.
     """
     stop_s = float("inf") if minutes is None else (began_s or time.monotonic()) + 60 * minutes
     settings = read_settings(config)
@@ -151,6 +154,7 @@ def train_from(
         _assemble(settings)
         return
     options, loop = _split(settings.options(recipe))
+    make_folder(settings.run, RUN_OPTION)  # before anything is read or made for it
     if recipe == "denoiser":
         _check_pool(settings)
     place = machine(loop.processes, loop.nodes, loop.device, loop.precision)

@@ -6,18 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
-from PySide6.QtGui import (
-    QColor,
-    QDragEnterEvent,
-    QDragLeaveEvent,
-    QDropEvent,
-    QPainter,
-    QPaintEvent,
-    QPen,
-    QResizeEvent,
-)
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from .drops import FileDrops
 from .icons import icon, paint_icon
 from .parts import button, label
 from .theme import DARK, Theme, mix
@@ -59,7 +51,9 @@ class EmptyState(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme, self._over = DARK, False
-        self.setAcceptDrops(True)
+        drops = FileDrops(self)
+        drops.dropped.connect(self.files_dropped)
+        drops.held.connect(self.welcome)
         self.setAccessibleName(self.tr("No song yet"))
         self._icon = _Icon()
         self.open_button = button(self.tr("Open a song…"), "primary")
@@ -167,34 +161,8 @@ class EmptyState(QFrame):
         painter.setBrush(QColor(ground))
         painter.drawRoundedRect(frame, 14, 14)
 
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Files are welcome."""
-        if dropped_paths(event):
-            accept_copy(event)
-            self._hover(True)
-
-    def dragLeaveEvent(self, _: QDragLeaveEvent) -> None:
-        """They went away."""
-        self._hover(False)
-
-    def dropEvent(self, event: QDropEvent) -> None:
-        """Tell which files were dropped."""
-        self._hover(False)
-        if paths := dropped_paths(event):
-            accept_copy(event)
-            self.files_dropped.emit(paths)
-
-    def _hover(self, over: bool) -> None:
-        self._over = over
-        self.set_theme(self._theme)
-
-
-def accept_copy(event: QDropEvent) -> None:
-    """Take what is dropped, and leave it where it is: a file manager would delete what was said to be moved."""
-    event.setDropAction(Qt.DropAction.CopyAction)
-    event.accept()
-
-
-def dropped_paths(event: QDropEvent) -> list[Path]:
-    """The files of this machine that a drag carries."""
-    return [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+    def welcome(self, held: bool) -> None:
+        """Light up while files are held over it, or elsewhere over the window."""
+        if held != self._over:
+            self._over = held
+            self.set_theme(self._theme)

@@ -25,6 +25,7 @@ from ..core.timeline import Grid, place_text, span_text, start_text, time_text
 from . import theme as themes
 from .dialogs.messages import MessageBar, Notice
 from .dragging import Dragging
+from .drops import FileDrops
 from .empty import EmptyState
 from .jobs import JobRow, JobsBar
 from .lanes.view import LanesView
@@ -105,6 +106,7 @@ class MainWindow(QMainWindow):
         self.middle.addWidget(self.empty)
         self.middle.addWidget(self.lanes)
         self.middle.addWidget(self.opening)
+        self.middle.setMinimumHeight(self.lanes.minimumSizeHint().height())  # on a low screen the prompt stays whole
         box = QWidget()
         column = QVBoxLayout(box)
         column.setContentsMargins(0, 0, 0, 0)
@@ -144,6 +146,10 @@ class MainWindow(QMainWindow):
         self.jobs.cancel_clicked.connect(c.taking.cancel)
         self.jobs.dismiss_clicked.connect(c.making.cancel)
         self.jobs.retry_clicked.connect(c.retry)
+        drops = FileDrops(self)  # of what lies around the middle
+        drops.dropped.connect(c.documents.open_paths)
+        for show in (self.empty.welcome, self.lanes.drop_hint.show_over):
+            drops.held.connect(show)
         self._connect_lanes()
         app = QApplication.instance()
         if app is not None:
@@ -230,7 +236,7 @@ class MainWindow(QMainWindow):
         opening = self.controller.documents.opening
         if opening is not None and opening.is_song:
             self.opening.show_opening(opening)
-            self.middle.setCurrentWidget(self.opening)
+            self._show_in_the_middle(self.opening)
         else:
             self._show_in_the_middle(self.lanes if project.song else self.empty)
         if project.song:

@@ -10,15 +10,25 @@ from pathlib import Path
 from mgeldm.language import say
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtGui import QAction, QGuiApplication, QKeyEvent, QKeySequence
-from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QApplication, QComboBox, QLineEdit, QMainWindow
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QLineEdit,
+    QMainWindow,
+)
 
 from ..core.actions import ACTIONS, BY_ID, GROUPS, MENUS, OTHER_WORDS, Action
 from ..core.controller import Controller
 from ..core.settings import latest
 from .lanes.minimap import Minimap
 from .palette import Entry
+from .parts import short
 
 _NO_MATTER = ("progress", "growing")  # nothing can be done that could not be done before
+_NOW = 40  # letters of a menu's line that say how it stands: a prompt would make the menu as wide as the screen
 HOLD_KEY = Qt.Key.Key_A
 _PRESSES = (Qt.Key.Key_Space, Qt.Key.Key_Return)
 _ARROWS = (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down)
@@ -93,7 +103,8 @@ class Menus(QObject):
             if action.checked is not None:
                 made.setChecked(action.checked(self.controller))
             if action.now is not None:
-                now = action.now(self.controller).replace("&", "&&")  # a single one would underline what follows
+                now = short(action.now(self.controller), _NOW)
+                now = now.replace("&", "&&")  # a single one would underline what follows
                 made.setText(": ".join(text for text in (say(action.title), now) if text))
 
     def entries(self) -> list[Entry]:
@@ -102,7 +113,8 @@ class Menus(QObject):
         for action in ACTIONS:
             made = self.actions[action.id]
             shortcut = made.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-            title, menu = made.text().rstrip("…").replace("&&", "&"), say(action.menu)
+            title, menu = made.text().replace("&&", "&"), say(action.menu)
+            title = title.removesuffix("…") if action.dialog else title
             words = OTHER_WORDS.get(action.id, "")
             found.append(Entry(action.id, title, shortcut, made.isEnabled(), menu, say(words) if words else ""))
         return found
@@ -174,7 +186,7 @@ class Keys(QObject):
         """The key is the one that was pressed, whatever else is held by the time it is released."""
         if event.key() != HOLD_KEY or event.isAutoRepeat():
             return False
-        typing = isinstance(QApplication.focusWidget(), QLineEdit)
+        typing = isinstance(QApplication.focusWidget(), QLineEdit | QAbstractSpinBox)
         if event.type() == QEvent.Type.KeyRelease and self._before:
             self._let_go()
         elif event.type() == QEvent.Type.KeyPress and not (self._before or typing or event.modifiers()):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 
 from ..core.opening import Opening
 from ..core.text import facts_text
-from .parts import button, label
+from .parts import ElidedLabel, button, label
 from .theme import DARK, Theme, set_role
 
 _HEIGHT = 160
@@ -61,6 +61,8 @@ class _Outline(QWidget):
 class OpeningPage(QFrame):
     """Name, facts and outline of a song that is being opened.
 
+    It takes the keyboard itself: Space, which plays, would otherwise press the button that happens to have it.
+
     Signals:
         cancelled: The user does not want it.
     """
@@ -70,7 +72,9 @@ class OpeningPage(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         set_role(self, "window")
-        self.name, self.facts, self.outline = label("", "title"), label("", "second"), _Outline()
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.name, self.facts = ElidedLabel("title", Qt.TextElideMode.ElideMiddle), label("", "second")
+        self.outline = _Outline()
         self.stop = button(self.tr("Cancel"))
         self.stop.clicked.connect(self.cancelled)
         column = QVBoxLayout(self)
@@ -89,9 +93,17 @@ class OpeningPage(QFrame):
         if opening is None:
             return
         self.name.setText(opening.name)
+        self.setAccessibleName(opening.name)
         info = opening.overview.info if opening.overview else None
         known = facts_text(info.rate_hz, info.channels, info.samples) + " · " if info else ""
         self.facts.setText(self.tr("{0}{1:.0%} read").format(known, opening.share))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Escape cancels, also on the button."""
+        if event.key() == Qt.Key.Key_Escape:
+            self.cancelled.emit()
+        else:
+            super().keyPressEvent(event)
 
     def set_theme(self, theme: Theme) -> None:
         """Take other colours."""

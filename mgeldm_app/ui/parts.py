@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QSignalBlocker, QSize, Qt
-from PySide6.QtGui import QKeyEvent, QKeySequence, QPainter, QPaintEvent, QPalette
-from PySide6.QtWidgets import QFrame, QLabel, QLineEdit, QPushButton, QSizePolicy, QStyleOption, QToolButton, QWidget
+from PySide6.QtGui import QDropEvent, QKeyEvent, QKeySequence, QPainter, QPaintEvent, QPalette
+from PySide6.QtWidgets import (
+    QFrame,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QSizePolicy,
+    QStyle,
+    QStyleOption,
+    QStyleOptionButton,
+    QStylePainter,
+    QToolButton,
+    QWidget,
+)
 
 from ..core.actions import BY_ID
 from . import a11y
 from .icons import icon
 from .theme import Theme, set_role
 
+TITLE_BAR_PX = 36  # which a window's system draws over it
+_WORD_PX = 36
 _KEY = Qt.Key
 _EDITING_KEYS = frozenset(
     {
@@ -47,11 +61,45 @@ class ElidedLabel(QLabel):
         )
 
 
+class ElidedButton(QPushButton):
+    """A button whose text ends in "…" where there is no room for all of it.
+
+    Args:
+        role: Of the stylesheet.
+        wide: How its width follows the room there is.
+    """
+
+    def __init__(self, role: str = "", wide: QSizePolicy.Policy = QSizePolicy.Policy.Preferred) -> None:
+        super().__init__()
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setSizePolicy(wide, QSizePolicy.Policy.Fixed)
+        set_role(self, role)
+
+    @property
+    def spared_px(self) -> int:
+        """How much narrower than its text it can be, while it is shown."""
+        return 0 if self.isHidden() else self.sizeHint().width() - self.minimumSizeHint().width()
+
+    def minimumSizeHint(self) -> QSize:
+        """Wide enough for a word's beginning."""
+        whole, spared = self.sizeHint(), self.fontMetrics().horizontalAdvance(self.text())
+        return whole - QSize(max(0, spared - _WORD_PX), 0)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The button with as much of its text as fits."""
+        option = QStyleOptionButton()
+        self.initStyleOption(option)
+        room = self.style().subElementRect(QStyle.SubElement.SE_PushButtonContents, option, self).width()
+        option.text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, room)  # type: ignore[attr-defined]
+        QStylePainter(self).drawControl(QStyle.ControlElement.CE_PushButton, option)
+
+
 class TextLine(QLineEdit):
     """A field that keeps the keys of editing text and leaves the window's other shortcuts to the window.
 
     Qt would take Ctrl+K, Ctrl+E and more for itself on some systems: they kill lines there. What was typed is undone
-    first; once there is nothing left of that, undo and redo are the project's.
+    first; once there is nothing left of that, undo and redo are the project's. Files that are dragged over it are no
+    text either: the window opens them.
     """
 
     def forget(self) -> None:
@@ -63,6 +111,9 @@ class TextLine(QLineEdit):
 
     def event(self, event: QEvent) -> bool:
         """Claim only what editing needs."""
+        if isinstance(event, QDropEvent) and event.mimeData().hasUrls():
+            event.ignore()
+            return True
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
             control = event.modifiers() & (Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.MetaModifier)
             undo, redo = QKeySequence.StandardKey.Undo, QKeySequence.StandardKey.Redo
@@ -141,6 +192,11 @@ def label(text: str = "", role: str = "", buddy: QWidget | None = None) -> QLabe
     return made
 
 
+def short(text: str, most: int = 27) -> str:
+    """A text that fits a button, or a line of a menu."""
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
 def keyed(text: str, action: str) -> str:
     """A hint with the key of an action of the table: "Loop the region (L)"."""
     keys = QKeySequence(BY_ID[action].shortcut).toString(QKeySequence.SequenceFormat.NativeText)
@@ -150,6 +206,11 @@ def keyed(text: str, action: str) -> str:
 def held(key: str) -> str:
     """What stands before another key, or a move of the mouse, while this one is held: "Ctrl+", on a Mac the sign."""
     return QKeySequence(f"{key}+A").toString(QKeySequence.SequenceFormat.NativeText).removesuffix("A")
+
+
+def within_screen(dialog: QWidget, width: int, height: int = 0) -> QSize:
+    """A first size of a dialog, no larger than there is room for on its screen."""
+    return QSize(width, height).boundedTo(dialog.screen().availableSize() - QSize(0, TITLE_BAR_PX))
 
 
 def line() -> QFrame:

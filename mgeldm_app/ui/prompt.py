@@ -31,6 +31,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLineEdit,
     QPushButton,
+    QSizePolicy,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -39,7 +40,7 @@ from PySide6.QtWidgets import (
 from ..core import text as words
 from ..core.project import MOST_TAKES, Lane, Prompt, Span, Task
 from .icons import icon
-from .parts import ElidedLabel, IconButton, TextLine, button, label
+from .parts import ElidedButton, ElidedLabel, IconButton, TextLine, button, label, short
 from .theme import DARK, Theme, set_role
 
 translate = QCoreApplication.translate
@@ -295,7 +296,8 @@ class PromptBar(QWidget):
         self.negative.setPlaceholderText(self.tr("what it should not sound like"))
         self.negative.setMaxLength(MAX_PROMPT)
         self.negative.textChanged.connect(self._edited)
-        self.like = button(self.tr("Like this selection"), checkable=True)
+        self.like = ElidedButton()
+        self.like.setCheckable(True)
         self.like.toggled.connect(self._like)
         self.takes = QSpinBox()
         self.takes.setRange(1, MOST_TAKES)
@@ -313,7 +315,8 @@ class PromptBar(QWidget):
         self.seed.setPlaceholderText(self.tr("new each time"))
         digits = QRegularExpression("[0-9]{0,10}")  # a validator of numbers lets signs and separators through
         self.seed.setValidator(QRegularExpressionValidator(digits, self))
-        self.seed.setFixedWidth(112)
+        self.seed.setMinimumWidth(98)
+        self.seed.setMaximumWidth(112)
         self.seed.textChanged.connect(self._edited)
         self.dice = IconButton("dice", self.tr("Draw a seed and keep it"))
         self.dice.clicked.connect(lambda: self.seed.setText(str(words.drawn_seed())))
@@ -415,7 +418,7 @@ class PromptBar(QWidget):
         self.length.setToolTip(self.tr("As long as the region") if self._region_s else "")
         self.like.setEnabled(prompt.like is not None or self._region is not None)
         place = self._example(prompt)
-        self.like.setText(self.tr("Like {0}").format(_short(place)) if place else self.tr("Like this selection"))
+        self.like.setText(self.tr("Like {0}").format(short(place)) if place else self.tr("Like this selection"))
         self.like.setToolTip(self._like_means(prompt, place))
         self.takes.setEnabled(not extracts and (self._has_song or not generates))
         self.options.setText(" · ".join(self._options(prompt)))
@@ -441,9 +444,9 @@ class PromptBar(QWidget):
         """The fold in a few words."""
         found = []
         if prompt.negative:
-            found.append(self.tr("not {0}").format(_short(prompt.negative)))
+            found.append(self.tr("not {0}").format(short(prompt.negative)))
         if prompt.task != "generate" and prompt.like:
-            found.append(self.tr("like {0}").format(_short(self._example(prompt))))
+            found.append(self.tr("like {0}").format(short(self._example(prompt))))
         if self.takes.isEnabled():
             found.append(self.tr("1 take") if prompt.takes == 1 else self.tr("{0} takes").format(prompt.takes))
         found.append(say(words.QUALITY_NAMES[prompt.quality]).lower())
@@ -453,7 +456,7 @@ class PromptBar(QWidget):
 
 
 class _Offers(QWidget):
-    """Chips and the note behind them; the last chips go where the note has no room."""
+    """Chips and the note behind them; the last chips go where the note has no room, and nothing moves when all go."""
 
     def __init__(self, chips: Sequence[QPushButton], note: QWidget) -> None:
         super().__init__()
@@ -461,6 +464,7 @@ class _Offers(QWidget):
         row = _row(8, *chips, note, into=self)
         row.setContentsMargins(16, 0, 16, 0)
         row.setStretch(len(chips), 1)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
     def fit(self, note_px: int | None = None) -> None:
         """Show as many chips as leave a note its pixels, those of before unless given."""
@@ -470,15 +474,18 @@ class _Offers(QWidget):
             left -= chip.sizeHint().width() + 8
             chip.setVisible(left >= 0)
 
+    def sizeHint(self) -> QSize:
+        """As high as a chip, whether one is shown or not."""
+        return QSize(super().sizeHint().width(), self._chips[0].sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        """As high as a chip, too."""
+        return QSize(super().minimumSizeHint().width(), self._chips[0].sizeHint().height())
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         """What fits is another matter in another width."""
         super().resizeEvent(event)
         self.fit()
-
-
-def _short(text: str) -> str:
-    """A text that fits a button."""
-    return text if len(text) < 28 else text[:26] + "…"
 
 
 def _row(gap: int, *widgets: QWidget | None, into: QWidget | None = None) -> QHBoxLayout:

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QScrollArea, QV
 
 from ..core.actions import BY_ID
 from .palette import Entry
-from .parts import button, label
+from .parts import button, label, within_screen
 from .theme import set_role
 
 _COLUMNS = 3
@@ -65,7 +65,7 @@ class ShortcutSheet(QDialog):
         whole.addWidget(label(self.tr("Keyboard shortcuts"), "title"))
         whole.addWidget(scroll)
         whole.addWidget(close, alignment=Qt.AlignmentFlag.AlignRight)
-        self.resize(960, min(720, sheet.sizeHint().height() + 140))
+        self.resize(within_screen(self, 960, min(720, sheet.sizeHint().height() + 140)))
 
     def _group(self, name: str, entries: Sequence[Entry]) -> QGridLayout:
         grid = QGridLayout()

@@ -13,11 +13,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QMenu,
-    QPushButton,
     QSizePolicy,
-    QStyle,
-    QStyleOptionButton,
-    QStylePainter,
     QVBoxLayout,
     QWidget,
 )
@@ -27,25 +23,22 @@ from ..core.text import KEYS, level_text, parse_key
 from ..core.timeline import BPM
 from . import a11y
 from .meter import Meter
-from .parts import ElidedLabel, IconButton, TextLine, button, keyed, label
+from .parts import ElidedButton, ElidedLabel, IconButton, TextLine, button, keyed, label
 from .theme import DARK, Theme, set_role
 
 NULL_DB = -120.0  # below, song and stems are the same to the ear and to any file
 METRES = ((2, 4), (3, 4), (4, 4), (5, 4), (6, 4), (7, 4), (3, 8), (5, 8), (6, 8), (7, 8), (9, 8), (12, 8))
-_HEIGHT, _NARROWEST, _NAME_PX, _WORD_PX = 52, 720, 128, 36
+_HEIGHT, _NARROWEST, _NAME_PX, _SEGMENT_PX = 52, 720, 128, 66
 Mood = Literal["good", "warn", "bad", "off"]
 
 
-class Badge(QPushButton):
-    """A pill with a dot that says how something is; where there is no room for all of it, it ends in "…"."""
+class Badge(ElidedButton):
+    """A pill with a dot that says how something is."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__("badge", QSizePolicy.Policy.Maximum)
         self._mood: Mood = "off"
         self._theme = DARK
-        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
-        set_role(self, "badge")
 
     def show_state(self, text: str, hint: str, mood: Mood) -> None:
         """Say it."""
@@ -61,18 +54,9 @@ class Badge(QPushButton):
         self._theme = theme
         self.update()
 
-    def minimumSizeHint(self) -> QSize:
-        """Wide enough for a word's beginning."""
-        whole, spared = self.sizeHint(), self.fontMetrics().horizontalAdvance(self.text())
-        return whole - QSize(max(0, spared - _WORD_PX), 0)
-
     def paintEvent(self, event: QPaintEvent) -> None:
         """The button, then the dot."""
-        option = QStyleOptionButton()
-        self.initStyleOption(option)
-        room = self.style().subElementRect(QStyle.SubElement.SE_PushButtonContents, option, self).width()
-        option.text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, room)  # type: ignore[attr-defined]
-        QStylePainter(self).drawControl(QStyle.ControlElement.CE_PushButton, option)
+        super().paintEvent(event)
         colours = {"good": self._theme.good, "warn": self._theme.warn, "bad": self._theme.bad, "off": self._theme.third}
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -293,16 +277,17 @@ class Transport(QFrame):
     def _give_way(self) -> None:
         """Show as many of the parts that can be spared as there is room for; each can be reached in a menu, too.
 
-        The badge is shortened last.
+        The badge and a notice are shortened last, and if that is not enough, as it may be with both, "null" goes.
         """
-        short = self.device.sizeHint().width() - self.device.minimumSizeHint().width()
-        for widget in self._spared:
+        short = self.device.spared_px + self.notice.spared_px
+        for widget in (*self._spared, self.null_box):
             widget.show()
         for widget in self._spared:
             if super().minimumSizeHint().width() + short <= self.width():
                 break
             if widget is not self.meter_box or not self.notice.text():
                 widget.hide()
+        self.null_box.setVisible(super().minimumSizeHint().width() <= self.width())
 
     # ---------------------------------------------------------------------------------------------------------- built
 
@@ -355,13 +340,14 @@ class Transport(QFrame):
         self.stems.setChecked(True)
         self._group = QButtonGroup(self)
         for made, what in ((self.song, "song"), (self.stems, "stems")):
-            made.setFixedSize(66, 26)
+            made.setFixedSize(_SEGMENT_PX, 26)
             made.clicked.connect(lambda _=False, what=what: self.listen_chosen.emit(what))
             self._group.addButton(made)
         self.null = label("", "second")
         self.meter = Meter()
-        self.notice = button("", "notice")
+        self.notice = ElidedButton("notice")
         self.notice.clicked.connect(self.output_clicked)
+        self.null_box = _stacked(label(self.tr("null"), "tiny"), self.null, width=72)
         self.meter_box = _stacked(self.meter, self.notice, gap=2)
         self.meter_box.setMaximumWidth(190)
         self.device = Badge()
@@ -377,7 +363,7 @@ class Transport(QFrame):
         self._spared = (self.tap, self.click, self.meter_box, named, self.metre, self.key)  # the first go first
         switch = QFrame()
         set_role(switch, "switch")
-        switch.setFixedHeight(26)
+        switch.setFixedSize(2 * _SEGMENT_PX, 26)
         pair = QHBoxLayout(switch)
         pair.setContentsMargins(0, 0, 0, 0)
         pair.setSpacing(0)
@@ -398,7 +384,7 @@ class Transport(QFrame):
         row.addWidget(_stacked(self.time, self.place))
         row.addWidget(switch)
         row.addSpacing(16)
-        row.addWidget(_stacked(label(self.tr("null"), "tiny"), self.null, width=72))
+        row.addWidget(self.null_box)
         row.addWidget(self.meter_box, 2)
         row.addSpacing(12)
         row.addWidget(self.device)

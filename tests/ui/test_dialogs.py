@@ -1,12 +1,14 @@
 import gc
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from mgeldm.errors import InputError
-from PySide6.QtCore import QCoreApplication, QEvent, QPoint, Qt
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QPointF, QSize, Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFileDialog, QPushButton, QWidget
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QFileDialog, QLabel, QPushButton, QScrollArea, QWidget
 
 from mgeldm_app.core.export.formats import formats
 from mgeldm_app.core.settings import ExportSettings, Settings
@@ -22,7 +24,9 @@ from mgeldm_app.ui.dialogs import (
     Notice,
     SettingsDialog,
 )
-from mgeldm_app.ui.dialogs.messages import _NoticeWidget
+from mgeldm_app.ui.dialogs.form import Sheet
+from mgeldm_app.ui.dialogs.messages import _breakable, _NoticeWidget
+from mgeldm_app.ui.shortcuts import ShortcutSheet
 from mgeldm_app.ui.theme import LIGHT
 
 COMPUTES = [Choice("auto", "Automatic"), Choice("cpu", "CPU")]
@@ -263,6 +267,50 @@ def test_without_a_region_or_stems_there_is_no_choice(qtbot):
     assert dialog.choice().options.region_only is False
 
 
+# ------------------------------------------------------------------------------------------------------ small screens
+
+
+@pytest.mark.parametrize(("rows", "fits"), [(5, True), (60, False)])
+def test_a_dialog_is_whole_or_scrolled_above_its_buttons(shown, rows, fits):
+    sheet, room = Sheet("Many fields", "Save"), QGuiApplication.primaryScreen().availableSize().height()
+    for row in range(rows):
+        sheet.body.addWidget(QLabel(f"Field {row}"))
+    shown(sheet, 400, 0)
+    assert sheet.findChild(QScrollArea).verticalScrollBar().isVisible() != fits
+    assert sheet.rect().contains(sheet.accept_button.geometry()) and sheet.height() < room
+
+
+def test_a_dialog_grows_when_a_hint_comes(shown, qtbot):
+    sheet, hint = Sheet("Fields", "Save"), QLabel("It may be long. " * 40)
+    hint.setWordWrap(True)
+    hint.hide()
+    sheet.body.addWidget(QLabel("Field"))
+    sheet.body.addWidget(hint)
+    shown(sheet, 400, 0)
+    hint.show()
+    qtbot.waitUntil(lambda: hint.height() >= hint.heightForWidth(hint.width()))
+    assert not sheet.findChild(QScrollArea).verticalScrollBar().isVisible()
+
+
+def test_the_wheel_chooses_only_where_the_keyboard_is(shown, qtbot):
+    dialog = shown(settings_dialog(qtbot, Settings()), 560, 0)
+    dialog.device.setFocus()
+    for combo in (dialog.theme, dialog.device):
+        down, at = QPoint(0, -120), QPointF(combo.rect().center())
+        QTest.wheelEvent(dialog.windowHandle(), combo.mapTo(dialog, at), down)
+    assert dialog.settings() == replace(Settings(), device="Card")
+
+
+def test_dialogs_are_no_larger_than_the_screen_at_first(qtbot, monkeypatch):
+    small = QSize(640, 400)
+    monkeypatch.setattr(QWidget, "screen", lambda _: SimpleNamespace(availableSize=lambda: small))
+    for make in (ModelsDialog, lambda: ShortcutSheet(()), lambda: settings_dialog(qtbot, Settings())):
+        dialog = make()
+        qtbot.addWidget(dialog)
+        assert dialog.width() <= 640 and dialog.height() < 400
+        assert dialog.minimumSizeHint().height() < 400
+
+
 # ------------------------------------------------------------------------------------------------------------- notices
 
 
@@ -296,6 +344,23 @@ def test_notices_lie_inside_the_window_over_its_foot(bar, qtbot):
     qtbot.waitUntil(lambda: bar._widgets["a"].height() > bar._widgets["b"].height() > 30)
     window.resize(420, 300)
     assert window.rect().contains(bar.geometry())
+
+
+def test_a_name_without_spaces_is_broken_where_it_must(bar):
+    name = "verylongname_" * 17 + "x" * 120 + ".txt"
+    text = f"{name} is no song. 3.5 of 7.5 bars were read."
+    bar.say(Notice("a", text, "bad", details="why"))
+    widget = bar._widgets["a"]
+    said = next(each for each in widget.findChildren(QLabel) if each.text())
+    assert said.minimumSizeHint().width() <= said.width() < bar.window_kept.width()
+    assert said.text().replace("\u200b", "") == text and said.text().endswith(" is no song. 3.5 of 7.5 bars were read.")
+    assert widget.accessibleName() == said.accessibleName() == text
+    widget.copy.click()
+    assert QGuiApplication.clipboard().text() == f"{text}\nwhy"
+
+
+def test_no_accent_is_parted_from_its_letter():
+    assert "\u200b\u0308" not in _breakable("x" * 23 + "u\u0308" * 60)
 
 
 def test_notices_that_went_leave_nothing_behind(bar):

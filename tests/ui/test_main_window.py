@@ -1,12 +1,13 @@
 import gc
 import weakref
 from dataclasses import replace
+from operator import attrgetter
 
 import pytest
 import shiboken6
 from mgeldm.progress import Progress
-from PySide6.QtCore import QEvent, QPoint, QPointF, QSize, Qt
-from PySide6.QtGui import QCloseEvent, QGuiApplication, QKeyEvent, QMouseEvent
+from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, QSize, Qt, QUrl
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QApplication, QMenu
 
 from mgeldm_app.core.actions import ACTIONS
@@ -430,6 +431,102 @@ def test_a_song_shows_while_it_is_decoded(window, world, tmp_path, qtbot):
     window.opening.stop.click()
     world.workers.release()
     assert window.middle.currentWidget() is window.empty
+
+
+@pytest.mark.parametrize("way", [Qt.Key.Key_Escape, Qt.Key.Key_Tab])
+def test_space_stops_nothing_that_is_being_read_unless_tab_was_pressed(window, world, tmp_path, qtbot, way):
+    window.activateWindow()
+    qtbot.waitUntil(lambda: window.focusWidget() is window.empty.open_button)
+    world.workers.holding = True
+    world.open(write_song(tmp_path / "song.wav"))
+    qtbot.keyClick(window.windowHandle(), Qt.Key.Key_Space)
+    assert window.opening.hasFocus() and not world.c.documents.opening.cancelled
+    qtbot.keyClick(window.windowHandle(), way)
+    if window.opening.stop.hasFocus():
+        assert not world.c.documents.opening.cancelled
+        qtbot.keyClick(window.windowHandle(), Qt.Key.Key_Space)
+    assert world.c.documents.opening.cancelled
+    world.workers.release()
+
+
+def test_a_long_name_of_a_file_makes_no_wide_window(window, world, tmp_path):
+    narrow = window.centralWidget().minimumSizeHint().width()
+    world.workers.holding = True
+    world.open(write_song(tmp_path / ("a very long name " * 10 + ".wav")))
+    assert window.centralWidget().minimumSizeHint().width() == narrow
+    world.c.documents.cancel_opening()
+    world.workers.release()
+
+
+def test_in_a_low_window_the_options_are_whole(opened, qtbot):
+    opened.prompt.options.click()
+    opened.setMinimumSize(1, 1)  # as on a low screen
+    opened.resize(790, 430)
+    qtbot.waitUntil(lambda: opened.height() == 430 and opened.prompt.fold.isVisible())
+    assert opened.prompt.height() >= opened.prompt.minimumSizeHint().height()
+
+
+class Drop(QDropEvent):
+    """Files let go over a window, by itself or by another program."""
+
+    def __init__(self, path, source=None):
+        self.files, self.sender = QMimeData(), source
+        self.files.setUrls([QUrl.fromLocalFile(str(path))])
+        none, left = Qt.KeyboardModifier.NoModifier, Qt.MouseButton.LeftButton
+        super().__init__(QPointF(9, 9), Qt.DropAction.CopyAction, self.files, left, none)
+
+    def source(self):
+        return self.sender
+
+
+def drag_over(widget, path):
+    """Another program's file is held over a widget."""
+    files = QMimeData()
+    files.setUrls([QUrl.fromLocalFile(str(path))])
+    none, left = Qt.KeyboardModifier.NoModifier, Qt.MouseButton.LeftButton
+    QApplication.sendEvent(widget, QDragEnterEvent(QPoint(9, 9), Qt.DropAction.CopyAction, files, left, none))
+
+
+@pytest.mark.parametrize("name", ["prompt.line", "transport.time", "jobs", "lanes", "transport.tempo"])
+def test_files_may_be_dropped_anywhere(opened, world, tmp_path, qtbot, name):
+    song, hint = write_song(tmp_path / "other.wav", seconds=2), opened.lanes.drop_hint
+    widget = attrgetter(name)(opened)
+    drag_over(widget, song)
+    assert hint.isVisible()
+    QApplication.sendEvent(widget, Drop(song))
+    assert not hint.isVisible() and world.project.song.name == "Midnight Ferry.wav"  # not while the other one waits
+    qtbot.waitUntil(lambda: world.project.song.name == "other.wav")
+    assert "other" not in opened.prompt.line.text()
+
+
+def test_lanes_that_are_dragged_out_and_back_are_not_opened(opened, world, tmp_path, qtbot):
+    song = write_song(tmp_path / "other.wav", seconds=2)
+    for widget in (opened, opened.lanes):
+        drag_over(widget, song)
+        QApplication.sendEvent(widget, Drop(song, source=opened.lanes))
+        qtbot.wait(20)
+    assert world.project.song.name == "Midnight Ferry.wav"
+
+
+def test_what_was_done_with_a_long_prompt_makes_no_wide_menu(opened, world):
+    world.ask("a & b " * 150, task="impute")
+    world.engine.finish_all()
+    assert len(world.session.history.undo_title) > 200
+    opened.menus.refresh()
+    text = opened.menus.actions["undo"].text().replace("&&", "&")
+    assert text.startswith("Undo: ") and text.endswith("…") and len(text) <= len("Undo: ") + 40
+    titles = {entry.id: entry.title for entry in opened.menus.entries()}
+    assert titles["undo"] == text and titles["open"] == "Open"  # its "…" says that it asks something
+
+
+def test_a_letter_typed_into_a_number_is_no_held_key(opened, world, qtbot):
+    opened.prompt.options.click()
+    opened.prompt.tasks["impute"].click()
+    opened.prompt.takes.setFocus()
+    assert opened.prompt.takes.hasFocus()
+    qtbot.keyPress(opened.windowHandle(), Qt.Key.Key_A)
+    assert world.c.listening == "stems"
+    qtbot.keyRelease(opened.windowHandle(), Qt.Key.Key_A)
 
 
 def test_notices_lie_over_whatever_page_comes(window, world, tmp_path):

@@ -1,10 +1,10 @@
 import pytest
-from PySide6.QtCore import QEvent, Qt
-from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
+from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QAction, QDragEnterEvent, QDragMoveEvent, QDropEvent, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
 from mgeldm_app.core.actions import BY_ID
-from mgeldm_app.ui.parts import ElidedLabel, IconButton, TextLine, button, keyed, label
+from mgeldm_app.ui.parts import ElidedLabel, IconButton, TextLine, button, keyed, label, short
 from mgeldm_app.ui.theme import DARK, LIGHT
 
 
@@ -119,6 +119,28 @@ def test_a_field_lets_go_even_of_keys_that_its_system_gives_to_fields(qtbot):
         field.event(event)
         claims[key] = event.isAccepted()
     assert claims == {Qt.Key.Key_E: False, Qt.Key.Key_A: True}
+
+
+@pytest.mark.parametrize(("url", "text", "is_taken"), [("file:///a.wav", "/a.wav", False), ("", "a guitar", True)])
+def test_dragged_words_are_text_and_files_are_not(qtbot, url, text, is_taken):
+    field, data = TextLine(), QMimeData()
+    qtbot.addWidget(field)
+    data.setText(text)
+    if url:
+        data.setUrls([QUrl(url)])
+    buttons, keys, copy = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, Qt.DropAction.CopyAction
+    for kind, at in ((QDragEnterEvent, QPoint(9, 9)), (QDragMoveEvent, QPoint(9, 9)), (QDropEvent, QPointF(9, 9))):
+        event = kind(at, copy, data, buttons, keys)
+        event.accept()
+        field.event(event)
+        assert event.isAccepted() == is_taken
+    assert field.text() == (text if is_taken else "")
+
+
+def test_what_is_short_stays_whole():
+    assert short("bars 5–7") == "bars 5–7"
+    assert short("x" * 27) == "x" * 27 and short("x" * 28) == "x" * 26 + "…"
+    assert short("a prompt of many words", 10) == "a prompt…"
 
 
 def test_a_label_names_its_field(qtbot):

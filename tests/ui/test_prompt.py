@@ -1,7 +1,8 @@
 from dataclasses import replace
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QApplication
 
 from mgeldm_app.core.project import Lane, Prompt, Span
 from mgeldm_app.core.text import CHIPS, MAX_SEED, prompts_of
@@ -254,6 +255,14 @@ def test_everything_fits_the_smallest_window(bar):
     assert bar.minimumSizeHint().width() <= 1100
 
 
+@pytest.mark.parametrize(("task", "narrow"), [("extract", 720), ("impute", 720), ("generate", 853)])
+def test_the_options_fit_a_narrow_window(bar, task, narrow):
+    bar.options.click()
+    bar.tasks[task].click()
+    QApplication.processEvents()
+    assert bar.fold.minimumSizeHint().width() <= narrow - (bar.width() - bar.fold.width())
+
+
 def test_chips_make_room_for_how_long_it_takes_and_are_never_squeezed(shown):
     bar = shown(PromptBar(), 1024, 240)
     for note in ("Takes the slide guitar and the bass as 2 stems out of 1 bar; about 1 s on this CPU.", ""):
@@ -264,3 +273,12 @@ def test_chips_make_room_for_how_long_it_takes_and_are_never_squeezed(shown):
             assert bar.note.width() >= bar.note.sizeHint().width()
             chips = [chip for chip in bar.chips.values() if chip.isVisible()]
             assert chips and all(chip.width() >= chip.sizeHint().width() for chip in chips)
+
+
+def test_nothing_moves_when_a_long_note_leaves_no_room_for_chips(bar):
+    heights = set()
+    for note in ("Short.", "A very long note. " * 40, "Short."):
+        bar.set_summary("Extract", note, True)
+        QApplication.processEvents()
+        heights.add((bar.minimumSizeHint().height(), bar.offers.height(), bar.line.mapTo(bar, QPoint(0, 0)).y()))
+    assert len(heights) == 1

@@ -1,7 +1,9 @@
 import math
+from itertools import pairwise
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QWidget
 
 from mgeldm_app.core.actions import BY_ID
 from mgeldm_app.core.project import Tempo
@@ -204,6 +206,34 @@ def test_a_narrow_bar_keeps_what_is_needed_most(bar, width):
     assert spared == sorted(spared)  # the first are the first to go
     bar.resize(1600, 52)
     assert bar.tap.isVisible()
+
+
+@pytest.mark.parametrize("notice", ["", "No sound card: silent clock"])
+@pytest.mark.parametrize("width", [1100, 853, 800, 760, 720])
+def test_the_switch_is_whole_however_narrow_the_bar_is(bar, width, notice):
+    bar.set_device("CPU · 7.4× live", "")
+    bar.set_output_notice(notice)
+    bar.resize(width, 52)
+    bar.layout().activate()
+    switch = bar.song.parentWidget()
+    assert not bar.song.geometry().intersects(bar.stems.geometry())
+    assert switch.rect() == bar.song.geometry() | bar.stems.geometry()
+    boxes = [each for each in bar.findChildren(QWidget, options=Qt.FindChildOption.FindDirectChildrenOnly)
+             if each.isVisible() and bar.layout().indexOf(each) >= 0]
+    for before, after in pairwise(sorted(boxes, key=lambda each: each.x())):
+        assert before.geometry().right() < after.x()
+    assert bar.device.geometry().right() < width
+
+
+def test_a_notice_without_room_ends_in_an_ellipsis(bar):
+    bar.set_output_notice("No sound card: silent clock")
+    bar.resize(720, 52)
+    bar.layout().activate()
+    bar.meter_box.layout().activate()
+    assert bar.notice.minimumSizeHint().width() <= bar.notice.width() < bar.notice.sizeHint().width()
+    whole = bar.notice.grab().toImage()
+    bar.notice.setText("No sound card: a clock")
+    assert bar.notice.grab().toImage() == whole
 
 
 def test_a_warning_does_not_give_way(bar):

@@ -12,7 +12,6 @@ from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCheckBox,
-    QComboBox,
     QHBoxLayout,
     QLineEdit,
     QListWidget,
@@ -25,9 +24,9 @@ from PySide6.QtWidgets import (
 from ...core.export.formats import Format
 from ...core.settings import ExportSettings
 from ...core.text import listed
-from ..parts import ElidedLabel, button, label
+from ..parts import ElidedLabel, button, label, within_screen
 from ..theme import set_role
-from .form import FolderField, Form, Sheet
+from .form import Combo, FolderField, Form, Sheet
 
 _ID = Qt.ItemDataRole.UserRole
 
@@ -91,7 +90,7 @@ class ExportDialog(Sheet):
         self._build_scope(options, region)
         self._build_names(options, best_note)
         self._lay_out()
-        self.resize(760, 0)
+        self.resize(within_screen(self, 760))
         self._refresh()
         self.lanes.setFocus()
 
@@ -131,7 +130,7 @@ class ExportDialog(Sheet):
         self.none.clicked.connect(lambda: self._check_all(Qt.CheckState.Unchecked))
 
     def _build_format(self, formats: Sequence[Format], options: ExportSettings) -> None:
-        self.format = QComboBox()
+        self.format = Combo()
         for before, form in zip((None, *formats), formats, strict=False):
             if before is not None and before.kind != form.kind:
                 self.format.insertSeparator(self.format.count())

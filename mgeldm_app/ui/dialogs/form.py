@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import (
+    QComboBox,
     QDialog,
     QFileDialog,
+    QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QPushButton,
+    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
 
 from ...core.files import whole_path
-from ..parts import button, label
+from ..parts import TITLE_BAR_PX, button, label
 
 LABEL_PX = 92
+_AROUND_PX = 160  # title, buttons and margins of a dialog, with a little to spare
+
+
+class Combo(QComboBox):
+    """One of several; the wheel that scrolls the dialog chooses nothing while it passes by."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Only with the keyboard on it."""
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
 
 
 class Form(QGridLayout):
@@ -84,6 +104,47 @@ class FolderField(QWidget):
             self.edit.setText(path)
 
 
+class _Body(QScrollArea):
+    """Holds a column, which is always whole on a screen that has room for it; else it is scrolled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._inside = QWidget()
+        self.column = QVBoxLayout(self._inside)
+        self.column.setContentsMargins(0, 0, 0, 0)
+        self.column.setSpacing(16)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidgetResizable(True)
+        self.setWidget(self._inside)
+
+    def sizeHint(self) -> QSize:
+        """All of the column, which a scroll area alone would not ask for."""
+        return self._inside.sizeHint()
+
+    def minimumSizeHint(self) -> QSize:
+        """All of it, too, unless the buttons below would lie outside the screen."""
+        inside = self._inside
+        least = inside.minimumSizeHint()
+        wide = inside.heightForWidth(max(self.width(), least.width())) if inside.hasHeightForWidth() else 0
+        needs, room = max(least.height(), wide), self.screen().availableSize().height() - TITLE_BAR_PX - _AROUND_PX
+        bar = self.verticalScrollBar().sizeHint().width() if needs > room else 0
+        return QSize(least.width() + bar, min(needs, room))
+
+    def event(self, event: QEvent) -> bool:
+        """The dialog grows when a hint comes."""
+        if event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().event(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Lines break elsewhere in another width."""
+        super().resizeEvent(event)
+        if event.oldSize().width() != event.size().width():
+            self.updateGeometry()
+
+
 class Sheet(QDialog):
     """A dialog with a title over `body` and buttons under it.
 
@@ -96,8 +157,8 @@ class Sheet(QDialog):
     def __init__(self, title: str, accept: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(title)
-        self.body = QVBoxLayout()
-        self.body.setSpacing(16)
+        body = _Body()
+        self.body = body.column
         self.foot = QHBoxLayout()
         self.foot.setSpacing(8)
         self.foot.addStretch()
@@ -115,5 +176,5 @@ class Sheet(QDialog):
         whole.setContentsMargins(24, 20, 24, 20)
         whole.setSpacing(20)
         whole.addWidget(label(title, "title"))
-        whole.addLayout(self.body, 1)
+        whole.addWidget(body, 1)
         whole.addLayout(self.foot)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +17,8 @@ from ..theme import DARK, Theme, set_role
 
 _WIDTH, _GAP, _ICON_PX = 560, 16, 18
 _MOST, _STAYS_MS = 3, 7000
+_LONG_WORD = re.compile(r"\S{25,}")
+_BREAKS = re.compile(r"[-_./\\]|[^-_./\\]{8}(?![\u0300-\u036f\u200d\ufe0f])")  # no accent leaves its letter
 
 Kind = Literal["info", "good", "warn", "bad"]
 
@@ -39,6 +42,11 @@ class Notice:
     details: str = ""
 
 
+def _breakable(text: str) -> str:
+    """The text with room for a line's end in words that no line has room for, as names of files may be."""
+    return _LONG_WORD.sub(lambda word: _BREAKS.sub("\\g<0>\u200b", word[0]), text)
+
+
 class _NoticeWidget(QFrame):
     """One notice."""
 
@@ -49,7 +57,8 @@ class _NoticeWidget(QFrame):
         self.setAccessibleName(notice.text)
         self._sign = QLabel()
         self._sign.setFixedSize(_ICON_PX, _ICON_PX)
-        text = QLabel(notice.text)
+        text = QLabel(_breakable(notice.text))
+        text.setAccessibleName(notice.text)
         text.setWordWrap(True)
         text.setTextFormat(Qt.TextFormat.PlainText)
         self.close_button = IconButton("close", self.tr("Dismiss"))

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QPushBut
 
 from ...core.text import size_text
 from ..jobs import ProgressLine
-from ..parts import ElidedLabel, IconButton, button, label
+from ..parts import ElidedLabel, IconButton, button, label, within_screen
 from ..theme import DARK, Theme, set_role
 from .form import Sheet
 
@@ -190,7 +190,7 @@ class ModelsDialog(Sheet):
         self.import_button.clicked.connect(self._import)
         self.foot.insertWidget(0, self.import_button)
         self.set_rows(rows)
-        self.resize(720, 520)
+        self.resize(within_screen(self, 720, 520))
         self.import_button.setFocus()
 
     def set_rows(self, rows: Sequence[ModelRow]) -> None:

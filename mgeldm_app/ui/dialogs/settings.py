@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 from mgeldm.language import say
 from mgeldm.requests import QUALITIES, Quality
-from PySide6.QtCore import QCoreApplication, Qt, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QWidget
+from PySide6.QtCore import QCoreApplication, Signal
+from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from ...core.settings import Settings
 from ...core.text import QUALITY_NAMES
-from ..parts import button, label, line
-from .form import FolderField, Form, Sheet
+from ..parts import button, label, line, within_screen
+from .form import Combo, FolderField, Form, Sheet
 
 translate = QCoreApplication.translate
 
@@ -91,7 +91,7 @@ class SettingsDialog(Sheet):
         self.clap = FolderField(self.tr("CLAP weights"), settings.clap, self.tr("not needed by the embedded model"))
         self._lay_out(latency_note)
         self.set_outputs(outputs, sounds)
-        self.resize(560, 0)
+        self.resize(within_screen(self, 560))
         self.device.setFocus()
 
     def settings(self) -> Settings:
@@ -164,16 +164,15 @@ class SettingsDialog(Sheet):
         self._quality_hint.setText(quality_hints()[self.quality.currentData()])
 
 
-def _combo(choices: Sequence[Choice], value: str, missing: str = "{0}") -> QComboBox:
-    made = QComboBox()
-    made.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+def _combo(choices: Sequence[Choice], value: str, missing: str = "{0}") -> Combo:
+    made = Combo()
+    made.setSizeAdjustPolicy(Combo.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     made.setMinimumContentsLength(16)
     _fill(made, choices, value, missing)
     return made
 
 
-def _fill(combo: QComboBox, choices: Sequence[Choice], value: str, missing: str) -> None:
+def _fill(combo: Combo, choices: Sequence[Choice], value: str, missing: str) -> None:
     """Put it at `value` among choices; a value that is none of them is added and said to be missing."""
     combo.clear()
     for choice in choices:

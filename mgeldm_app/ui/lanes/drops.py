@@ -1,38 +1,13 @@
-"""Files dropped on the lanes: taken, and shown to be welcome while they are held over them."""
+"""Files held over the lanes are shown to be welcome."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QDropEvent, QFont, QPainter, QPaintEvent, QPen
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
-from ..empty import accept_copy, dropped_paths
 from ..theme import mix
 from .state import State, font
-
-
-class FileDrops(QObject):
-    """Takes files that are dropped on a widget, unless they come from this very window."""
-
-    dropped = Signal(list)
-    held = Signal(bool)  # over the widget, or no longer
-
-    def __init__(self, widget: QWidget) -> None:
-        super().__init__(widget)
-        widget.setAcceptDrops(True)
-        widget.installEventFilter(self)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Accept, then tell the paths."""
-        if event.type() == QEvent.Type.DragLeave:
-            self.held.emit(False)
-        if isinstance(event, QDropEvent) and event.mimeData().hasUrls() and event.source() is None:
-            accept_copy(event)
-            self.held.emit(event.type() != QEvent.Type.Drop)
-            if event.type() == QEvent.Type.Drop and (paths := dropped_paths(event)):
-                self.dropped.emit(paths)
-            return True
-        return super().eventFilter(watched, event)
 
 
 class DropHint(QWidget):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 from PySide6.QtCore import QCoreApplication, QPoint, QRect, Qt, Signal, SignalInstance
-from PySide6.QtGui import QResizeEvent, QWheelEvent
+from PySide6.QtGui import QMouseEvent, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QApplication, QFrame, QLabel, QScrollArea, QWidget
 
 from ...core.project import Lane, SongFile, Span
@@ -107,7 +107,7 @@ class Rows(QScrollArea):
                 body.show_lane(lane, sounds, lane.id in self.selected)
                 changed = True
         if changed:
-            self._order_tabs()
+            _order_tabs([self._before], self._rows.values())
         self._reveal([lane_id for lane_id in ids if lane_id not in self._known])
 
     def _reveal(self, fresh: list[str]) -> None:
@@ -116,12 +116,6 @@ class Rows(QScrollArea):
         if QApplication.mouseButtons() == Qt.MouseButton.NoButton:
             for lane_id in reversed(fresh):  # the first of them at any rate
                 self.ensureWidgetVisible(self._rows[lane_id][0], 0, 8)
-
-    def _order_tabs(self) -> None:
-        """Tab goes through a lane's controls, then through its takes, then to the next lane."""
-        stops = [stop for header, body in self._rows.values() for stop in (*header.stops(), *body.chips.stops())]
-        for before, after in pairwise([self._before, *stops]):
-            QWidget.setTabOrder(before, after)
 
     def _arrange(self, ids: list[str]) -> None:
         """Drop rows that are gone, make new ones, put all in order."""
@@ -214,6 +208,10 @@ class Rows(QScrollArea):
         """The view decides what the wheel does."""
         self._wheel(event)
 
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Below the lanes: as on one, what is typed next is no longer for the prompt."""
+        self.take_focus()
+
     # -------------------------------------------------------------------------------------------------------- selection
 
     def select(self, ids: tuple[str, ...], tell: bool) -> None:
@@ -290,6 +288,14 @@ class Rows(QScrollArea):
         for header in self.headers():
             header.dress()
         self.show_lanes()
+
+
+def _order_tabs(stops: list[QWidget], rows: Iterable[tuple[LaneHeader, LaneBody]]) -> None:
+    """After `stops` Tab goes through a lane's controls, then through its takes, then to the next lane."""
+    for header, body in rows:
+        stops += [*header.stops(), *body.chips.stops()]
+    for before, after in pairwise(stops):
+        QWidget.setTabOrder(before, after)
 
 
 def _why_silent(lane: Lane, state: State) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from PySide6.QtCore import QLineF, QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtCore import QLineF, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QWidget
 
@@ -57,6 +57,8 @@ def ticks(state: State) -> Iterator[int]:
 class Ruler(QWidget):
     """Drag selects a region or moves it, its edges resize it, a click seeks."""
 
+    pressed = Signal()
+
     def __init__(self, state: State, mouse: RegionMouse, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._state, self._mouse = state, mouse
@@ -81,6 +83,7 @@ class Ruler(QWidget):
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Begin a drag or a click."""
         if event.button() == Qt.MouseButton.LeftButton:
+            self.pressed.emit()
             self._mouse.press(event.position().toPoint(), True)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:

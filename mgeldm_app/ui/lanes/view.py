@@ -12,11 +12,12 @@ from ...core.ports import Growing, Workers
 from ...core.project import SONG_ID, Lane, Project
 from ...core.timeline import Unit
 from ...core.voices import Listen
+from ..drops import FileDrops
 from ..parts import button, keyed
 from ..theme import Theme, set_role
 from .axis import Axis
 from .controls import Letter
-from .drops import DropHint, FileDrops
+from .drops import DropHint
 from .header import WIDTH
 from .minimap import Minimap
 from .rows import Rows
@@ -67,6 +68,7 @@ class LanesView(QWidget):
         drag_started: They are being dragged.
         snap_clicked: Regions are to snap to something else.
         files_dropped: Paths.
+        drop_hint: Says that files are welcome, also while they are held elsewhere over the window.
     """
 
     region_changed = Signal(object, bool)
@@ -91,7 +93,7 @@ class LanesView(QWidget):
         self._ruler = Ruler(self._state, self._mouse)
         self._minimap = Minimap(self._state, self._sources)
         self._rows = Rows(self._state, self._sources, self._mouse, self.wheelEvent, self._minimap)
-        self._drops, self._drop_hint = FileDrops(self), DropHint(self._state, self)
+        self._drops, self.drop_hint = FileDrops(self), DropHint(self._state, self)
         self.setAccessibleName(self.tr("Lanes"))
         self._lay_out()
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -142,13 +144,14 @@ class LanesView(QWidget):
         self._mouse.region_changed.connect(lambda _, final: _describe(self._rows) if final else None)
         self._mouse.region_changed.connect(self.region_changed)
         self._mouse.sought.connect(self.seek)
+        self._ruler.pressed.connect(self._rows.take_focus)
         self._rows.resized.connect(self._resized)
         self._rows.lane_changed.connect(self.lane_changed)
         self._rows.take_chosen.connect(self.take_chosen)
         self._rows.lane_menu.connect(self.lane_menu)
         self._rows.selection_changed.connect(self.lanes_selected)
         self._drops.dropped.connect(self.files_dropped)
-        self._drops.held.connect(self._drop_hint.show_over)
+        self._drops.held.connect(self.drop_hint.show_over)
         self._rows.drag_pressed.connect(self.drag_pressed)
         self._rows.drag_started.connect(self.drag_started)
 

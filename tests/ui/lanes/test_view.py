@@ -18,6 +18,7 @@ from mgeldm_app.ui.lanes.chips import Chip
 from mgeldm_app.ui.lanes.drops import DropHint
 from mgeldm_app.ui.lanes.header import WIDTH, LaneHeader, describe, gain_text, pan_text
 from mgeldm_app.ui.lanes.minimap import Minimap
+from mgeldm_app.ui.lanes.rows import Rows
 from mgeldm_app.ui.lanes.ruler import Ruler, labels, short_time
 from mgeldm_app.ui.lanes.view import HEIGHT_STEP
 from mgeldm_app.ui.theme import DARK, LIGHT, colour_of, contrast
@@ -371,7 +372,7 @@ def test_the_minimap_scrolls(make_view, project, studio):
     assert view.axis.left > left
 
 
-def test_files_may_be_dropped(make_view, project, tmp_path):
+def test_files_may_be_dropped(make_view, project, tmp_path, qtbot):
     view = make_view(project)
     heard = Heard(view.files_dropped)
     mime = QMimeData()
@@ -389,8 +390,8 @@ def test_files_may_be_dropped(make_view, project, tmp_path):
     event.setDropAction(Qt.DropAction.MoveAction)
     QApplication.sendEvent(view, event)
     assert event.isAccepted() and event.dropAction() == Qt.DropAction.CopyAction  # the file stays where it is
-    assert heard.told == [([tmp_path / "a.wav"],)]
     assert not hint.isVisible()
+    qtbot.waitUntil(lambda: heard.told == [([tmp_path / "a.wav"],)])
 
 
 # ------------------------------------------------------------------------------------------------------- the headers
@@ -645,6 +646,25 @@ def test_the_view_hands_the_keyboard_to_a_lane(make_view, project):
 
 
 # ------------------------------------------------------------------------------------------------------------ motion
+
+
+def test_a_click_on_the_ruler_or_below_the_lanes_takes_the_keyboard_from_a_field(shown, workers, studio, project):
+    window, field, view = QWidget(), QLineEdit(), LanesView(workers, DARK)
+    field.setAccessibleName("Prompt")
+    column = QVBoxLayout(window)
+    column.addWidget(view)
+    column.addWidget(field)
+    shown(window, 1240, 900)
+    view.set_store(studio.store.view)
+    view.show_project(project)
+    workers.finish()
+    view.stretch(0.1)
+    rows = view.findChild(Rows).viewport()
+    assert rows.childAt(QPoint(500, rows.height() - 5)) is None
+    for place, at in ((view.findChild(Ruler), QPoint(300, 10)), (rows, QPoint(500, rows.height() - 5))):
+        field.setFocus()
+        QTest.mouseClick(place, LEFT, NONE, at)
+        assert header(view, SONG_ID).hasFocus()
 
 
 def test_playing_turns_pages(make_view, project, studio):

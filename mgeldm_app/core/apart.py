@@ -81,12 +81,13 @@ def taken_apart(
     audios: Sequence[Audio | None],
     put: Callable[[int, Take], Change],
     undone: Sequence[Lane] = (),
+    removed: Sequence[Lane] = (),
+    is_better: bool = False,
 ) -> Results:
     """Outputs and older stems with no sound in two of them. Slow, so it is run on a worker.
 
-    What is in an older stem is taken out of that, and that follows it from then on. What has an older stem in it, or is
-    that in other words, comes without. Where a source is regenerated, older stems that are in it fall silent, and those
-    that lay there since it was regenerated before keep theirs.
+    What is in an older stem is taken out of that, which follows it from then on. What has an older stem in it, or is
+    that in other words, comes without. Stems that are in a source that is regenerated fall silent, but for later ones.
 
     Args:
         project: Where it lands.
@@ -95,6 +96,8 @@ def taken_apart(
         audios: By output.
         put: What puts the output of a number on its lane, as it will be put there.
         undone: Stems that redoing would bring back.
+        removed: Stems that undoing would bring back, as they were last.
+        is_better: The outputs take the place of others.
 
     Raises:
         OutputError: The store cannot be written.
@@ -102,9 +105,8 @@ def taken_apart(
     results, now = Results(list(audios), [project] * len(audios), Losses(store)), project
 
     def lose(output: int, lane: Lane, parts: Iterable[Part]) -> None:
-        """What the next output finds there."""
         nonlocal now
-        for part in parts:
+        for part in parts:  # and the next output finds it so
             results.less.append(Less(output, project.lane(lane.id), part))
             now = commands.add_part(lane, part, "").apply(now)
 
@@ -112,13 +114,13 @@ def taken_apart(
         if target is None or audio is None or project.song is None or target.lane.kind != "extracted":
             continue
         results.made_for[number] = now
-        new = _New(now, store, target, ask.span.start, audio)
+        new = _New(now, store, target, ask.span.start, audio, removed)
         results.is_undone = results.is_undone or any(new.shares(lane) for lane in undone)
         hushed, around = list[Lane](), list[Lane]()
         for lane in _others(now, ask, target):
             with contextlib.suppress(AudioError):  # its file is gone: it is silent
                 is_in_old, has_old = new.compare(lane)
-                if has_old and target.muted:
+                if has_old and target.muted and not is_better:
                     hushed.append(lane)
                 elif has_old:
                     new.leave_out(lane)
@@ -137,12 +139,16 @@ def taken_apart(
 
 def _others(project: Project, ask: Ask, target: Target) -> list[Lane]:
     """Stems of which nobody knows yet whether they share a sound; those of its own source are seen to by name."""
-    stems, name = project.of_kind("extracted"), name_of(target)
-    known = {each.lane.id for each in ask.targets if each}
-    known |= {lane.id for replaced in (False, True) for lane in stems_called(stems, name, replaced)}
+    stems = project.of_kind("extracted")
+    known = {each.lane.id for each in ask.targets if each} | {lane.id for lane in _namesakes(stems, target)}
     if target.muted and not target.made.prompt:
         known.add(target.made.like_lane)
     return [lane for lane in stems if lane.id not in known]
+
+
+def _namesakes(stems: Sequence[Lane], target: Target) -> list[Lane]:
+    """Stems of its source, and of what that was before it was regenerated."""
+    return [lane for replaced in (False, True) for lane in stems_called(stems, name_of(target), replaced)]
 
 
 class _New:
@@ -154,24 +160,29 @@ class _New:
         target: Its lane.
         start: Sample of the song at which it begins.
         audio: Its sound.
+        removed: Stems that are there no more.
     """
 
-    def __init__(self, project: Project, store: ClipStore, target: Target, start: int, audio: Audio) -> None:
+    def __init__(
+        self, project: Project, store: ClipStore, target: Target, start: int, audio: Audio, removed: Sequence[Lane]
+    ) -> None:
         self.project, self.store, self.audio, self.target = project, store, audio, target
         self.span, self.held = Span(start, start + audio.samples), list[Heard]()
         own = parts_of(project, target.lane.id)
         self._fade = round(FADE_S * project.rate_hz)
-        self._own = [self._unfaded(part.span) for part in own if part.take.made.repeatable]
+        self._own = list(map(self._unfaded, _sounding(own)))
+        namesakes = _namesakes([*project.of_kind("extracted"), *removed], target)
+        self._namesakes = [lane for lane in namesakes if lane.id != target.lane.id]
         self._edges = self._faded(self.span)
 
     def compare(self, lane: Lane) -> tuple[bool, bool]:
         """Whether it is in what a lane plays, and whether that is in it.
 
-        The first only where its own lane has no sound yet: what was there has been taken out of the others. Nor is
-        what lost to that lane looked at, since it follows.
+        The first only where its source has no sound yet: what was there has been taken out of the others. Nor is what
+        lost to its own lane looked at, since it follows.
         """
         clips, spans = self._clips(lane), self._meeting(lane)
-        unheard = self._more_than_fades(without(spans, *self._own))
+        unheard = self._more_than_fades(without(spans, *self._own, *self._lost(lane)))
         own, old, shared = self._powers(clips, spans)
         has_old = _is_in(old, own, shared)
         if unheard != spans:
@@ -202,7 +213,8 @@ class _New:
         """
         clips, own = self._clips(lane), self.target.lane
         parts = parts_of(landed, own.id)
-        gone = [self._unfaded(part.span) for part in parts if not part.take.made.repeatable]
+        silent = without([part.span for part in parts if not part.take.made.repeatable], *_sounding(parts))
+        gone = [*map(self._unfaded, silent), *self._lost(lane)]
         for part in lane.parts:
             made = part.take.made
             spans = [] if own.id in made.lost_to else without(_common([part], self.span), *self._own, *gone)
@@ -213,6 +225,12 @@ class _New:
                     yield Part(span.start, (Take(self._rest_of(clips, span), less),))
                 else:
                     yield silence(self.store, self.audio, span, made)
+
+    def _lost(self, lane: Lane) -> list[Span]:
+        """Where a lane lost its source to another stem of that."""
+        pairs = [(part, each) for part in lane.parts for each in self._namesakes if each.id in part.take.made.lost_to]
+        spans = [(part, self._unfaded(span)) for part, each in pairs for span in _sounding(each.parts)]
+        return [span.within(part.span) for part, span in spans if span.meets(part.span)]
 
     def written(self) -> Audio:
         """Its audio, without the older stems in it."""
@@ -252,10 +270,9 @@ class _New:
         return own, other, shared
 
     def _meeting(self, lane: Lane) -> list[Span]:
-        """Where both sound, in one piece where its parts follow one another."""
-        own, made = self.target.lane.id, [(part, part.take.made) for part in lane.parts]
-        parts = [part for part, each in made if each.repeatable and own not in each.lost_to]
-        return self._more_than_fades(joined(_common(parts, self.span)))
+        """Where both sound, but for what lost to its own lane."""
+        spans = _sounding(lane.parts, self.target.lane.id)
+        return self._more_than_fades([span.within(self.span) for span in spans if span.meets(self.span)])
 
     def _more_than_fades(self, spans: Sequence[Span]) -> list[Span]:
         """Without those in which parts side by side only fade into each other."""
@@ -289,6 +306,19 @@ def silence(store: ClipStore, audio: Audio, span: Span, made: Made) -> Part:
 def _is_in(one: float, other: float, shared: float) -> bool:
     """Whether one sound is in another, by the powers of both and what they share."""
     return one > FAINT * other and shared > SHARED * one > 0
+
+
+def _sounding(parts: Iterable[Part], lost_to: str = "") -> list[Span]:
+    """Where parts sound, in one piece where they follow one another, but for those that lost to a lane.
+
+    Later ones hide earlier ones.
+    """
+    spans: list[Span] = []
+    for part in parts:
+        spans = without(spans, part.span)
+        if part.take.made.repeatable and lost_to not in part.take.made.lost_to:
+            spans.append(part.span)
+    return joined(spans)
 
 
 def _common(parts: Sequence[Part], span: Span) -> list[Span]:

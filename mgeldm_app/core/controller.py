@@ -270,8 +270,7 @@ class Controller:
     def close(self) -> None:
         """Save, and end what runs."""
         self.documents.save_now()
-        self._stop_errands()
-        self._delivery.finish()  # stems that were finished just now
+        self._end_errands()
         unfinished = self.making.unfinished()
         self.documents.unfinished = lambda: unfinished  # the next time the project is opened
         self.making.leave(everything=True)
@@ -284,15 +283,12 @@ class Controller:
             self.session.folder.close()
             _leave(self, self.session.folder)
 
-    def _stop_errands(self) -> None:
-        """Stop what is of no use any more."""
+    def _end_errands(self) -> None:
+        """Wait for what the workers are at, and drop what is of no use any more."""
         self.documents.stop()
         self.taking.cancel_all()
         self.models.stop()
-
-    def _end_errands(self) -> None:
-        """Wait for what the workers are at, and drop what is of no use any more."""
-        self._stop_errands()
+        self._delivery.finish()  # stems that were finished just now
         self.workers.close()
         self.porters.close()
 

@@ -138,6 +138,7 @@ class Landing:
             work.refines,
             [] if better else self._silent(work, samples),
             [] if better else self._undone(work),
+            self._removed(),
             session.engine.model,
             session.engine.model_sha256,
         )
@@ -194,7 +195,8 @@ class Landing:
         less = placing.lost(plan, found, numbers)
         self._tell(work, less, [each for each in found.without if each[0] in numbers])
         self._tell_regenerated(project, [work.ask.targets[number] for number in numbers])
-        parts = [(part, each.part) for each in less for part in each.lane.parts if part.span == each.part.span]
+        sounding = [each for each in less if each.part.take.made.repeatable]  # what is better must not end a silence
+        parts = [(part, each.part) for each in sounding for part in each.lane.parts if part.span == each.part.span]
         return [*(({old.take.audio}, new.take.audio) for old, new in parts), *found.losses.followed]
 
     def _undone(self, work: Work) -> list[Lane]:
@@ -203,6 +205,11 @@ class Landing:
         ahead = {id(lane): lane for each in self.session.history.ahead for lane in each.of_kind("extracted")}
         stems = [lane for lane in ahead.values() if lane.id not in own]
         return [lane for lane in stems if not placing.as_it_was(self.session.project, lane)]
+
+    def _removed(self) -> list[Lane]:
+        """Stems that undoing would bring back, as they were last."""
+        stems = {lane.id: lane for each in self.session.history.projects for lane in each.of_kind("extracted")}
+        return [lane for lane in stems.values() if not self.session.project.has_lane(lane.id)]
 
     def _tell(self, work: Work, less: list[Less], without: list[tuple[int, Lane]]) -> None:
         """Say which sounds are in another stem than one might look for them in."""

@@ -33,6 +33,7 @@ class Plan:
         refines: It only changes the sensitivity.
         silent: Where stems fall silent since a source is regenerated there, or was before.
         undone: Stems that redoing would bring back.
+        removed: Stems that undoing would bring back, as they were last.
         model: Name of the model.
         model_sha256: Its weights.
     """
@@ -46,6 +47,7 @@ class Plan:
     refines: bool
     silent: Sequence[tuple[Lane, Span]]
     undone: Sequence[Lane]
+    removed: Sequence[Lane]
     model: str
     model_sha256: str
 
@@ -77,7 +79,8 @@ def results(plan: Plan, paths: Sequence[Path], samples: int | None = None) -> Re
 
     pairs = zip(ask.targets, paths, strict=True)
     audios = [clip(path) if target and target.lane.id not in there else None for target, path in pairs]
-    found = taken_apart(plan.project, ask, store, audios, partial(_put, plan), plan.undone)
+    others, is_better = (plan.undone, plan.removed), bool(plan.replaces)
+    found = taken_apart(plan.project, ask, store, audios, partial(_put, plan), *others, is_better)
     _rehearse(plan, found)
     return found
 

@@ -145,8 +145,8 @@ def test_a_stem_that_is_redone_while_it_is_made_anew_stays_one(opened, looped):
     assert shares(opened) == (0.5, 1.0)
 
 
-def regenerate(world, *texts):
-    world.c.set_region(REGION)
+def regenerate(world, *texts, region=REGION):
+    world.c.set_region(region)
     for text in texts:
         world.ask(text, task="inpaint", takes=2)
         world.engine.finish_all()

@@ -89,28 +89,32 @@ _AROUND = " \t\n\"'“”‘’«»„.!?…"
 # (see tests/conditioning).
 _SLANG = {
     "vocals": "vox, vocs, acapella, acappella, acapela, a cappella, a capella, topline, rap, rapper, vocls, voclas, "
-    "vokals, vocales",
-    "backing vocals": "bgv, bgvs, bv, bvs, adlibs, ad-libs",
+    "vokals, vocales, falsetto, spoken word, speech, talking, humming, screams, vocoder, talkbox, talk box",
+    "backing vocals": "bgv, bgvs, bv, bvs, adlibs, ad-libs, ad libs, harmonies, vocal harmonies",
     "drums": "overheads, rhythm section drums, drumz, drms, durms, drusm",
     "drums and bass": "rhythm section, rhythm track",
     "kick drum": "kik, bass drum, bassdrum, sub kick",
     "snare drum": "snr, rim shot, rim shots, sidestick, side stick, cross stick",
     "hi-hats": "high hat, high hats",
     "claps": "handclap, handclaps, finger snap, finger snaps",
-    "percussion": "perc, percs, cajon, cowbell, percusion",
+    "percussion": "perc, percs, cajon, cowbell, percusion, conga, congas, djembe, djembes, tabla, tablas, gong, "
+    "castanets, wood block, wood blocks, woodblock, foot stomps, wind chimes, hand drum, hand drums",
     "bass": "rhythm section bass, basss, bas",
     "guitar": "gtr, gtrs, gtar, guitr, gutiar, guiter, gitar, guitarr",
-    "electric guitar": "egtr, e-gtr, e gtr, strat, stratocaster, telecaster",
+    "electric guitar": "egtr, e-gtr, e gtr, strat, stratocaster, telecaster, power chords",
+    "slide guitar": "lap steel, lap steel guitar, pedal steel, pedal steel guitar",
     "acoustic guitar": "agtr, ac gtr, ukulele, uke",
-    "synth bass": "sub, subs, reese",
+    "synth bass": "sub, subs, reese, 303, tb-303",
+    "808 bass": "808, 808s",
+    "marimba": "steel drum, steel drums, steel pan, steel pans, steelpan, handpan, kalimba, mbira, thumb piano",
     "piano": "paino, pinao",
     "electric piano": "wurli, wurlitzer, epiano, e-piano",
     "hammond organ": "hammond, b3",
-    "orchestral strings": "orchestra, strs",
+    "orchestral strings": "orchestra, strs, mellotron",
     "plucked strings": "harp",
     "saxophone": "saxaphone, saxophon",
     "harmonica": "blues harp",
-    "synth": "moog, supersaw, arp, arpeggio, pluck, plucks, stab, stabs, sinth, snyth",
+    "synth": "moog, supersaw, arp, arpeggio, pluck, plucks, stab, stabs, sinth, snyth, theremin, hoover",
 }
 # The tower has read English alone. In each row German, French, Spanish, Italian, Portuguese, without their accents; a
 # word that is English too ("chant", "viola", "flugel") is left to it.
@@ -154,8 +158,9 @@ _SAID_AFTER = re.compile(
     rf"(?:from|in|of|out of) (?=(?:the|this|my) ){_SONG}))+$",
     re.IGNORECASE,
 )
-_IS_PLAYED = re.compile(  # a "rap beat" is no rap
-    r" (?:beats?|drums?|percussion|bass|guitars?|pianos?|keys|organs?|synths?|pads?|strings|brass|horns)\b",
+_IS_PLAYED = re.compile(  # a "rap beat" is no rap, an "808 snare" no bass
+    r" (?:beats?|drums?|kicks?|snares?|hats?|hi-hats?|claps?|toms?|cowbell|percussion|bass|"
+    r"guitars?|pianos?|keys|organs?|synths?|pads?|strings|brass|horns)\b",
     re.IGNORECASE,
 )
 _HAS_GUITAR = re.compile(r"\bguitars? $", re.IGNORECASE)  # nor is a "guitar arpeggio" a synth's
@@ -272,5 +277,6 @@ def plain(prompt: str) -> str:
 def _in_plain_words(found: re.Match[str]) -> str:
     """What slang means; beside a name it may only say how that is played."""
     meant, before, after = _PLAIN[found[1].lower()], found.string[: found.start()], found.string[found.end() :]
-    is_style = (meant == "vocals" and _IS_PLAYED.match(after)) or (meant == "synth" and _HAS_GUITAR.search(before))
+    is_style = meant in ("vocals", "808 bass") and _IS_PLAYED.match(after)
+    is_style = is_style or (meant == "synth" and _HAS_GUITAR.search(before))
     return found[0] if is_style else meant

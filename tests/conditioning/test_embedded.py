@@ -108,6 +108,21 @@ def test_a_prompt_is_half_its_words_and_half_what_they_sound_like(conditioner):
     assert torch.equal(asked[2], words[2])  # no class: the words alone
 
 
+def test_a_known_word_stands_for_what_is_not_known_as_a_whole(conditioner):
+    names = {
+        "synth": ("fat synth", "the 80s synth", "aggressive synth", "synth stuff"),
+        "bass": ("other bass", "the bass on the right", "a bass like an organ"),
+        "clarinet": ("bass clarinet",),
+        "hats": ("trap hats",),
+    }
+    for name, prompts in names.items():
+        assert not conditioner.knows(list(prompts)).any()
+        asked = conditioner.embed_prompt([name, *prompts])
+        assert torch.allclose(asked[1:], asked[:1].expand_as(asked[1:]), atol=1e-6)
+    known = ["blues guitar", "synth bass", "slap bass", "warm and mellow"]  # or none of their words is
+    assert [conditioner._known(prompt) for prompt in known] == known
+
+
 def test_names_are_known_and_what_describes_is_not(conditioner):
     named = ["drums", "the bass", "rhodes", "blues guitar", "horns"]
     assert bool(conditioner.knows(named).all())

@@ -262,13 +262,16 @@ def test_what_a_source_is_to_lack_is_not_named(prompt, source):
         ("rap", "vocals"),
         ("topline melody", "vocals melody"),
         ("synth stabs", "synth"),
+        ("the 808", "the 808 bass"),
+        ("steel drums", "marimba"),
+        ("harmonies", "backing vocals"),
     ],
 )
 def test_slang_is_understood(prompt, meant):
     assert plain(prompt) == meant
 
 
-@pytest.mark.parametrize("prompt", ["rap beat", "vox pad", "acapella bass", "guitar arpeggio", "guitars plucks"])
+@pytest.mark.parametrize("prompt", ["rap beat", "vox pad", "808 bass", "808 snare", "guitar arpeggio"])
 def test_slang_that_only_says_how_it_is_played_stays(prompt):
     assert plain(prompt) == prompt
 

@@ -6,6 +6,7 @@ sound. Word table, vocabulary and towers are plain tensors: everything lives in 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 import zlib
 from pathlib import Path
@@ -22,6 +23,7 @@ from . import named
 
 _APART, _SURE = 0.6, 0.85  # cosines of words and names: no closer than unknown words come, as close as known ones are
 _NAMED = 0.75  # names from here on: "rhodes" and "blues guitar" are, "mellow", "high" and "acoustic" are not
+_ABOUT = re.compile(r"\b(?:with|on|in|at|of|from|behind|under|over|like|that|which|playing)\b", re.IGNORECASE)
 _MAX_WORD = 100  # BERT reads a longer word as unknown
 _MAX_VOCABULARY_BYTES = 4 << 20
 _CJK = (
@@ -291,8 +293,10 @@ class EmbeddedConditioner(nn.Module):
         """Unit vectors half of the words, half of the typical sound of what they name: [batch, dimensions].
 
         The denoiser learned from c = a c_text + (1 - a) c_audio (PAPER: diffusion), and is surer of the second. Words
-        that name several classes have the sounds of all; those that name none stand for themselves.
+        that name several classes have the sounds of all; those that name none stand for themselves. Where only a word
+        of them is known, it stands for them: "fat synth" and "the synth on the left" are the synth.
         """
+        texts = list(map(self._known, texts))
         text = self.embed_text(texts)
         asked = [[prompt, *named(self, prompt)] for prompt in texts]
         likeness = self._likeness([name for names in asked for name in names]).split([len(names) for names in asked])
@@ -305,6 +309,14 @@ class EmbeddedConditioner(nn.Module):
     def knows(self, texts: list[str]) -> Tensor:
         """Which texts surely name a class whose sound is known, bool [batch]: "the kick" does, "mellow" does not."""
         return (self._likeness(texts) > _NAMED).any(1)
+
+    def _known(self, prompt: str) -> str:
+        """What of a prompt is known: all of it, or else the last known word ahead of the first "with" or "on"."""
+        words = _ABOUT.split(prompt, maxsplit=1)[0].split()
+        if not len(self.names) or len(words) < 2 or self.knows([prompt]) or named(self, prompt):
+            return prompt
+        known = self.knows(words).tolist()
+        return next((word for word, is_known in zip(words[::-1], known[::-1], strict=True) if is_known), prompt)
 
     def _likeness(self, texts: list[str]) -> Tensor:
         """Cosines of the texts and the names whose sound is known [batch, classes]."""

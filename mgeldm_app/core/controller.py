@@ -285,12 +285,10 @@ class Controller:
 
     def _end_errands(self) -> None:
         """Wait for what the workers are at, and drop what is of no use any more."""
-        self.documents.stop()
-        self.taking.cancel_all()
-        self.models.stop()
-        self._delivery.finish()  # stems that were finished just now
-        self.workers.close()
-        self.porters.close()
+        stops = (self.documents.stop, self.taking.cancel_all, self.models.stop)
+        # stems that were finished just now land first, and what that sets off is of no use any more
+        for end in (*stops, self._delivery.finish, *stops, self.workers.close, self.porters.close):
+            end()
 
     @contextmanager
     def told(self) -> Iterator[None]:

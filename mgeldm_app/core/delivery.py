@@ -54,7 +54,15 @@ class Delivery:
                 self._in_turn = False
                 self._next()
 
-        self._turns.append(lambda: self.run(begin(), partial(ended, done), partial(ended, failed)))
+        def turn() -> None:
+            try:
+                function = begin()
+            except Exception as error:  # whatever it is, the next one has its turn
+                ended(failed, error)
+            else:
+                self.run(function, partial(ended, done), partial(ended, failed))
+
+        self._turns.append(turn)
         self._next()
 
     def _next(self) -> None:
@@ -70,10 +78,9 @@ class Delivery:
     def finish(self) -> None:
         """Wait for all that runs, and for what waits for its turn, and deliver it, on the GUI thread."""
         self._workers.wait()
-        self.deliver()
-        while self._in_turn:
-            self._workers.wait()
+        while self._outcomes:
             self.deliver()
+            self._workers.wait()
 
 
 def outcome(

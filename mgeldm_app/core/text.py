@@ -210,7 +210,7 @@ _FAMILIES: Final = (
     (3, r"bass\b|bass ?line|low end|808"),
     (0, r"guitar|banjo|ukulele|mandolin|sitar|lute\b|strum"),
     (2, r"piano|rhodes|wurli|keys|keyboard|organs?\b|clavi?n?e?t?\b|harpsichord|celesta|vibraphone|marimba|xylophone"),
-    (2, r"glocken|bells?\b"),
+    (2, r"glocken|bells?\b|steel pan"),
     (8, r"synth|pads?\b|arp"),
     (6, r"brass|trumpet|trombone|tuba|horn|cornet|flugel"),
     (7, r"flute|clarinet|oboe|sax|reed|wind|whistle|recorder|harmonica|accordion|bagpipe|piccolo"),

@@ -27,17 +27,18 @@ _WITHOUT = (
 _SAVE = r"außer|ausser|bis auf|sauf|menos|tranne|salvo"
 _NONE = r"kein(?:e[nmrs]?)?|pas de|nessun[ao]?|niente|nada de|nenhuma?|geen"
 _NO = rf"(?:{_WITHOUT}|(?:with )?no(?! wave)|{_NONE}|neither|but(?= the ))"
-_CHANGED = r"(?:with(?! no )|in|as|more|less|much|a bit|slower|faster|louder|softer|quieter|darker|brighter)\b"
+_CHANGED = r"(?:(?:with(?! no )|in|as) |(?:slower|faster|louder|softer|quieter|darker|brighter)(?=$|,))"
 _BUT = (  # "the song but with strings" is a wish for strings
     rf"(?:{_WITHOUT}|(?:(?:but )?with )?no|but(?! {_CHANGED})|bar|than|(?:(?:that|which)(?: is| are|'s)? )?"
     rf"(?:not|isn't|aren't)|{_SAVE})(?: (?:not?|for))?"
 )
-_REQUEST = (
-    r"(?:please|(?:can|could|would) you|can i (?:get|have|hear)|(?:let me|to) hear|just|only|i (?:just )?(?:want|need)|"
-    r"(?:give|get|show|find) me|i(?:'d| would) (?:just )?like(?: to (?:have|hear))?|make(?: me)?|keep|find|get|hear|"
-    r"pull out|separate|extract|isolate|solo)"
+_POLITE = (
+    r"please|(?:can|could|would) you|can i (?:get|have|hear)|(?:let me|to) (?:hear|have|get|keep|extract|isolate)|just|"
+    r"only|i (?:just|only) (?:want|need)|(?:i )?(?:want|need)|(?:give|get|show|find|make) me|"
+    r"i(?:'d| would) (?:just )?like|pull out|separate|extract|isolate"
 )
-_ASKED = rf"(?:{_REQUEST} )*"
+_VERBS = r"make|keep|find|get|hear|solo"  # begin names, too: "solo guitar", "get lucky guitar"
+_ASKED = rf"(?:(?:{_POLITE}|{_VERBS}) )*"
 _TAKE, _AWAY = r"(?:take|turn|switch|leave|cut|strip|filter)", r"(?:out|off|away)"
 _REMOVE = (  # with an article those that name sounds too: "kill switch guitar", "strip club bass", "not too loud drums"
     rf"(?:remove|exclude|mute|delete|omit|erase|silence|get rid of|{_TAKE} {_AWAY}"
@@ -47,7 +48,8 @@ _REMOVE = (  # with an article those that name sounds too: "kill switch guitar",
 )
 _GONE = r"(?:off|muted|removed|out|excluded|remover)"
 _ANY = r"(?:(?:all|any) (?:of )?(?!but )(?=\w))?"
-_KEEP = r"(?:keep|leave(?= the )|solo(?= the )|just|only|add|with(?! no ))"  # "solo guitar" is an instrument
+_ONLY = r"nur|bloss|seulement|juste|uniquement|solamente|soltanto|apenas|somente"
+_KEEP = rf"(?:keep|leave(?= the )|solo(?= the )|just|only|{_ONLY}|add|with(?! no ))"  # "solo guitar" is an instrument
 _END = rf"(?: (?:from|in|of) {_SONG})?(?:,? please)?(?:(?:,|,? and|,? but) {_KEEP} (.+))?"
 _LEFT_OUT = [  # what each finds is what the song is to do without, and what it is to keep
     re.compile(pattern, re.IGNORECASE)
@@ -66,9 +68,9 @@ _INSTRUMENTAL = re.compile(
 )
 _DEEPEST = 8  # exclusions inside one another that are read, "mute all but ..."; more are no sentence, and take long
 _VOICES = re.compile(r"\b(?:vocals?|vox|voices?|singers?|singing)\b", re.IGNORECASE)
-_AND = r"(?:and|or|&|und|oder|et|ou|y|e|o)"
+_AND = r"(?:and|or|&|und|oder|et|ou|y|e|o|en)"
 _AND_NO = re.compile(
-    rf"(?:(?:,|,? {_AND}) (?:{_WITHOUT}|(?!not ){_REMOVE})|,? (?:{_AND} )?(?:with )?nor?) {_ANY}", re.IGNORECASE
+    rf"(?:(?:,|,? {_AND}) (?:{_WITHOUT}|{_NONE}|(?!not ){_REMOVE})|,? (?:{_AND} )?(?:with )?nor?) {_ANY}", re.IGNORECASE
 )
 _OPENING = re.compile(rf"\b({_WITHOUT}|but|not|{_SAVE})(?!\w)", re.IGNORECASE)
 _OR = re.compile(r"(?<! e),? (?:or|nor|oder|ou|o|ni|né|nem) ", re.IGNORECASE)  # "e o baixo" has an article
@@ -89,32 +91,44 @@ _AROUND = " \t\n\"'“”‘’«»„.!?…"
 # (see tests/conditioning).
 _SLANG = {
     "vocals": "vox, vocs, acapella, acappella, acapela, a cappella, a capella, topline, rap, rapper, vocls, voclas, "
-    "vokals, vocales, falsetto, spoken word, speech, talking, humming, screams, vocoder, talkbox, talk box",
-    "backing vocals": "bgv, bgvs, bv, bvs, adlibs, ad-libs, ad libs, harmonies, vocal harmonies",
+    "vokals, vocales",
+    "backing vocals": "bgv, bgvs, bv, bvs, adlibs, ad-libs, ad libs",
     "drums": "overheads, rhythm section drums, drumz, drms, durms, drusm",
     "drums and bass": "rhythm section, rhythm track",
     "kick drum": "kik, bass drum, bassdrum, sub kick",
     "snare drum": "snr, rim shot, rim shots, sidestick, side stick, cross stick",
     "hi-hats": "high hat, high hats",
     "claps": "handclap, handclaps, finger snap, finger snaps",
-    "percussion": "perc, percs, cajon, cowbell, percusion, conga, congas, djembe, djembes, tabla, tablas, gong, "
-    "castanets, wood block, wood blocks, woodblock, foot stomps, wind chimes, hand drum, hand drums",
+    "percussion": "perc, percs, cajon, cowbell, percusion",
+    "hand percussion": "hand drum, hand drums",
+    "steel pan": "steel drum, steel drums, steel pans, steelpan, steelpans",
     "bass": "rhythm section bass, basss, bas",
     "guitar": "gtr, gtrs, gtar, guitr, gutiar, guiter, gitar, guitarr",
-    "electric guitar": "egtr, e-gtr, e gtr, strat, stratocaster, telecaster, power chords",
-    "slide guitar": "lap steel, lap steel guitar, pedal steel, pedal steel guitar",
+    "electric guitar": "egtr, e-gtr, e gtr, strat, stratocaster, telecaster",
     "acoustic guitar": "agtr, ac gtr, ukulele, uke",
-    "synth bass": "sub, subs, reese, 303, tb-303",
-    "808 bass": "808, 808s",
-    "marimba": "steel drum, steel drums, steel pan, steel pans, steelpan, handpan, kalimba, mbira, thumb piano",
+    "synth bass": "sub, subs, reese",
     "piano": "paino, pinao",
     "electric piano": "wurli, wurlitzer, epiano, e-piano",
     "hammond organ": "hammond, b3",
-    "orchestral strings": "orchestra, strs, mellotron",
+    "orchestral strings": "orchestra, strs",
     "plucked strings": "harp",
     "saxophone": "saxaphone, saxophon",
     "harmonica": "blues harp",
-    "synth": "moog, supersaw, arp, arpeggio, pluck, plucks, stab, stabs, sinth, snyth, theremin, hoover",
+    "synth": "moog, supersaw, arp, arpeggio, pluck, plucks, stab, stabs, sinth, snyth",
+}
+# Sounds that the tower has never read of, and the nearest that it knows.
+_NEAR = {
+    "vocals": "falsetto, spoken word, speech, talking, humming, screams, vocoder, talkbox, talk box",
+    "backing vocals": "harmonies, vocal harmonies, vocals harmonies",
+    "percussion": "conga, congas, djembe, djembes, tabla, tablas, gong, castanets, wood block, wood blocks, woodblock, "
+    "foot stomps, wind chimes",
+    "electric guitar": "power chords",
+    "slide guitar": "lap steel, pedal steel",
+    "808 bass": "808, 808s",
+    "synth bass": "303, tb-303",
+    "marimba": "steel pan, handpan, kalimba, mbira, thumb piano",
+    "orchestral strings": "mellotron",
+    "synth": "theremin, hoover",
 }
 # The tower has read English alone. In each row German, French, Spanish, Italian, Portuguese, without their accents; a
 # word that is English too ("chant", "viola", "flugel") is left to it.
@@ -147,27 +161,29 @@ _ABROAD = {
     "brass": "blechblaser, blaser, cuivres, metales, ottoni, metais",
 }
 # What is said around a source is no part of its name: of "just the bass" the towers know half of "the bass".
-_ONLY = r"nur|bloss|seulement|juste|uniquement|solamente|soltanto|apenas|somente"
 _SAID_BEFORE = re.compile(
-    rf"^[ ,]*(?:(?:{_REQUEST.replace('|solo', '|solo(?= (?:the|all|my) )')}|{_ONLY}|(?:all|any|some)(?: of)?(?! but )|"
-    rf"(?:the )?(?:whole|entire)|solo(?= (?:el|la|los|las|il|lo|gli) )|so(?= (?:o|a|os|as) )),? )+(?=\w)",
+    rf"^[ ,]*(?:(?:{_POLITE}|{_ONLY}|(?:{_VERBS})(?= (?:the|an?|my|only|just|all|some|any) )|"
+    rf"(?:all|any|some)(?: of)?(?! {_BUT} )|(?:the )?(?:whole|entire)(?= (?:{_NAME})\b)|"
+    r"solo(?= (?:el|la|los|las|il|lo|gli) )|so(?= (?:o|a|os|as) )),? )+(?=\w)",
     re.IGNORECASE,
 )
 _SAID_AFTER = re.compile(
-    rf"(?:,? (?:please|only|alone|by (?:it|them)sel(?:f|ves)|on (?:its|their) own|"
-    rf"(?:from|in|of|out of) (?=(?:the|this|my) ){_SONG}))+$",
+    r"(?:,? (?:please|only|alone|by (?:it|them)sel(?:f|ves)|on (?:its|their) own|"
+    rf"(?:from|in|of|out of) (?:the|this|my) (?:(?:whole|full|entire|other) )*"
+    rf"(?:{_PARTS}|band|recording|loop|section)))+$",
     re.IGNORECASE,
 )
-_IS_PLAYED = re.compile(  # a "rap beat" is no rap, an "808 snare" no bass
-    r" (?:beats?|drums?|kicks?|snares?|hats?|hi-hats?|claps?|toms?|cowbell|percussion|bass|"
-    r"guitars?|pianos?|keys|organs?|synths?|pads?|strings|brass|horns)\b",
+_IS_PLAYED = re.compile(  # a "rap beat" is no rap
+    r" (?:beats?|drums?|percussion|bass|guitars?|pianos?|keys|organs?|synths?|pads?|strings|brass|horns)\b",
     re.IGNORECASE,
 )
 _HAS_GUITAR = re.compile(r"\bguitars? $", re.IGNORECASE)  # nor is a "guitar arpeggio" a synth's
 _ARTICLES = "das|der|die|den|ein|eine|le|la|les|un|une|el|los|las|una|il|lo|i|gli|o|a|os|as|um|uma"
 _PLAIN = {word: plain for table in (_SLANG, _ABROAD) for plain, words in table.items() for word in words.split(", ")}
-_STRANGE = re.compile(
-    rf"(?<![\w-])(?:(?:{_ARTICLES}) |l['’])?({'|'.join(sorted(_PLAIN, key=len, reverse=True))})(?![\w-])", re.IGNORECASE
+_NEAREST = {word: near for near, words in _NEAR.items() for word in words.split(", ")}
+_STRANGE, _UNREAD = (
+    re.compile(rf"(?<![\w-]){article}({'|'.join(sorted(words, key=len, reverse=True))})(?![\w-])", re.IGNORECASE)
+    for article, words in ((rf"(?:(?:{_ARTICLES}) |l['’])?", _PLAIN), ("", _NEAREST))
 )
 
 
@@ -176,7 +192,9 @@ def parse_prompt(prompt: str) -> tuple[str, bool]:
 
     No text can name a part that a source is to lack: "the drums without the cymbals" are the drums.
     """
-    words, rest, _ = _read(_A_VERSION.sub(r"\1", prompt))
+    typed = _sentence(prompt)
+    song = _A_VERSION.sub(r"\1", typed)  # "a song without drums" is this song
+    words, rest, _ = _read(song if song != typed else prompt)
     return words, rest
 
 
@@ -274,9 +292,13 @@ def plain(prompt: str) -> str:
     return re.sub(r"\b(\w+) \1\b", r"\1", words, flags=re.IGNORECASE)  # "sub bass", "hammond organ"
 
 
+def nearest(prompt: str) -> str:
+    """A plain prompt in names of what the embedded text tower has read of: "congas" are percussion."""
+    return _UNREAD.sub(lambda found: _NEAREST[found[1].lower()], plain(prompt))
+
+
 def _in_plain_words(found: re.Match[str]) -> str:
     """What slang means; beside a name it may only say how that is played."""
     meant, before, after = _PLAIN[found[1].lower()], found.string[: found.start()], found.string[found.end() :]
-    is_style = meant in ("vocals", "808 bass") and _IS_PLAYED.match(after)
-    is_style = is_style or (meant == "synth" and _HAS_GUITAR.search(before))
+    is_style = (meant == "vocals" and _IS_PLAYED.match(after)) or (meant == "synth" and _HAS_GUITAR.search(before))
     return found[0] if is_style else meant

@@ -576,3 +576,16 @@ def test_keeping_a_take_alone_ends_those_still_to_come_and_removing_one_does_not
         assert len(opened.engine.jobs) == jobs
         opened.engine.finish_all()
         assert len(opened.project.of_kind("added")[-1].parts[0].takes) == takes
+
+
+def test_what_a_stem_sets_off_that_lands_while_the_program_ends_is_of_no_use(opened, tmp_path):
+    """An export that waited for it would be minutes in which the window stands still."""
+    exported = []
+    opened.ask("bass")
+    opened.c.making.when_idle(lambda: exported.append(opened.c.taking.errands.copy()))
+    opened.workers.holding = opened.porters.holding = True
+    opened.engine.finish()
+    stopped, cancel_all = [], opened.c.taking.cancel_all
+    opened.c.taking.cancel_all = lambda: (stopped.append(bool(exported)), cancel_all())
+    opened.c.close()
+    assert stopped[:2] == [False, True]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..conditioning import Conditioner, named
-from ..words import KIT, plain
+from ..words import KIT, nearest, plain
 
 # All but `draft` let these compete for the masks, unless a prompt means the same: fewer stems come out worse than
 # silence. What they find is kept for the next prompt on the song.
@@ -34,7 +34,8 @@ class Names:
 
     def condition(self, text: str) -> Tensor:
         """What the denoiser is asked with for a text [dim]."""
-        return self.conditioner.embed_prompt([plain(text)])[0].cpu()
+        known = bool(self.conditioner.knows([plain(text)]))
+        return self.conditioner.embed_prompt([plain(text) if known else nearest(text)])[0].cpu()
 
     def together(self, text: str) -> list[Tensor]:
         """Of the sources that a text names together, if several: one would be summed with itself.
@@ -42,7 +43,8 @@ class Names:
         To towers that know no pieces of a kit "kick and snare" is drums twice.
         """
         found: list[Tensor] = []
-        for source in map(self.condition, named(self.conditioner, plain(text))):
+        names = named(self.conditioner, plain(text)) or named(self.conditioner, nearest(text))
+        for source in map(self.condition, names):
             if all(float(source @ other) < SURELY for other in found):
                 found.append(source)
         return found if len(found) > 1 else []

@@ -36,9 +36,9 @@ class FileDrops(QObject):
         if isinstance(event, QDropEvent) and event.source() is None and (paths := _paths(event)):
             event.setDropAction(Qt.DropAction.CopyAction)  # a file manager would delete what was said to be moved
             event.accept()
-            is_over = event.type() == QEvent.Type.Drop
-            self.held.emit(not is_over)
-            if is_over:
+            let_go = event.type() == QEvent.Type.Drop
+            self.held.emit(not let_go)
+            if let_go:
                 QTimer.singleShot(0, self, lambda: self.dropped.emit(paths))
             return True
         return super().eventFilter(watched, event)

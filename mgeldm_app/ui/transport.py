@@ -28,7 +28,7 @@ from .theme import DARK, Theme, set_role
 
 NULL_DB = -120.0  # below, song and stems are the same to the ear and to any file
 METRES = ((2, 4), (3, 4), (4, 4), (5, 4), (6, 4), (7, 4), (3, 8), (5, 8), (6, 8), (7, 8), (9, 8), (12, 8))
-_HEIGHT, _NARROWEST, _NAME_PX, _SEGMENT_PX = 52, 720, 128, 66
+_HEIGHT, _NARROWEST, _NAME_PX, _SEGMENT_PX, _METER_PX = 52, 720, 128, 66, 190
 Mood = Literal["good", "warn", "bad", "off"]
 
 
@@ -279,6 +279,7 @@ class Transport(QFrame):
 
         The badge and a notice are shortened last, and if that is not enough, as it may be with both, "null" goes.
         """
+        self.meter_box.setMinimumWidth(0)
         short = self.device.spared_px + self.notice.spared_px
         for widget in (*self._spared, self.null_box):
             widget.show()
@@ -287,7 +288,10 @@ class Transport(QFrame):
                 break
             if widget is not self.meter_box or not self.notice.text():
                 widget.hide()
-        self.null_box.setVisible(super().minimumSizeHint().width() <= self.width())
+        needed = super().minimumSizeHint().width()
+        self.null_box.setVisible(needed <= self.width())
+        if needed + short <= self.width() and not self.notice.isHidden():  # else the song's name would take of its room
+            self.meter_box.setMinimumWidth(min(_METER_PX, self.notice.sizeHint().width()))
 
     # ---------------------------------------------------------------------------------------------------------- built
 
@@ -349,7 +353,7 @@ class Transport(QFrame):
         self.notice.clicked.connect(self.output_clicked)
         self.null_box = _stacked(label(self.tr("null"), "tiny"), self.null, width=72)
         self.meter_box = _stacked(self.meter, self.notice, gap=2)
-        self.meter_box.setMaximumWidth(190)
+        self.meter_box.setMaximumWidth(_METER_PX)
         self.device = Badge()
         self.device.clicked.connect(self.device_clicked)
 

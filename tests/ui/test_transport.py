@@ -225,6 +225,17 @@ def test_the_switch_is_whole_however_narrow_the_bar_is(bar, width, notice):
     assert bar.device.geometry().right() < width
 
 
+@pytest.mark.parametrize("width", [1180, 1240, 1280, 1340, 1440])
+def test_a_notice_is_whole_where_there_is_room(bar, width):
+    bar.set_song("A song of some length.flac", "48 kHz stereo · 3:00")
+    bar.set_device("CPU · 7.4× live", "")
+    bar.set_output_notice("No sound card: silent clock")
+    bar.resize(width, 52)
+    bar.layout().activate()
+    bar.meter_box.layout().activate()
+    assert bar.notice.width() >= bar.notice.sizeHint().width()
+
+
 def test_a_notice_without_room_ends_in_an_ellipsis(bar):
     bar.set_output_notice("No sound card: silent clock")
     bar.resize(720, 52)

@@ -244,6 +244,7 @@ class Name(QLabel):
         super().__init__(parent)
         self._header, self._name = parent, ""
         self.field = QLineEdit(parent)
+        self.field.setAcceptDrops(False)  # the window opens what is dropped on it
         self.field.hide()
         self.field.editingFinished.connect(self._finish)
         self.field.installEventFilter(self)

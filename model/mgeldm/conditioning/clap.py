@@ -206,7 +206,7 @@ def _misfit(network: Any, state: dict[Any, Any]) -> str:
     try:
         tensors = renamed({name.removeprefix("module."): value for name, value in state.items()})
         lacking, extra = network.load_state_dict(tensors, strict=False)
-    except FAULTS as error:  # a CLAP of other sizes say
+    except FAULTS as error:  # a CLAP of other sizes, say
         return " ".join(str(error).split())[:200]
     wrong = [name for name in lacking if not _COMPUTED.search(name)] or extra
     return wrong[0] if wrong else ""

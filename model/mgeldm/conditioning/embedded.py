@@ -19,11 +19,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import CheckpointError
+from ..words import named_together
 from . import named
 
 _APART, _SURE = 0.6, 0.85  # cosines of words and names: no closer than unknown words come, as close as known ones are
 _NAMED = 0.75  # names from here on: "rhodes" and "blues guitar" are, "mellow", "high" and "acoustic" are not
-_ABOUT = re.compile(r"\b(?:with|on|in|at|of|from|behind|under|over|like|that|which|playing)\b", re.IGNORECASE)
+_ABOUT = re.compile(
+    r"\b(?:with|without|but|except|minus|no|on|in|at|of|from|behind|under|over|like|that|which|playing)\b",
+    re.IGNORECASE,
+)
 _MAX_WORD = 100  # BERT reads a longer word as unknown
 _MAX_VOCABULARY_BYTES = 4 << 20
 _CJK = (
@@ -293,8 +297,8 @@ class EmbeddedConditioner(nn.Module):
         """Unit vectors half of the words, half of the typical sound of what they name: [batch, dimensions].
 
         The denoiser learned from c = a c_text + (1 - a) c_audio (PAPER: diffusion), and is surer of the second. Words
-        that name several classes have the sounds of all; those that name none stand for themselves. Where only a word
-        of them is known, it stands for them: "fat synth" and "the synth on the left" are the synth.
+        that name several classes have the sounds of all; those that name none stand for themselves. Where only a
+        name among them is known, it stands for them: "fat synth" and "the fat synth on the left" are the synth.
         """
         texts = list(map(self._known, texts))
         text = self.embed_text(texts)
@@ -311,12 +315,17 @@ class EmbeddedConditioner(nn.Module):
         return (self._likeness(texts) > _NAMED).any(1)
 
     def _known(self, prompt: str) -> str:
-        """What of a prompt is known: all of it, or else the last known word ahead of the first "with" or "on"."""
-        words = _ABOUT.split(prompt, maxsplit=1)[0].split()
-        if not len(self.names) or len(words) < 2 or self.knows([prompt]) or named(self, prompt):
+        """What of a prompt is known: all of it, or else the longest name ahead of a "with", an "on" or the like."""
+        if not len(self.names) or self.knows([prompt]) or named(self, prompt):
             return prompt
-        known = self.knows(words).tolist()
-        return next((word for word, is_known in zip(words[::-1], known[::-1], strict=True) if is_known), prompt)
+        several = list(map(self._known, named_together(prompt)))
+        if several and self.knows(several).all():
+            return " and ".join(several)
+        words = _ABOUT.split(prompt, maxsplit=1)[0].split()
+        parts = [words[first : first + n] for n in (3, 2, 1) for first in range(len(words) - n, -1, -1)]
+        names = list(map(" ".join, [words, *parts] if words else []))
+        known = self.knows(names).tolist() if names else []
+        return next((name for name, is_known in zip(names, known, strict=True) if is_known), prompt)
 
     def _likeness(self, texts: list[str]) -> Tensor:
         """Cosines of the texts and the names whose sound is known [batch, classes]."""

@@ -217,7 +217,7 @@ class _New:
         gone = [*map(self._unfaded, silent), *self._lost(lane)]
         for part in lane.parts:
             made = part.take.made
-            spans = [] if own.id in made.lost_to else without(_common([part], self.span), *self._own, *gone)
+            spans = [] if own.id in made.lost_to else without(_common([part.span], self.span), *self._own, *gone)
             for span in self._more_than_fades(spans):
                 if made.repeatable:
                     names = tuple(dict.fromkeys((*made.without, own.name)))
@@ -229,8 +229,8 @@ class _New:
     def _lost(self, lane: Lane) -> list[Span]:
         """Where a lane lost its source to another stem of that."""
         pairs = [(part, each) for part in lane.parts for each in self._namesakes if each.id in part.take.made.lost_to]
-        spans = [(part, self._unfaded(span)) for part, each in pairs for span in _sounding(each.parts)]
-        return [span.within(part.span) for part, span in spans if span.meets(part.span)]
+        lost = (_common(map(self._unfaded, _sounding(each.parts)), part.span) for part, each in pairs)
+        return [span for spans in lost for span in spans]
 
     def written(self) -> Audio:
         """Its audio, without the older stems in it."""
@@ -271,8 +271,7 @@ class _New:
 
     def _meeting(self, lane: Lane) -> list[Span]:
         """Where both sound, but for what lost to its own lane."""
-        spans = _sounding(lane.parts, self.target.lane.id)
-        return self._more_than_fades([span.within(self.span) for span in spans if span.meets(self.span)])
+        return self._more_than_fades(_common(_sounding(lane.parts, self.target.lane.id), self.span))
 
     def _more_than_fades(self, spans: Sequence[Span]) -> list[Span]:
         """Without those in which parts side by side only fade into each other."""
@@ -321,6 +320,6 @@ def _sounding(parts: Iterable[Part], lost_to: str = "") -> list[Span]:
     return joined(spans)
 
 
-def _common(parts: Sequence[Part], span: Span) -> list[Span]:
-    """Where parts meet a span."""
-    return [part.span.within(span) for part in parts if part.span.meets(span)]
+def _common(spans: Iterable[Span], span: Span) -> list[Span]:
+    """Where spans meet another."""
+    return [each.within(span) for each in spans if each.meets(span)]

@@ -47,9 +47,9 @@ class Delivery:
             failed: Receives its error.
         """
 
-        def ended(deliver: Callable[[Any], None], outcome: Any) -> None:
+        def ended(deliver: Callable[[Any], None], result: Any) -> None:
             try:
-                deliver(outcome)
+                deliver(result)
             finally:
                 self._in_turn = False
                 self._next()

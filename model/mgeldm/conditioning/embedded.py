@@ -300,7 +300,8 @@ class EmbeddedConditioner(nn.Module):
         that name several classes have the sounds of all; those that name none stand for themselves. Where only a
         name among them is known, it stands for them: "fat synth" and "the fat synth on the left" are the synth.
         """
-        texts = list(map(self._known, texts))
+        known = self.knows(texts).tolist()  # of all at once: training has thousands
+        texts = [text if is_known else self._known(text) for text, is_known in zip(texts, known, strict=True)]
         text = self.embed_text(texts)
         asked = [[prompt, *named(self, prompt)] for prompt in texts]
         likeness = self._likeness([name for names in asked for name in names]).split([len(names) for names in asked])

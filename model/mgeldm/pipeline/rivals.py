@@ -34,8 +34,8 @@ class Names:
 
     def condition(self, text: str) -> Tensor:
         """What the denoiser is asked with for a text [dim]."""
-        known = bool(self.conditioner.knows([plain(text)]))
-        return self.conditioner.embed_prompt([plain(text) if known else nearest(text)])[0].cpu()
+        words = plain(text)
+        return self.conditioner.embed_prompt([words if self.conditioner.knows([words]) else nearest(text)])[0].cpu()
 
     def together(self, text: str) -> list[Tensor]:
         """Of the sources that a text names together, if several: one would be summed with itself.
